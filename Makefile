@@ -1,0 +1,59 @@
+# Every way into the project. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-real real-servers lint format bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# The stamp makes a second `make setup` free and a changed lock file enough to run it again.
+$(VENV)/.stamp: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("loglease needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.stamp ## Make .venv with the `loglease` command in it
+
+demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
+	$(BIN)/loglease demo $(ARGS)
+
+test: setup ## Run all tests that need nothing but Python
+	$(BIN)/python -m pytest -n $(JOBS) tests $(ARGS)
+
+real-servers: ## Install what the real-server tests need and this machine can get
+	tests/real/install
+
+test-real: setup ## Run the tests that need real servers or a real browser
+	$(BIN)/python -m pytest tests/real $(ARGS)
+
+lint: setup ## Format check, lint, types, import contracts, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Run every benchmark and print one table
+	$(BIN)/python -m bench
+
+bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
+	$(BIN)/python -m bench $*
+
+lock: setup ## Resolve and pin all dependencies, with hashes and without addresses
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --exclude-newer "1 week" --no-header \
+	    --no-emit-index-url --quiet pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --exclude-newer "1 week" --no-header \
+	    --no-emit-index-url --quiet --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

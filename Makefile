@@ -49,7 +49,7 @@ bench: setup ## Run every benchmark and print one table
 bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
 	$(BIN)/python -m bench $*
 
-lock: setup ## Resolve and pin all dependencies, with hashes and without addresses
+lock: ## Resolve and pin all dependencies, with hashes and without addresses
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --exclude-newer "1 week" --no-header \
 	    --no-emit-index-url --quiet pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --exclude-newer "1 week" --no-header \

@@ -34,7 +34,7 @@ def canonical_bytes(value: Canonical) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _check(value: object, depth: int) -> None:
+def _check(value: object, depth: int) -> None:  # noqa: C901 - one case per type of the subset
     if depth > MAX_DEPTH:
         raise InvalidField(f"A record is nested deeper than {MAX_DEPTH} levels.")
     match value:

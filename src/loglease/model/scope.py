@@ -15,7 +15,7 @@ MAX_LITERAL_BYTES: Final = 256
 
 
 class Level(StrEnum):
-    """Severities in ascending order; `unknown` ranks as `info`, so that a line without a level is neither lost nor loud."""
+    """Severities in ascending order; `unknown` ranks as `info`: a line without a level is neither lost nor loud."""
 
     TRACE = "trace"
     DEBUG = "debug"

@@ -1,4 +1,4 @@
-"""A scope as one English sentence, the same at every door, in fixed order: level, streams, window, rules, profile, limits."""
+"""A scope as one English sentence, the same at every door: level, streams, window, rules, profile, limits."""
 
 from __future__ import annotations
 

@@ -1,0 +1,192 @@
+"""A grant: the right that results from approvals. Time, locks and suspensions are looked at on every use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from loglease.model.errors import GrantEnded, GrantNotActive
+from loglease.model.ids import GrantId, PrincipalId, RequestId, ReviewId
+from loglease.model.instant import Instant, after, instant_text
+from loglease.model.limits import Limits
+from loglease.model.offer import Outcome, Shape, Terms
+
+
+class GrantState(StrEnum):
+    """Where a grant stands. `suspended` is never stored: it holds while a lock or suspension applies."""
+
+    SCHEDULED = "scheduled"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+    REVOKED = "revoked"
+
+
+class EndWhy(StrEnum):
+    """Why a grant ended by itself or by its holder; `revoked` is somebody else's act and no reason here."""
+
+    EXPIRED = "expired"
+    USED = "used"
+    IDLE = "idle"
+    RETURNED = "returned"
+
+
+class GrantMove(StrEnum):
+    """What may happen to a grant."""
+
+    ACTIVATE = "activate"
+    EXPIRE = "expire"
+    USE_UP = "use_up"
+    IDLE = "idle"
+    RETURN = "return"
+    REVOKE = "revoke"
+
+
+# Every legal move between stored states; what is absent is illegal. `ended` and `revoked` are terminal.
+NEXT: Final[Mapping[tuple[GrantState, GrantMove], GrantState]] = MappingProxyType(
+    {
+        (GrantState.SCHEDULED, GrantMove.ACTIVATE): GrantState.ACTIVE,
+        (GrantState.SCHEDULED, GrantMove.EXPIRE): GrantState.ENDED,
+        (GrantState.SCHEDULED, GrantMove.RETURN): GrantState.ENDED,
+        (GrantState.SCHEDULED, GrantMove.REVOKE): GrantState.REVOKED,
+        (GrantState.ACTIVE, GrantMove.EXPIRE): GrantState.ENDED,
+        (GrantState.ACTIVE, GrantMove.USE_UP): GrantState.ENDED,
+        (GrantState.ACTIVE, GrantMove.IDLE): GrantState.ENDED,
+        (GrantState.ACTIVE, GrantMove.RETURN): GrantState.ENDED,
+        (GrantState.ACTIVE, GrantMove.REVOKE): GrantState.REVOKED,
+    }
+)
+
+_WHY: Final[Mapping[GrantMove, EndWhy]] = MappingProxyType(
+    {
+        GrantMove.EXPIRE: EndWhy.EXPIRED,
+        GrantMove.USE_UP: EndWhy.USED,
+        GrantMove.IDLE: EndWhy.IDLE,
+        GrantMove.RETURN: EndWhy.RETURNED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What of the budgets is spent or reserved; never negative, never refilled."""
+
+    lines: int = 0
+    bytes: int = 0
+    queries: int = 0
+
+    def left(self, limits: Limits) -> tuple[int | None, int | None]:
+        """Return the lines and bytes left; None is unlimited."""
+        lines = None if limits.lines is None else max(0, limits.lines - self.lines)
+        size = None if limits.bytes is None else max(0, limits.bytes - self.bytes)
+        return lines, size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The right to read `terms`, for its holder, once activated and until its end.
+
+    Attributes:
+        basis: reviews, an automatic route, or break-glass.
+        activate_by: an unused grant lapses then.
+        valid_from: set at activation, as is `valid_until`; the clock never restarts.
+        key_salt: 32 random bytes from which the pseudonym key is derived.
+        ended_why: for `ended`; `ended_by` and `reason` also for `revoked`.
+        epoch: history generation in which it was made or re-affirmed; an older one suspends.
+    """
+
+    id: GrantId
+    request: RequestId
+    holder: PrincipalId
+    policy: str
+    basis: Outcome
+    reviews: tuple[ReviewId, ...]
+    terms: Terms
+    shape: Shape
+    digest: str
+    scheduled_at: Instant
+    activate_by: Instant
+    key_salt: bytes
+    epoch: int
+    state: GrantState = GrantState.SCHEDULED
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+    ended_at: Instant | None = None
+    ended_why: EndWhy | None = None
+    ended_by: PrincipalId | None = None
+    reason: str | None = None
+    usage: Usage = Usage()
+    version: int = 1
+
+    @property
+    def due_at(self) -> Instant:
+        """When the clock ends it: the end of its validity, or of the time to activate it."""
+        return self.activate_by if self.valid_until is None else self.valid_until
+
+    def stored_state_at(self, now: Instant) -> GrantState:
+        """Answer from the clock, without regard to locks and suspensions."""
+        if self.state in (GrantState.SCHEDULED, GrantState.ACTIVE) and now >= self.due_at:
+            return GrantState.ENDED
+        return self.state
+
+    def state_at(self, now: Instant, *, held: bool) -> GrantState:
+        """Answer from the clock and from whether a lock or suspension applies now."""
+        state = self.stored_state_at(now)
+        if held and state in (GrantState.SCHEDULED, GrantState.ACTIVE):
+            return GrantState.SUSPENDED
+        return state
+
+    def is_live(self, now: Instant) -> bool:
+        """Say whether it is scheduled, active or suspended, so that somebody may still end it."""
+        return self.stored_state_at(now) in (GrantState.SCHEDULED, GrantState.ACTIVE)
+
+
+def move(grant: Grant, how: GrantMove, *, by: PrincipalId | None, now: Instant, reason: str | None = None) -> Grant:
+    """Return the grant after a legal move; suspensions do not stop it from ending, and are checked before `ACTIVATE`.
+
+    Raises:
+        GrantEnded: it has ended or was revoked, or the clock has ended it.
+        GrantNotActive: the move needs an active grant, or one that was not active yet.
+    """
+    lapsed = grant.state is not grant.stored_state_at(now)
+    after_state = NEXT.get((grant.state, how))
+    if after_state is None or (lapsed and how is not GrantMove.EXPIRE):
+        raise refusal(grant, now)
+    if how is GrantMove.EXPIRE and not lapsed:
+        raise GrantNotActive(f"{grant.id} has not reached its end.")
+    if how is GrantMove.ACTIVATE:
+        return replace(
+            grant,
+            state=after_state,
+            valid_from=now,
+            valid_until=after(now, grant.terms.duration_s),
+            version=grant.version + 1,
+        )
+    return replace(
+        grant,
+        state=after_state,
+        ended_at=grant.due_at if how is GrantMove.EXPIRE else now,
+        ended_why=_WHY.get(how),
+        ended_by=by,
+        reason=reason,
+        version=grant.version + 1,
+    )
+
+
+def refusal(grant: Grant, now: Instant, *, held: bool = False) -> GrantEnded | GrantNotActive:
+    """Return the error that says why a grant cannot be used now, with its state, when and what to do."""
+    state = grant.state_at(now, held=held)
+    again = f"loglease request --like {grant.request}"
+    if state is GrantState.REVOKED:
+        when = "" if grant.ended_at is None else f" at {instant_text(grant.ended_at)}"
+        why = f": {grant.reason}" if grant.reason else ""
+        return GrantEnded(f"{grant.id} was revoked{when}{why}.", next_step=again)
+    if state is GrantState.ENDED:
+        at = instant_text(grant.ended_at or grant.due_at)
+        return GrantEnded(f"{grant.id} ended at {at} ({grant.ended_why or EndWhy.EXPIRED}).", next_step=again)
+    if state is GrantState.SUSPENDED:
+        return GrantNotActive(f"{grant.id} is suspended.", next_step="Ask whoever suspended it; its clock runs on.")
+    return GrantNotActive(f"{grant.id} is {state}.", next_step=f"loglease use {grant.id}")

@@ -1,4 +1,4 @@
-"""An elevation: a raised debug level under a grant. Values and moves; drivers and leases are in `loglease.elevation`."""
+"""An elevation: a raised debug level under a grant. Values and moves; drivers are in `loglease.elevation`."""
 
 from __future__ import annotations
 

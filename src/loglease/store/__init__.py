@@ -1,0 +1,1 @@
+"""The database: schema, migrations, one writer, repositories. Nothing outside knows which database it is."""

@@ -1,0 +1,434 @@
+"""What the rest of the product knows of the database: repositories inside one transaction.
+
+Repositories are plain functions on one connection: no await inside a transaction, so nothing can come in between.
+Reads inside `EntryLog.commit` see rows that nobody else can change until it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.errors import LogLeaseError
+from loglease.model.grant import Grant
+from loglease.model.hold import Lock, LockOn, Suspension
+from loglease.model.ids import (
+    GrantId,
+    LockId,
+    PersonId,
+    PrincipalId,
+    RequestId,
+    RevocationId,
+    SessionId,
+    TokenId,
+)
+from loglease.model.instant import Instant
+from loglease.model.principal import Directory, Principal
+from loglease.model.review import Review
+from loglease.model.rights import Right
+from loglease.model.session import Session
+
+Result = TypeVar("Result")
+
+
+class StoreUnavailable(LogLeaseError):
+    """The database cannot be reached, is full, or did not commit; nothing was changed."""
+
+    code = "store_unavailable"
+
+
+class LostRace(LogLeaseError):
+    """Another change was committed first; nothing was written."""
+
+    code = "version_mismatch"
+
+
+class Requests(Protocol):
+    """Access requests."""
+
+    def insert(self, request: AccessRequest) -> None:
+        """Store a new request."""
+
+    def find(self, request_id: RequestId) -> AccessRequest | None:
+        """Return a request, whoever asks; visibility is the caller's business."""
+
+    def update(self, after: AccessRequest) -> None:
+        """Store a new version. The terms never change.
+
+        Raises:
+            LostRace: the stored version is not the one before.
+        """
+
+    def due(self, now: Instant, limit: int) -> Sequence[AccessRequest]:
+        """Return pending requests whose time is over, oldest first."""
+
+    def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
+        """Return the pending requests of one principal."""
+
+    def page(
+        self,
+        *,
+        state: RequestState | None = None,
+        requester: PrincipalId | None = None,
+        source: str | None = None,
+        before: RequestId | None = None,
+        limit: int = 50,
+    ) -> Sequence[AccessRequest]:
+        """Return requests, newest first, older than `before`. States are the stored ones."""
+
+
+class Reviews(Protocol):
+    """Counted reviews; one per request and person and verdict."""
+
+    def insert(self, review: Review) -> None:
+        """Store a review.
+
+        Raises:
+            LostRace: this person's review of this request with this verdict is there already.
+        """
+
+    def of_request(self, request_id: RequestId) -> Sequence[Review]:
+        """Return the reviews of a request in the order they were given."""
+
+
+class Grants(Protocol):
+    """Grants and their budgets."""
+
+    def insert(self, grant: Grant) -> None:
+        """Store a new grant."""
+
+    def find(self, grant_id: GrantId) -> Grant | None:
+        """Return a grant, whoever asks."""
+
+    def of_request(self, request_id: RequestId) -> Grant | None:
+        """Return the grant of a request, if there is one."""
+
+    def update(self, after: Grant) -> None:
+        """Store a new version; a terminal state cannot be left.
+
+        Raises:
+            LostRace: the stored version is not the one before.
+        """
+
+    def spend(self, grant_id: GrantId, *, lines: int, size: int, queries: int = 0) -> bool:
+        """Take from the budgets if all of it is left, in one conditional statement; negative amounts give back."""
+
+    def due(self, now: Instant, limit: int) -> Sequence[Grant]:
+        """Return scheduled and active grants whose end has come, earliest first."""
+
+    def live(self) -> Sequence[Grant]:
+        """Return all stored as scheduled or active, whatever the clock says."""
+
+    def page(
+        self,
+        *,
+        holder: PrincipalId | None = None,
+        live_at: Instant | None = None,
+        before: GrantId | None = None,
+        limit: int = 50,
+    ) -> Sequence[Grant]:
+        """Return grants, newest first, older than `before`; with `live_at` those not ended then."""
+
+
+class Holds(Protocol):
+    """Locks and suspensions."""
+
+    def insert_lock(self, lock: Lock) -> None:
+        """Store a lock."""
+
+    def update_lock(self, lock: Lock) -> None:
+        """Store that a lock was lifted."""
+
+    def find_lock(self, lock_id: LockId) -> Lock | None:
+        """Return a lock, lifted or not."""
+
+    def locks(self, *, now: Instant, on: LockOn | None = None) -> Sequence[Lock]:
+        """Return the locks in force, of one thing or of all."""
+
+    def insert_suspension(self, suspension: Suspension) -> None:
+        """Store a suspension; the same cause twice is one."""
+
+    def delete_suspension(self, suspension: Suspension) -> None:
+        """Lift one cause."""
+
+    def suspensions(self, grant_id: GrantId | None = None) -> Sequence[Suspension]:
+        """Return the suspensions in force, of one grant or of all."""
+
+
+class Sessions(Protocol):
+    """Sessions of the gateway."""
+
+    def insert(self, session: Session) -> None:
+        """Store a session that opens."""
+
+    def update(self, session: Session) -> None:
+        """Store a session's state and account."""
+
+    def find(self, session_id: SessionId) -> Session | None:
+        """Return a session."""
+
+    def unclosed(self, *, grant: GrantId | None = None, replica: str | None = None) -> Sequence[Session]:
+        """Return the sessions that are not closed."""
+
+    def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
+        """Return the sessions of a grant, newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAccount:
+    """A sign-in with a password: the account's principal and its Argon2id hash."""
+
+    principal: PrincipalId
+    name: str
+    password_hash: str
+    must_change: bool = False
+
+
+class Principals(Protocol):
+    """Principals, local accounts and groups."""
+
+    def insert(self, principal: Principal) -> None:
+        """Store a principal that was seen for the first time."""
+
+    def update(self, principal: Principal) -> None:
+        """Store what changed: name, groups, roles, enabled, person."""
+
+    def find(self, principal_id: PrincipalId) -> Principal | None:
+        """Return a principal."""
+
+    def by_account(self, issuer: str, account: str) -> Principal | None:
+        """Return the principal that an identity provider knows by this account."""
+
+    def of_person(self, person: PersonId) -> Sequence[Principal]:
+        """Return all logins of one human being."""
+
+    def directory(self) -> Directory:
+        """Return a snapshot of all principals."""
+
+    def insert_local(self, account: LocalAccount) -> None:
+        """Store a local account."""
+
+    def update_local(self, account: LocalAccount) -> None:
+        """Store a new password hash."""
+
+    def local(self, name: str) -> LocalAccount | None:
+        """Return the local account of that name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToken:
+    """A token as it is kept: never the token, only what finds and checks it.
+
+    Attributes:
+        kind: ``llp`` personal, ``lls`` service, ``lla`` access, ``llr`` refresh, ``llg`` of one grant, ``llv`` viewer
+            code, ``llw`` web session.
+        lookup: public part by which it is found; `secret_sha256` is compared in constant time.
+        chain: tokens of one sign-in share it; reuse of a spent refresh token ends the chain.
+        signed_in_at: when the person proved who they are; None for tokens that are no sign-in.
+        grant: for ``llg`` and ``llv``.
+        spent_at: when a one-time token was used.
+    """
+
+    id: TokenId
+    kind: str
+    principal: PrincipalId
+    lookup: str
+    secret_sha256: bytes
+    rights: frozenset[Right]
+    created_at: Instant
+    expires_at: Instant
+    epoch: int
+    label: str = ""
+    chain: str | None = None
+    signed_in_at: Instant | None = None
+    grant: GrantId | None = None
+    spent_at: Instant | None = None
+    revoked_at: Instant | None = None
+    last_used_at: Instant | None = None
+
+
+class Tokens(Protocol):
+    """Tokens and sign-ins."""
+
+    def insert(self, token: StoredToken) -> None:
+        """Store a token."""
+
+    def by_lookup(self, lookup: str) -> StoredToken | None:
+        """Return the token with that public part, valid or not."""
+
+    def find(self, token_id: TokenId) -> StoredToken | None:
+        """Return a token by its id."""
+
+    def spend(self, token_id: TokenId, now: Instant) -> bool:
+        """Mark a one-time token as used; False if it was already."""
+
+    def revoke(
+        self,
+        now: Instant,
+        *,
+        token_id: TokenId | None = None,
+        chain: str | None = None,
+        principal: PrincipalId | None = None,
+        grant: GrantId | None = None,
+    ) -> int:
+        """Revoke the tokens that match all that is named; return how many were not revoked before."""
+
+    def of_principal(self, principal: PrincipalId) -> Sequence[StoredToken]:
+        """Return the unexpired tokens that a person manages (``llp``, ``lls``), newest first."""
+
+    def delete_expired(self, now: Instant) -> int:
+        """Remove tokens that expired more than a day ago."""
+
+
+class Idempotency(Protocol):
+    """What was answered to a creating call, by principal, route and key; kept for 24 hours."""
+
+    def find(self, principal: PrincipalId, route: str, key: str, now: Instant) -> tuple[bytes, str] | None:
+        """Return the body digest and the id that was created, or None."""
+
+    def insert(self, principal: PrincipalId, route: str, key: str, body: bytes, created: str, now: Instant) -> None:
+        """Remember what a call created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationRow:
+    """One act of revocation, for its status: which grants it ended."""
+
+    id: RevocationId
+    on: LockOn
+    grants: tuple[GrantId, ...]
+    by: PrincipalId
+    at: Instant
+    reason: str
+
+
+class Revocations(Protocol):
+    """Acts of revocation."""
+
+    def insert(self, revocation: RevocationRow) -> None:
+        """Store an act."""
+
+    def find(self, revocation_id: RevocationId) -> RevocationRow | None:
+        """Return an act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """One entry of the audit log as it is read back: exact bytes and index."""
+
+    index: int
+    content: bytes
+    leaf: bytes
+
+
+class Entries(Protocol):
+    """The audit log, for reading. Only the sequencer writes it."""
+
+    def since(self, index: int, *, types: frozenset[str] | None = None, limit: int = 1_000) -> Sequence[StoredEntry]:
+        """Return entries from `index` on, in order."""
+
+    def page(
+        self,
+        *,
+        types: frozenset[str] | None = None,
+        actor: str | None = None,
+        request: RequestId | None = None,
+        grant: GrantId | None = None,
+        session: SessionId | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[StoredEntry]:
+        """Return entries, newest first, below index `before`."""
+
+    def find(self, entry_id: str) -> StoredEntry | None:
+        """Return one entry by its id."""
+
+    def size(self) -> int:
+        """Return the number of entries."""
+
+    def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
+        """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
+
+
+class Values(Protocol):
+    """Named values that outlive a restart: the log's origin, the policy revision, the high-water mark of time."""
+
+    def find(self, name: str) -> str | None:
+        """Return a value."""
+
+    def put(self, name: str, value: str) -> None:
+        """Store a value."""
+
+
+class Transaction(Protocol):
+    """All repositories, inside one transaction."""
+
+    @property
+    def requests(self) -> Requests:
+        """Access requests."""
+
+    @property
+    def reviews(self) -> Reviews:
+        """Reviews."""
+
+    @property
+    def grants(self) -> Grants:
+        """Grants."""
+
+    @property
+    def holds(self) -> Holds:
+        """Locks and suspensions."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions of the gateway."""
+
+    @property
+    def principals(self) -> Principals:
+        """Principals and accounts."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens and sign-ins."""
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """Answers to creating calls."""
+
+    @property
+    def revocations(self) -> Revocations:
+        """Acts of revocation."""
+
+    @property
+    def entries(self) -> Entries:
+        """The audit log."""
+
+    @property
+    def values(self) -> Values:
+        """Named values."""
+
+    @property
+    def epoch(self) -> int:
+        """The current history generation."""
+
+
+class Store(Protocol):
+    """A database that is open."""
+
+    async def read(self, query: Callable[[Transaction], Result]) -> Result:
+        """Run a query on a connection that cannot write, and return what it returns.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+
+    async def touch(self) -> Instant:
+        """Write and commit one row through the one writer; return the database's time when it began.
+
+        Gateways renew their lease with it, so a hung disk ends their sessions too.
+
+        Raises:
+            StoreUnavailable: it did not become durable.
+        """

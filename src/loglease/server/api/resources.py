@@ -1,0 +1,506 @@
+"""What the API answers. Absent fields are left out, never null; every scope carries its sentence in `words`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field
+
+from loglease.model.access_request import RequestState
+from loglease.model.grant import EndWhy, GrantState
+from loglease.model.offer import Joint, Outcome
+from loglease.model.principal import Kind, Role
+from loglease.model.review import Channel, Verdict
+from loglease.model.rights import Right
+from loglease.model.scope import Level
+from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
+from loglease.server.api.fields import (
+    At,
+    Count,
+    Digest,
+    EventNs,
+    GrantIdText,
+    LockIdText,
+    PersonIdText,
+    PrincipalIdText,
+    RequestIdText,
+    Resource,
+    ReviewIdText,
+    RevocationIdText,
+    Seconds,
+    SessionIdText,
+    TokenIdText,
+)
+
+Item = TypeVar("Item")
+
+
+class Page(Resource, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following one and absent on the last."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class Window(Resource):
+    """Which event times: from `from_ns` to before `to_ns`, or live, to the end of the grant."""
+
+    from_ns: EventNs
+    to_ns: EventNs | None = None
+    live: bool
+
+
+class ScopeShown(Resource):
+    """What may be read, for programs and, in `words`, for people."""
+
+    source: str
+    selector: str
+    all_streams: bool
+    window: Window
+    level_from: Level | None = None
+    contains: list[str] = Field(default_factory=list)
+    profile: str | None = None
+    words: Annotated[str, Field(description="The scope as one English sentence, the same at every door.")]
+
+
+class LimitsShown(Resource):
+    """Budgets; an absent one is no limit."""
+
+    lines: int | None = None
+    bytes: int | None = None
+    subjects: int | None = None
+    queries: int | None = None
+    queries_per_min: int | None = None
+    tails: int | None = None
+
+
+class SlotsShown(Resource):
+    """So many people out of these."""
+
+    approvers: list[str]
+    need: int
+
+
+class StageShown(Resource):
+    """One step of an approval plan."""
+
+    joint: Joint
+    blocks: list[SlotsShown]
+
+
+class PlanShown(Resource):
+    """The approvals that one policy demands."""
+
+    origin: str
+    stages: list[StageShown]
+
+
+class OfferShown(Resource):
+    """One policy's answer: what it would grant, for how long, with which approvals."""
+
+    number: int
+    policy: str
+    rule: str
+    outcome: Outcome
+    plans: list[PlanShown]
+    need: Annotated[int, Field(description="The number of approvals that can suffice.")]
+    scopes: list[ScopeShown]
+    duration_s: Seconds
+    limits: LimitsShown
+    activate_within_s: Seconds
+    review_within_s: Seconds
+    single_use: bool
+    idle_timeout_s: Seconds | None = None
+    words: str
+
+
+class Offers(Resource):
+    """What policy answers to a draft. Nothing was changed."""
+
+    offers: list[OfferShown]
+    explanation: Annotated[list[str], Field(description="Which rules decided, as far as the caller may know them.")]
+    words: str
+
+
+class Who(Resource):
+    """A principal as others may see them."""
+
+    id: PrincipalIdText
+    account: str
+    name: str
+    kind: Kind
+
+
+class ReviewShown(Resource):
+    """One person's decision."""
+
+    id: ReviewIdText
+    request: RequestIdText
+    reviewer: Who
+    verdict: Verdict
+    digest: Digest
+    comment: str
+    given_at: At
+    channel: Channel
+    narrowed: list[ScopeShown] | None = None
+    narrowed_duration_s: Seconds | None = None
+    words: str | None = None
+
+
+class RequestShown(Resource):
+    """An access request: the wish, the offer it took, and what became of it."""
+
+    id: RequestIdText
+    state: RequestState
+    requester: Who
+    scopes: list[ScopeShown]
+    reason: str
+    ticket: str | None = None
+    duration_s: Seconds
+    limits: LimitsShown
+    offer: OfferShown
+    digest: Digest
+    eligible: Annotated[list[Who], Field(description="Who could review when it was submitted.")]
+    reviews: list[ReviewShown]
+    approvals: Annotated[int, Field(description="Approvals given so far.")]
+    may_review: Annotated[bool, Field(description="Whether the caller is among those who may decide it now.")]
+    submitted_at: At
+    expires_at: At
+    decided_at: At | None = None
+    decided_by: Who | None = None
+    cause: str | None = None
+    grant: GrantIdText | None = None
+    words: str
+    version: int
+
+
+class Reviewed(Resource):
+    """What a review led to; `grant` is there once the request is approved."""
+
+    review: ReviewShown
+    request: RequestShown
+    grant: GrantIdText | None = None
+
+
+class Terms(Resource):
+    """Exactly what is decided: `terms` are the digested bytes, `private` opens the commitments in them."""
+
+    request: RequestIdText
+    digest: Digest
+    terms: Annotated[str, Field(description="The canonical JSON whose SHA-256 is the digest.")]
+    private: Annotated[
+        dict[str, tuple[str, str]], Field(description="Salt (hex) and clear text behind each commitment, by field.")
+    ]
+    words: str
+
+
+class TimelineStep(Resource):
+    """One thing that happened, as the audit log has it."""
+
+    at: At
+    type: str
+    entry: str
+    actor: str
+    text: str
+
+
+class Timeline(Resource):
+    """What happened to a request and its grant, oldest first."""
+
+    items: list[TimelineStep]
+
+
+class Explanation(Resource):
+    """Why a request has the offer that it has."""
+
+    request: RequestIdText
+    policy: str
+    rule: str
+    bundle_sha256: Digest
+    revision: int
+    explanation: list[str]
+
+
+class HoldKind(StrEnum):
+    """What holds a grant."""
+
+    LOCK = "lock"
+    SUSPENSION = "suspension"
+
+
+class HoldShown(Resource):
+    """Why a grant may not be used for now."""
+
+    kind: HoldKind
+    cause: str
+    reason: str
+    since: At
+    until: At | None = None
+
+
+class AccountShown(Resource):
+    """What a session handed over; what is uncertain was recorded and perhaps not handed over."""
+
+    lines: Count
+    bytes: Count
+    uncertain_lines: Count
+    uncertain_bytes: Count
+
+
+class SessionShown(Resource):
+    """One use of one grant by one client."""
+
+    id: SessionIdText
+    grant: GrantIdText
+    principal: Who
+    kind: SessionKind
+    front: Front
+    state: SessionState
+    opened_at: At
+    closed_at: At | None = None
+    why: CloseWhy | None = None
+    account: AccountShown
+
+
+class Spent(Resource):
+    """Budgets of a grant: spent or reserved, and what is left where there is a limit."""
+
+    lines: Count
+    bytes: Count
+    queries: Count
+    lines_left: Count | None = None
+    bytes_left: Count | None = None
+
+
+class GrantShown(Resource):
+    """The right to read: both clocks, budgets, holds."""
+
+    id: GrantIdText
+    state: GrantState
+    request: RequestIdText
+    holder: Who
+    policy: str
+    basis: Outcome
+    scopes: list[ScopeShown]
+    duration_s: Seconds
+    limits: LimitsShown
+    spent: Spent
+    single_use: bool
+    idle_timeout_s: Seconds | None = None
+    digest: Digest
+    reviews: list[ReviewIdText]
+    holds: list[HoldShown]
+    open_sessions: Count
+    scheduled_at: At
+    activate_by: At
+    valid_from: At | None = None
+    valid_until: At | None = None
+    ended_at: At | None = None
+    ended_why: EndWhy | None = None
+    ended_by: Who | None = None
+    reason: str | None = None
+    logs: Annotated[
+        str, Field(description="Where its lines are read.", examples=["/g/grt_01JDC91T7KT9YV2K3R5W7X87XK/logs"])
+    ]
+    words: str
+    version: int
+
+
+class Usage(Resource):
+    """What was read under a grant."""
+
+    grant: GrantIdText
+    spent: Spent
+    sessions: list[SessionShown]
+
+
+class RevocationShown(Resource):
+    """One act of revocation, and how far it has reached. It never claims more than was confirmed."""
+
+    id: RevocationIdText
+    on: str
+    reason: str
+    by: Who
+    at: At
+    durable: Annotated[bool, Field(description="False: journalled on this machine, the database did not answer.")]
+    grants: list[GrantIdText]
+    sessions_ended: list[SessionIdText]
+    sessions_ending: list[SessionIdText]
+
+
+class LockShown(Resource):
+    """A lock: while it is in force nothing that it matches can be used."""
+
+    id: LockIdText
+    on: str
+    reason: str
+    added_by: Who
+    added_at: At
+    until: At | None = None
+    lifted_at: At | None = None
+    lifted_by: Who | None = None
+    in_force: bool
+    sessions_ended: list[SessionIdText] = Field(default_factory=list)
+    sessions_ending: list[SessionIdText] = Field(default_factory=list)
+
+
+class SourceShown(Resource):
+    """A configured source."""
+
+    id: str
+    kind: str
+    follow: bool
+    ok: bool
+    detail: str
+    labels: Annotated[list[str], Field(description="Label names that a scope may constrain.")]
+
+
+class LabelShown(Resource):
+    """One label of a source with its values, as far as they may be asked for."""
+
+    name: str
+    values: list[str]
+
+
+class PrincipalShown(Resource):
+    """A login, for administrators and for its owner."""
+
+    id: PrincipalIdText
+    issuer: str
+    account: str
+    kind: Kind
+    person: PersonIdText
+    name: str
+    email: str | None = None
+    groups: list[str]
+    roles: list[Role]
+    enabled: bool
+
+
+class PrincipalAdded(Resource):
+    """A new login; the generated password is shown this once."""
+
+    principal: PrincipalShown
+    password: str | None = None
+
+
+class PersonShown(Resource):
+    """A human being and their logins."""
+
+    id: PersonIdText
+    principals: list[Who]
+
+
+class GroupShown(Resource):
+    """A group and its enabled members."""
+
+    name: str
+    members: list[Who]
+
+
+class Me(Resource):
+    """Who the caller is, and what this credential may do."""
+
+    principal: PrincipalShown
+    channel: Channel
+    interactive: Annotated[bool, Field(description="Whether the credential is a sign-in, which reviewing takes.")]
+    rights: list[Right]
+    signed_in_at: At | None = None
+    grant: GrantIdText | None = None
+    may_review_until: At | None = None
+    step_up_until: At | None = None
+    must_change_password: bool = False
+
+
+class TokenKind(StrEnum):
+    """What a token is for."""
+
+    PERSONAL = "personal"
+    SERVICE = "service"
+    GRANT = "grant"
+
+
+class TokenShown(Resource):
+    """A token, never its secret."""
+
+    id: TokenIdText
+    kind: TokenKind
+    label: str
+    rights: list[Right]
+    grant: GrantIdText | None = None
+    created_at: At
+    expires_at: At
+    last_used_at: At | None = None
+
+
+class TokenIssued(Resource):
+    """A new token; the secret is shown this once, and not again to a repeated call."""
+
+    token: TokenShown
+    secret: str | None = None
+
+
+class SignedIn(Resource):
+    """A pair of tokens: one to call with, one to get the next pair with."""
+
+    access_token: str
+    access_expires_at: At
+    refresh_token: str
+    refresh_expires_at: At
+    principal: PrincipalShown
+    must_change_password: bool
+
+
+class EntryShown(Resource):
+    """One audit entry as it is in the log."""
+
+    index: Count
+    id: str
+    type: str
+    at: At
+    actor: str
+    via: str | None = None
+    ref: dict[str, str]
+    data: dict[str, Any]
+
+
+class Event(Resource):
+    """A thin event: what changed. The client fetches what it may see."""
+
+    id: str
+    type: str
+    at: At
+    resource: str
+    version: int
+
+
+class FaultShown(Resource):
+    """One wrong field."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class NextStep(Resource):
+    """What to do next."""
+
+    text: str
+
+
+class Problem(Resource):
+    """RFC 9457: what was wrong, which rule decided, what to do next. Clients switch on `code`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str
+    trace_id: str
+    rule: str | None = None
+    errors: list[FaultShown] | None = None
+    next: list[NextStep] | None = None
+    present: Annotated[str | None, Field(description="The digest as it is now.")] = None
+    retry_after_s: int | None = None

@@ -1,0 +1,79 @@
+"""Activate a grant: its clock starts at the holder's first use, and never again."""
+
+from __future__ import annotations
+
+from loglease.access.caller import Caller
+from loglease.access.errors import PolicyDenied
+from loglease.access.permissions import held_grant, is_held, require_unlocked
+from loglease.access.records import refs
+from loglease.access.rules import Rules
+from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
+from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
+from loglease.model.instant import Instant, instant_text
+from loglease.model.rights import Right
+from loglease.store.interface import Transaction
+
+
+async def activate_grant(
+    grant_id: GrantId, *, caller: Caller, log: EntryLog[Transaction], rules: Rules, new_id: NewId
+) -> Grant:
+    """Start a scheduled grant. An active one is returned unchanged.
+
+    Raises:
+        NotFound: there is none that the caller holds.
+        GrantEnded, GrantNotActive: it has ended, was revoked, lapsed, or is suspended.
+        PolicyDenied: the policy no longer allows it, or an approver lost the right to approve.
+    """
+    caller.require(Right.LOGS_READ)
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
+        require_unlocked(tx, caller, now)
+        grant = held_grant(tx, caller, grant_id)
+        active, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
+        return Recorded(active, entries)
+
+    return await log.commit(work)
+
+
+def activated(
+    tx: Transaction, grant: Grant, caller: Caller, now: Instant, *, rules: Rules, new_id: NewId
+) -> tuple[Grant, tuple[Draft, ...]]:
+    """Return the grant, active, and the entry if it was not before.
+
+    Raises:
+        GrantEnded, GrantNotActive, PolicyDenied: as `activate_grant`.
+    """
+    held = is_held(tx, grant, now)
+    state = grant.state_at(now, held=held)
+    if state is GrantState.ACTIVE:
+        return grant, ()
+    if state is not GrantState.SCHEDULED:
+        raise refusal(grant, now, held=held)
+    request = tx.requests.find(grant.request)
+    if request is None:
+        raise LookupError(grant.request)
+    directory = tx.principals.directory()
+    counted = rules.satisfied(request, tx.reviews.of_request(request.id), directory)
+    if counted is None:
+        raise PolicyDenied(
+            "An approver of this grant may no longer approve it.", rule=grant.policy, next_step="Ask for access anew."
+        )
+    rules.final_terms(request, grant.terms, directory, now)
+    active = move(grant, GrantMove.ACTIVATE, by=caller.principal.id, now=now)
+    tx.grants.update(active)
+    entry = Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="grant.activated",
+        actor=caller.principal.subject,
+        ref=refs(request=grant.request, grant=grant.id),
+        data={
+            "from_at": instant_text(now),
+            "until_at": instant_text(active.due_at),
+            "reviews": [review.id for review in counted],
+            "bundle_sha256": rules.bundle_sha256,
+            "revision": rules.revision,
+            "epoch": tx.epoch,
+        },
+    )
+    return active, (entry,)

@@ -1,0 +1,84 @@
+"""What the last missing approval does: the request is approved and its grant is scheduled, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loglease.access.commitments import Random, commitments_of
+from loglease.access.records import actor_of, refs, scheduled_data
+from loglease.access.rules import Rules
+from loglease.audit.interface import Draft
+from loglease.model.access_request import AccessRequest, RequestMove, move
+from loglease.model.grant import Grant
+from loglease.model.ids import ENTRY, GRANT, EntryId, GrantId, NewId
+from loglease.model.instant import Instant, after
+from loglease.model.offer import Terms
+from loglease.model.principal import Principal
+from loglease.model.review import Review
+from loglease.store.interface import Transaction
+
+KEY_SALT_BYTES = 32
+
+
+def approved(
+    tx: Transaction,
+    request: AccessRequest,
+    reviews: Sequence[Review],
+    *,
+    by: Principal | None,
+    now: Instant,
+    terms: Terms,
+    rules: Rules,
+    new_id: NewId,
+    random: Random,
+) -> tuple[AccessRequest, Grant, tuple[Draft, ...]]:
+    """Approve a pending request and schedule its grant over `terms`; the clock of the grant does not start yet.
+
+    Raises:
+        RequestNotPending: it has its verdict already.
+    """
+    done = move(request, RequestMove.APPROVE, by=by.id if by else None, now=now)
+    grant = Grant(
+        id=GrantId(new_id(GRANT)),
+        request=request.id,
+        holder=request.requester,
+        policy=request.offer.policy,
+        basis=request.offer.outcome,
+        reviews=tuple(review.id for review in reviews),
+        terms=terms,
+        shape=request.offer.shape,
+        digest=request.digest,
+        scheduled_at=now,
+        activate_by=after(now, request.offer.shape.activate_within_s),
+        key_salt=random(KEY_SALT_BYTES),
+        epoch=tx.epoch,
+    )
+    tx.requests.update(done)
+    tx.grants.insert(grant)
+    commitments = commitments_of(request.private, random)
+    holder = tx.principals.directory().principal(request.requester)
+    if holder is None:
+        raise LookupError(request.requester)
+    data = scheduled_data(grant, holder, commitments, rules.profile_digests)
+    actor = actor_of(by)
+    return (
+        done,
+        grant,
+        (
+            Draft(
+                id=EntryId(new_id(ENTRY)),
+                type="request.approved",
+                actor=actor,
+                ref=refs(request=request.id),
+                data={"digest_sha256": request.digest, "reviews": [review.id for review in reviews]},
+            ),
+            Draft(
+                id=EntryId(new_id(ENTRY)),
+                type="grant.scheduled",
+                actor=actor,
+                ref=refs(request=request.id, grant=grant.id),
+                data=data,
+                private=commitments.taken(),
+            ),
+        ),
+    )

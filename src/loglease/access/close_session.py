@@ -1,0 +1,109 @@
+"""Close a session: settle exactly what was handed over, give back the rest, and end the grant if that used it up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loglease.access.commitments import Random
+from loglease.access.ending import ended
+from loglease.access.errors import NotFound
+from loglease.access.records import Data, refs
+from loglease.access.serving import Settled
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.digest import SALT_BYTES
+from loglease.model.grant import Grant, GrantMove, GrantState
+from loglease.model.ids import ENTRY, EntryId, NewId, SessionId
+from loglease.model.instant import Instant
+from loglease.model.session import CloseWhy, Session, SessionMove, SessionState, move
+from loglease.store.interface import Transaction
+
+_KEPT_FOR_RESUMPTION = frozenset({CloseWhy.DATABASE, CloseWhy.DRAIN, CloseWhy.SOURCE, CloseWhy.CRASH})
+
+
+async def close_session(
+    session_id: SessionId,
+    *,
+    why: CloseWhy,
+    settled: Settled,
+    cut_ms: int | None,
+    replica: str,
+    log: EntryLog[Transaction],
+    new_id: NewId,
+    random: Random,
+) -> Session:
+    """Close a session of this process; repeating it answers the first result.
+
+    Args:
+        settled: what was handed over since the last record.
+        cut_ms: milliseconds from the act that cut it to the last byte, if one did.
+
+    Raises:
+        NotFound: this process owns no such session.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Session]:
+        session = tx.sessions.find(session_id)
+        if session is None or session.replica != replica:
+            raise NotFound(f"{session_id} is not a session of this process.")
+        if session.state is SessionState.CLOSED:
+            return Recorded(session)
+        account = replace(
+            session.account,
+            settled_lines=min(session.account.settled_lines + settled.lines, session.account.ceiling_lines),
+            settled_bytes=min(session.account.settled_bytes + settled.size, session.account.ceiling_bytes),
+        )
+        ending = replace(move(session, SessionMove.END, now=now, why=why), account=account)
+        closed = move(ending, SessionMove.SETTLE, now=now)
+        tx.grants.spend(session.grant, lines=-account.uncertain_lines, size=-account.uncertain_bytes)
+        tx.sessions.update(closed)
+        salt = random(SALT_BYTES)
+        entries = [closed_entry(tx, closed, settled=settled, salt=salt, cut_ms=cut_ms, crashed=False, new_id=new_id)]
+        grant = tx.grants.find(session.grant)
+        if grant is not None and _is_used_up(tx, grant, why, now):
+            entries.append(ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1])
+        return Recorded(closed, tuple(entries))
+
+    return await log.commit(work, urgent=True)
+
+
+def _is_used_up(tx: Transaction, grant: Grant, why: CloseWhy, now: Instant) -> bool:
+    if grant.stored_state_at(now) is not GrantState.ACTIVE or tx.sessions.unclosed(grant=grant.id):
+        return False
+    spent = 0 in grant.usage.left(grant.terms.limits)
+    return spent or (grant.shape.single_use and why not in _KEPT_FOR_RESUMPTION)
+
+
+def closed_entry(
+    tx: Transaction,
+    session: Session,
+    *,
+    settled: Settled,
+    salt: bytes,
+    cut_ms: int | None,
+    crashed: bool,
+    new_id: NewId,
+) -> Draft:
+    """Return the entry of a closed session; after a crash what was reserved stays charged as uncertain."""
+    account = session.account
+    grant = tx.grants.find(session.grant)
+    holder = tx.principals.find(session.principal)
+    data: Data = {
+        "why": str(session.why),
+        "total": {"lines": account.settled_lines, "bytes": account.settled_bytes},
+        "uncertain": {
+            "lines": account.uncertain_lines if crashed else 0,
+            "bytes": account.uncertain_bytes if crashed else 0,
+        },
+    }
+    if settled.lines:
+        data["settled"] = settled.data(salt)
+    if cut_ms is not None:
+        data["cut_ms"] = cut_ms
+    return Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="session.closed",
+        actor=SYSTEM if crashed or holder is None else holder.subject,
+        ref=refs(request=grant.request if grant else None, grant=session.grant, session=session.id),
+        data=data,
+        served=(settled.served, salt) if settled.lines else None,
+    )

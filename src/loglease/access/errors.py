@@ -1,0 +1,144 @@
+"""Why a use case refuses. Codes are public and never change; texts tell nobody what they may not know."""
+
+from __future__ import annotations
+
+from loglease.model.errors import LogLeaseError
+
+
+class NotPermitted(LogLeaseError):
+    """The caller may not do this."""
+
+    code = "not_permitted"
+
+
+class NotFound(LogLeaseError):
+    """There is none, or it is not for the caller; the two are one answer."""
+
+    code = "not_found"
+
+
+class SelfReview(LogLeaseError):
+    """The requester tried to review their own request."""
+
+    code = "self_review"
+
+
+class SamePerson(LogLeaseError):
+    """The reviewer is, or may be, the same human being as the requester or an earlier reviewer."""
+
+    code = "same_person"
+
+
+class ReviewerNotEligible(LogLeaseError):
+    """The policy does not let this person review this request."""
+
+    code = "reviewer_not_eligible"
+
+
+class ReviewerNotHuman(LogLeaseError):
+    """An agent, a service or a long-lived token tried to review."""
+
+    code = "reviewer_not_human"
+
+
+class StageNotOpen(LogLeaseError):
+    """An earlier stage of the plan is not complete."""
+
+    code = "stage_not_open"
+
+
+class Locked(LogLeaseError):
+    """A lock applies to the caller or to what the call is about."""
+
+    code = "locked"
+
+
+class StepUpRequired(LogLeaseError):
+    """The act needs a more recent sign-in."""
+
+    code = "step_up_required"
+
+
+class PreconditionRequired(LogLeaseError):
+    """A review came without the digest of what was decided."""
+
+    code = "precondition_required"
+
+
+class DigestMismatch(LogLeaseError):
+    """A review names another digest than the request has; `present` is the right one."""
+
+    code = "digest_mismatch"
+
+    def __init__(self, present: str) -> None:
+        super().__init__(
+            f"The review is not about this request: its digest is {present}.",
+            next_step="Look at the request again, then decide.",
+        )
+        self.present = present
+
+
+class PolicyDenied(LogLeaseError):
+    """No policy offers what was asked."""
+
+    code = "policy_denied"
+
+
+class GuardrailDenied(LogLeaseError):
+    """An organisation-wide guardrail forbids what was asked."""
+
+    code = "guardrail_denied"
+
+
+class OfferChanged(LogLeaseError):
+    """The offer that was named is no longer made."""
+
+    code = "offer_changed"
+
+
+class NoEligibleApprover(LogLeaseError):
+    """Nobody but the requester could approve."""
+
+    code = "no_eligible_approver"
+
+
+class ReasonRequired(LogLeaseError):
+    """The policy asks for a reason, or a longer one; a denial needs a comment."""
+
+    code = "reason_required"
+
+
+class TooManyPending(LogLeaseError):
+    """The caller has as many undecided requests as anybody may have."""
+
+    code = "too_many_pending"
+
+
+class GrantAmbiguous(LogLeaseError):
+    """Several grants would do and the call names none."""
+
+    code = "grant_ambiguous"
+
+
+class BudgetUsed(LogLeaseError):
+    """A budget of the grant is spent."""
+
+    code = "budget_used"
+
+
+class QueryLimit(LogLeaseError):
+    """The grant's limit of queries a minute or of tails at once is reached."""
+
+    code = "rate_limited"
+
+
+class ClockSuspect(LogLeaseError):
+    """The clock stepped back, so nothing new begins."""
+
+    code = "clock_suspect"
+
+
+class IdempotencyKeyReused(LogLeaseError):
+    """The key was used for another body."""
+
+    code = "idempotency_key_reused"

@@ -1,0 +1,57 @@
+"""Write down what the clock has already decided. Nothing depends on this having run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loglease.access.ending import ended
+from loglease.access.records import refs
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.access_request import RequestMove, move
+from loglease.model.grant import Grant, GrantMove, GrantState
+from loglease.model.ids import ENTRY, EntryId, NewId
+from loglease.model.instant import MICROSECONDS, Instant
+from loglease.store.interface import Transaction
+
+AT_ONCE: Final = 100
+
+
+async def expire_due(*, log: EntryLog[Transaction], new_id: NewId) -> int:
+    """Expire requests and end grants whose time is over or that lie idle; return how many, at most 300 a call."""
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        entries = [*_requests(tx, now, new_id), *_grants(tx, now, new_id), *_idle(tx, now, new_id)]
+        return Recorded(len(entries), tuple(entries))
+
+    return await log.commit(work)
+
+
+def _requests(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
+    entries = []
+    for request in tx.requests.due(now, AT_ONCE):
+        tx.requests.update(move(request, RequestMove.EXPIRE, by=None, now=now, cause="expired"))
+        entries.append(
+            Draft(id=EntryId(new_id(ENTRY)), type="request.expired", actor=SYSTEM, ref=refs(request=request.id))
+        )
+    return entries
+
+
+def _grants(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
+    return [
+        ended(tx, grant, GrantMove.EXPIRE, by=None, now=now, new_id=new_id)[1] for grant in tx.grants.due(now, AT_ONCE)
+    ]
+
+
+def _idle(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
+    idle = [grant for grant in tx.grants.live() if _is_idle(tx, grant, now)][:AT_ONCE]
+    return [ended(tx, grant, GrantMove.IDLE, by=None, now=now, new_id=new_id)[1] for grant in idle]
+
+
+def _is_idle(tx: Transaction, grant: Grant, now: Instant) -> bool:
+    """Idle counts from when a session was last open, or from the activation."""
+    timeout_s = grant.shape.idle_timeout_s
+    if timeout_s is None or grant.stored_state_at(now) is not GrantState.ACTIVE or tx.sessions.unclosed(grant=grant.id):
+        return False
+    sessions = tx.sessions.of_grant(grant.id, 1)
+    since = sessions[0].closed_at if sessions and sessions[0].closed_at else grant.valid_from
+    return since is not None and now - since >= timeout_s * MICROSECONDS

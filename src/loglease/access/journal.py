@@ -1,0 +1,146 @@
+"""The revocation journal: what this process acknowledged, kept on this machine, whatever becomes of the database.
+
+One append-only file of records: length and CRC-32 of the payload as big-endian 32-bit numbers, then the payload, JSON.
+A torn last record is cut off; damage before it refuses the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import orjson
+
+from loglease.model.errors import LogLeaseError
+from loglease.model.hold import parse_lock_on
+from loglease.model.ids import GrantId, PrincipalId, RevocationId
+from loglease.model.instant import Instant
+from loglease.store.interface import RevocationRow
+
+_HEADER: Final = struct.Struct(">II")
+_MAX_RECORD: Final = 16 << 20
+
+
+class JournalDamaged(LogLeaseError):
+    """The journal is damaged before its last record, so revocations may be missing."""
+
+    code = "store_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRecord:
+    """One act: what kind, on what, which grants it ended, when, why and by whom."""
+
+    kind: str
+    id: str
+    on: str
+    grants: tuple[GrantId, ...]
+    at: Instant
+    reason: str
+    by: PrincipalId
+
+    def row(self) -> RevocationRow:
+        """Return the act as the database stores it."""
+        return RevocationRow(
+            id=RevocationId(self.id),
+            on=parse_lock_on(self.on),
+            grants=self.grants,
+            by=self.by,
+            at=self.at,
+            reason=self.reason,
+        )
+
+    def encoded(self) -> bytes:
+        """Return header and payload."""
+        payload = orjson.dumps(
+            {
+                "kind": self.kind,
+                "id": self.id,
+                "on": self.on,
+                "grants": list(self.grants),
+                "at": self.at,
+                "reason": self.reason,
+                "by": self.by,
+            }
+        )
+        return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+class Journal:
+    """The journal of one process; `append` returns once the record is on the disk."""
+
+    def __init__(self, descriptor: int, records: list[JournalRecord]) -> None:
+        self._descriptor = descriptor
+        self._records = records
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create the journal, mode 0600, and cut off a torn last record.
+
+        Raises:
+            JournalDamaged: a record that is not the last one is damaged.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        content = b""
+        while part := os.read(descriptor, 1 << 20):
+            content += part
+        records, whole = _decoded(content, path)
+        if whole < len(content):
+            os.ftruncate(descriptor, whole)
+            os.fsync(descriptor)
+        return cls(descriptor, records)
+
+    def records(self) -> list[JournalRecord]:
+        """Return all records, oldest first."""
+        return list(self._records)
+
+    async def append(self, record: JournalRecord) -> None:
+        """Write one record and wait until it is on the disk.
+
+        Raises:
+            OSError: it is not; the act must not be acknowledged on the strength of the journal.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._write, record.encoded())
+            self._records.append(record)
+
+    def _write(self, encoded: bytes) -> None:
+        view = memoryview(encoded)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def _decoded(content: bytes, path: Path) -> tuple[list[JournalRecord], int]:
+    """Return the whole records and the length of what they take."""
+    records: list[JournalRecord] = []
+    position = 0
+    while position < len(content):
+        if position + _HEADER.size > len(content):
+            break
+        length, crc = _HEADER.unpack_from(content, position)
+        end = position + _HEADER.size + length
+        if end > len(content):
+            break
+        payload = content[position + _HEADER.size : end]
+        if length > _MAX_RECORD or zlib.crc32(payload) != crc:
+            if end == len(content):
+                break
+            raise JournalDamaged(
+                f"{path} is damaged at byte {position}.",
+                next_step="Restore it from a backup, or move it away and revoke again what it held.",
+            )
+        fields = orjson.loads(payload)
+        records.append(JournalRecord(**{**fields, "grants": tuple(fields["grants"])}))
+        position = end
+    return records, position

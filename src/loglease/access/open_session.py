@@ -1,0 +1,194 @@
+"""Open a session: one use of one grant, on the record before the first byte of an answer, status line included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from loglease.access.activate_grant import activated
+from loglease.access.caller import Caller
+from loglease.access.commitments import Commitments, Random, commitments_of
+from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
+from loglease.access.permissions import held_grant, require_unlocked
+from loglease.access.records import Data, refs, scope_data
+from loglease.access.rules import Rules
+from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.errors import GrantEnded
+from loglease.model.grant import Grant
+from loglease.model.ids import ENTRY, SESSION, EntryId, GrantId, NewId, SessionId
+from loglease.model.instant import MICROSECONDS, EventWindow, Instant, Interval
+from loglease.model.limits import Limits
+from loglease.model.rights import Right
+from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.store.interface import Transaction
+
+QUERIES_PER_MINUTE: Final = 120
+TAILS: Final = 5
+RESUME_WITHIN_S: Final = 60
+_RESUMABLE: Final = frozenset({CloseWhy.DATABASE, CloseWhy.DRAIN, CloseWhy.SOURCE, CloseWhy.CRASH})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An open session; `interval` is what is left of the asked one inside the grant's event window."""
+
+    session: Session
+    grant: Grant
+    interval: Interval
+    now: Instant
+
+
+async def open_session(
+    grant_id: GrantId,
+    *,
+    kind: SessionKind,
+    front: Front,
+    query: str,
+    interval: Interval,
+    limit: int | None,
+    caller: Caller,
+    replica: str,
+    log: EntryLog[Transaction],
+    rules: Rules,
+    new_id: NewId,
+    random: Random,
+) -> Opened:
+    """Open a session of a grant that the caller holds; naming a scheduled grant activates it.
+
+    Args:
+        query: the text as it was asked; recorded as a commitment.
+        interval: event times that are asked for; `end` None for a tail.
+        replica: the process that will own the session.
+
+    Raises:
+        NotFound: there is no such grant for the caller.
+        GrantEnded, GrantNotActive, Locked, PolicyDenied: the grant cannot be used now.
+        NotPermitted: the event window has nothing of the interval.
+        BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
+    """
+    caller.require(Right.LOGS_READ)
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Opened]:
+        require_unlocked(tx, caller, now)
+        grant = held_grant(tx, caller, grant_id)
+        grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
+        rules.require_still_allowed(grant, tx.principals.directory(), now)
+        clamped = _clamped(grant, interval)
+        _require_budget(tx, grant, kind, now)
+        session = Session(
+            id=SessionId(new_id(SESSION)),
+            grant=grant.id,
+            principal=caller.principal.id,
+            kind=kind,
+            front=front,
+            replica=replica,
+            opened_at=now,
+            epoch=tx.epoch,
+            state=SessionState.OPEN,
+        )
+        tx.sessions.insert(session)
+        private = request.private if (request := tx.requests.find(grant.request)) else {}
+        opened = Opened(session=session, grant=grant, interval=clamped, now=now)
+        recorded = _entries(opened, query, limit, caller, commitments_of(private, random), rules=rules, new_id=new_id)
+        return Recorded(opened, (*entries, *recorded))
+
+    return await log.commit(work)
+
+
+def _clamped(grant: Grant, interval: Interval) -> Interval:
+    for scope in grant.terms.scopes:
+        window = scope.window.until(grant.due_at)
+        both = None if window is None else window.intersect(interval)
+        if both is not None:
+            return both
+    raise NotPermitted(
+        "The grant's event window has nothing of the time that is asked for.",
+        rule="event window",
+        next_step=f"loglease grants {grant.id}",
+    )
+
+
+def _require_budget(tx: Transaction, grant: Grant, kind: SessionKind, now: Instant) -> None:
+    limits = grant.terms.limits
+    left = grant.usage.left(limits)
+    if 0 in left:
+        raise BudgetUsed(
+            f"{grant.id} has no lines or bytes left.", next_step=f"loglease request --like {grant.request}"
+        )
+    most = limits.queries_per_min or QUERIES_PER_MINUTE
+    recent = tx.sessions.of_grant(grant.id, most)
+    if len(recent) >= most and now - recent[-1].opened_at < 60 * MICROSECONDS:
+        raise QueryLimit(f"{grant.id} allows {most} queries a minute.", next_step="Wait a minute.")
+    _require_single_use(grant, recent, now)
+    tails = [one for one in tx.sessions.unclosed(grant=grant.id) if one.kind is SessionKind.TAIL]
+    if kind is SessionKind.TAIL and len(tails) >= _most_tails(limits):
+        raise QueryLimit(f"{grant.id} allows {_most_tails(limits)} tails at once.", next_step="Close one.")
+    if not tx.grants.spend(grant.id, lines=0, size=0, queries=1):
+        raise BudgetUsed(f"{grant.id} has no queries left.", next_step=f"loglease request --like {grant.request}")
+
+
+def _most_tails(limits: Limits) -> int:
+    return TAILS if limits.tails is None else limits.tails
+
+
+def _require_single_use(grant: Grant, recent: Sequence[Session], now: Instant) -> None:
+    if not grant.shape.single_use or not recent:
+        return
+    last = recent[0]
+    resumable = last.why in _RESUMABLE and last.closed_at is not None
+    if not (resumable and now - (last.closed_at or now) <= RESUME_WITHIN_S * MICROSECONDS):
+        raise GrantEnded(f"{grant.id} was for one use.", next_step=f"loglease request --like {grant.request}")
+
+
+def _entries(
+    opened: Opened,
+    query: str,
+    limit: int | None,
+    caller: Caller,
+    commitments: Commitments,
+    *,
+    rules: Rules,
+    new_id: NewId,
+) -> tuple[Draft, Draft]:
+    session, interval = opened.session, opened.interval
+    ref = refs(request=opened.grant.request, grant=session.grant, session=session.id)
+    window = EventWindow(interval.start, interval.end)
+    scopes = [
+        scope_data(replace(scope, window=window), commitments, rules.profile_digests)
+        for scope in opened.grant.terms.scopes
+    ]
+    data: Data = {
+        "query": 1,
+        "text_c": commitments.to("text_c", query),
+        "scopes": scopes,
+        "start_ns": str(interval.start),
+        "live": interval.end is None,
+        "plan": "evaluate",
+    }
+    if interval.end is not None:
+        data["end_ns"] = str(interval.end)
+    if limit is not None:
+        data["limit"] = limit
+    return (
+        Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="session.opened",
+            actor=caller.principal.subject,
+            ref=ref,
+            data={
+                "kind": str(session.kind),
+                "front": str(session.front),
+                "replica": session.replica,
+                "epoch": session.epoch,
+            },
+        ),
+        Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="query.recorded",
+            actor=caller.principal.subject,
+            ref=ref,
+            data=data,
+            private=commitments.taken(),
+        ),
+    )

@@ -1,0 +1,134 @@
+"""Who may see and do what: the one visibility predicate, locks, and who may take rights away.
+
+List, detail, timeline, events and every use case ask here, so that no door knows more than another.
+"""
+
+from __future__ import annotations
+
+from loglease.access.caller import Caller
+from loglease.access.errors import Locked, NotFound, NotPermitted
+from loglease.model.access_request import AccessRequest
+from loglease.model.grant import Grant
+from loglease.model.hold import Lock, LockKind, LockOn
+from loglease.model.ids import GrantId, RequestId
+from loglease.model.instant import Instant
+from loglease.model.principal import Principal, Role
+from loglease.model.rights import Right
+from loglease.store.interface import Transaction
+
+_OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
+
+
+def may_see_request(caller: Caller, request: AccessRequest) -> bool:
+    """Say whether a request is the caller's business: theirs, theirs to review, or they oversee all."""
+    mine = request.requester == caller.principal.id or caller.principal.person in request.persons
+    return mine or caller.principal.id in request.eligible or bool(caller.principal.roles & _OVERSEERS)
+
+
+def visible_request(tx: Transaction, caller: Caller, request_id: RequestId) -> AccessRequest:
+    """Return a request that the caller may see.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to see.
+        NotPermitted: the token lacks the right to read requests.
+    """
+    caller.require(Right.REQUESTS_READ)
+    request = tx.requests.find(request_id)
+    if request is None or not may_see_request(caller, request):
+        raise NotFound(f"There is no request {request_id} for you.", next_step="loglease requests")
+    return request
+
+
+def visible_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> tuple[Grant, AccessRequest]:
+    """Return a grant that the caller may see, with its request.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to see.
+    """
+    grant = None if caller.only_grant not in (None, grant_id) else tx.grants.find(grant_id)
+    request = None if grant is None else tx.requests.find(grant.request)
+    if (
+        grant is None
+        or request is None
+        or not (grant.holder == caller.principal.id or may_see_request(caller, request))
+    ):
+        raise NotFound(f"There is no grant {grant_id} for you.", next_step="loglease grants")
+    return grant, request
+
+
+def held_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> Grant:
+    """Return a grant that the caller holds.
+
+    Raises:
+        NotFound: there is none, or somebody else holds it; the two are one answer.
+    """
+    grant = None if caller.only_grant not in (None, grant_id) else tx.grants.find(grant_id)
+    if grant is None or grant.holder != caller.principal.id:
+        raise NotFound(f"There is no grant {grant_id} for you.", next_step="loglease grants")
+    return grant
+
+
+def require_may_revoke(caller: Caller, request: AccessRequest) -> None:
+    """Refuse whoever may not take this grant away; the right is wider than the right to approve.
+
+    Raises:
+        NotPermitted: the caller neither may review the request, nor holds the grant, nor administers.
+    """
+    caller.require(Right.REQUESTS_WRITE)
+    principal = caller.principal
+    if principal.id not in request.eligible and principal.id != request.requester and Role.ADMIN not in principal.roles:
+        raise NotPermitted("You may not revoke this grant.", next_step="Ask one of its approvers.")
+
+
+def matches(on: LockOn, *, principal: Principal | None, grant: Grant | None = None, source: str | None = None) -> bool:
+    """Say whether a lock on this thing applies to a principal, to a grant with its holder, or to a source."""
+    match on.kind:
+        case LockKind.EVERYTHING:
+            return True
+        case LockKind.PRINCIPAL:
+            return principal is not None and principal.id == on.name
+        case LockKind.PERSON:
+            return principal is not None and principal.person == on.name
+        case LockKind.GROUP:
+            return principal is not None and on.name in principal.groups
+        case LockKind.SOURCE:
+            sources = set() if grant is None else {scope.source for scope in grant.terms.scopes}
+            return on.name in sources | {source}
+        case LockKind.GRANT:
+            return grant is not None and grant.id == on.name
+        case LockKind.REQUEST:
+            return grant is not None and grant.request == on.name
+        case LockKind.POLICY:
+            return grant is not None and grant.policy == on.name
+        case _:
+            return False
+
+
+def locks_on_grant(tx: Transaction, grant: Grant, now: Instant) -> list[Lock]:
+    """Return the locks in force that suspend a grant."""
+    holder = tx.principals.find(grant.holder)
+    return [lock for lock in tx.holds.locks(now=now) if matches(lock.on, principal=holder, grant=grant)]
+
+
+def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
+    """Say whether a grant may not be used now: a lock, a suspension, an older epoch, or a holder who is disabled."""
+    holder = tx.principals.find(grant.holder)
+    return (
+        holder is None
+        or not holder.enabled
+        or grant.epoch != tx.epoch
+        or bool(tx.holds.suspensions(grant.id))
+        or bool(locks_on_grant(tx, grant, now))
+    )
+
+
+def require_unlocked(tx: Transaction, caller: Caller, now: Instant, *, source: str | None = None) -> None:
+    """Refuse a caller who is disabled or locked, or a source that is.
+
+    Raises:
+        Locked: a lock applies; the message does not tell which.
+    """
+    stored = tx.principals.find(caller.principal.id)
+    locked = any(matches(lock.on, principal=stored, source=source) for lock in tx.holds.locks(now=now))
+    if stored is None or not stored.enabled or locked:
+        raise Locked("A lock stops this for now.", next_step="Ask an administrator.")

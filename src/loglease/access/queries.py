@@ -1,0 +1,236 @@
+"""What people look at: pages of requests and grants, the inbox, a request's history. Nothing here writes.
+
+All of them go through the one visibility predicate of `permissions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import orjson
+
+from loglease.access.caller import Caller
+from loglease.access.permissions import is_held, locks_on_grant, may_see_request, visible_grant, visible_request
+from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.grant import Grant, GrantState
+from loglease.model.hold import Lock, Suspension
+from loglease.model.ids import GrantId, RequestId
+from loglease.model.instant import Instant
+from loglease.model.principal import Principal
+from loglease.model.review import Review
+from loglease.model.rights import Right
+from loglease.model.session import Session
+from loglease.store.interface import Transaction
+
+MAX_PAGE: Final = 200
+_CHUNK: Final = 200
+_MAX_LOOKED_AT: Final = 10_000
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView:
+    """A request as of one moment, with those it concerns."""
+
+    request: AccessRequest
+    state: RequestState
+    requester: Principal | None
+    reviews: Sequence[Review]
+    grant: Grant | None
+    may_review: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """A grant as of one moment, with what holds it, its request and its newest sessions."""
+
+    grant: Grant
+    state: GrantState
+    request: AccessRequest
+    holder: Principal | None
+    locks: Sequence[Lock]
+    suspensions: Sequence[Suspension]
+    sessions: Sequence[Session]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbox:
+    """What waits for a person, and what is theirs."""
+
+    to_review: Sequence[RequestView]
+    my_requests: Sequence[RequestView]
+    my_grants: Sequence[GrantView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """One recorded fact about a request or its grant: when, what, by whom, and the public facts of the entry."""
+
+    index: int
+    at: str
+    type: str
+    actor: str
+    data: dict[str, object]
+
+
+def request_view(tx: Transaction, caller: Caller, request_id: RequestId, now: Instant) -> RequestView:
+    """Return one request.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+    """
+    return _request_view(tx, caller, visible_request(tx, caller, request_id), now)
+
+
+def _request_view(tx: Transaction, caller: Caller, request: AccessRequest, now: Instant) -> RequestView:
+    reviews = tx.reviews.of_request(request.id)
+    state = request.state_at(now)
+    me = caller.principal
+    reviewed = any(review.person in me.persons for review in reviews)
+    return RequestView(
+        request=request,
+        state=state,
+        requester=tx.principals.find(request.requester),
+        reviews=reviews,
+        grant=tx.grants.of_request(request.id),
+        may_review=state is RequestState.PENDING
+        and me.id in request.eligible
+        and not me.persons & request.persons
+        and not reviewed,
+    )
+
+
+def grant_view(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant) -> GrantView:
+    """Return one grant.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+    """
+    grant, request = visible_grant(tx, caller, grant_id)
+    return _grant_view(tx, grant, request, now)
+
+
+def _grant_view(tx: Transaction, grant: Grant, request: AccessRequest, now: Instant) -> GrantView:
+    return GrantView(
+        grant=grant,
+        state=grant.state_at(now, held=is_held(tx, grant, now)),
+        request=request,
+        holder=tx.principals.find(grant.holder),
+        locks=locks_on_grant(tx, grant, now),
+        suspensions=tx.holds.suspensions(grant.id),
+        sessions=tx.sessions.of_grant(grant.id),
+    )
+
+
+def requests_page(
+    tx: Transaction,
+    caller: Caller,
+    now: Instant,
+    *,
+    state: RequestState | None = None,
+    source: str | None = None,
+    mine: bool = False,
+    needs_my_review: bool = False,
+    before: RequestId | None = None,
+    limit: int = 50,
+) -> list[RequestView]:
+    """Return the requests that the caller may see, newest first; states are those that the clock gives."""
+    caller.require(Right.REQUESTS_READ)
+    requester = caller.principal.id if mine else None
+    stored = {None: None, RequestState.EXPIRED: None}.get(state, state)
+
+    def page(last: RequestId | None) -> Sequence[AccessRequest]:
+        return tx.requests.page(state=stored, requester=requester, source=source, before=last, limit=_CHUNK)
+
+    found: list[RequestView] = []
+    for request in _all(page, before, lambda one: one.id):
+        if not may_see_request(caller, request) or state not in (None, request.state_at(now)):
+            continue
+        view = _request_view(tx, caller, request, now)
+        if needs_my_review and not view.may_review:
+            continue
+        found.append(view)
+        if len(found) >= min(limit, MAX_PAGE):
+            break
+    return found
+
+
+def grants_page(
+    tx: Transaction,
+    caller: Caller,
+    now: Instant,
+    *,
+    mine: bool = False,
+    live: bool = False,
+    state: GrantState | None = None,
+    before: GrantId | None = None,
+    limit: int = 50,
+) -> list[GrantView]:
+    """Return the grants that the caller may see, newest first."""
+    caller.require(Right.REQUESTS_READ)
+    holder = caller.principal.id if mine else None
+
+    def page(last: GrantId | None) -> Sequence[Grant]:
+        return tx.grants.page(holder=holder, live_at=now if live else None, before=last, limit=_CHUNK)
+
+    found: list[GrantView] = []
+    for grant in _all(page, before, lambda one: one.id):
+        request = tx.requests.find(grant.request)
+        if request is None or not (grant.holder == caller.principal.id or may_see_request(caller, request)):
+            continue
+        view = _grant_view(tx, grant, request, now)
+        if state not in (None, view.state):
+            continue
+        found.append(view)
+        if len(found) >= min(limit, MAX_PAGE):
+            break
+    return found
+
+
+Key = TypeVar("Key")
+
+
+def _all(
+    page: Callable[[Key | None], Sequence[Item]], before: Key | None, key: Callable[[Item], Key]
+) -> Iterator[Item]:
+    """Yield items page by page, so that a filter of ours does not shorten an answer; bounded."""
+    looked_at = 0
+    while looked_at < _MAX_LOOKED_AT:
+        items = page(before)
+        yield from items
+        looked_at += len(items)
+        if len(items) < _CHUNK:
+            return
+        before = key(items[-1])
+
+
+def inbox(tx: Transaction, caller: Caller, now: Instant) -> Inbox:
+    """Return what waits for the caller, most urgent first, and what is theirs, newest first."""
+    waiting = requests_page(tx, caller, now, state=RequestState.PENDING, needs_my_review=True, limit=MAX_PAGE)
+    return Inbox(
+        to_review=sorted(waiting, key=lambda view: view.request.expires_at),
+        my_requests=requests_page(tx, caller, now, mine=True, limit=20),
+        my_grants=grants_page(tx, caller, now, mine=True, limit=20),
+    )
+
+
+def timeline(tx: Transaction, caller: Caller, request_id: RequestId) -> list[HistoryItem]:
+    """Return what the audit log says about a request, its grant and sessions, oldest first, at most 200 facts.
+
+    Raises:
+        NotFound: there is no such request that the caller may see.
+    """
+    request = visible_request(tx, caller, request_id)
+    rows = tx.entries.page(request=request.id, limit=MAX_PAGE)
+    return [history_item(row.index, row.content) for row in reversed(rows)]
+
+
+def history_item(index: int, content: bytes) -> HistoryItem:
+    """Return an entry of the log in the shape that people look at."""
+    entry = orjson.loads(content)
+    return HistoryItem(
+        index=index, at=entry["at"], type=entry["type"], actor=entry["actor"], data=entry.get("data", {})
+    )

@@ -1,0 +1,145 @@
+"""What is written into audit entries, in which shape: scopes, plans, terms, and the digest that reviews are bound to.
+
+Every function here is pure. The shapes are those of the entry types in `audit.types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loglease.access.commitments import Commitments
+from loglease.audit.interface import SYSTEM
+from loglease.model.access_request import Wish
+from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
+from loglease.model.grant import Grant
+from loglease.model.instant import Instant, instant_text
+from loglease.model.labels import Matcher
+from loglease.model.offer import Joint, Offer, Plan, Slots, Stage, Terms
+from loglease.model.principal import Principal
+from loglease.model.scope import Scope
+
+Data = dict[str, Canonical]
+ProfileDigests = Mapping[str, str]
+"""SHA-256 of each known redaction profile by ``name@version``."""
+
+
+def actor_of(principal: Principal | None) -> str:
+    """Return the subject that an entry names, or the system for what nobody did."""
+    return SYSTEM if principal is None else principal.subject
+
+
+def scope_data(scope: Scope, commitments: Commitments, profiles: ProfileDigests) -> Data:
+    """Return a scope as entries carry it; line rules only as commitments."""
+    data: Data = {
+        "source": scope.source,
+        "selector": [test for key, matcher in scope.selector.matchers for test in _tests(key, matcher)],
+        "from_ns": str(scope.window.start_ns),
+        "live": scope.window.live,
+        "rules_c": [commitments.to(f"rule:{rule}", rule) for rule in line_rules(scope)],
+        "profiles": []
+        if scope.profile is None
+        else [{"name": scope.profile, "sha256": profiles.get(scope.profile, sha256_hex(b""))}],
+    }
+    if scope.window.end_ns is not None:
+        data["to_ns"] = str(scope.window.end_ns)
+    return data
+
+
+def line_rules(scope: Scope) -> list[str]:
+    """Return the line rules of a scope as texts, sorted."""
+    rules = [f"contains={literal}" for literal in scope.contains]
+    if scope.level_from is not None:
+        rules.append(f"level_from={scope.level_from}")
+    return sorted(rules)
+
+
+def _tests(key: str, matcher: Matcher) -> list[Data]:
+    tests: list[Data] = [{"label": key, "op": "any"}] if matcher.any_value else []
+    for op, values in (
+        ("eq", matcher.exact),
+        ("not_eq", matcher.except_exact),
+        ("not_prefix", matcher.except_prefixes),
+        ("prefix", matcher.prefixes),
+    ):
+        tests += [{"label": key, "op": op, "value": value} for value in sorted(values)]
+    return tests
+
+
+def terms_data(terms: Terms, commitments: Commitments, profiles: ProfileDigests) -> Data:
+    """Return scopes, duration and limits as entries carry them."""
+    return {
+        "scopes": [scope_data(scope, commitments, profiles) for scope in terms.scopes],
+        "duration_s": terms.duration_s,
+        "limits": dict(terms.limits.named()),
+    }
+
+
+def plan_data(plan: Plan) -> list[Data]:
+    """Return a plan as a list of stages."""
+    return [_stage_data(stage) for stage in plan.stages]
+
+
+def _stage_data(stage: Stage) -> Data:
+    blocks = [_slots_data(block) for block in stage.blocks]
+    if len(blocks) == 1:
+        return blocks[0]
+    return {"all_of" if stage.joint is Joint.ALL else "any_of": blocks}
+
+
+def _slots_data(slots: Slots) -> Data:
+    return {"from": list(slots.approvers), "need": slots.need}
+
+
+def offer_data(offer: Offer, commitments: Commitments, profiles: ProfileDigests, record: str) -> Data:
+    """Return the data of `offer.made`; `record` is the decision record, of which only a commitment is written."""
+    return {
+        "offer": offer.number,
+        "policy": offer.policy,
+        "bundle_sha256": offer.bundle_sha256,
+        "revision": offer.revision,
+        "outcome": str(offer.outcome),
+        "rule": offer.rule,
+        "plans": [plan_data(plan) for plan in offer.plans],
+        **terms_data(offer.terms, commitments, profiles),
+        "activate_within_s": offer.shape.activate_within_s,
+        "review_within_s": offer.shape.review_within_s,
+        "record_c": commitments.to("record_c", record),
+    }
+
+
+def wish_data(wish: Wish, offer: Offer, commitments: Commitments, expires_at: Instant) -> Data:
+    """Return the data of `request.submitted`, less digest and channel."""
+    data: Data = {
+        "offer": offer.number,
+        "scopes": [scope_data(scope, commitments, {}) for scope in wish.scopes],
+        "reason_c": commitments.to("reason_c", wish.reason),
+        "duration_s": wish.duration_s or offer.terms.duration_s,
+        "limits": dict(wish.limits.named()),
+        "expires_at": instant_text(expires_at),
+    }
+    if wish.ticket is not None:
+        data["ticket_c"] = commitments.to("ticket_c", wish.ticket)
+    return data
+
+
+def terms_bytes(*, offer: Data, request: str, subject: str, wish: Data) -> bytes:
+    """Return the canonical bytes whose SHA-256 is the request's digest: exactly what reviewers decide on."""
+    return canonical_bytes({"offer": offer, "request": request, "subject": subject, "wish": wish})
+
+
+def scheduled_data(grant: Grant, holder: Principal, commitments: Commitments, profiles: ProfileDigests) -> Data:
+    """Return the data of `grant.scheduled`."""
+    return {
+        "holder": holder.subject,
+        "basis": "reviews" if grant.basis == "review" else str(grant.basis),
+        "reviews": list(grant.reviews),
+        "digest_sha256": grant.digest,
+        **terms_data(grant.terms, commitments, profiles),
+        "not_before_at": instant_text(grant.scheduled_at),
+        "activate_by_at": instant_text(grant.activate_by),
+    }
+
+
+def refs(**ids: str | None) -> dict[str, str]:
+    """Return the references of an entry, those that are set."""
+    return {name: value for name, value in ids.items() if value is not None}

@@ -1,0 +1,32 @@
+"""After a crash: close the sessions that nobody serves any more. What was recorded counts as served."""
+
+from __future__ import annotations
+
+from loglease.access.close_session import closed_entry
+from loglease.access.serving import NOTHING
+from loglease.audit.interface import EntryLog, Recorded
+from loglease.model.ids import NewId
+from loglease.model.instant import Instant
+from loglease.model.session import SessionMove, move
+from loglease.store.interface import Transaction
+
+AT_ONCE = 1_000
+
+
+async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId) -> int:
+    """Close all sessions of the process that ran before on this database; return how many, at most 1,000 a call.
+
+    Only for a database that one process uses at a time, before it serves anything.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        entries = []
+        for session in tx.sessions.unclosed()[:AT_ONCE]:
+            closed = move(session, SessionMove.RECOVER, now=now)
+            tx.sessions.update(closed)
+            entries.append(
+                closed_entry(tx, closed, settled=NOTHING, salt=b"", cut_ms=None, crashed=True, new_id=new_id)
+            )
+        return Recorded(len(entries), tuple(entries))
+
+    return await log.commit(work, urgent=True)

@@ -1,0 +1,129 @@
+"""Reserve ahead: record what was handed over, and what may be next, before any of it reaches a socket."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loglease.access.commitments import Random
+from loglease.access.errors import NotFound
+from loglease.access.permissions import is_held
+from loglease.access.records import Data, refs
+from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled
+from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.digest import SALT_BYTES
+from loglease.model.grant import Grant, GrantState, refusal
+from loglease.model.ids import ENTRY, EntryId, NewId, SessionId
+from loglease.model.instant import Instant
+from loglease.model.session import Account, Session, SessionState
+from loglease.store.interface import Transaction
+
+
+async def reserve(
+    session_id: SessionId,
+    *,
+    settled: Settled,
+    want_lines: int,
+    want_bytes: int,
+    replica: str,
+    log: EntryLog[Transaction],
+    new_id: NewId,
+    random: Random,
+) -> Reservation:
+    """Settle what was handed over since the last record and reserve at most 256 lines and 64 KiB, or one larger line.
+
+    The new ceilings count from the start of the session. What the budgets no longer hold is not reserved.
+
+    Raises:
+        NotFound: this process owns no such open session.
+        GrantEnded, GrantNotActive: the grant may not be used any more, so nothing may follow.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Reservation]:
+        session = _open(tx, session_id, replica)
+        grant = tx.grants.find(session.grant)
+        if grant is None:
+            raise LookupError(session.grant)
+        held = is_held(tx, grant, now) or session.epoch != tx.epoch
+        if grant.state_at(now, held=held) is not GrantState.ACTIVE:
+            raise refusal(grant, now, held=held)
+        account = _settled(session.account, settled)
+        lines, size = _wanted(grant, account, want_lines, want_bytes)
+        if lines < 1 or size < 1 or not tx.grants.spend(grant.id, lines=lines, size=size):
+            return Recorded(
+                Reservation(
+                    seq=session.account.seq,
+                    ceiling_lines=session.account.ceiling_lines,
+                    ceiling_bytes=session.account.ceiling_bytes,
+                    exhausted=True,
+                )
+            )
+        account = replace(
+            account,
+            ceiling_lines=account.ceiling_lines + lines,
+            ceiling_bytes=account.ceiling_bytes + size,
+            seq=account.seq + 1,
+        )
+        tx.sessions.update(replace(session, account=account))
+        entry = _entry(tx, session, grant, account, settled, new_id=new_id, salt=random(SALT_BYTES))
+        reservation = Reservation(
+            seq=account.seq, ceiling_lines=account.ceiling_lines, ceiling_bytes=account.ceiling_bytes
+        )
+        return Recorded(reservation, (entry,))
+
+    return await log.commit(work)
+
+
+def _open(tx: Transaction, session_id: SessionId, replica: str) -> Session:
+    session = tx.sessions.find(session_id)
+    if session is None or session.replica != replica or session.state is not SessionState.OPEN:
+        raise NotFound(f"{session_id} is not open here.", next_step="Open a new session.")
+    return session
+
+
+def _settled(account: Account, settled: Settled) -> Account:
+    """Return the account with the newly handed over added; never above the ceiling that was recorded before."""
+    return replace(
+        account,
+        settled_lines=min(account.settled_lines + settled.lines, account.ceiling_lines),
+        settled_bytes=min(account.settled_bytes + settled.size, account.ceiling_bytes),
+    )
+
+
+def _wanted(grant: Grant, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:
+    """Return how much to add to the ceilings: no more than may be open at once, nor than the budgets hold."""
+    lines = min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines)
+    size = want_bytes if want_lines == 1 else min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes)
+    left_lines, left_bytes = grant.usage.left(grant.terms.limits)
+    return (
+        lines if left_lines is None else min(lines, left_lines),
+        size if left_bytes is None else min(size, left_bytes),
+    )
+
+
+def _entry(
+    tx: Transaction,
+    session: Session,
+    grant: Grant,
+    account: Account,
+    settled: Settled,
+    *,
+    new_id: NewId,
+    salt: bytes,
+) -> Draft:
+    holder = tx.principals.find(grant.holder)
+    data: Data = {
+        "query": 1,
+        "seq": account.seq,
+        "total": {"lines": account.settled_lines, "bytes": account.settled_bytes},
+        "reserved": {"lines": account.uncertain_lines, "bytes": account.uncertain_bytes},
+    }
+    if settled.lines:
+        data["settled"] = settled.data(salt)
+    return Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="batch.served",
+        actor=holder.subject if holder else "system",
+        ref=refs(request=grant.request, grant=grant.id, session=session.id),
+        data=data,
+        served=(settled.served, salt) if settled.lines else None,
+    )

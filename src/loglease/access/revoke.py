@@ -1,0 +1,282 @@
+"""Take access away: one act for one grant or for everything that depends on a thing. It never waits for its record.
+
+The order is: decide and record in one transaction, put the act into this process's journal, then answer. If the record
+cannot be made, the journal alone makes the act durable, it is applied in memory at once, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.access.caller import Caller
+from loglease.access.cancel_request import cancelled_entry
+from loglease.access.commitments import Commitments, Random
+from loglease.access.errors import NotFound
+from loglease.access.journal import Journal, JournalRecord
+from loglease.access.once import Once
+from loglease.access.permissions import matches, require_may_revoke, visible_grant
+from loglease.access.records import Data, refs
+from loglease.access.watch import GrantCut, Watch
+from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, EntryLog, Recorded
+from loglease.model.access_request import AccessRequest, CancelWhy, RequestMove, RequestState
+from loglease.model.access_request import move as move_request
+from loglease.model.clock import Clock
+from loglease.model.errors import GrantEnded
+from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
+from loglease.model.hold import LockKind, LockOn
+from loglease.model.ids import (
+    ENTRY,
+    REVOCATION,
+    EntryId,
+    GrantId,
+    NewId,
+    PersonId,
+    PrincipalId,
+    RequestId,
+    RevocationId,
+)
+from loglease.model.instant import Instant, instant_text
+from loglease.model.principal import Role
+from loglease.model.session import CloseWhy
+from loglease.store.interface import RevocationRow, Store, StoreUnavailable, Transaction
+
+MAX_REASON: Final = 500
+RECORD_WITHIN_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """What one act took away. `durable` False: this process's journal has it, the database does not yet."""
+
+    id: RevocationId
+    on: LockOn
+    grants: tuple[GrantId, ...]
+    at: Instant
+    durable: bool
+
+
+async def revoke(
+    on: LockOn,
+    *,
+    reason: str,
+    caller: Caller,
+    log: EntryLog[Transaction],
+    store: Store,
+    watch: Watch,
+    journal: Journal,
+    clock: Clock,
+    new_id: NewId,
+    random: Random,
+    once: Once | None = None,
+) -> Revoked:
+    """Revoke a grant, or all grants and pending requests that depend on a thing. The second time answers the first.
+
+    Raises:
+        NotFound: there is no such thing for the caller.
+        NotPermitted: the caller may not revoke it.
+        GrantEnded: the one grant that was named ended before.
+    """
+    revocation = RevocationId(new_id(REVOCATION))
+    reason = reason[:MAX_REASON]
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Revoked]:
+        if once is not None and (created := once.created(tx, now)) is not None:
+            found = tx.revocations.find(RevocationId(created))
+            if found is not None:
+                return Recorded(_result(found))
+        exact = resolved(tx, on)
+        grants = _affected(tx, exact, caller, now)
+        if exact.kind is LockKind.GRANT and not grants:
+            return Recorded(_first(tx, exact, caller, now))
+        row = RevocationRow(
+            id=revocation,
+            on=exact,
+            grants=tuple(one.id for one in grants),
+            by=caller.principal.id,
+            at=now,
+            reason=reason,
+        )
+        entries = revoked_entries(tx, row, grants, actor=caller.principal.subject, new_id=new_id, random=random)
+        entries += _cancelled(tx, exact, caller, now, new_id=new_id)
+        tx.revocations.insert(row)
+        if once is not None:
+            once.remember(tx, revocation, now)
+        return Recorded(_result(row), tuple(entries))
+
+    try:
+        revoked = await log.commit(work, urgent=True, limit_s=RECORD_WITHIN_S)
+    except (AuditUnavailable, StoreUnavailable):
+        return await _revoke_here(
+            on, revocation, reason=reason, caller=caller, store=store, watch=watch, journal=journal, now=clock.now()
+        )
+    await journal.append(_journalled(revoked, reason, caller.principal.id))
+    return revoked
+
+
+def _result(row: RevocationRow) -> Revoked:
+    return Revoked(id=row.id, on=row.on, grants=row.grants, at=row.at, durable=True)
+
+
+def _first(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> Revoked:
+    """Answer a repeated revocation with the first, and refuse one of a grant that ended otherwise."""
+    grant, _ = visible_grant(tx, caller, GrantId(on.name))
+    if grant.state is GrantState.REVOKED and grant.ended_at is not None:
+        return Revoked(id=RevocationId(grant.id), on=on, grants=(grant.id,), at=grant.ended_at, durable=True)
+    raise refusal(grant, now)
+
+
+def resolved(tx: Transaction, on: LockOn) -> LockOn:
+    """Return the thing by its id, where people may name it otherwise: a person or principal by account or e-mail.
+
+    Raises:
+        NotFound: nobody and nothing has that name.
+    """
+    if on.kind not in (LockKind.PERSON, LockKind.PRINCIPAL):
+        return on
+    for one in tx.principals.directory().principals.values():
+        ours = one.person if on.kind is LockKind.PERSON else one.id
+        if on.name in (ours, one.account, one.email):
+            return LockOn(on.kind, ours)
+    raise NotFound(f"There is no {on.kind} {on.name}.", next_step="loglease admin user list")
+
+
+def _affected(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> list[Grant]:
+    if on.kind is LockKind.GRANT:
+        grant, request = visible_grant(tx, caller, GrantId(on.name))
+        require_may_revoke(caller, request)
+        return [grant] if grant.is_live(now) else []
+    if on.kind is LockKind.REQUEST:
+        found = tx.requests.find(RequestId(on.name))
+        if found is None:
+            raise NotFound(f"There is no request {on.name} for you.", next_step="loglease requests")
+        require_may_revoke(caller, found)
+    else:
+        caller.require_role(Role.ADMIN)
+    return dependent_grants(tx, on, now)
+
+
+def dependent_grants(tx: Transaction, on: LockOn, now: Instant) -> list[Grant]:
+    """Return the live grants that depend on a thing."""
+    directory = tx.principals.directory()
+    return [
+        grant
+        for grant in tx.grants.live()
+        if grant.is_live(now) and matches(on, principal=directory.principal(grant.holder), grant=grant)
+    ]
+
+
+def revoked_entries(
+    tx: Transaction,
+    row: RevocationRow,
+    grants: list[Grant],
+    *,
+    actor: str,
+    new_id: NewId,
+    random: Random,
+    late: bool = False,
+) -> list[Draft]:
+    """Revoke these grants with their tokens, and return one entry for each."""
+    entries = []
+    for grant in grants:
+        done = move(grant, GrantMove.REVOKE, by=row.by, now=row.at, reason=row.reason or None)
+        tx.grants.update(done)
+        tx.tokens.revoke(row.at, grant=grant.id)
+        commitments = Commitments(random)
+        data: Data = {"cause": str(row.on.kind), "effective_at": instant_text(row.at), "late": late}
+        if row.on.name:
+            data["object"] = row.on.name
+        if row.reason:
+            data["reason_c"] = commitments.to("reason_c", row.reason)
+        entries.append(
+            Draft(
+                id=EntryId(new_id(ENTRY)),
+                type="grant.revoked",
+                actor=actor,
+                ref=refs(request=grant.request, grant=grant.id),
+                data=data,
+                private=commitments.taken(),
+            )
+        )
+    return entries
+
+
+def _cancelled(tx: Transaction, on: LockOn, caller: Caller, now: Instant, *, new_id: NewId) -> list[Draft]:
+    entries = []
+    for request in _dependent_requests(tx, on, now):
+        why = CancelWhy.REVOKED
+        done = move_request(request, RequestMove.CANCEL, by=caller.principal.id, now=now, cause=why)
+        tx.requests.update(done)
+        entries.append(cancelled_entry(done, why, actor=caller.principal.subject, new_id=new_id))
+    return entries
+
+
+def _dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[AccessRequest]:
+    if on.kind is LockKind.REQUEST:
+        found = tx.requests.find(RequestId(on.name))
+        return [found] if found is not None and found.state_at(now) is RequestState.PENDING else []
+    owners: list[PrincipalId] = []
+    if on.kind is LockKind.PRINCIPAL:
+        owners = [PrincipalId(on.name)]
+    elif on.kind is LockKind.PERSON:
+        owners = [one.id for one in tx.principals.of_person(PersonId(on.name))]
+    pending = [request for owner in owners for request in tx.requests.pending_of(owner)]
+    return [request for request in pending if request.state_at(now) is RequestState.PENDING]
+
+
+def _journalled(revoked: Revoked, reason: str, by: PrincipalId) -> JournalRecord:
+    return JournalRecord(
+        kind="revoke", id=revoked.id, on=str(revoked.on), grants=revoked.grants, at=revoked.at, reason=reason, by=by
+    )
+
+
+async def _revoke_here(
+    on: LockOn,
+    revocation: RevocationId,
+    *,
+    reason: str,
+    caller: Caller,
+    store: Store,
+    watch: Watch,
+    journal: Journal,
+    now: Instant,
+) -> Revoked:
+    """Make a revocation durable in the journal and apply it in memory, while the record cannot be made."""
+
+    def query(tx: Transaction) -> Revoked:
+        exact = resolved(tx, on)
+        grants = _affected(tx, exact, caller, now)
+        if exact.kind is LockKind.GRANT and not grants:
+            return _first(tx, exact, caller, now)
+        return Revoked(id=revocation, on=exact, grants=tuple(one.id for one in grants), at=now, durable=False)
+
+    revoked = await store.read(query)
+    if revoked.durable:
+        return revoked
+    await journal.append(_journalled(revoked, reason, caller.principal.id))
+    for grant_id in revoked.grants:
+        watch.apply(GrantCut(grant=grant_id, why=CloseWhy.REVOKED, text="grant revoked"))
+    return revoked
+
+
+async def reassert(journal: Journal, *, log: EntryLog[Transaction], new_id: NewId, random: Random) -> int:
+    """Record the revocations that only the journal has, before anything is served; return how many there were."""
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        late = 0
+        entries: list[Draft] = []
+        for record in journal.records():
+            if record.kind != "revoke" or tx.revocations.find(RevocationId(record.id)) is not None:
+                continue
+            found = [tx.grants.find(grant_id) for grant_id in record.grants]
+            grants = [grant for grant in found if grant is not None and grant.is_live(now)]
+            row = record.row()
+            try:
+                entries += revoked_entries(tx, row, grants, actor=SYSTEM, new_id=new_id, random=random, late=True)
+            except GrantEnded:
+                continue
+            tx.revocations.insert(row)
+            late += 1
+        return Recorded(late, tuple(entries))
+
+    return await log.commit(work, urgent=True)

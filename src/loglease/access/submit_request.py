@@ -1,0 +1,153 @@
+"""Submit an access request: decide by policy, fix the terms, bind them to a digest, record."""
+
+from __future__ import annotations
+
+from loglease.access.approval import approved
+from loglease.access.caller import Caller
+from loglease.access.commitments import Commitments, Random
+from loglease.access.errors import OfferChanged, TooManyPending
+from loglease.access.once import Once
+from loglease.access.permissions import require_unlocked
+from loglease.access.records import offer_data, refs, terms_bytes, wish_data
+from loglease.access.rules import Rules
+from loglease.access.wish import WishDraft
+from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.access_request import AccessRequest, RequestState, Wish
+from loglease.model.digest import sha256_hex
+from loglease.model.errors import ScopeInvalid
+from loglease.model.ids import ENTRY, REQUEST, EntryId, NewId, RequestId
+from loglease.model.instant import Instant, after
+from loglease.model.offer import Offer, Outcome
+from loglease.model.principal import Kind
+from loglease.model.rights import Right
+from loglease.store.interface import Transaction
+
+MAX_PENDING = {Kind.HUMAN: 10, Kind.AGENT: 2, Kind.SERVICE: 2}
+MAX_TERMS_BYTES = 12_288
+
+
+async def submit_request(
+    wish: WishDraft,
+    *,
+    caller: Caller,
+    offer: int | None,
+    log: EntryLog[Transaction],
+    rules: Rules,
+    new_id: NewId,
+    random: Random,
+    once: Once | None = None,
+) -> AccessRequest:
+    """Submit a wish under one of its offers, the best where `offer` is None; an automatic route grants at once.
+
+    Raises:
+        PolicyDenied, GuardrailDenied, NoEligibleApprover, ReasonRequired: what policy says, with what would help.
+        OfferChanged: the numbered offer is not among those that are made now.
+        TooManyPending: undecided requests have to be decided or cancelled first.
+        Locked: a lock applies to the caller or the source.
+    """
+    caller.require(Right.REQUESTS_WRITE)
+
+    def work(tx: Transaction, now: Instant) -> Recorded[AccessRequest]:
+        if once is not None and (created := once.created(tx, now)) is not None:
+            found = tx.requests.find(RequestId(created))
+            if found is not None:
+                return Recorded(found)
+        require_unlocked(tx, caller, now, source=wish.source)
+        _require_room(tx, caller, now)
+        asked = wish.at(now)
+        directory = tx.principals.directory()
+        decision = rules.decide(asked, caller.principal, directory, now)
+        taken = _taken(decision.offers, offer)
+        request, entries = _request(
+            asked, taken, caller, now, rules=rules, tx=tx, new_id=new_id, random=random, record=decision.record
+        )
+        if once is not None:
+            once.remember(tx, request.id, now)
+        return Recorded(request, entries)
+
+    return await log.commit(work)
+
+
+def _require_room(tx: Transaction, caller: Caller, now: Instant) -> None:
+    pending = [one for one in tx.requests.pending_of(caller.principal.id) if one.state_at(now) is RequestState.PENDING]
+    most = MAX_PENDING[caller.principal.kind]
+    if len(pending) >= most:
+        raise TooManyPending(
+            f"{len(pending)} of your requests wait for a decision; {most} may.",
+            next_step=f"loglease cancel {pending[0].id}",
+        )
+
+
+def _taken(offers: tuple[Offer, ...], number: int | None) -> Offer:
+    """Return the wanted offer; `Rules.decide` has refused already where there is none at all."""
+    if number is None:
+        return offers[0]
+    for one in offers:
+        if one.number == number:
+            return one
+    raise OfferChanged(
+        f"There is no offer {number} any more; {len(offers)} are made now.", next_step="Look at the offers again."
+    )
+
+
+def _request(
+    wish: Wish,
+    offer: Offer,
+    caller: Caller,
+    now: Instant,
+    *,
+    rules: Rules,
+    tx: Transaction,
+    new_id: NewId,
+    random: Random,
+    record: str,
+) -> tuple[AccessRequest, tuple[Draft, ...]]:
+    principal = caller.principal
+    request_id = RequestId(new_id(REQUEST))
+    commitments = Commitments(random)
+    expires_at = after(now, offer.shape.review_within_s)
+    wish_part = wish_data(wish, offer, commitments, expires_at)
+    wish_private = commitments.taken()
+    offer_part = offer_data(offer, commitments, rules.profile_digests, record)
+    offer_private = commitments.taken()
+    bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
+    if len(bound) > MAX_TERMS_BYTES:
+        raise ScopeInvalid("The request names too many label values to be recorded.", next_step="Use a prefix.")
+    request = AccessRequest(
+        id=request_id,
+        requester=principal.id,
+        subject=principal.subject,
+        persons=principal.persons,
+        wish=wish,
+        offer=offer,
+        eligible=rules.eligible(offer.plans, persons=principal.persons, directory=tx.principals.directory()),
+        terms_bytes=bound,
+        digest=sha256_hex(bound),
+        private=commitments.known,
+        submitted_at=now,
+        expires_at=expires_at,
+    )
+    ref = refs(request=request_id)
+    submitted = Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="request.submitted",
+        actor=principal.subject,
+        ref=ref,
+        data={**wish_part, "digest_sha256": request.digest, "channel": str(caller.channel)},
+        private=wish_private,
+    )
+    made = Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="offer.made",
+        actor=principal.subject,
+        ref=ref,
+        data=offer_part,
+        private=offer_private,
+    )
+    tx.requests.insert(request)
+    if offer.outcome is not Outcome.AUTO:
+        return request, (submitted, made)
+    request, _, entries = approved(
+        tx, request, (), by=None, now=now, terms=offer.terms, rules=rules, new_id=new_id, random=random
+    )
+    return request, (submitted, made, *entries)

@@ -1,0 +1,177 @@
+"""What one process knows of revocations, and for how long it may rely on that: its gateway lease.
+
+The lease is renewed by a write through the database every quarter of a second and holds for two seconds from the start
+of that write: whatever was committed before it is in the answer. Committed entries of this process are heard at once;
+polling carries the guarantee. When the lease runs out, everything that serves lines ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from loglease.access.commitments import Random
+from loglease.audit.interface import EntryRow
+from loglease.model.clock import Clock
+from loglease.model.hold import LockKind, LockOn
+from loglease.model.ids import GrantId
+from loglease.model.instant import MICROSECONDS, Instant
+from loglease.model.session import CloseWhy
+from loglease.store.interface import Store, StoredEntry, StoreUnavailable, Transaction
+
+LEASE_S: Final = 2.0
+POLL_S: Final = 0.25
+ATTEMPT_S: Final = 1.0
+CLOCK_BACK_S: Final = 1.0
+
+_SECOND_NS: Final = 1_000_000_000
+_CUTS: Final = frozenset(
+    {"grant.revoked", "grant.ended", "grant.suspended", "lock.added", "principal.locked", "principal.changed"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantCut:
+    """One grant may not be used any more, or not now; `text` is the close reason that clients see."""
+
+    grant: GrantId
+    why: CloseWhy
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockCut:
+    """Everything that depends on a thing may not be used now."""
+
+    on: LockOn
+    text: str
+    why: CloseWhy = CloseWhy.LOCKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectCut:
+    """Everything of one person, agent or service may not be used now; `subject` is the name that entries use."""
+
+    subject: str
+    text: str = "locked"
+    why: CloseWhy = CloseWhy.LOCKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLost:
+    """This process no longer knows what was revoked: every session ends."""
+
+    why: CloseWhy = CloseWhy.DATABASE
+    text: str = "database"
+
+
+Cut = GrantCut | LockCut | SubjectCut | LeaseLost
+
+
+class Watch:
+    """The gateway lease of one process, and the cuts that its sessions have to follow."""
+
+    def __init__(self, store: Store, clock: Clock, random: Random) -> None:
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._listeners: list[Callable[[Cut], None]] = []
+        self._seen = 0
+        self._high_water = Instant(0)
+        self._lost = True
+        self.lease_until_ns = 0
+        """Boot time until which the newest revocations are known."""
+        self.epoch = 0
+        """History generation of the database."""
+        self.clock_suspect = False
+        """The database's clock stepped back: nothing new may begin."""
+        self.now_minus_boot_us = 0
+        """Database time less boot time in microseconds, as of the start of the last poll; for deadlines."""
+
+    def subscribe(self, listener: Callable[[Cut], None]) -> None:
+        """Call `listener` for every cut, in the event loop, before anything else happens."""
+        self._listeners.append(listener)
+
+    def apply(self, cut: Cut) -> None:
+        """Tell everybody of a cut."""
+        for listener in self._listeners:
+            listener(cut)
+
+    def committed(self, rows: Sequence[EntryRow]) -> None:
+        """Hear of entries that this process has just made durable."""
+        for row in rows:
+            if row.draft.type in _CUTS and (cut := cut_of(row.draft.type, row.draft.ref, row.draft.data)) is not None:
+                self.apply(cut)
+
+    def deadline_ns(self, until: Instant) -> int:
+        """Return the boot time of an instant, by the offset that the last poll saw at its start."""
+        return (until - self.now_minus_boot_us) * 1_000
+
+    async def poll(self) -> None:
+        """Renew the lease once and apply what was committed since.
+
+        Raises:
+            StoreUnavailable: the lease was not renewed.
+        """
+        started_ns = self._clock.boot_ns()
+        database_now = await self._store.touch()
+        rows, self.epoch = await self._store.read(self._newer)
+        for row in rows:
+            self._seen = row.index + 1
+            entry = orjson.loads(row.content)
+            if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:
+                self.apply(cut)
+        self.clock_suspect = database_now < self._high_water - CLOCK_BACK_S * MICROSECONDS
+        self._high_water = max(self._high_water, database_now)
+        # Only ever later: a clock that steps back must not lengthen what runs.
+        offset = database_now - started_ns // 1_000
+        self.now_minus_boot_us = offset if self._lost else max(offset, self.now_minus_boot_us)
+        self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
+        self._lost = False
+
+    def _newer(self, tx: Transaction) -> tuple[Sequence[_Row], int]:
+        if self._seen == 0:
+            self._seen = tx.entries.size()
+            return (), tx.epoch
+        return tx.entries.since(self._seen, types=_CUTS), tx.epoch
+
+    async def run(self) -> None:
+        """Keep the lease until cancelled; when it runs out, tell everybody and go on trying."""
+        while True:
+            try:
+                await asyncio.wait_for(self.poll(), ATTEMPT_S)
+            except (StoreUnavailable, TimeoutError):
+                self._note_loss()
+            jitter = 0.8 + 0.4 * self._random(1)[0] / 255
+            await asyncio.sleep(POLL_S * jitter)
+
+    def _note_loss(self) -> None:
+        if not self._lost and self._clock.boot_ns() >= self.lease_until_ns:
+            self._lost = True
+            self.apply(LeaseLost())
+
+
+def cut_of(entry_type: str, ref: object, data: object) -> Cut | None:
+    """Return what an entry means for open sessions; None where it means nothing."""
+    refs = ref if isinstance(ref, dict) else {}
+    facts = data if isinstance(data, dict) else {}
+    match entry_type:
+        case "grant.revoked":
+            return GrantCut(grant=GrantId(refs["grant"]), why=CloseWhy.REVOKED, text="grant revoked")
+        case "grant.suspended":
+            return GrantCut(grant=GrantId(refs["grant"]), why=CloseWhy.SUSPENDED, text="grant suspended")
+        case "grant.ended":
+            why = CloseWhy.EXPIRED if facts["why"] == "expired" else CloseWhy.ENDED
+            return GrantCut(grant=GrantId(refs["grant"]), why=why, text=f"grant ended: {facts['why']}")
+        case "lock.added":
+            return LockCut(on=LockOn(LockKind(facts["on"]), facts.get("object", "")), text="locked")
+        case "principal.locked":
+            return SubjectCut(subject=facts["subject"])
+        case "principal.changed" if facts["change"] == "disabled":
+            return SubjectCut(subject=facts["subject"])
+        case _:
+            return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
 from loglease.access.permissions import held_grant, is_held, require_unlocked
@@ -12,6 +14,7 @@ from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.rights import Right
+from loglease.policy.decision import Point
 from loglease.store.interface import Transaction
 
 
@@ -54,13 +57,14 @@ def activated(
     if request is None:
         raise LookupError(grant.request)
     directory = tx.principals.directory()
-    counted = rules.satisfied(request, tx.reviews.of_request(request.id), directory)
+    reviews = tx.reviews.of_request(request.id)
+    counted = rules.satisfied(request, reviews, directory)
     if counted is None:
         raise PolicyDenied(
             "An approver of this grant may no longer approve it.", rule=grant.policy, next_step="Ask for access anew."
         )
-    rules.final_terms(request, grant.terms, directory, now)
-    active = move(grant, GrantMove.ACTIVATE, by=caller.principal.id, now=now)
+    terms = rules.final_terms(Point.ACTIVATION, request, grant.terms, reviews, directory, now)
+    active = move(replace(grant, terms=terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
     tx.grants.update(active)
     entry = Draft(
         id=EntryId(new_id(ENTRY)),

@@ -108,6 +108,24 @@ class ReasonRequired(LogLeaseError):
     code = "reason_required"
 
 
+class TicketRequired(LogLeaseError):
+    """The policy asks for a ticket."""
+
+    code = "ticket_required"
+
+
+class TicketInvalid(LogLeaseError):
+    """The ticket is not of the form that the policy asks for."""
+
+    code = "ticket_invalid"
+
+
+class ProfileUnknown(LogLeaseError):
+    """There is no redaction profile of that name."""
+
+    code = "profile_unknown"
+
+
 class TooManyPending(LogLeaseError):
     """The caller has as many undecided requests as anybody may have."""
 

@@ -21,6 +21,7 @@ from loglease.model.instant import MICROSECONDS, EventWindow, Instant, Interval
 from loglease.model.limits import Limits
 from loglease.model.rights import Right
 from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.policy.decision import Point
 from loglease.store.interface import Transaction
 
 QUERIES_PER_MINUTE: Final = 120
@@ -73,7 +74,13 @@ async def open_session(
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
-        rules.require_still_allowed(grant, tx.principals.directory(), now)
+        request = tx.requests.find(grant.request)
+        if request is None:
+            raise LookupError(grant.request)
+        terms = rules.final_terms(
+            Point.SESSION_OPEN, request, grant.terms, tx.reviews.of_request(request.id), tx.principals.directory(), now
+        )
+        grant = replace(grant, terms=terms)
         clamped = _clamped(grant, interval)
         _require_budget(tx, grant, kind, now)
         session = Session(
@@ -88,9 +95,10 @@ async def open_session(
             state=SessionState.OPEN,
         )
         tx.sessions.insert(session)
-        private = request.private if (request := tx.requests.find(grant.request)) else {}
         opened = Opened(session=session, grant=grant, interval=clamped, now=now)
-        recorded = _entries(opened, query, limit, caller, commitments_of(private, random), rules=rules, new_id=new_id)
+        recorded = _entries(
+            opened, query, limit, caller, commitments_of(request.private, random), rules=rules, new_id=new_id
+        )
         return Recorded(opened, (*entries, *recorded))
 
     return await log.commit(work)

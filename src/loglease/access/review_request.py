@@ -34,6 +34,7 @@ from loglease.model.offer import Terms
 from loglease.model.principal import Directory, Kind
 from loglease.model.review import Review, Verdict, checked_narrowing, granted_terms
 from loglease.model.scope import Level
+from loglease.policy.decision import Point
 from loglease.store.interface import Transaction
 
 MAX_COMMENT: Final = 2_000
@@ -141,7 +142,9 @@ async def review_request(
         )
         tx.reviews.insert(review)
         commitments = commitments_of(request.private, random)
-        given = _given(review, request, caller, now, commitments=commitments, rules=rules, new_id=new_id)
+        given = _given(
+            review, request, caller, now, commitments=commitments, rules=rules, directory=directory, new_id=new_id
+        )
         if once is not None:
             once.remember(tx, review.id, now)
         if verdict is Verdict.DENY:
@@ -150,7 +153,9 @@ async def review_request(
         counted = rules.satisfied(request, [*reviews, review], directory)
         if counted is None:
             return Recorded(Reviewed(request=request, review=review), (given,))
-        terms = rules.final_terms(request, granted_terms(request, counted), directory, now)
+        terms = rules.final_terms(
+            Point.FINAL_APPROVAL, request, granted_terms(request, counted), [*reviews, review], directory, now
+        )
         done, grant, entries = approved(
             tx, request, counted, by=caller.principal, now=now, terms=terms, rules=rules, new_id=new_id, random=random
         )
@@ -217,7 +222,7 @@ def _require_eligible(
             rule=request.offer.policy,
             next_step="Ask its approvers.",
         )
-    rules.require_open_stage(request, reviews, me, directory)
+    rules.require_may_review(request, reviews, me, verdict, directory)
 
 
 def _given(
@@ -228,13 +233,14 @@ def _given(
     *,
     commitments: Commitments,
     rules: Rules,
+    directory: Directory,
     new_id: NewId,
 ) -> Draft:
     age_s = 0 if caller.signed_in_at is None else max(0, (now - caller.signed_in_at) // MICROSECONDS)
     data: Data = {
         "verdict": str(review.verdict),
         "digest_sha256": review.digest,
-        "eligible": list(rules.roles_of(request, caller.principal)),
+        "eligible": list(rules.names_of(request, caller.principal, directory)),
         "channel": str(review.channel),
         "auth": {"method": "password", "mfa": False, "age_s": age_s},
     }

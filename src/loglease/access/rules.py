@@ -5,13 +5,26 @@ Everything that `access` wants to know of policy is asked here, so that policy's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from loglease.access import errors
+from loglease.model.access_request import AccessRequest, Wish
 from loglease.model.errors import LogLeaseError
+from loglease.model.ids import PrincipalId
+from loglease.model.instant import Instant, instant_text
+from loglease.model.offer import Outcome, Plan, Terms
+from loglease.model.principal import Directory, Principal
+from loglease.model.review import Review, Verdict
 from loglease.policy.bundle import Bundle
+from loglease.policy.decision import Point, decide
+from loglease.policy.people import People
+from loglease.policy.plan import Bench, PlanState, Refusal, eligible_reviewers, plan_state, review_refusal
 from loglease.policy.profiles import Profiles
+from loglease.policy.recheck import redecide
+from loglease.policy.trace import Decision
 
 _ERRORS: Mapping[str, type[LogLeaseError]] = {
     error.code: error
@@ -25,9 +38,18 @@ _ERRORS: Mapping[str, type[LogLeaseError]] = {
         errors.ReviewerNotHuman,
         errors.SamePerson,
         errors.SelfReview,
+        errors.ProfileUnknown,
         errors.StageNotOpen,
+        errors.TicketInvalid,
+        errors.TicketRequired,
     )
 }
+
+
+def refused(refusal: Refusal) -> LogLeaseError:
+    """Return policy's refusal as the error that doors show."""
+    error = _ERRORS.get(refusal.code, errors.PolicyDenied)
+    return error(refusal.message, next_step=refusal.next_step, rule=refusal.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +74,115 @@ class Rules:
     def revision(self) -> int:
         """The revision of the bundle."""
         return self.bundle.revision
+
+    def decide(self, wish: Wish, principal: Principal, directory: Directory, now: Instant) -> Decision:
+        """Return what is offered for a wish, with the reasons; no offers is a denial."""
+        return decide(self.bundle, wish, principal, directory=directory, now=now, profiles=self.profiles)
+
+    def eligible(self, plans: Sequence[Plan], *, requester: Principal, directory: Directory) -> frozenset[PrincipalId]:
+        """Return who may review such a request, now that it is submitted; nobody joins later."""
+        bench = Bench(
+            people=People(directory, self.bundle.approver_sets), requester=requester.id, excluded=requester.persons
+        )
+        return eligible_reviewers(plans, bench)
+
+    def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory) -> PlanState:
+        """Return how far the reviews of a request satisfy its plans, counting only who is still eligible."""
+        return plan_state(request.offer.plans, reviews, self._bench(request, directory))
+
+    def satisfied(
+        self, request: AccessRequest, reviews: Sequence[Review], directory: Directory
+    ) -> tuple[Review, ...] | None:
+        """Return the approvals that count, if they satisfy all plans; None if they do not."""
+        if request.offer.outcome is Outcome.AUTO:
+            return ()
+        state = self.state(request, reviews, directory)
+        return state.counted if state.satisfied else None
+
+    def require_may_review(
+        self,
+        request: AccessRequest,
+        reviews: Sequence[Review],
+        reviewer: Principal,
+        verdict: Verdict,
+        directory: Directory,
+    ) -> None:
+        """Refuse a review that policy does not let this person give now.
+
+        Raises:
+            LogLeaseError: with the code of policy's refusal.
+        """
+        bench = self._bench(request, directory)
+        refusal = review_refusal(request.offer.plans, reviews, bench, reviewer, verdict)
+        if refusal is not None:
+            raise refused(refusal)
+
+    def names_of(self, request: AccessRequest, reviewer: Principal, directory: Directory) -> tuple[str, ...]:
+        """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
+        people = People(directory, self.bundle.approver_sets)
+        blocks = (block for plan in request.offer.plans for stage in plan.stages for block in stage.blocks)
+        return tuple(sorted({name for block in blocks for name in block.approvers if people.is_named(name, reviewer)}))
+
+    def final_terms(
+        self,
+        point: Point,
+        request: AccessRequest,
+        terms: Terms,
+        reviews: Sequence[Review],
+        directory: Directory,
+        now: Instant,
+    ) -> Terms:
+        """Decide again and return what may be granted: `terms`, cut by what the present policy still allows.
+
+        Raises:
+            PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or more approvals are demanded now.
+        """
+        requester = directory.principal(request.requester)
+        if requester is None:
+            raise errors.PolicyDenied("Whoever asked is no longer known.")
+        again = redecide(
+            point,
+            request.offer,
+            self.bundle,
+            request.wish,
+            requester,
+            directory=directory,
+            now=now,
+            submitted_at=request.submitted_at,
+            profiles=self.profiles,
+        )
+        if again.refusal is not None:
+            raise refused(again.refusal)
+        both = terms if again.terms is None else terms.intersect(again.terms)
+        if both is None:
+            raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
+        automatic = request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in again.plans)
+        if not automatic and not plan_state(again.plans, reviews, self._bench(request, directory)).satisfied:
+            raise errors.PolicyDenied(
+                "The policy asks for more approvals than it did.", rule=request.offer.policy, next_step="Ask anew."
+            )
+        return both
+
+    def _bench(self, request: AccessRequest, directory: Directory) -> Bench:
+        return Bench(
+            people=People(directory, self.bundle.approver_sets),
+            requester=request.requester,
+            excluded=request.persons,
+            eligible=request.eligible,
+        )
+
+
+def decision_record(decision: Decision) -> str:
+    """Return what a decision rests on as JSON: bundle, offers and each policy's answers, without tokens or lines."""
+    record = {
+        "bundle_sha256": decision.bundle_sha256,
+        "revision": decision.revision,
+        "decided_at": instant_text(decision.decided_at),
+        "offers": [offer.policy for offer in decision.offers],
+        "guardrails": [{"id": trace.guardrail.id, "applies": trace.applies} for trace in decision.guardrails],
+        "policies": [
+            {"id": trace.policy.id, "steps": [{"step": str(step.name), "ok": step.ok} for step in trace.steps]}
+            for trace in decision.policies
+        ],
+    }
+    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode()

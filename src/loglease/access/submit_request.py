@@ -9,7 +9,7 @@ from loglease.access.errors import OfferChanged, TooManyPending
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
-from loglease.access.rules import Rules
+from loglease.access.rules import Rules, decision_record, refused
 from loglease.access.wish import WishDraft
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
@@ -57,9 +57,19 @@ async def submit_request(
         asked = wish.at(now)
         directory = tx.principals.directory()
         decision = rules.decide(asked, caller.principal, directory, now)
+        if decision.refusal is not None:
+            raise refused(decision.refusal)
         taken = _taken(decision.offers, offer)
         request, entries = _request(
-            asked, taken, caller, now, rules=rules, tx=tx, new_id=new_id, random=random, record=decision.record
+            asked,
+            taken,
+            caller,
+            now,
+            rules=rules,
+            tx=tx,
+            new_id=new_id,
+            random=random,
+            record=decision_record(decision),
         )
         if once is not None:
             once.remember(tx, request.id, now)
@@ -79,7 +89,7 @@ def _require_room(tx: Transaction, caller: Caller, now: Instant) -> None:
 
 
 def _taken(offers: tuple[Offer, ...], number: int | None) -> Offer:
-    """Return the wanted offer; `Rules.decide` has refused already where there is none at all."""
+    """Return the wanted offer, the best one where none is named."""
     if number is None:
         return offers[0]
     for one in offers:
@@ -120,7 +130,7 @@ def _request(
         persons=principal.persons,
         wish=wish,
         offer=offer,
-        eligible=rules.eligible(offer.plans, persons=principal.persons, directory=tx.principals.directory()),
+        eligible=rules.eligible(offer.plans, requester=principal, directory=tx.principals.directory()),
         terms_bytes=bound,
         digest=sha256_hex(bound),
         private=commitments.known,

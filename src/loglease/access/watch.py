@@ -133,7 +133,7 @@ class Watch:
         self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
         self._lost = False
 
-    def _newer(self, tx: Transaction) -> tuple[Sequence[_Row], int]:
+    def _newer(self, tx: Transaction) -> tuple[Sequence[StoredEntry], int]:
         if self._seen == 0:
             self._seen = tx.entries.size()
             return (), tx.epoch

@@ -1,0 +1,60 @@
+"""Redaction: find secrets and personal data in log bytes and replace them before anything else sees the text.
+
+Public: `Redactor` and `RedactionStream` (the work), `Redacted`, `Span`, `Counters` (the result), `Withheld` (nothing may
+leave), profiles and packs by name, keys for pseudonyms, engines by name. All else is private. No I/O but the reading of
+the data files that come with the package.
+"""
+
+from loglease.redaction.builtin import STRICTNESS, packs, profile_named, profiles, strictness
+from loglease.redaction.engine import ENGINES, Engine, engine_named
+from loglease.redaction.errors import (
+    REASONS,
+    EngineUnavailable,
+    ProfileInvalid,
+    ProfileUnknown,
+    Reason,
+    RedactionError,
+    RulesInvalid,
+    Withheld,
+)
+from loglease.redaction.profile import Profile, Treatment, parse_profile
+from loglease.redaction.redactor import RedactionStream, Redactor, redactor_for
+from loglease.redaction.result import Counters, Redacted, Span
+from loglease.redaction.rules import Pack, Rule, parse_pack
+from loglease.redaction.tokens import KEY_BYTES, SALT_BYTES, TOKEN, Keys, pseudonym
+
+__all__ = [
+    "ENGINES",
+    "KEY_BYTES",
+    "REASONS",
+    "SALT_BYTES",
+    "STRICTNESS",
+    "TOKEN",
+    "Counters",
+    "Engine",
+    "EngineUnavailable",
+    "Keys",
+    "Pack",
+    "Profile",
+    "ProfileInvalid",
+    "ProfileUnknown",
+    "Reason",
+    "Redacted",
+    "RedactionError",
+    "RedactionStream",
+    "Redactor",
+    "Rule",
+    "RulesInvalid",
+    "Span",
+    "Treatment",
+    "Withheld",
+    "engine_named",
+    "packs",
+    "parse_pack",
+    "parse_profile",
+    "profile_named",
+    "profiles",
+    "pseudonym",
+    "redactor_for",
+    "strictness",
+]

@@ -1,0 +1,101 @@
+"""Blocks: secrets over several lines, such as private keys. The state is small, per stream, and only ever adds masks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.redaction.rules import BlockRule
+
+MAX_LINES: Final = 400
+MAX_WITHOUT: Final = 3
+_SHORT: Final = 16
+_FIELD: Final = re.compile(
+    rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|[A-Za-z0-9-]{1,40}: ?[^\n]{1,200})[ \t\"',\\\r]{0,8}\Z"
+)
+_TAIL: Final = re.compile(rb"[ \t\"',\\\r]{0,8}\Z")
+_KEY_LINE: Final = re.compile(rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})\r?\Z")
+KEY_LINE_LENGTHS: Final = (40, 76)
+
+
+@dataclass(slots=True)
+class BlockState:
+    """Where a stream stands: inside a block or not."""
+
+    rule: str | None = None
+    lines: int = 0
+    without: int = 0
+    last: int = 0
+
+    def leave(self) -> None:
+        """Forget the block."""
+        self.rule, self.lines, self.without, self.last = None, 0, 0, 0
+
+
+class BlockMatcher:
+    """A `BlockRule` compiled."""
+
+    def __init__(self, rule: BlockRule) -> None:
+        self.rule = rule
+        self._begin = re.compile(rule.begin.encode())
+        self._end = re.compile(rule.end.encode())
+
+    def line(self, text: bytes, state: BlockState) -> list[tuple[int, int]]:
+        """Return the ranges to mask in the next line, and move the state on."""
+        ranges: list[tuple[int, int]] = []
+        at = 0
+        if state.rule is not None:
+            at = self._inside(text, state, ranges)
+        while state.rule is None and (begun := self._begin.search(text, at)):
+            at = begun.end()
+            ended = self._end.search(text, at)
+            stop = ended.start() if ended else _value_end(text, at)
+            if stop > at:
+                ranges.append((at, stop))
+            if ended:
+                at = ended.end()
+                continue
+            state.rule, state.lines, state.without, state.last = self.rule.id, 0, 0, stop - at
+        return ranges
+
+    def _inside(self, text: bytes, state: BlockState, ranges: list[tuple[int, int]]) -> int:
+        state.lines += 1
+        ended = self._end.search(text)
+        body = text[: ended.start()] if ended else text
+        found = _FIELD.search(body)
+        short = found is not None and len(found["field"]) < _SHORT
+        if found is not None and not (short and state.last < _SHORT):
+            ranges.append(found.span("field"))
+            state.without = 0
+            state.last = len(found["field"])
+        else:
+            state.without += 1
+        if ended:
+            state.leave()
+            return ended.end()
+        if state.lines >= MAX_LINES or state.without >= MAX_WITHOUT:
+            state.leave()
+        return len(text)
+
+
+def _value_end(text: bytes, at: int) -> int:
+    """Return where what follows a begin mark on its line ends: before the quotes and separators at the line's end."""
+    quote = re.compile(rb"(?<!\\)[\"']").search(text, at)
+    end = quote.start() if quote else len(text)
+    tail = _TAIL.search(text, at, end)
+    return tail.start() if tail else end
+
+
+def key_line(text: bytes) -> tuple[int, int] | None:
+    """Return the last field of a line if it looks like a line of a key whose beginning was not read."""
+    found = _KEY_LINE.search(text)
+    if found is None:
+        return None
+    value = found["value"]
+    low, high = KEY_LINE_LENGTHS
+    if not low <= len(value) <= high:
+        return None
+    body = value.rstrip(b"=")
+    mixed = not body.isdigit() and body.upper() != body and body.lower() != body
+    return found.span("value") if mixed and any(48 <= byte < 58 for byte in body) else None  # noqa: PLR2004 - digits

@@ -1,0 +1,137 @@
+"""Confirm: the exact rule on one line, where a tripwire fired. One meaning for all engines.
+
+Offsets are tried from left to right. A match that satisfies validators and context is a find, and the search goes on
+behind it; one that fails is dropped and the search goes on at the next offset.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, Protocol
+
+from loglease.redaction.engine import re2_engine
+from loglease.redaction.rules import KeyRule, Near, PatternRule, Rule
+from loglease.redaction.structured import KeyMatcher
+
+_WORD: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+
+
+class Find(NamedTuple):
+    """A value found: where in a line, by which rule, and how it reads there or in the view that showed it."""
+
+    start: int
+    end: int
+    rule: Rule
+    value: bytes
+
+
+class Matcher(Protocol):
+    """A rule ready to be tried on a line."""
+
+    def finds(self, text: bytes) -> Iterator[Find]:
+        """Yield every find in one line without its line end."""
+        ...
+
+
+class PatternMatcher:
+    """A `PatternRule` compiled: ours in `re`, all others in RE2, whose time is linear whatever the pattern."""
+
+    def __init__(self, rule: PatternRule, *, trusted: bool) -> None:
+        self._rule = rule
+        self._pattern = _compiled(rule.pattern, trusted=trusted)
+        self._group = rule.mask or 0
+        self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
+
+    def finds(self, text: bytes) -> Iterator[Find]:
+        """Yield every find in one line."""
+        rule, at, size = self._rule, 0, len(text)
+        while at < size:
+            found = self._pattern.search(text, at)
+            if found is None:
+                return
+            accepted = self._accepted(text, found)
+            if accepted is None:
+                at = found.start() + 1
+                continue
+            start, end, at = accepted
+            yield Find(start, end, rule, text[start:end])
+
+    def _accepted(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
+        """Return the range to replace and where to go on, or None."""
+        if self._rule.all_lengths:
+            return self._any_length(text, found)
+        start, end = found.span(self._group)
+        if start < 0:
+            return None
+        stop = found.end()
+        if self._extend is not None and end == stop and (more := self._extend.match(text, end)):
+            end = stop = more.end()
+        return (start, end, max(stop, end)) if self._holds(text, start, end, found.start()) else None
+
+    def _any_length(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
+        start, longest = found.span()
+        for end in range(longest, start, -1):
+            if end < len(text) and text[end] in _WORD and text[end - 1] in _WORD:
+                continue
+            if self._pattern.fullmatch(text, start, end) and self._holds(text, start, end, start):
+                return start, end, end
+        return None
+
+    def _holds(self, text: bytes, start: int, end: int, begun: int) -> bool:
+        rule = self._rule
+        if rule.near is not None and not _stands(rule.near, text, begun):
+            return False
+        if rule.not_near is not None and _stands(rule.not_near, text, begun):
+            return False
+        return all(check(text, start, end) for check in rule.validate)
+
+
+def _stands(near: Near, text: bytes, at: int) -> bool:
+    before = text[max(0, at - near.within) : at].lower()
+    return any(word in before for word in near.words)
+
+
+def _compiled(pattern: str, *, trusted: bool) -> Any:
+    if trusted or re2_engine.re2 is None:
+        return re.compile(pattern.encode(), re.DOTALL)
+    return re2_engine.re2.compile(pattern.encode(), re2_engine.options())
+
+
+def matcher_of(rule: Rule, *, trusted: bool) -> Matcher | None:
+    """Return the matcher of a rule; block rules have none, since they need the stream's state."""
+    if isinstance(rule, PatternRule):
+        return PatternMatcher(rule, trusted=trusted)
+    if isinstance(rule, KeyRule):
+        return KeyFinder(rule)
+    return None
+
+
+class KeyFinder:
+    """A `KeyRule` compiled."""
+
+    def __init__(self, rule: KeyRule) -> None:
+        self._rule = rule
+        self._matcher = KeyMatcher(rule.keys)
+
+    def names(self, key: bytes) -> bool:
+        """Tell whether the rule's keys name a label or field."""
+        return self._matcher.names(key)
+
+    def accepts(self, value: bytes) -> bool:
+        """Tell whether a value that the key names is one to mask."""
+        rule = self._rule
+        if value.strip().lower() in rule.excepted:
+            return False
+        if rule.value == "number" and not re.fullmatch(rb"[ -]?[0-9][0-9 -]{0,63}", value):
+            return False
+        if rule.value == "word" and re.search(rb"[ \t]", value):
+            return False
+        return all(check(value, 0, len(value)) for check in rule.validate)
+
+    def finds(self, text: bytes) -> Iterator[Find]:
+        """Yield every value in one line that a key of the rule names."""
+        for start, end in self._matcher.values(text):
+            value = text[start:end]
+            if value and self.accepts(value):
+                yield Find(start, end, self._rule, value)

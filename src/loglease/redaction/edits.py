@@ -1,0 +1,153 @@
+"""Finds become edits, edits become text: merging, tokens, and the one place where bytes are replaced."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from loglease.redaction.confirm import Find
+from loglease.redaction.errors import Withheld
+from loglease.redaction.profile import Treatment
+from loglease.redaction.result import Kind, Span
+from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
+
+_NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
+_AFTER_NUMBER: Final = re.compile(rb"[ \t]*[,}\]]")
+_AFTER_KEY: Final = re.compile(rb"(?P<quote>\\{0,7}\")[ \t]*:[ \t]*\Z")
+_IN_ARRAY: Final = re.compile(rb"(?:[\[,])[ \t]*\Z")
+CONTROL_RULE: Final = "control"
+
+
+class Edit(NamedTuple):
+    """One range of the input and what stands there afterwards."""
+
+    start: int
+    end: int
+    text: bytes
+    kind: Kind
+    rule: str
+    cls: str
+    treatment: str
+
+
+class Chosen(NamedTuple):
+    """Overlapping finds as one: its range, the find that names it, the treatment."""
+
+    start: int
+    end: int
+    find: Find
+    treatment: Treatment
+
+
+def merged(finds: list[tuple[Find, Treatment]]) -> Iterator[Chosen]:
+    """Join overlapping finds. The most severe rule names the span, then the longest find, then the smaller id."""
+    finds.sort(key=lambda one: (one[0].start, -one[0].end))
+    group: list[tuple[Find, Treatment]] = []
+    end = -1
+    for one in finds:
+        if group and one[0].start >= end:
+            yield _chosen(group)
+            group = []
+            end = -1
+        group.append(one)
+        end = max(end, one[0].end)
+    if group:
+        yield _chosen(group)
+
+
+def _chosen(group: list[tuple[Find, Treatment]]) -> Chosen:
+    start, end = group[0][0].start, max(find.end for find, _ in group)
+    named, treatment = min(group, key=lambda one: (-one[0].rule.severity, one[0].start - one[0].end, one[0].rule.id))
+    for _, other in group:
+        if other.strength > treatment.strength:
+            treatment = other
+    if (named.start, named.end) != (start, end) and treatment.kind != "mask":
+        treatment = Treatment("mask")
+    return Chosen(start, end, named, treatment)
+
+
+def token_of(chosen: Chosen, keys: Keys | None) -> bytes:
+    """Return what stands in the place of a find.
+
+    Raises:
+        Withheld: ``key_missing``, where a pseudonym is due and there is no key.
+    """
+    rule, treatment = chosen.find.rule, chosen.treatment
+    if treatment.kind == "mask":
+        return mask_token(rule.label)
+    canonical = canonical_of(rule.cls, chosen.find.value)
+    if treatment.part is not None:
+        return partial_token(rule.label, treatment.part, canonical)
+    if keys is None:
+        raise Withheld("key_missing", rule=rule.id)
+    return pseudonym(canonical, cls=rule.cls, label=rule.label, key=keys.pseudonym).encode()
+
+
+def quote_around(line: bytes, start: int, end: int) -> bytes:
+    """Return the quote that a token needs where a bare JSON number stood, written as at its level of nesting."""
+    if not _NUMBER.fullmatch(line, start, end) or not _AFTER_NUMBER.match(line, end):
+        return b""
+    before = line[max(0, start - 64) : start]
+    key = _AFTER_KEY.search(before)
+    if key:
+        return key["quote"]
+    if _IN_ARRAY.search(before) and line[:1] in {b"{", b"["} and b'\\"' not in line:
+        return b'"'
+    return b""
+
+
+def checked(edits: Sequence[Edit], text: bytes) -> None:
+    """Check that edits are sorted, disjoint, within the text and within lines.
+
+    Raises:
+        Withheld: ``rule_error``.
+    """
+    at = 0
+    for edit in edits:
+        if not at <= edit.start < edit.end <= len(text) or text.find(b"\n", edit.start, edit.end) >= 0:
+            raise Withheld("rule_error", rule=edit.rule)
+        at = edit.end
+
+
+def combined(masks: list[Edit], controls: Sequence[tuple[int, int, bytes]]) -> list[Edit]:
+    """Return masks and control edits in order; what a mask covers needs no control edit, and a cut one goes whole."""
+    if not controls:
+        return masks
+    starts = [mask.start for mask in masks]
+    edits = list(masks)
+    for start, end, text in controls:
+        place = bisect_left(starts, end) - 1
+        if place >= 0 and masks[place].end > start:
+            continue
+        edits.append(Edit(start, end, text, "control", CONTROL_RULE, CONTROL_RULE, "neutralise"))
+    edits.sort()
+    return edits
+
+
+def spliced(
+    text: bytes, edits: Sequence[Edit], ends: Sequence[int] | None
+) -> tuple[bytes, list[Span], Sequence[int] | None]:
+    """Apply edits; return the text, its spans and where the entries end in it."""
+    if not edits:
+        return text, [], ends
+    parts: list[bytes] = []
+    spans: list[Span] = []
+    moved: list[int] = []
+    at = shift = first = 0
+    for edit in edits:
+        parts.append(text[at : edit.start])
+        parts.append(edit.text)
+        start = edit.start + shift
+        spans.append(Span(start, start + len(edit.text), edit.kind, edit.rule, edit.cls, edit.treatment))
+        if ends is not None:
+            last = bisect_left(ends, edit.end, first)
+            moved.extend(end + shift for end in ends[first:last])
+            first = last
+        shift += len(edit.text) - (edit.end - edit.start)
+        at = edit.end
+    parts.append(text[at:])
+    if ends is not None:
+        moved.extend(end + shift for end in ends[first:])
+    return b"".join(parts), spans, None if ends is None else moved

@@ -1,0 +1,166 @@
+"""A plan: profiles and packs resolved into rules with treatments, compiled for one engine and proved by a self-test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from loglease.redaction.blocks import BlockMatcher
+from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
+from loglease.redaction.disguises import MARKS, RUN_MARKS
+from loglease.redaction.engine import Engine, Scanner
+from loglease.redaction.errors import Withheld
+from loglease.redaction.profile import MASK, Profile, Treatment, strictest
+from loglease.redaction.rules import BlockRule, Pack, PatternRule, Rule
+
+MARKER_BYTES: Final = 16
+KEY_LINE_TRIPWIRE: Final = r"[A-Za-z0-9+/]{38}={0,2}\r?\n"
+_LIMIT: Final = PatternRule(
+    id="limit.line",
+    cls="limit",
+    label="line",
+    severity=3,
+    validate=(),
+    examples=(),
+    non_examples=(),
+    digest="",
+    tripwire="",
+    pattern="",
+    mask=None,
+    extend=None,
+    all_lengths=False,
+    near=None,
+    not_near=None,
+)
+LIMIT_LINE: Final[Rule] = _LIMIT
+LIMIT_LONG: Final[Rule] = replace(_LIMIT, id="limit.long-line", label="long-line")
+LIMIT_BINARY: Final[Rule] = replace(_LIMIT, id="limit.binary", label="binary")
+LIMIT_ENCODED: Final[Rule] = replace(_LIMIT, id="limit.encoded-line", label="encoded-line")
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A rule in force with its treatment and its matcher; block rules have none."""
+
+    rule: Rule
+    treatment: Treatment
+    matcher: Matcher | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that redaction needs but the key. Immutable, shared by threads and by grants."""
+
+    digest: str
+    engine: str
+    scanner: Scanner
+    canary: bytes
+    canary_number: int
+    canary_matcher: Matcher
+    active: tuple[Active, ...]
+    treatments: Mapping[str, Treatment]
+    marks: range
+    run_marks: range
+    key_line_number: int
+    blocks: tuple[tuple[BlockMatcher, int], ...]
+    keep_colour: bool
+
+    @property
+    def block_marks(self) -> tuple[bytes, ...]:
+        """Return the literals of which a line that begins a block holds at least one."""
+        return tuple(sorted({mark for matcher, _ in self.blocks for mark in matcher.rule.marks}))
+
+
+def resolved(profiles: Sequence[Profile], packs: Sequence[Pack]) -> list[Active]:
+    """Return the rules of all profiles, each with the strictest treatment that a profile with the rule gives it.
+
+    Raises:
+        Withheld: ``profile_invalid``, if there is no profile, or one names a pack that is not there.
+    """
+    if not profiles:
+        raise Withheld("profile_invalid")
+    by_pin = {pack.pin: pack for pack in packs}
+    treatments: dict[str, list[Treatment]] = {}
+    found: dict[str, tuple[Rule, bool]] = {}
+    for profile in profiles:
+        if profile.mode != "scan" or any(pin not in by_pin for pin in profile.packs):
+            raise Withheld("profile_invalid", rule=profile.pin)
+        for pin in profile.packs:
+            pack = by_pin[pin]
+            for rule in _with_key_lines(pack.rules):
+                if rule.id in profile.disabled:
+                    continue
+                if rule.id in found and found[rule.id][0].digest != rule.digest:
+                    raise Withheld("profile_invalid", rule=rule.id)
+                found[rule.id] = (rule, pack.trusted)
+                treatments.setdefault(rule.id, []).append(profile.treatment_of(rule.cls))
+    active = [
+        Active(rule, strictest(treatments[rule.id]), matcher_of(rule, trusted=trusted))
+        for rule, trusted in found.values()
+    ]
+    return [one for one in active if one.treatment.kind != "keep"]
+
+
+def _with_key_lines(rules: Sequence[Rule]) -> list[Rule]:
+    """Add to the first block rule the rule for lines of a key whose beginning was not read."""
+    found = list(rules)
+    for rule in rules:
+        if isinstance(rule, BlockRule):
+            name = f"{rule.id.partition('.')[0]}.key-line"
+            found.append(replace(rule, id=name, label="key-line", tripwire=KEY_LINE_TRIPWIRE, examples=(), marks=()))
+            break
+    return found
+
+
+def digest_of(profiles: Sequence[Profile], active: Sequence[Active]) -> str:
+    """Return the SHA-256 over the profiles and every rule in force with its treatment, in hexadecimal."""
+    rules = sorted((one.rule.id, one.rule.digest, one.treatment.kind, one.treatment.part or "") for one in active)
+    document = {"profiles": sorted(profile.pin + ":" + profile.digest for profile in profiles), "rules": rules}
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engine, marker: bytes) -> Plan:
+    """Compile a plan, not yet proved (`selftest`).
+
+    Raises:
+        Withheld: ``profile_invalid``; ``canary_lost``, where the marker is too short.
+        EngineUnavailable: the engine does not work here.
+    """
+    if len(marker) < MARKER_BYTES:
+        raise Withheld("canary_lost")
+    active = resolved(profiles, packs)
+    canary = b"loglease-canary-" + marker.hex().encode()
+    tripwires = [one.rule.tripwire for one in active]
+    marks = range(len(tripwires), len(tripwires) + (len(MARKS) if active else 0))
+    run_marks = range(marks.stop, marks.stop + (len(RUN_MARKS) if active else 0))
+    if active:
+        tripwires += [*MARKS, *RUN_MARKS]
+    canary_rule = replace(_LIMIT, id="canary", label="canary", pattern=canary.decode())
+    treatments = {one.rule.id: one.treatment for one in active}
+    return Plan(
+        digest=digest_of(profiles, active),
+        engine=engine.name,
+        scanner=engine.compile(tripwires, canary),
+        canary=canary,
+        canary_number=len(tripwires),
+        canary_matcher=PatternMatcher(canary_rule, trusted=True),
+        active=tuple(active),
+        treatments=MappingProxyType({**treatments, canary_rule.id: MASK}),
+        marks=marks,
+        run_marks=run_marks,
+        key_line_number=next((number for number, one in enumerate(active) if _is_key_line(one.rule)), -1),
+        blocks=tuple(
+            (BlockMatcher(one.rule), number)
+            for number, one in enumerate(active)
+            if isinstance(one.rule, BlockRule) and not _is_key_line(one.rule)
+        ),
+        keep_colour=all(profile.keep_colour for profile in profiles),
+    )
+
+
+def _is_key_line(rule: Rule) -> bool:
+    return isinstance(rule, BlockRule) and rule.id.endswith(".key-line")

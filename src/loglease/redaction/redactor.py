@@ -1,0 +1,380 @@
+"""The public objects: a `Redactor` for profiles and a key, and a `RedactionStream` for each stream of a session.
+
+Fail closed: whatever goes wrong inside, the caller gets `Withheld` without a cause, and the stream is dead afterwards.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Final, Literal, Self, TypeVar
+
+from loglease.redaction.blocks import BlockState
+from loglease.redaction.builtin import packs as builtin_packs
+from loglease.redaction.builtin import profile_named
+from loglease.redaction.confirm import Find, KeyFinder
+from loglease.redaction.edits import Chosen, Edit, spliced, token_of
+from loglease.redaction.engine import ENGINES, Engine, engine_named
+from loglease.redaction.errors import EngineUnavailable, Reason, Withheld
+from loglease.redaction.plan import LIMIT_LONG, Active, Plan
+from loglease.redaction.profile import Profile
+from loglease.redaction.result import Counters, Redacted
+from loglease.redaction.rules import Pack
+from loglease.redaction.scanning import MAX_LINE, edits_of, whole_line
+from loglease.redaction.selftest import plan_of
+from loglease.redaction.tokens import Keys
+
+Tokens = Literal["neutralise", "keep"]
+_Result = TypeVar("_Result")
+_LONG: Final = b"-"  # stands for the bytes of a line that was dropped as it arrived
+_LF: Final = 0x0A
+
+
+class Redactor:
+    """Profiles, rules, an engine and a key. Immutable, shared by threads."""
+
+    def __init__(self, plan: Plan, keys: Keys | None, tokens: Tokens) -> None:
+        self._plan = plan
+        self._keys = keys
+        self._tokens = tokens
+
+    @classmethod
+    def build(
+        cls,
+        profiles: Sequence[Profile],
+        packs: Sequence[Pack],
+        *,
+        engine: Engine,
+        keys: Keys | None,
+        marker: bytes,
+        tokens: Tokens = "neutralise",
+    ) -> Self:
+        """Resolve and compile; of several profiles all rules apply, each with its strictest treatment.
+
+        Args:
+            profiles: at least one.
+            packs: every pack that they name; others are ignored.
+            engine: see `engine_named`.
+            keys: the key of the grant's pseudonyms; None only if no class is treated so.
+            marker: random bytes of the process, 16 or more, from which the canary is made.
+            tokens: `keep` leaves tokens in the input alone: for text of our own only.
+
+        Raises:
+            Withheld: ``profile_invalid``, ``key_missing`` or ``selftest_failed``.
+            EngineUnavailable: this engine does not work here; try the next.
+        """
+        plan = plan_of(profiles, packs, engine=engine, marker=marker)
+        if keys is None and any(one.treatment.kind == "pseudonym" for one in plan.active):
+            raise Withheld("key_missing")
+        return cls(plan, keys, tokens)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, over the profiles and every rule in force."""
+        return self._plan.digest
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that scans."""
+        return self._plan.engine
+
+    @property
+    def block_marks(self) -> tuple[bytes, ...]:
+        """Literals; on a line that holds none of them no block begins."""
+        return self._plan.block_marks
+
+    @property
+    def active(self) -> tuple[Active, ...]:
+        """Every rule in force with its treatment, for listings."""
+        return self._plan.active
+
+    def names(self, key: str) -> bool:
+        """Tell whether a key rule names this label or field."""
+        return bool(self._naming(key))
+
+    def open(self) -> RedactionStream:
+        """Begin a stream: one for each label set of a session."""
+        return RedactionStream(self)
+
+    def attach(self, stream: RedactionStream) -> RedactionStream:
+        """Give a stream that was pickled its redactor again."""
+        stream._redactor = self  # noqa: SLF001 - one room
+        return stream
+
+    def value(self, key: str | None, value: bytes) -> Redacted:
+        """Redact a label's value, metadata or a value that a query decoded; a label's name comes with no key.
+
+        Raises:
+            Withheld: as `RedactionStream.feed`.
+        """
+        return closed(lambda: self._value(key, value))
+
+    def _naming(self, key: str) -> list[tuple[KeyFinder, Active]]:
+        raw = key.encode("utf-8", "replace")
+        return [
+            (one.matcher, one)
+            for one in self._plan.active
+            if isinstance(one.matcher, KeyFinder) and one.matcher.names(raw)
+        ]
+
+    def _value(self, key: str | None, value: bytes) -> Redacted:
+        naming = self._naming(key) if key is not None else []
+        accepted = [one for finder, one in naming if value and finder.accepts(value)]
+        if not accepted:
+            return self.open()._fed(value, [len(value)] if value else [])  # noqa: SLF001 - one room
+        first = min(accepted, key=lambda one: (-one.rule.severity, one.rule.id))
+        treatment = max((one.treatment for one in accepted), key=lambda one: one.strength)
+        token = token_of(Chosen(0, len(value), Find(0, len(value), first.rule, value), treatment), self._keys)
+        edit = Edit(0, len(value), token, "mask", first.rule.id, first.rule.cls, treatment.kind)
+        out, spans, _ = spliced(value, [edit], None)
+        counters = Counters(
+            engine=self.engine, input_bytes=len(value), lines=1, lines_touched=1, masks={first.rule.id: 1}
+        )
+        return Redacted(out, spans, counters, [len(out)])
+
+
+class RedactionStream:
+    """The state of one stream: the partial line and the block it stands in. Not shared by threads.
+
+    Can be pickled between calls; the pickle holds no key and needs `Redactor.attach` afterwards.
+    """
+
+    __slots__ = ("_block", "_carried", "_dead", "_dropped_cr", "_dropping", "_parts", "_redactor")
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor: Redactor | None = redactor
+        self._parts: list[bytes] = []
+        self._carried = 0
+        self._dropping = False
+        self._dropped_cr = False
+        self._block = BlockState()
+        self._dead: Reason | None = None
+
+    def feed(self, chunk: bytes, ends: Sequence[int] | None = None) -> Redacted:
+        """Redact what is complete of the text so far.
+
+        Args:
+            chunk: bytes of the stream, in order.
+            ends: where entries end in the chunk, rising, the last one at its end; each entry is then complete. Without
+                them entries are lines, and a last line without LF waits for the next call.
+
+        Raises:
+            Withheld: nothing of this chunk may leave; this stream raises it at every later call, too.
+        """
+        return self._guarded(lambda: self._fed(chunk, ends))
+
+    def close(self) -> Redacted:
+        """Redact what was carried: the last line without LF.
+
+        Raises:
+            Withheld: as `feed`.
+        """
+        return self._guarded(self._flushed)
+
+    def withhold(self, reason: Reason = "deadline") -> None:
+        """End the stream from outside, such as at a missed deadline."""
+        self._dead = reason
+        self._parts, self._carried = [], 0
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return the state without the redactor, hence without keys."""
+        return (self._parts, self._carried, self._dropping, self._dropped_cr, self._block, self._dead)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._redactor = None
+        self._parts, self._carried, self._dropping, self._dropped_cr, self._block, self._dead = state
+
+    def _guarded(self, step: Callable[[], Redacted]) -> Redacted:
+        if self._dead is not None:
+            raise Withheld(self._dead)
+        try:
+            return closed(step)
+        except Withheld as fault:
+            self.withhold(fault.reason)
+            raise
+
+    def _fed(self, chunk: bytes, ends: Sequence[int] | None) -> Redacted:
+        if ends is None:
+            return self._feed_lines(chunk)
+        if (ends[-1] if ends else 0) != len(chunk) or any(one >= two for one, two in pairwise((0, *ends))):
+            raise Withheld("rule_error")
+        if not self._carried and not self._dropping:
+            return self._redact(chunk, ends)
+        carried, long = self._taken(b"")
+        moved = [len(carried), *(end + len(carried) for end in ends)]
+        return self._redact(carried + chunk, moved, long_first=long)
+
+    def _feed_lines(self, chunk: bytes) -> Redacted:
+        cut = chunk.rfind(b"\n") + 1
+        if cut == 0:
+            self._carry(chunk)
+            return self._nothing()
+        whole = chunk if cut == len(chunk) else chunk[:cut]
+        data, long = self._taken(whole)
+        self._carry(chunk[cut:])
+        return self._redact(data, None, long_first=long)
+
+    def _flushed(self) -> Redacted:
+        data, long = self._taken(b"")
+        return self._redact(data, [len(data)], long_first=long) if data else self._nothing()
+
+    def _carry(self, part: bytes) -> None:
+        """Keep a piece of a line; of a line over the limit keep only that it is one, and whether it ends with CR."""
+        if not part:
+            return
+        self._dropped_cr = part.endswith(b"\r")
+        if self._dropping:
+            return
+        self._parts.append(part)
+        self._carried += len(part)
+        if self._carried > MAX_LINE:
+            self._parts, self._carried, self._dropping = [], 0, True
+
+    def _taken(self, more: bytes) -> tuple[bytes, bool]:
+        """Return what was carried joined with what follows, and whether its first line was over the limit."""
+        if self._dropping:
+            end = max(more.find(b"\n"), 0)
+            ends_with_cr = more[end - 1 : end] == b"\r" if end else self._dropped_cr
+            self._dropping = False
+            return _LONG + (b"\r" if ends_with_cr else b"") + more[end:], True
+        data = b"".join((*self._parts, more)) if self._parts else more
+        self._parts, self._carried = [], 0
+        return data, False
+
+    def _nothing(self) -> Redacted:
+        return Redacted(b"", (), Counters(), ())
+
+    def _redact(self, data: bytes, ends: Sequence[int] | None, *, long_first: bool = False) -> Redacted:
+        redactor = self._redactor
+        if redactor is None:
+            raise Withheld("engine_error")
+        plan = redactor._plan  # noqa: SLF001 - one room
+        counters = Counters(engine=plan.engine, input_bytes=len(data))
+        work, inserted = (data, []) if ends is None else _with_line_ends(data, ends)
+        edits: list[Edit] = []
+        for start, end, long in _pieces(work, long_first=long_first):
+            if long:
+                stop = end - 1 - (work[end - 2 : end - 1] == b"\r")
+                edits.append(whole_line(start, stop, LIMIT_LONG))
+                counters.long_lines += 1
+                counters.lines += 1
+                counters.lines_touched += 1
+                continue
+            block = work if end - start == len(work) else work[start:end]
+            found = edits_of(
+                block,
+                plan=plan,
+                keys=redactor._keys,  # noqa: SLF001 - one room
+                state=self._block,
+                keep_tokens=redactor._tokens == "keep",  # noqa: SLF001 - one room
+                counters=counters,
+            )
+            edits.extend(_shifted(found, start) if start else found)
+        out, spans, moved = spliced(data, _without_inserted(edits, inserted), ends)
+        return Redacted(out, spans, counters, moved)
+
+
+def _shifted(edits: Sequence[Edit], by: int) -> Iterator[Edit]:
+    return (edit._replace(start=edit.start + by, end=edit.end + by) for edit in edits)
+
+
+def _with_line_ends(data: bytes, ends: Sequence[int]) -> tuple[bytes, list[int]]:
+    """Return the data with an LF behind each entry that has none, and where those were put in."""
+    inserted: list[int] = []
+    parts: list[bytes] = []
+    start = 0
+    for end in ends:
+        parts.append(data[start:end])
+        if data[end - 1] != _LF:
+            inserted.append(end + len(inserted))
+            parts.append(b"\n")
+        start = end
+    return (b"".join(parts), inserted) if inserted else (data, inserted)
+
+
+def _without_inserted(edits: list[Edit], inserted: Sequence[int]) -> list[Edit]:
+    if not inserted:
+        return edits
+    moved = []
+    for edit in edits:
+        before = bisect_left(inserted, edit.start)
+        moved.append(edit._replace(start=edit.start - before, end=edit.end - before))
+    return moved
+
+
+def _pieces(work: bytes, *, long_first: bool) -> Iterator[tuple[int, int, bool]]:
+    """Cut whole lines into pieces of at most 1 MiB and an LF; a line over that is a piece of its own."""
+    at, size = 0, len(work)
+    if long_first:
+        at = work.find(b"\n") + 1
+        yield 0, at, True
+    while at < size:
+        limit = at + MAX_LINE + 1
+        if limit >= size:
+            yield at, size, False
+            return
+        cut = work.rfind(b"\n", at, limit) + 1
+        if cut:
+            yield at, cut, False
+            at = cut
+        else:
+            end = work.find(b"\n", limit) + 1
+            yield at, end, True
+            at = end
+
+
+def closed(step: Callable[[], _Result]) -> _Result:
+    """Run a step; whatever it raises leaves as `Withheld` that holds nothing of the cause.
+
+    SECURITY: an exception's text, context and traceback could carry log text. Tested in `test_withheld.py`.
+    """
+    try:
+        return step()
+    except Withheld as fault:
+        reason: Reason = fault.reason
+        rule = fault.rule
+    except Exception:  # noqa: BLE001 - fails closed: any fault withholds the text and ends the stream
+        reason, rule = "rule_error", None
+    raise Withheld(reason, rule=rule)
+
+
+def redactor_for(
+    pins: Sequence[str],
+    *,
+    keys: Keys | None,
+    marker: bytes,
+    engine: str = "auto",
+    profiles: Sequence[Profile] | None = None,
+    packs: Sequence[Pack] | None = None,
+    tokens: Tokens = "neutralise",
+) -> Redactor:
+    """Build a redactor for profiles by name and version, with the best engine that passes its self-test here.
+
+    Args:
+        pins: such as ``pii-default@1``.
+        keys: as `Redactor.build`.
+        marker: as `Redactor.build`.
+        engine: ``auto``, or one engine by name and no other.
+        profiles: the profiles to look in; by default the built-in ones.
+        packs: the packs that they name; by default the built-in ones.
+        tokens: as `Redactor.build`.
+
+    Raises:
+        ProfileUnknown: there is no such profile.
+        Withheld: as `Redactor.build`; ``selftest_failed`` where no engine is left.
+        EngineUnavailable: there is no engine of that name, or the one asked for does not work here.
+    """
+    chosen = [profile_named(pin, profiles) for pin in pins]
+    known = builtin_packs() if packs is None else packs
+    if engine != "auto":
+        return Redactor.build(chosen, known, engine=engine_named(engine), keys=keys, marker=marker, tokens=tokens)
+    for candidate in ENGINES.values():
+        try:
+            return Redactor.build(chosen, known, engine=candidate, keys=keys, marker=marker, tokens=tokens)
+        except EngineUnavailable:
+            continue
+        except Withheld as fault:
+            if fault.reason != "selftest_failed":
+                raise
+    raise Withheld("selftest_failed")

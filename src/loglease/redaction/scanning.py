@@ -1,0 +1,306 @@
+"""From whole lines to edits: scan, look closer only around hits, decode marked lines, merge, prove, return.
+
+State between calls is the block state alone; carrying partial lines is the stream's work (`redactor`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from loglease.redaction.blocks import BlockState, key_line
+from loglease.redaction.confirm import Find
+from loglease.redaction.controls import control_edits
+from loglease.redaction.disguises import View, escape_views, run_views
+from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
+from loglease.redaction.errors import Withheld
+from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Plan
+from loglease.redaction.result import Counters
+from loglease.redaction.rules import Rule
+from loglease.redaction.tokens import TOKEN, Keys, mask_token
+
+MAX_LINE: Final = 1 << 20
+MAX_FINDS: Final = 10_000
+BINARY_SHARE: Final = 10
+
+
+@dataclass(slots=True)
+class Line:
+    """What is known about one line with a hit; finds are relative to it."""
+
+    start: int
+    end: int
+    rules: set[int] = field(default_factory=set)
+    finds: list[Find] = field(default_factory=list)
+    escaped: bool = False
+    runs: bool = False
+    limit: Rule | None = None
+    views: list[View] = field(default_factory=list)
+
+
+def edits_of(
+    data: bytes, *, plan: Plan, keys: Keys | None, state: BlockState, keep_tokens: bool, counters: Counters
+) -> list[Edit]:
+    """Return the edits of at most a little over 1 MiB of whole lines, each ended by LF; sorted and proved.
+
+    Raises:
+        Withheld: an engine, a rule or a check failed; nothing of the data may leave.
+    """
+    text = data + plan.canary
+    lines = lines_hit(text, plan)
+    _walk_blocks(data, lines, plan, state)
+    if plan.active:
+        _limit_binary(data, lines)
+        _look_into_views(text, lines, plan)
+    masks: list[Edit] = []
+    for start in sorted(lines):
+        masks.extend(_line_edits(text, lines[start], plan, keys, keep_tokens=keep_tokens))
+    _take_canary(masks, len(data), len(text))
+    counters.canaries += 1
+    controls = list(control_edits(data, keep_colour=plan.keep_colour))
+    if keep_tokens and controls:
+        controls = _outside_tokens(data, controls)
+    edits = combined(masks, controls)
+    checked(edits, data)
+    _count(data, edits, counters)
+    return edits
+
+
+def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
+    """Scan whole lines and the canary once; return the lines with hits by their start.
+
+    Raises:
+        Withheld: ``engine_error`` or ``canary_lost``.
+    """
+    lines: dict[int, Line] = {}
+    size, marks, run_marks = len(text), plan.marks, plan.run_marks
+    line = Line(0, -1)
+    proved = False
+    for number, start, end in plan.scanner.scan(text):
+        if number == plan.canary_number:
+            if end == size:
+                proved = True
+                _line_at(text, size - len(plan.canary), lines).rules.add(number)
+            continue
+        at = start
+        while at < end:
+            if not line.start <= at <= line.end:
+                line = _line_at(text, at, lines)
+            if number in marks:
+                line.escaped = True
+            elif number in run_marks:
+                line.runs = True
+            else:
+                line.rules.add(number)
+            at = line.end + 1
+    if not proved:
+        raise Withheld("canary_lost")
+    canary = lines[size - len(plan.canary)]
+    canary.rules, canary.escaped, canary.runs = {plan.canary_number}, False, False
+    return lines
+
+
+def _line_at(text: bytes, at: int, lines: dict[int, Line] | None) -> Line:
+    """Return the line that holds an offset; the LF counts to its line."""
+    start = text.rfind(b"\n", 0, at) + 1
+    if lines is not None and start in lines:
+        return lines[start]
+    end = text.find(b"\n", at)
+    line = Line(start, len(text) if end < 0 else end)
+    if lines is not None:
+        lines[start] = line
+    return line
+
+
+def _take_canary(masks: list[Edit], start: int, end: int) -> None:
+    """Take the canary's edit off the end; it went the way of every find, to exactly this place."""
+    if not masks or (masks[-1].start, masks[-1].end, masks[-1].rule) != (start, end, "canary"):
+        raise Withheld("canary_lost")
+    masks.pop()
+    if masks and masks[-1].end > start:
+        raise Withheld("canary_lost")
+
+
+def _walk_blocks(data: bytes, lines: dict[int, Line], plan: Plan, state: BlockState) -> None:
+    """Walk the lines of blocks in order, from the state of the stream and from each begin mark on."""
+    for matcher, number in plan.blocks:
+        rule = plan.active[number].rule
+        begins = sorted(start for start, line in lines.items() if number in line.rules)
+        if state.rule == rule.id:
+            begins.insert(0, 0)
+        done = 0
+        for begin in begins:
+            at = begin
+            while done <= at < len(data):
+                line = _line_at(data, at, None)
+                text = data[at : line.end]
+                for start, end in matcher.line(text, state):
+                    lines.setdefault(at, line).finds.append(Find(start, end, rule, text[start:end]))
+                at = done = line.end + 1
+                if state.rule is None:
+                    break
+
+
+def _limit_binary(data: bytes, lines: dict[int, Line]) -> None:
+    """Mark lines with more than a tenth of NUL bytes."""
+    at = data.find(b"\0")
+    while at >= 0:
+        line = _line_at(data, at, None)
+        if data.count(b"\0", line.start, line.end) * BINARY_SHARE > line.end - line.start:
+            lines.setdefault(line.start, line).limit = LIMIT_BINARY
+        at = data.find(b"\0", line.end)
+
+
+def _look_into_views(text: bytes, lines: dict[int, Line], plan: Plan) -> None:
+    """Decode marked lines, scan their views together, and look closer where that hits."""
+    marked: list[tuple[Line, View]] = []
+    for line in lines.values():
+        if line.limit is not None or not (line.escaped or line.runs):
+            continue
+        content = text[line.start : line.end]
+        if line.escaped:
+            views = escape_views(content)
+            if views is None:
+                line.limit = LIMIT_ENCODED
+                continue
+            line.views = views
+            marked.extend((line, view) for view in views)
+        if line.runs:
+            marked.extend((line, view) for view in run_views(content))
+    batch: list[tuple[Line, View]] = []
+    size = 0
+    for one in marked:
+        if size and size + len(one[1].text) > MAX_LINE:
+            _scan_views(batch, plan)
+            batch, size = [], 0
+        batch.append(one)
+        size += len(one[1].text) + 1
+    if batch:
+        _scan_views(batch, plan)
+
+
+def _scan_views(batch: Sequence[tuple[Line, View]], plan: Plan) -> None:
+    """Scan views, each as lines of its own, and map what is found back to the raw lines."""
+    starts: list[int] = []
+    at = 0
+    for _, view in batch:
+        starts.append(at)
+        at += len(view.text) + 1
+    buffer = b"\n".join([*(view.text for _, view in batch), plan.canary])
+    for start, part in lines_hit(buffer, plan).items():
+        if start >= at:
+            continue
+        place = bisect_right(starts, start) - 1
+        line, view = batch[place]
+        offset = start - starts[place]
+        for find in confirmed(buffer[part.start : part.end], part.rules, plan):
+            first, last = view.raw_range(find.start + offset, find.end + offset)
+            line.finds.append(find._replace(start=first, end=last))
+
+
+def confirmed(text: bytes, numbers: Iterable[int], plan: Plan) -> Iterator[Find]:
+    """Yield the finds of some rules in one line, in the order of the rules."""
+    for number in sorted(numbers):
+        if number == plan.key_line_number:
+            found = key_line(text)
+            if found:
+                yield Find(*found, plan.active[number].rule, text[found[0] : found[1]])
+            continue
+        matcher = plan.canary_matcher if number == plan.canary_number else plan.active[number].matcher
+        if matcher is not None:
+            yield from matcher.finds(text)
+
+
+def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, *, keep_tokens: bool) -> Iterator[Edit]:
+    content = text[line.start : line.end]
+    if line.limit is None:
+        raw = list(confirmed(content, line.rules, plan))
+        if line.views:
+            raw = _at_whole_escapes(raw, line)
+        finds = [_at_whole_characters(find, content) for find in (*raw, *line.finds) if find.end > find.start]
+        if keep_tokens:
+            finds = _beside_tokens(finds, content)
+        if len(finds) <= MAX_FINDS:
+            for chosen in merged([(find, plan.treatments[find.rule.id]) for find in finds]):
+                yield _edit(content, line.start, chosen, keys)
+            return
+        line.limit = LIMIT_LINE
+    end = line.end - content.endswith(b"\r")
+    if end > line.start:
+        yield whole_line(line.start, end, line.limit)
+
+
+def whole_line(start: int, end: int, limit: Rule) -> Edit:
+    """Return the edit that hides a line that met a limit."""
+    return Edit(start, end, mask_token(limit.label), "mask", limit.id, limit.cls, "mask")
+
+
+def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None) -> Edit:
+    start, end, find, treatment = chosen
+    quote = quote_around(content, start, end)
+    token = quote + token_of(chosen, keys) + quote
+    return Edit(start + offset, end + offset, token, "mask", find.rule.id, find.rule.cls, treatment.kind)
+
+
+def _at_whole_escapes(raw: list[Find], line: Line) -> list[Find]:
+    """Let no find of the raw text cut an escape in two.
+
+    One that does is dropped if the same rule found its value in the decoded text (``\\nbob@…`` is not the address
+    ``nbob@…``), and takes the escape whole otherwise.
+    """
+    view = line.views[0]
+    found = []
+    for find in raw:
+        left, right = view.splits(find.start), view.splits(find.end)
+        if left is None and right is None:
+            found.append(find)
+            continue
+        if any(one.rule is find.rule and one.start < find.end and find.start < one.end for one in line.finds):
+            continue
+        start = find.start if left is None else left[0]
+        end = find.end if right is None else right[1]
+        found.append(find._replace(start=start, end=end))
+    return found
+
+
+def _at_whole_characters(find: Find, content: bytes) -> Find:
+    """Let no find cut a character of several bytes in two."""
+    start, end = find.start, find.end
+    if start < len(content) and 0x80 <= content[start] < 0xC0:  # noqa: PLR2004 - bytes that go on with a character
+        while start > 0 and start > find.start - 3 and 0x80 <= content[start] < 0xC0:  # noqa: PLR2004 - the same
+            start -= 1
+    while end < len(content) and end < find.end + 3 and 0x80 <= content[end] < 0xC0:  # noqa: PLR2004 - the same
+        end += 1
+    return find if (start, end) == (find.start, find.end) else find._replace(start=start, end=end)
+
+
+def _beside_tokens(finds: list[Find], content: bytes) -> list[Find]:
+    """Leave out finds inside our own tokens, and values that are nothing but tokens."""
+    tokens = [found.span() for found in TOKEN.finditer(content)]
+    return [
+        find
+        for find in finds
+        if not any(start <= find.start and find.end <= end for start, end in tokens)
+        and TOKEN.sub(b"", content[find.start : find.end])
+    ]
+
+
+def _outside_tokens(data: bytes, controls: Sequence[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """Leave out the brackets of our own tokens."""
+    inside = {at for found in TOKEN.finditer(data) for at in (found.start(), found.end() - 3)}
+    return [one for one in controls if one[0] not in inside]
+
+
+def _count(data: bytes, edits: Sequence[Edit], counters: Counters) -> None:
+    counters.lines += data.count(b"\n")
+    line_end = -1
+    for edit in edits:
+        if edit.kind == "control":
+            counters.controls += 1
+            continue
+        counters.masks[edit.rule] = counters.masks.get(edit.rule, 0) + 1
+        if edit.start > line_end:
+            counters.lines_touched += 1
+            line_end = data.find(b"\n", edit.end)

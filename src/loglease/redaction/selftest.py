@@ -1,0 +1,135 @@
+"""The self-test of a plan: every example and non-example of every rule, on this machine, through its engine.
+
+A rule's example has to fire its tripwire and be found in exactly the marked ranges; a non-example has to be left alone.
+One disguise of each kind proves the decoded views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from loglease.redaction.blocks import BlockState
+from loglease.redaction.engine import Engine
+from loglease.redaction.errors import Withheld
+from loglease.redaction.plan import Plan, compiled
+from loglease.redaction.profile import Profile
+from loglease.redaction.result import Counters
+from loglease.redaction.rules import BlockRule, Pack, Rule
+from loglease.redaction.scanning import confirmed, edits_of, lines_hit
+from loglease.redaction.tokens import KEY_BYTES, Keys
+
+# One secret in each kind of disguise; `credentials` finds them all.
+DISGUISED: Final = (
+    b"GET /login?password%3Dhunter2horse HTTP/1.1",
+    b'{"msg":"{\\"password\\":\\"hunter2horse\\"}"}',
+    b"pass\\u0077ord=hunter2horse",
+    b"pass\\x77ord=hunter2horse",
+    b"pass&#119;ord=hunter2horse",
+    b"pass\x1b[31mword=hunter2horse",
+    b"pass\xe2\x80\x8bword=hunter2horse",
+)
+_HIDDEN: Final = b"hunter2horse"
+
+
+@lru_cache(maxsize=32)
+def _proved(profiles: tuple[Profile, ...], packs: tuple[Pack, ...], engine: Engine, marker: bytes) -> Plan:
+    plan = compiled(profiles, packs, engine=engine, marker=marker)
+    prove(plan)
+    return plan
+
+
+def plan_of(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engine, marker: bytes) -> Plan:
+    """Return a plan that passed its self-test; equal arguments share one.
+
+    Raises:
+        Withheld: ``profile_invalid`` or ``selftest_failed``, naming the rule.
+        EngineUnavailable: the engine does not work here.
+    """
+    return _proved(tuple(profiles), tuple(packs), engine, marker)
+
+
+def prove(plan: Plan) -> None:
+    """Run the self-test.
+
+    Raises:
+        Withheld: ``selftest_failed``, naming the rule that failed.
+    """
+    for numbers, text in _texts(plan):
+        lines = lines_hit(text + plan.canary, plan)
+        at = 0
+        for number, example, wanted in numbers:
+            rule = plan.active[number].rule
+            line = lines.get(at)
+            fired = line is not None and number in line.rules
+            found = [find[:2] for find in confirmed(example.text, {number}, plan)] if fired else []
+            if not _as_wanted(rule, example, found, fired=fired, wanted=wanted):
+                raise Withheld("selftest_failed", rule=rule.id)
+            at += len(example.text) + 1
+    if any(one.rule.id == "credentials.password" for one in plan.active):
+        _prove_disguises(plan)
+
+
+def _as_wanted(rule: Rule, example: Example, found: Sequence[tuple[object, ...]], *, fired: bool, wanted: bool) -> bool:
+    if isinstance(rule, BlockRule):
+        return fired is wanted
+    return tuple(found) == (example.ranges if wanted else ())
+
+
+def _texts(plan: Plan) -> Iterator[tuple[list[tuple[int, Example, bool]], bytes]]:
+    """Yield the examples of all rules as one text of lines each, first those to find, then those to leave."""
+    for wanted in (True, False):
+        numbers = [
+            (number, example_of(marked), wanted)
+            for number, one in enumerate(plan.active)
+            for marked in (one.rule.examples if wanted else one.rule.non_examples)
+        ]
+        if numbers:
+            yield numbers, b"".join(example.text + b"\n" for _, example, _ in numbers)
+
+
+def _prove_disguises(plan: Plan) -> None:
+    text = b"".join(one + b"\n" for one in DISGUISED)
+    edits = edits_of(
+        text, plan=plan, keys=Keys(bytes(KEY_BYTES)), state=BlockState(), keep_tokens=False, counters=Counters()
+    )
+    left = text
+    for edit in reversed(edits):
+        left = left[: edit.start] + left[edit.end :]
+    if _HIDDEN in left:
+        raise Withheld("selftest_failed", rule="credentials.password")
+
+
+class Example(NamedTuple):
+    """A text and the ranges in it that a rule has to find."""
+
+    text: bytes
+    ranges: tuple[tuple[int, int], ...]
+
+
+def example_of(marked: str) -> Example:
+    """Read an example: «…» marks what is masked."""
+    text = b""
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    for part in _parts(marked):
+        if part == "«":
+            start = len(text)
+        elif part == "»":
+            ranges.append((start, len(text)))
+        else:
+            text += part.encode()
+    return Example(text, tuple(ranges))
+
+
+def _parts(marked: str) -> Iterator[str]:
+    word = ""
+    for char in marked:
+        if char in "«»":
+            yield word
+            yield char
+            word = ""
+        else:
+            word += char
+    yield word

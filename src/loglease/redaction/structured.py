@@ -1,0 +1,147 @@
+"""Keys and the values they name, in the shapes that logs have: JSON, logfmt, headers, YAML, XML, options, structures.
+
+Nothing is parsed as a whole: a key is found, its separator follows, and the value runs to its closing quote or
+separator, however long. A quote that never closes runs to the end of the line: rather too much than a tail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from loglease.redaction.rules import key_pattern
+
+_SEPARATOR: Final = (
+    rb"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|>))"
+)
+_OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
+_BEFORE: Final = re.compile(rb"[A-Za-z0-9_.\-]{0,64}\Z")
+_NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|true(?![\w])|false(?![\w])")
+# What ends a bare value: white space, a double quote, '&'; ',' and ';' only before a gap or another key; an apostrophe
+# only before something that ends words.
+_BARE: Final = re.compile(rb"(?:[^\s\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")
+_GAP: Final = re.compile(rb"[ \t,]*")
+_ELEMENT: Final = re.compile(rb"[^<]+")
+_CLOSERS: Final = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{", ord(">"): b"<"}
+
+
+class KeyMatcher:
+    """All spellings of some keys."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        spelled = key_pattern(keys).encode()
+        self._pattern = re.compile(rb"(?i)(?P<key>" + spelled + rb")" + _SEPARATOR)
+        self._whole = re.compile(rb"(?i)" + spelled + rb"\Z")
+
+    def names(self, key: bytes) -> bool:
+        """Tell whether a label or field ends with one of the keys, as whole words."""
+        at = 0
+        while found := self._whole.search(key, at):
+            if _begins_word(key, found.start()):
+                return True
+            at = found.start() + 1
+        return False
+
+    def values(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each value that a key names."""
+        at = 0
+        while found := self._pattern.search(text, at):
+            at = found.start() + 1
+            if not _begins_word(text, found.start()):
+                continue
+            for start, end in _values(text, found):
+                yield start, end
+                at = max(at, end)
+
+
+def _begins_word(text: bytes, at: int) -> bool:
+    """Tell whether a word begins here: nothing, a separator or the small half of a camelCase name stands before."""
+    if at == 0:
+        return True
+    before, first = text[at - 1 : at], text[at : at + 1]
+    if not before.isalnum():
+        return True
+    if not first.isupper():
+        return False
+    return not before.isupper() or text[at + 1 : at + 2].islower()
+
+
+def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
+    at = found.end()
+    other = found["other"]
+    if other is not None:
+        head = _BEFORE.search(text, max(0, found.start() - 64), found.start())
+        begun = head.start() if head else found.start()
+        if other == b">":
+            if text[begun - 1 : begun] == b"<" and (element := _ELEMENT.match(text, at)):
+                yield element.span()
+            return
+        if found["close"] or text[begun : begun + 2] != b"--" or text[at : at + 2] == b"--":
+            return
+    if text[at : at + 1] == b"[" and found["close"]:
+        yield from _array(text, at + 1, found["close"])
+        return
+    value = _value(text, at, found["close"])
+    if value is not None:
+        yield value[:2]
+
+
+def _array(text: bytes, at: int, quote: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the values of a JSON array of texts and numbers."""
+    while at < len(text):
+        found = _GAP.match(text, at)
+        at = found.end() if found else at
+        if text[at : at + 1] in {b"]", b"{", b"[", b""}:
+            return
+        value = _value(text, at, quote)
+        if value is None or value[2] <= at:
+            return
+        yield value[:2]
+        at = value[2]
+
+
+def _value(text: bytes, at: int, close: bytes) -> tuple[int, int, int] | None:
+    """Return start and end of the value that begins here, and where its own syntax ends."""
+    opened = _OPEN.match(text, at)
+    if opened:
+        end = _closing(text, opened.end(), opened["quote"])
+        return opened.end(), end, end + len(opened["quote"])
+    if text[at : at + 1] in {b"{", b"["}:
+        return None
+    if close.endswith(b'"') and (number := _NUMBER.match(text, at)):
+        return at, number.end(), number.end()
+    bare = _BARE.match(text, at)
+    if bare is None:
+        return None
+    end = _trimmed(text, at, bare.end())
+    return (at, end, end) if end > at else None
+
+
+def _closing(text: bytes, at: int, quote: bytes) -> int:
+    """Return where a quoted value ends: before the same quote with as many backslashes, else at the end of the line."""
+    depth = len(quote) - 1
+    mark = quote[-1:]
+    while (end := text.find(mark, at)) >= 0:
+        slashes = end
+        while slashes > at and text[slashes - 1] == 0x5C:  # noqa: PLR2004 - a backslash
+            slashes -= 1
+        count = end - slashes
+        if (count % 2 == 0 and depth == 0) or (depth and count <= depth):
+            return slashes if depth else end
+        at = end + 1
+    return len(text)
+
+
+def _trimmed(text: bytes, start: int, end: int) -> int:
+    """Leave out a bracket at the end that closes one opened before the value, and a separator behind the value."""
+    while end > start:
+        last = text[end - 1]
+        opener = _CLOSERS.get(last)
+        if opener is not None and opener in text[max(0, start - 256) : start] and opener not in text[start:end]:
+            end -= 1
+        elif last in b",;":
+            end -= 1
+        else:
+            break
+    return end

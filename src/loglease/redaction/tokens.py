@@ -1,0 +1,160 @@
+"""Tokens: what stands in the place of a masked value, and the keyed pseudonyms in them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from loglease.redaction.errors import Withheld
+
+KEY_BYTES: Final = 32
+SALT_BYTES: Final = 32
+_INFO: Final = b"loglease/pseudonym/1"
+OPEN: Final = "⟦".encode()
+CLOSE: Final = "⟧".encode()
+# Every form that `token_of` writes, and no other.
+TOKEN: Final = re.compile(
+    rb"\xe2\x9f\xa6(?:[a-z][a-z0-9-]{0,39}(?::[a-z2-7]{10})?"
+    rb"|[a-z][a-z0-9-]{0,39} (?:\xe2\x80\xa6[0-9]{4}|\xe2\x80\xa6@[A-Za-z0-9.-]{1,255}|[0-9a-f.:]{2,45}/[0-9]{1,3})"
+    rb")\xe2\x9f\xa7"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key of one grant's pseudonyms."""
+
+    pseudonym: bytes = field(repr=False)
+
+    @classmethod
+    def derived(cls, master: bytes, *, salt: bytes, grant_id: str) -> Keys:
+        """Derive the key of a grant; without its salt, tokens can never again be linked to values.
+
+        Args:
+            master: the deployment's key, 32 bytes or more.
+            salt: 32 random bytes stored with the grant and erased when its retention ends.
+            grant_id: the grant, or another scope of linkage that a policy chose.
+
+        Raises:
+            Withheld: ``key_missing``, if master key or salt are too short.
+
+        Source: HKDF, RFC 5869.
+        """
+        if len(master) < KEY_BYTES or len(salt) != SALT_BYTES:
+            raise Withheld("key_missing")
+        info = _INFO + b"\0" + grant_id.encode()
+        return cls(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(master))
+
+
+def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:
+    """Return the token that stands for a value: equal for equal values under one key, unlinkable without it.
+
+    Args:
+        canonical: UTF-8, in the canonical form of its class.
+        cls: class of the find, hashed too: equal bytes of two classes get different tokens.
+        key: 32 bytes.
+
+    Returns:
+        The label and ten characters, always ten: 50 bits.
+
+    Raises:
+        Withheld: ``key_missing``. There is no token without a key.
+
+    Source: HMAC, RFC 2104; base32, RFC 4648 section 6.
+    """
+    if len(key) != KEY_BYTES:
+        raise Withheld("key_missing")
+    digest = hmac.digest(key, cls.encode() + b"\0" + canonical, "sha256")
+    return f"⟦{label}:{base64.b32encode(digest)[:10].decode().lower()}⟧"
+
+
+def _digits(value: bytes) -> bytes:
+    return re.sub(rb"[^0-9]", b"", value)
+
+
+def _phone(value: bytes) -> bytes:
+    return (b"+" if value.lstrip().startswith(b"+") else b"") + _digits(value)
+
+
+def _address(value: bytes) -> bytes:
+    try:
+        address = ipaddress.ip_address(value.decode("ascii", "replace"))
+    except ValueError:
+        return value.lower()
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address).encode()
+
+
+def _text(value: bytes) -> bytes:
+    return value.decode("utf-8", "replace").encode()
+
+
+# By class prefix, longest first: the form in which equal values have equal bytes.
+_CANONICAL: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
+    {
+        "pii.email": bytes.lower,
+        "pii.iban": lambda value: re.sub(rb"[^0-9A-Za-z]", b"", value).upper(),
+        "pii.phone": _phone,
+        "pii.ssn": _digits,
+        "pci.card": _digits,
+        "net.ip": _address,
+    }
+)
+
+
+def canonical_of(cls: str, value: bytes) -> bytes:
+    """Return the canonical form of a value that a class defines; UTF-8 in any case."""
+    for prefix, form in _CANONICAL.items():
+        if cls == prefix or cls.startswith(prefix + "."):
+            return _text(form(value))
+    return _text(value)
+
+
+def _last4(value: bytes) -> str | None:
+    digits = _digits(value).decode()
+    return f"…{digits[-4:]}" if len(digits) >= 12 else None  # noqa: PLR2004 - a shorter number would be mostly shown
+
+
+def _domain(value: bytes) -> str | None:
+    found = re.fullmatch(rb"[^@]+@([A-Za-z0-9.-]{1,255})", value)
+    return f"…@{found[1].decode().lower()}" if found else None
+
+
+def _network(value: bytes) -> str | None:
+    try:
+        address = ipaddress.ip_address(_address(value).decode())
+    except ValueError:
+        return None
+    bits = 24 if address.version == 4 else 48  # noqa: PLR2004 - versions of IP
+    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
+
+
+# The parts that a profile may concede; a value that does not have the part is masked whole.
+PARTS: Final[Mapping[str, Callable[[bytes], str | None]]] = MappingProxyType(
+    {
+        "last4": _last4,
+        "domain": _domain,
+        "network": _network,
+    }
+)
+
+
+def mask_token(label: str) -> bytes:
+    """Return the token that tells the label alone."""
+    return f"⟦{label}⟧".encode()
+
+
+def partial_token(label: str, part: str, value: bytes) -> bytes:
+    """Return the token with the conceded part, or the plain one where the value has no such part."""
+    shown = PARTS[part](value)
+    return mask_token(label) if shown is None else f"⟦{label} {shown}⟧".encode()

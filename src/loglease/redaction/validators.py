@@ -1,0 +1,295 @@
+"""Validators: what a match has to satisfy beyond its form. Pure; they see the match and the text around it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+# text, start, end of the match in it.
+Check = Callable[[bytes, int, int], bool]
+
+_NOT_DIGIT: Final = re.compile(rb"[^0-9]")
+
+
+def luhn(digits: bytes) -> bool:
+    """Tell whether the digits end with the check digit of ISO/IEC 7812-1."""
+    total = 0
+    for place, char in enumerate(reversed(digits)):
+        digit = char - 48
+        if place % 2:
+            digit = digit * 2 - 9 if digit > 4 else digit * 2  # noqa: PLR2004 - the doubled digit's own sum
+        total += digit
+    return total % 10 == 0
+
+
+# Issuer ranges: first digits from, to, and the lengths in use.
+_ISSUERS: Final = (
+    ("4", "4", {13, 16, 19}),
+    ("51", "55", {16}),
+    ("2221", "2720", {16}),
+    ("34", "34", {15}),
+    ("37", "37", {15}),
+    ("300", "305", {14, 16, 17, 18, 19}),
+    ("36", "36", {14, 15, 16, 17, 18, 19}),
+    ("38", "39", {14, 16, 17, 18, 19}),
+    ("6011", "6011", {16, 17, 18, 19}),
+    ("644", "659", {16, 17, 18, 19}),
+    ("3528", "3589", {16, 17, 18, 19}),
+    ("62", "62", {16, 17, 18, 19}),
+    ("5018", "5018", {13, 14, 15, 16, 17, 18, 19}),
+    ("5020", "5020", {13, 14, 15, 16, 17, 18, 19}),
+    ("5038", "5038", {13, 14, 15, 16, 17, 18, 19}),
+    ("6304", "6304", {13, 14, 15, 16, 17, 18, 19}),
+    ("6759", "6763", {13, 14, 15, 16, 17, 18, 19}),
+    ("2200", "2204", {16, 17, 18, 19}),
+)
+_CARD_WORDS: Final = (b"card", b"visa", b"master", b"amex", b"maestro", b"pan", b"discover", b"unionpay")
+_LONGEST_PLAIN: Final = 16
+
+
+def _issued(digits: str) -> bool:
+    return any(low <= digits[: len(low)] <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
+
+
+def _among_other_digits(text: bytes, start: int, end: int, separator: bytes) -> bool:
+    """Tell whether the number is a part of something longer: a decimal, a UUID, a dotted name."""
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    if re.fullmatch(rb"[0-9]\.", before) or re.fullmatch(rb"\.[0-9]", after):
+        return True
+    joined = separator == b"-"
+    return joined and bool(re.fullmatch(rb"[0-9A-Fa-f]-", before) or re.fullmatch(rb"-[0-9A-Fa-f]", after))
+
+
+def card(text: bytes, start: int, end: int) -> bool:
+    """Accept a payment card number: check digit, issuer and length known, separators alike."""
+    value = text[start:end]
+    separators = set(_NOT_DIGIT.findall(value))
+    if len(separators) > 1:
+        return False
+    digits = _NOT_DIGIT.sub(b"", value)
+    if len(set(digits)) == 1 or not luhn(digits) or not _issued(digits.decode()):
+        return False
+    if len(digits) > _LONGEST_PLAIN:
+        around = text[max(0, start - 32) : start].lower()
+        if not any(word in around for word in _CARD_WORDS):
+            return False
+    return not _among_other_digits(text, start, end, next(iter(separators), b""))
+
+
+_IBAN_LENGTHS: Final = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
+    "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
+    "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22,
+    "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20,
+    "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18,
+    "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SD": 18,
+    "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22,
+    "VG": 24, "XK": 20,
+}  # fmt: skip
+
+
+def mod97(value: bytes) -> bool:
+    """Tell whether letters and digits satisfy ISO/IEC 7064 MOD 97-10, the first four moved to the end."""
+    turned = (value[4:] + value[:4]).decode("ascii", "replace").upper()
+    if not turned.isalnum() or not turned.isascii():
+        return False
+    return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
+
+
+def iban(text: bytes, start: int, end: int) -> bool:
+    """Accept a bank account number: the country's length and the check number."""
+    value = text[start:end].replace(b" ", b"")
+    return _IBAN_LENGTHS.get(value[:2].decode("ascii", "replace").upper()) == len(value) and mod97(value)
+
+
+def ssn(text: bytes, start: int, end: int) -> bool:
+    """Accept a US social security number with an area, group and serial in use."""
+    digits = _NOT_DIGIT.sub(b"", text[start:end])
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    if area in {b"000", b"666"} or area[:1] == b"9" or group == b"00" or serial == b"0000":
+        return False
+    return not re.search(rb"[\w.]-$", text[max(0, start - 2) : start]) and not re.match(rb"-[\w]", text[end : end + 2])
+
+
+def phone(text: bytes, start: int, end: int) -> bool:
+    """Accept a telephone number: 8 to 15 digits, not the continuation of a number, time or word."""
+    digits = _NOT_DIGIT.sub(b"", text[start:end])
+    if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:  # noqa: PLR2004 - E.164 lengths; no filler like 00000000
+        return False
+    before, after = text[max(0, start - 1) : start], text[end : end + 2]
+    return not re.match(rb"[\w+./-]", before) and not re.match(rb"\w|[.:/-]\w", after)
+
+
+_NO_DOMAINS: Final = frozenset(
+    b"png jpg jpeg gif svg webp ico css js jsx mjs ts tsx map html json xml yaml yml py rb go rs java class jar so txt "
+    b"log conf sock service socket timer target mount slice scope local internal lan localdomain".split()
+)
+
+
+_LONGEST_LOCAL: Final = 64
+
+
+def email(text: bytes, start: int, end: int) -> bool:
+    """Accept an e-mail address; no file names, package versions, `git@host:` or units of a service manager."""
+    local, _, domain = text[start:end].rpartition(b"@")
+    if len(local) < _LONGEST_LOCAL and re.match(rb"[\w.%+-]", text[max(0, start - 1) : start]):
+        return False
+    last = domain.rpartition(b".")[2].lower()
+    if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:
+        return False
+    if local.startswith(b".") or b".." in local or b"-." in domain or b".-" in domain:
+        return False
+    return text[end : end + 1] != b"@"
+
+
+def _address_of(text: bytes, start: int, end: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text[start:end].decode("ascii"))
+    except ValueError:
+        return None
+
+
+_VERSION_BEFORE: Final = re.compile(
+    rb"(?i)(?:[a-z][\w.+-]{0,31}/|\bv|\bver(?:sion)?[ .:=\"']{0,4}|\bbuild[ :=]{0,3}|\boid[ .:=]{0,3}|\brelease[ :=]{0,3})$"
+)
+
+
+def _is_address(text: bytes, start: int, end: int) -> bool:
+    """Tell whether what stands around an address leaves it one: no version, no OID, no part of a name."""
+    before, after = text[max(0, start - 40) : start], text[end : end + 2]
+    if re.search(rb"[\w:]$|[0-9A-Za-z]\.$", before) and not before.endswith(b"::ffff:"):
+        return False
+    if re.match(rb"\w|\.[0-9A-Za-z]|:[0-9A-Fa-f]{0,3}:", after):
+        return False
+    return not _VERSION_BEFORE.search(before) or before.endswith(b"//")
+
+
+def _is_v6(text: bytes, start: int, end: int) -> bool:
+    value = text[start:end]
+    before, after = text[max(0, start - 1) : start], text[end : end + 1]
+    if re.match(rb"[\w:.]", before) or re.match(rb"[\w:]", after):
+        return False
+    return any(48 <= byte < 58 for byte in value) and len(value) > 3  # noqa: PLR2004 - digits; `::1` is no name
+
+
+def _usual(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Tell whether an address is of no person or place: private, loopback, link-local, unspecified, multicast."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    documented = ("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")
+    if str(address).startswith(documented):
+        return False
+    return not address.is_global or address.is_multicast
+
+
+def _ip(*, public: bool, version: int) -> Check:
+    around = _is_address if version == 4 else _is_v6  # noqa: PLR2004 - a version of IP
+
+    def check(text: bytes, start: int, end: int) -> bool:
+        address = _address_of(text, start, end)
+        if address is None or address.version != version or not around(text, start, end):
+            return False
+        return _usual(address) is not public
+
+    return check
+
+
+def _decoded(value: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(
+            value.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(value) % 4), validate=True
+        )
+    except (binascii.Error, ValueError):
+        return None
+
+
+def jwt(text: bytes, start: int, end: int) -> bool:
+    """Accept a token whose header decodes to JSON with `alg`."""
+    header = _decoded(text[start:end].split(b".")[0])
+    if header is None:
+        return False
+    try:
+        found = json.loads(header)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and ("alg" in found or "enc" in found)
+
+
+def basic_credentials(text: bytes, start: int, end: int) -> bool:
+    """Accept base64 of a name and a password."""
+    decoded = _decoded(text[start:end].rstrip(b"="))
+    return decoded is not None and b":" in decoded
+
+
+_UUID: Final = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX: Final = re.compile(rb"(?i)(?:[a-z0-9]{2,8}[:-])?[0-9a-f]+")
+
+
+def bits_per_byte(value: bytes) -> float:
+    """Return the Shannon entropy of a value's bytes."""
+    size = len(value)
+    return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
+
+
+def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - the option's public name
+    def check(text: bytes, start: int, end: int) -> bool:
+        value = text[start:end]
+        if len(value) < length or _UUID.fullmatch(value) or b"/" in value[:1]:
+            return False
+        letters = any(65 <= byte <= 122 for byte in value)  # noqa: PLR2004 - ASCII letters
+        digits = any(48 <= byte <= 57 for byte in value)  # noqa: PLR2004 - ASCII digits
+        return letters and digits and bits_per_byte(value) >= min
+
+    return check
+
+
+def _least(*, bytes: int) -> Check:  # noqa: A002 - the option's public name
+    return lambda _text, start, end: end - start >= bytes
+
+
+def not_a_digest(text: bytes, start: int, end: int) -> bool:
+    """Accept what is not a UUID and not written in hexadecimal alone."""
+    value = text[start:end]
+    return not _UUID.fullmatch(value) and not _HEX.fullmatch(value)
+
+
+def _simple(check: Check) -> Callable[..., Check]:
+    return lambda: check
+
+
+VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
+    {
+        "card": _simple(card),
+        "iban": _simple(iban),
+        "ssn": _simple(ssn),
+        "phone": _simple(phone),
+        "email": _simple(email),
+        "ipv4-public": _simple(_ip(public=True, version=4)),
+        "ipv4-private": _simple(_ip(public=False, version=4)),
+        "ipv6-public": _simple(_ip(public=True, version=6)),
+        "ipv6-private": _simple(_ip(public=False, version=6)),
+        "jwt": _simple(jwt),
+        "basic": _simple(basic_credentials),
+        "not-a-digest": _simple(not_a_digest),
+        "entropy": _entropy,
+        "least": _least,
+    }
+)
+
+
+def check_of(name: str, options: Mapping[str, Any]) -> Check:
+    """Return a validator with its options.
+
+    Raises:
+        KeyError: there is none of that name.
+        TypeError: it does not have such an option.
+    """
+    return VALIDATORS[name](**options)

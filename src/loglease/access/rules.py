@@ -134,6 +134,8 @@ class Rules:
     ) -> Terms:
         """Decide again and return what may be granted: `terms`, cut by what the present policy still allows.
 
+        Approvals are counted again until the grant is active; an approver who leaves later ends nothing.
+
         Raises:
             PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or more approvals are demanded now.
         """
@@ -157,7 +159,8 @@ class Rules:
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
         automatic = request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in again.plans)
-        if not automatic and not plan_state(again.plans, reviews, self._bench(request, directory)).satisfied:
+        counts = point is not Point.SESSION_OPEN and not automatic
+        if counts and not plan_state(again.plans, reviews, self._bench(request, directory)).satisfied:
             raise errors.PolicyDenied(
                 "The policy asks for more approvals than it did.", rule=request.offer.policy, next_step="Ask anew."
             )

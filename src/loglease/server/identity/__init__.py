@@ -1,0 +1,1 @@
+"""Who somebody is: local accounts, passwords, tokens, sign-ins, cookies."""

@@ -1,0 +1,260 @@
+"""Local accounts: the first administrator, further people, what administrators may change about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from loglease.access.caller import STEP_UP_S, Caller
+from loglease.access.commitments import Random
+from loglease.access.errors import NotFound, NotPermitted
+from loglease.access.once import Once
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.digest import canonical_bytes, sha256_hex
+from loglease.model.errors import FieldFault, InvalidField
+from loglease.model.ids import PERSON, PRINCIPAL, NewId, PersonId, PrincipalId, SubjectId
+from loglease.model.instant import Instant
+from loglease.model.principal import Kind, Principal, Role
+from loglease.server.identity.names import checked_account, checked_name, folded
+from loglease.server.identity.passwords import Passwords, checked_password, generated_password
+from loglease.server.identity.records import LOCAL, principal_added, principal_changed
+from loglease.store.interface import LocalAccount, LostRace, Transaction
+
+ADMIN_ACCOUNT: Final = "admin"
+SUBJECT: Final = "sub"
+
+
+class AccountTaken(InvalidField):
+    """There is an account of that name already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """What an administrator says about a new login."""
+
+    account: str
+    name: str | None = None
+    email: str | None = None
+    kind: Kind = Kind.HUMAN
+    owner: PrincipalId | None = None
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[Role] = frozenset()
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an administrator changes; None stays."""
+
+    name: str | None = None
+    groups: frozenset[str] | None = None
+    roles: frozenset[Role] | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """A new login; `password` is set if it was generated, and is known to nobody else."""
+
+    principal: Principal
+    password: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """Adds and changes logins."""
+
+    log: EntryLog[Transaction]
+    passwords: Passwords
+    new_id: NewId
+    random: Random
+
+    async def first_admin(self) -> Added | None:
+        """Make the account `admin` with a generated password, unless there are local accounts already."""
+        password = generated_password(self.random)
+        encoded = await self.passwords.hashed(password)
+
+        def work(tx: Transaction, _now: Instant) -> Recorded[Added | None]:
+            if tx.principals.local(ADMIN_ACCOUNT) is not None:
+                return Recorded(None)
+            wanted = NewAccount(account=ADMIN_ACCOUNT, name="Administrator", roles=frozenset({Role.ADMIN}))
+            principal, entries = self._insert(tx, wanted, encoded, actor=SYSTEM, must_change=False)
+            return Recorded(Added(principal=principal, password=password), entries)
+
+        return await self.log.commit(work)
+
+    async def add(self, wanted: NewAccount, *, caller: Caller, once: Once | None = None) -> Added:
+        """Add a local account. Giving a role takes a fresh sign-in.
+
+        Raises:
+            NotPermitted: the caller does not administer.
+            InvalidField: name or password cannot be used, or the account exists.
+            StepUpRequired: a role is given, and the sign-in is too old.
+        """
+        caller.require_role(Role.ADMIN)
+        checked = replace(
+            wanted,
+            account=checked_account(wanted.account),
+            name=checked_name(wanted.name or wanted.account),
+            email=None if wanted.email is None else checked_account(wanted.email),
+        )
+        human = wanted.kind is Kind.HUMAN
+        generated = None if wanted.password is not None or not human else generated_password(self.random)
+        password = wanted.password if generated is None else generated
+        encoded = None if password is None else await self.passwords.hashed(checked_password(password, checked.account))
+
+        def work(tx: Transaction, now: Instant) -> Recorded[Added]:
+            if once is not None and (created := once.created(tx, now)) is not None:
+                found = tx.principals.find(PrincipalId(created))
+                if found is not None:
+                    return Recorded(Added(principal=found, replayed=True))
+            if checked.roles:
+                caller.require_sign_in(now, STEP_UP_S)
+            principal, entries = self._insert(
+                tx, checked, encoded, actor=caller.principal.subject, must_change=generated is not None
+            )
+            if once is not None:
+                once.remember(tx, principal.id, now)
+            return Recorded(Added(principal=principal, password=generated), entries)
+
+        return await self.log.commit(work)
+
+    def _insert(
+        self, tx: Transaction, wanted: NewAccount, encoded: str | None, *, actor: str, must_change: bool
+    ) -> tuple[Principal, tuple[Draft, ...]]:
+        if tx.principals.by_account(LOCAL, wanted.account) is not None:
+            raise AccountTaken(
+                f"There is an account {wanted.account} already.",
+                next_step="Choose another name.",
+                faults=(FieldFault("/account", "taken", "There is one already."),),
+            )
+        owner = self._owner(tx, wanted)
+        principal = Principal(
+            id=PrincipalId(self.new_id(PRINCIPAL)),
+            issuer=LOCAL,
+            account=wanted.account,
+            kind=wanted.kind,
+            person=PersonId(self.new_id(PERSON)) if owner is None else owner.person,
+            subject=SubjectId(self.new_id(SUBJECT)),
+            name=wanted.name or wanted.account,
+            email=wanted.email or (wanted.account if "@" in wanted.account else None),
+            groups=wanted.groups,
+            roles=wanted.roles,
+        )
+        alike = self._alike(tx, principal)
+        principal = replace(principal, suspected=frozenset(one.person for one in alike))
+        tx.principals.insert(principal)
+        if encoded is not None:
+            tx.principals.insert_local(
+                LocalAccount(
+                    principal=principal.id, name=wanted.account, password_hash=encoded, must_change=must_change
+                )
+            )
+        entries = [principal_added(principal, actor=actor, owner=owner, new_id=self.new_id)]
+        for other in alike:
+            tx.principals.update(replace(other, suspected=other.suspected | {principal.person}))
+            entries.append(self._changed(principal, "suspected", (), actor, other=other.subject))
+        if principal.groups:
+            entries.append(self._changed(principal, "groups", principal.groups, actor))
+        if principal.roles:
+            entries.append(self._changed(principal, "roles", principal.roles, actor))
+        return principal, tuple(entries)
+
+    def _owner(self, tx: Transaction, wanted: NewAccount) -> Principal | None:
+        owner = None if wanted.owner is None else tx.principals.find(wanted.owner)
+        if wanted.kind is Kind.HUMAN and wanted.owner is None:
+            return None
+        if wanted.kind is Kind.HUMAN or owner is None or owner.kind is not Kind.HUMAN:
+            raise InvalidField(
+                "An agent or service has a human owner, and nobody else has.",
+                next_step="Name the principal id of the person who answers for it.",
+                faults=(FieldFault("/owner", "owner_required", "It names no human being."),),
+            )
+        return owner
+
+    def _alike(self, tx: Transaction, principal: Principal) -> list[Principal]:
+        """Return the humans with the same e-mail: they may be one person, and count as one wherever two are needed."""
+        if principal.kind is not Kind.HUMAN or principal.email is None:
+            return []
+        return [
+            one
+            for one in tx.principals.directory().principals.values()
+            if one.kind is Kind.HUMAN and one.email is not None and folded(one.email) == folded(principal.email)
+        ]
+
+    def _changed(
+        self,
+        principal: Principal,
+        change: str,
+        names: frozenset[str] | tuple[str, ...],
+        actor: str,
+        other: str | None = None,
+    ) -> Draft:
+        return principal_changed(principal.subject, change, names, actor=actor, new_id=self.new_id, other=other)
+
+    async def change(self, principal_id: PrincipalId, change: Change, *, etag: str, caller: Caller) -> Principal:
+        """Change a login. Disabling it ends its tokens at once; its grants are held while it is disabled.
+
+        Raises:
+            NotFound: there is none.
+            LostRace: somebody else changed it since `etag` was shown.
+            NotPermitted: the caller does not administer, or would change their own roles or standing.
+        """
+        caller.require_role(Role.ADMIN)
+
+        def work(tx: Transaction, now: Instant) -> Recorded[Principal]:
+            before = tx.principals.find(principal_id)
+            if before is None:
+                raise NotFound(f"There is no principal {principal_id}.", next_step="loglease admin user list")
+            if etag != etag_of(before):
+                raise LostRace("The account was changed meanwhile.", next_step="Load it again, then repeat.")
+            after = replace(
+                before,
+                name=before.name if change.name is None else checked_name(change.name),
+                groups=before.groups if change.groups is None else change.groups,
+                roles=before.roles if change.roles is None else change.roles,
+                enabled=before.enabled if change.enabled is None else change.enabled,
+            )
+            self._require_may_change(before, after, caller, now)
+            if after != before:
+                tx.principals.update(after)
+            if before.enabled and not after.enabled:
+                tx.tokens.revoke(now, principal=after.id)
+            return Recorded(after, tuple(self._entries(before, after, caller.principal.subject)))
+
+        return await self.log.commit(work, urgent=True)
+
+    def _require_may_change(self, before: Principal, after: Principal, caller: Caller, now: Instant) -> None:
+        if before.roles != after.roles:
+            caller.require_sign_in(now, STEP_UP_S)
+        own = caller.principal.id == before.id
+        if own and (before.enabled is not after.enabled or before.roles != after.roles):
+            raise NotPermitted(
+                "Nobody changes their own roles or disables their own account.", next_step="Ask another administrator."
+            )
+
+    def _entries(self, before: Principal, after: Principal, actor: str) -> list[Draft]:
+        entries = []
+        if before.groups != after.groups:
+            entries.append(self._changed(after, "groups", after.groups, actor))
+        if before.roles != after.roles:
+            entries.append(self._changed(after, "roles", after.roles, actor))
+        if before.enabled is not after.enabled:
+            entries.append(self._changed(after, "enabled" if after.enabled else "disabled", (), actor))
+        return entries
+
+
+def etag_of(principal: Principal) -> str:
+    """Return the strong ETag of a login, without quotes."""
+    return sha256_hex(
+        canonical_bytes(
+            {
+                "id": principal.id,
+                "name": principal.name,
+                "groups": sorted(principal.groups),
+                "roles": sorted(principal.roles),
+                "enabled": principal.enabled,
+            }
+        )
+    )[:32]

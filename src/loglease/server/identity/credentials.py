@@ -1,0 +1,124 @@
+"""From a token or cookie to a caller: everything is checked again at each use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loglease.access.caller import Caller
+from loglease.access.errors import Locked
+from loglease.access.permissions import matches
+from loglease.audit.interface import EntryLog, Recorded
+from loglease.model.clock import Clock
+from loglease.model.hold import LockKind
+from loglease.model.ids import GrantId
+from loglease.model.instant import Instant
+from loglease.model.principal import Principal
+from loglease.model.review import Channel
+from loglease.server.identity import secrets
+from loglease.server.identity.secrets import Secret
+from loglease.server.problems import NotAuthenticated, TokenExpired
+from loglease.store.interface import Store, StoredToken, Transaction
+
+_INTERACTIVE = frozenset({secrets.ACCESS, secrets.WEB})
+_BEARER = frozenset({secrets.ACCESS, secrets.PERSONAL, secrets.SERVICE, secrets.GRANT})
+_PERSONAL_LOCKS = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A caller and the stored token that vouches for them."""
+
+    caller: Caller
+    token: StoredToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Checks what callers come with."""
+
+    store: Store
+    log: EntryLog[Transaction]
+    clock: Clock
+
+    async def bearer(self, text: str, channel: Channel) -> Known:
+        """Return who sends this bearer token.
+
+        Raises:
+            NotAuthenticated: it is no valid token; which part is wrong is not said.
+            TokenExpired: it was valid and has expired.
+            Locked: a lock is aimed at its owner or at itself.
+        """
+        return await self._known(text, _BEARER, channel)
+
+    async def cookie(self, text: str) -> Known:
+        """Return whose web session this is.
+
+        Raises:
+            NotAuthenticated, TokenExpired, Locked: as `bearer`.
+        """
+        return await self._known(text, frozenset({secrets.WEB}), Channel.WEB)
+
+    async def _known(self, text: str, kinds: frozenset[str], channel: Channel) -> Known:
+        secret = secrets.secret_of(text)
+        if secret is None or secret.kind not in kinds:
+            raise _refused()
+        now = self.clock.now()
+        return await self.store.read(lambda tx: _known(tx, secret, channel, now))
+
+    async def viewer(self, code: str, *, grant: GrantId, cookie: str) -> Known:
+        """Spend a viewer code and return who may open that one stream.
+
+        Raises:
+            NotAuthenticated: the code was used, is older than 30 s, or belongs to another cookie or grant.
+        """
+        secret = secrets.secret_of(code)
+        session = await self.cookie(cookie)
+        if secret is None or secret.kind != secrets.VIEWER:
+            raise _refused()
+
+        def work(tx: Transaction, now: Instant) -> Recorded[Known | None]:
+            token = tx.tokens.by_lookup(secret.lookup)
+            if token is None or not tx.tokens.spend(token.id, now):
+                return Recorded(None)
+            ours = token.grant == grant and token.chain is not None and token.chain == session.token.chain
+            if not ours or token.principal != session.caller.principal.id or token.epoch != tx.epoch:
+                return Recorded(None)
+            return Recorded(_known(tx, secret, Channel.WEB, now))
+
+        found = await self.log.commit(work)
+        if found is None:
+            raise _refused()
+        return found
+
+
+def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> Known:
+    token = tx.tokens.by_lookup(secret.lookup)
+    if token is None or not secret.fits(token.secret_sha256) or token.kind != secret.kind:
+        raise _refused()
+    principal = tx.principals.find(token.principal)
+    if token.revoked_at is not None or token.epoch != tx.epoch or principal is None or not principal.enabled:
+        raise _refused()
+    if now >= token.expires_at:
+        raise TokenExpired("The token has expired.", next_step="loglease login")
+    _require_unlocked(tx, token, principal, now)
+    interactive = token.kind in _INTERACTIVE
+    caller = Caller(
+        principal=principal,
+        channel=channel,
+        rights=None if interactive else token.rights,
+        signed_in_at=token.signed_in_at if interactive else None,
+        token=token.id,
+        only_grant=token.grant,
+    )
+    return Known(caller=caller, token=token)
+
+
+def _require_unlocked(tx: Transaction, token: StoredToken, principal: Principal, now: Instant) -> None:
+    for lock in tx.holds.locks(now=now):
+        on_token = lock.on.kind is LockKind.TOKEN and lock.on.name == token.id
+        if on_token or (lock.on.kind in _PERSONAL_LOCKS and matches(lock.on, principal=principal)):
+            raise Locked("A lock stops this for now.", next_step="Ask an administrator.")
+
+
+def _refused() -> NotAuthenticated:
+    return NotAuthenticated("There is no valid sign-in or token with this call.", next_step="loglease login")

@@ -1,0 +1,275 @@
+"""Settings: one TOML file, ``LOGLEASE_*`` variables, typed. All mistakes come together, each with its remedy.
+
+With no configuration at all everything has a value: one data directory, loopback addresses, the policy and the
+redaction profile that ship, and a file source that reads what is put into ``logs`` in the data directory.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from loglease.model.errors import FieldFault, LogLeaseError
+
+FILE_NAME: Final = "loglease.toml"
+PREFIX: Final = "LOGLEASE_"
+_CLIENT_VARIABLES: Final = frozenset(
+    {"SERVER", "CONTEXT", "CONFIG", "TOKEN", "TOKEN_FILE", "OUTPUT", "NO_INPUT", "CA_FILE", "TIMEOUT", "CHROMIUM"}
+)
+_MAX_PORT: Final = 65_535
+
+
+class SettingsInvalid(LogLeaseError):
+    """The configuration has mistakes; `faults` has them all."""
+
+    code = "invalid_field"
+
+
+class _Area(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port to listen on; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address_of(text: str) -> Address:
+    """Read ``host:port`` or ``[v6]:port``.
+
+    Raises:
+        ValueError: another form.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > _MAX_PORT:
+        raise ValueError(f"{text[:60]!r} is not host:port, such as 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+class HttpSettings(_Area):
+    """Where the server listens, and which origins its pages have."""
+
+    listen: str = "127.0.0.1:8080"
+    health: str = "127.0.0.1:8081"
+    origins: list[str] = Field(default_factory=list)
+    insecure_http: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    drain_s: Annotated[int, Field(ge=1, le=30)] = 10
+
+    @field_validator("listen", "health")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        address_of(text)
+        return text
+
+    @field_validator("origins")
+    @classmethod
+    def _origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            scheme, separator, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not rest or "/" in rest:
+                raise ValueError(f"{origin[:80]!r} is not an origin such as https://logs.example.com")
+        return origins
+
+    @model_validator(mode="after")
+    def _safe(self) -> HttpSettings:
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        if not self.listens_at.loopback and self.tls_certificate is None and not self.insecure_http:
+            raise ValueError(
+                f"{self.listen} can be reached from other machines and has no TLS; set tls_certificate and tls_key, "
+                "listen on 127.0.0.1, or accept plain HTTP with --insecure-http"
+            )
+        return self
+
+    @property
+    def listens_at(self) -> Address:
+        """Address of pages, API and gateway."""
+        return address_of(self.listen)
+
+    @property
+    def health_at(self) -> Address:
+        """Address of the health listener."""
+        return address_of(self.health)
+
+    @property
+    def tls(self) -> bool:
+        """Whether we end TLS ourselves."""
+        return self.tls_certificate is not None
+
+
+class IdentitySettings(_Area):
+    """The cost of a password check; smaller only in tests."""
+
+    argon2_memory_kib: Annotated[int, Field(ge=8, le=1 << 22)] = 65_536
+    argon2_passes: Annotated[int, Field(ge=1, le=16)] = 3
+    argon2_lanes: Annotated[int, Field(ge=1, le=16)] = 4
+
+
+class LimitSettings(_Area):
+    """Rates per process; they act before parsing and before a credential is looked at."""
+
+    enforced: bool = True
+    address_per_s: Annotated[float, Field(gt=0)] = 20.0
+    address_burst: Annotated[int, Field(ge=1)] = 40
+    principal_per_s: Annotated[float, Field(gt=0)] = 10.0
+    principal_burst: Annotated[int, Field(ge=1)] = 30
+    failed_sign_ins_per_min: Annotated[int, Field(ge=1)] = 10
+    submissions_per_h: Annotated[int, Field(ge=1)] = 30
+    machine_submissions_per_h: Annotated[int, Field(ge=1)] = 10
+
+
+class PolicySettings(_Area):
+    """Where policy documents are; absent: the directory ``policy`` of the data directory if it is there, else ours."""
+
+    directory: Path | None = None
+
+
+class RedactionSettings(_Area):
+    """Where further redaction profiles are, and how many threads redact."""
+
+    directory: Path | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+
+
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """Return the data directory of somebody who configured nothing."""
+    if base := environment.get("XDG_DATA_HOME"):
+        return Path(base) / "loglease"
+    return Path(environment.get("HOME", "~")).expanduser() / ".local" / "share" / "loglease"
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Sources are checked by the reader they name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+    areas: ClassVar[frozenset[str]] = frozenset({"HTTP", "IDENTITY", "LIMITS", "POLICY", "REDACTION", "SOURCES"})
+
+    data_dir: Path
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    redaction: RedactionSettings = Field(default_factory=RedactionSettings)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what `load_settings` has put together; it reads the variables itself, below flags."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def load_settings(
+    *,
+    config: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings: flags (`overrides`) beat variables, which beat the file, which beats the defaults.
+
+    Args:
+        config: the file; None takes ``loglease.toml`` of the data directory if it is there.
+        overrides: nested values from the command line, such as ``{"http": {"listen": "127.0.0.1:0"}}``.
+        environment: for the data directory only; the variables of settings are those of the process.
+
+    Raises:
+        SettingsInvalid: with one fault for each mistake.
+    """
+    environment = os.environ if environment is None else environment
+    given = dict(overrides or {})
+    data_dir = Path(given.get("data_dir") or environment.get(f"{PREFIX}DATA_DIR") or default_data_dir(environment))
+    values = _file_values(config, data_dir.expanduser())
+    faults = _unknown_variables(environment)
+    values = _merged(_merged(values, EnvSettingsSource(Settings)()), given)
+    values["data_dir"] = str(data_dir.expanduser().absolute())
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        faults += [_fault(one) for one in error.errors(include_url=False)]
+        raise SettingsInvalid(
+            f"The configuration has {len(faults)} mistake{'s' * (len(faults) != 1)}.",
+            next_step="Correct them: docs/reference/configuration.md has every setting.",
+            faults=tuple(faults),
+        ) from error
+    if faults:
+        raise SettingsInvalid("A variable is not known.", next_step="Correct its name.", faults=tuple(faults))
+    return settings
+
+
+def _file_values(config: Path | None, data_dir: Path) -> dict[str, Any]:
+    path = config or data_dir / FILE_NAME
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if config is None:
+            return {}
+        raise SettingsInvalid(f"There is no file {path}.", next_step="Check the path given to --config.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{path} cannot be read.", next_step="Check its mode and encoding.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path} is not TOML: {error}.", next_step="Correct the line it names.") from error
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[FieldFault]:
+    """Refuse misspelt variables: one that does nothing is worse than none."""
+    faults = []
+    for name in environment:
+        rest = name.removeprefix(PREFIX)
+        if not name.startswith(PREFIX) or rest in _CLIENT_VARIABLES or rest == "DATA_DIR":
+            continue
+        area, separator, _ = rest.partition("__")
+        if not separator or area not in Settings.areas:
+            faults.append(FieldFault(name, "unknown_variable", f"{name} is no setting; areas are separated by two _."))
+    return faults
+
+
+def _merged(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _fault(error: ErrorDetails) -> FieldFault:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return FieldFault(place, "unknown_field", f"{place} is no setting. Remove it or correct its name.")
+    return FieldFault(place, str(error["type"]), f"{place}: {error['msg'].removeprefix('Value error, ')}.")

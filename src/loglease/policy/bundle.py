@@ -1,0 +1,81 @@
+"""A loaded bundle and its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+
+from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
+from loglease.model.labels import Selector
+from loglease.model.selector_text import selector_text
+from loglease.policy.documents import AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
+from loglease.policy.problems import At, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """All documents of one version of the policy; immutable, so a decision uses one from start to end.
+
+    Attributes:
+        approver_sets: by id.
+        policies: sorted by id; so are guardrails and tests.
+        hash: SHA-256, 64 hex digits, over what the documents mean: not over layout, comments, titles of files, tests.
+        revision: rises with every accepted bundle; given by whoever loads it.
+        warnings: what should be looked at, though it is allowed.
+    """
+
+    catalog: Catalog
+    approver_sets: Mapping[str, ApproverSet]
+    policies: tuple[AccessPolicy, ...]
+    guardrails: tuple[Guardrail, ...]
+    tests: tuple[PolicyTest, ...]
+    hash: str
+    revision: int
+    warnings: tuple[Problem, ...] = ()
+
+
+def bundle_hash(
+    catalog: Catalog, sets: Mapping[str, ApproverSet], policies: tuple[AccessPolicy, ...], rails: tuple[Guardrail, ...]
+) -> str:
+    """Return the hash over the digests of all documents, in the order of kinds and ids."""
+    documents: list[object] = [catalog, *(sets[name] for name in sorted(sets)), *policies, *rails]
+    digests: list[Canonical] = [
+        {"kind": type(one).__name__, "sha256": sha256_hex(canonical_bytes(canonical_form(one)))} for one in documents
+    ]
+    return sha256_hex(canonical_bytes(digests))
+
+
+def canonical_form(value: object) -> Canonical:
+    """Return a resolved document as plain values; places are left out, so are fields without a value.
+
+    Raises:
+        TypeError: a document holds something that has no canonical form.
+    """
+    match value:
+        case bool() | int():
+            return value
+        case str():
+            return str(value)
+        case Selector():
+            return selector_text(value)
+        case date():
+            return value.isoformat()
+        case Mapping():
+            return [[str(key), canonical_form(value[key])] for key in sorted(value) if value[key] is not None] + [
+                [str(key)] for key in sorted(value) if value[key] is None
+            ]
+        case AbstractSet():
+            return [canonical_form(item) for item in sorted(value)]
+        case list() | tuple():
+            return [canonical_form(item) for item in value]
+        case _ if is_dataclass(value):
+            return _record(value)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _record(value: object) -> Canonical:
+    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
+    return {name: canonical_form(item) for name, item in pairs if item is not None and not isinstance(item, At)}

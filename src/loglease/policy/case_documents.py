@@ -1,0 +1,157 @@
+"""Reads PolicyTest documents: people, scopes and cases. They are run by `cases`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from loglease.model.errors import Malformed, WindowInvalid
+from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
+from loglease.model.principal import Kind
+from loglease.model.scope import Scope
+from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestPerson
+from loglease.policy.fields import LATER_CONDITIONS, Reader
+from loglease.policy.names import Names
+from loglease.policy.parts import Parts
+from loglease.policy.problems import did_you_mean, shown
+from loglease.policy.scalars import duration_s
+from loglease.policy.tree import Node, Scalar, Table
+
+_LATER: Final = {"facts": LATER_CONDITIONS, "never": LATER_CONDITIONS}
+_CASE_LATER: Final = {"fault": LATER_CONDITIONS, "absent": LATER_CONDITIONS}
+
+
+class TestDocuments:
+    """Reads tests against the names of their bundle."""
+
+    __test__ = False  # no test class of pytest's
+
+    def __init__(self, reader: Reader, names: Names, policies: Collection[str]) -> None:
+        self._reader = reader
+        self._names = names
+        self._parts = Parts(reader, names)
+        self._policies = policies
+
+    def read(self, node: Table, name: str) -> PolicyTest:
+        """Read one document."""
+        known = ("api", "kind", "id", "now", "people", "scopes", "cases")
+        record = self._reader.record(node, "a PolicyTest", known, _LATER)
+        now = self._instant(record.need("now", "2026-11-23T09:30:00Z"))
+        people_node = record.need("people", "{maria: {groups: [engineering]}}")
+        people = {
+            key.text: self._person(key.text, value)
+            for key, value in (self._reader.table(people_node, "people") if people_node is not None else ())
+        }
+        scopes_node = record.need("scopes", "{api: {source: prod-logs, all_streams: true, from: -2h}}")
+        scopes = {
+            key.text: self._scope(value, now)
+            for key, value in (self._reader.table(scopes_node, "scopes") if scopes_node is not None else ())
+        }
+        cases = self._reader.items(record.need("cases", "[{it: …, ask: {…}, want: {outcome: review}}]"), "cases")
+        return PolicyTest(
+            id=name,
+            now=now,
+            people=people,
+            scopes=scopes,
+            cases=tuple(self._case(item, people, scopes) for item in cases),
+            at=node.at,
+        )
+
+    def _instant(self, node: Node | None) -> Instant:
+        if node is None:
+            return Instant(0)
+        try:
+            return parse_instant(node.text if isinstance(node, Scalar) else "")
+        except Malformed:
+            self._reader.problems.add(node.at, "P114", "now is an instant", "write it like 2026-11-23T09:30:00Z")
+            return Instant(0)
+
+    def _person(self, name: str, node: Node) -> TestPerson:
+        record = self._reader.record(node, f"person '{name}'", ("groups", "kind"))
+        groups = set()
+        for item in self._reader.optional_items(record.node("groups"), "groups"):
+            group = self._reader.text(item, "a group")
+            if group and self._names.principal(f"group:{group}", item.at):
+                groups.add(group)
+        kind = Kind(self._reader.word(record.node("kind"), "kind", tuple(Kind), "human"))
+        return TestPerson(name=name, groups=frozenset(groups), kind=kind)
+
+    def _scope(self, node: Node, now: Instant) -> Scope:
+        known = ("source", "labels", "all_streams", "level_from", "contains", "from", "to", "live")
+        record = self._reader.record(node, "a scope", known)
+        source_node = record.need("source", "prod-logs")
+        source = self._reader.text(source_node, "source")
+        if source_node is not None and source:
+            self._names.source(source, source_node.at)
+        labels = record.node("labels")
+        if self._reader.boolean(record.node("all_streams"), "all_streams") == (labels is not None):
+            self._reader.problems.add(
+                record.key_at("labels"), "P118", "a scope has either 'labels' or 'all_streams: true'", "choose one"
+            )
+        live = self._reader.boolean(record.node("live"), "live")
+        start_ns = self._moment(record.need("from", "-2h"), now)
+        end_ns = self._moment(record.node("to"), now)
+        try:
+            window = EventWindow(start_ns, None if live else end_ns)
+        except WindowInvalid:
+            self._reader.problems.add(record.key_at("from"), "P114", "the scope ends before it starts", "from: -2h")
+            window = EventWindow(0, None)
+        return Scope(
+            source=source,
+            selector=self._parts.selector(labels),
+            window=window,
+            level_from=self._parts.level(record.node("level_from")),
+            contains=self._parts.literals(record.node("contains")),
+        )
+
+    def _moment(self, node: Node | None, now: Instant) -> int:
+        """Read `-2h`, counted back from now, or an instant; absent is now."""
+        if node is None:
+            return now * 1_000
+        text = node.text if isinstance(node, Scalar) else ""
+        seconds = duration_s(text[1:]) if text.startswith("-") else None
+        if seconds is not None:
+            return now * 1_000 - seconds * NANOSECONDS
+        return self._instant(node) * 1_000
+
+    def _case(self, node: Node, people: Mapping[str, TestPerson], scopes: Mapping[str, Scope]) -> TestCase:
+        record = self._reader.record(node, "a case", ("it", "ask", "want"), _CASE_LATER)
+        read = self._reader
+        title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
+        ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
+        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits")
+        ask = read.record(ask_node, "ask", known)
+        want_node = record.need("want", "{outcome: review}") or Table(node.at, ())
+        want = read.record(want_node, "want", ("outcome", "policy", "duration", "redaction", "stages"))
+        outcome = read.word(want.need("outcome", "review"), "outcome", tuple(TestOutcome), "deny")
+        stages, granted, asked = want.node("stages"), want.node("duration"), ask.node("for")
+        return TestCase(
+            title=title,
+            person=self._known(ask.need("as", "maria"), "person", people),
+            scope=self._known(ask.need("scope", "api"), "scope", scopes),
+            profile=self._profile(ask.node("redaction")),
+            duration_s=None if asked is None else read.duration(asked, "for"),
+            ticket=read.text(ask.node("ticket"), "ticket", longest=128) or None,
+            reason=read.text(ask.node("reason"), "reason"),
+            limits=self._parts.limits(ask.node("limits")),
+            outcome=TestOutcome(outcome),
+            policy=self._known(want.node("policy"), "policy", self._policies) or None,
+            granted_s=None if granted is None else read.duration(granted, "duration"),
+            redaction=self._profile(want.node("redaction")),
+            stages=None if stages is None else read.number(stages, "stages", least=0),
+            at=node.at,
+        )
+
+    def _known(self, node: Node | None, what: str, known: Collection[str]) -> str:
+        if node is None:
+            return ""
+        name = self._reader.text(node, what)
+        if name and name not in known:
+            self._reader.problems.add(node.at, "P302", f"unknown {what} {shown(name)}", did_you_mean(name, known))
+        return name
+
+    def _profile(self, node: Node | None) -> str | None:
+        if node is None:
+            return None
+        name = self._reader.text(node, "redaction")
+        return name if name and self._names.profile(name, node.at) else None

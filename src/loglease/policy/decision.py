@@ -1,0 +1,373 @@
+"""The decision: which offers a bundle makes to a wish, or why it makes none. A pure function of its arguments.
+
+Guardrails come first and only tighten; then each policy answers for itself. Several matching policies give several
+offers, never a merge. The trace keeps what each step found, for `explain`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import re2
+
+from loglease.model.access_request import Wish
+from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text
+from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
+from loglease.model.principal import Directory, Kind, Principal
+from loglease.model.scope import Scope
+from loglease.policy.bundle import Bundle
+from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
+from loglease.policy.near import narrowed_scopes
+from loglease.policy.people import People
+from loglease.policy.plan import Bench, Refusal, unsatisfiable
+from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
+from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
+
+MAX_OFFERS: Final = 20
+MAX_SUGGESTIONS: Final = 3
+MAX_TICKET: Final = 128
+
+
+class Point(StrEnum):
+    """Where a decision is made; later points leave out what was settled before."""
+
+    SUBMIT = "submit"
+    FINAL_APPROVAL = "final_approval"
+    ACTIVATION = "activation"
+    SESSION_OPEN = "session_open"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The subject of one decision, and what the guardrails make of it."""
+
+    bundle: Bundle
+    wish: Wish
+    principal: Principal
+    people: People
+    bench: Bench
+    submitted_at: Instant
+    profiles: Profiles
+    point: Point
+    rails: tuple[Guardrail, ...] = ()
+
+
+def decide(
+    bundle: Bundle,
+    wish: Wish,
+    principal: Principal,
+    *,
+    directory: Directory,
+    now: Instant,
+    profiles: Profiles,
+    submitted_at: Instant | None = None,
+    point: Point = Point.SUBMIT,
+) -> Decision:
+    """Decide on a wish, real or hypothetical.
+
+    Args:
+        bundle: the policy; one with no policies denies everything.
+        wish: what is asked; its windows are absolute.
+        principal: who asks, as of now.
+        directory: everybody, as of now.
+        now: the instant of the decision.
+        profiles: the redaction profiles of this server; a policy whose profile is not among them offers nothing.
+        submitted_at: when the wish was submitted, from where lookbacks count; now where it is new.
+        point: where in the life of the request the decision is made.
+    """
+    asked = _asked(bundle, wish, principal, directory, submitted_at or now, profiles, point)
+    rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
+    asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
+    traces = _answers(asked)
+    offers = _numbered([one.offer for one in traces if one.offer is not None])
+    found = Decision(
+        bundle_sha256=bundle.hash,
+        revision=bundle.revision,
+        decided_at=now,
+        principal=principal,
+        wish=wish,
+        offers=offers,
+        guardrails=rails,
+        policies=traces,
+    )
+    if offers or point is not Point.SUBMIT:
+        return found
+    return replace(found, narrowed=_narrowed(found, directory=directory, profiles=profiles, bundle=bundle))
+
+
+def _asked(
+    bundle: Bundle,
+    wish: Wish,
+    principal: Principal,
+    directory: Directory,
+    at: Instant,
+    profiles: Profiles,
+    point: Point,
+) -> _Asked:
+    people = People(directory, bundle.approver_sets)
+    bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
+    return _Asked(bundle, wish, principal, people, bench, at, profiles, point)
+
+
+def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
+    ordered = sorted(offers, key=lambda one: (one.need, -one.terms.duration_s, one.policy))
+    return tuple(one.numbered(number) for number, one in enumerate(ordered[:MAX_OFFERS], 1))
+
+
+def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
+    applies = any(
+        (guardrail.applies.sources is None or scope.source in guardrail.applies.sources)
+        and guardrail.applies.selector.overlaps(scope.selector)
+        for scope in asked.wish.scopes
+    )
+    return GuardrailTrace(guardrail=guardrail, applies=applies)
+
+
+def _answers(asked: _Asked) -> tuple[PolicyTrace, ...]:
+    """Ask every policy; what overlaps an exclusive one is left to exclusive ones."""
+    exclusive = [one for one in asked.bundle.policies if one.exclusive and _overlaps(one, asked.wish)]
+    traces = []
+    for policy in asked.bundle.policies:
+        trace = _answer(policy, asked)
+        if exclusive and not policy.exclusive:
+            titles = ", ".join(one.title for one in exclusive)
+            step = Step(StepName.EXCLUSIVE, ok=False, text=f"left to: {titles}", fix=Fix.NARROW)
+            trace = replace(trace, offer=None, steps=(*trace.steps, step))
+        traces.append(trace)
+    return tuple(traces)
+
+
+def _overlaps(policy: AccessPolicy, wish: Wish) -> bool:
+    return any(
+        scope.source in rule.sources and rule.selector.overlaps(scope.selector)
+        for rule in policy.scopes
+        for scope in wish.scopes
+    )
+
+
+def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
+    """Ask one policy for its offer."""
+    route = policy.routes[0]
+    profile, profile_step = _profile(policy, route, asked)
+    steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
+    if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
+        steps += _ask(policy, asked)
+    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE))
+    plans = _plans(policy, route, asked)
+    if asked.point is Point.SUBMIT and is_candidate:
+        steps.append(_plan_step(plans, asked))
+    offer = None
+    if profile is not None and all(step.ok for step in steps):
+        offer, shape_step = _offer(policy, route, plans, profile, asked)
+        steps.append(shape_step)
+    refusal = next((step.refusal for step in steps if step.refusal is not None), None)
+    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal)
+
+
+def _rails(asked: _Asked) -> list[Step]:
+    """Collect bans and bounds on how far back one may look: scopes are refused, never clamped."""
+    steps = []
+    for rail in asked.rails:
+        if rail.deny:
+            text = f"{rail.title}: denied. {rail.help}".rstrip()
+            refusal = Refusal(code="guardrail_denied", message=text, next_step=rail.help or None, rule=rail.id)
+            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=Fix.NARROW, refusal=refusal))
+        if rail.caps.lookback_s is not None and _oldest(asked.wish) < _earliest(rail.caps.lookback_s, asked):
+            text = f"{rail.title}: events of the last {duration_text(rail.caps.lookback_s)} at most"
+            refusal = Refusal(code="guardrail_denied", message=f"{text}.", next_step="Ask for less.", rule=rail.id)
+            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=Fix.NARROW, refusal=refusal))
+    return steps
+
+
+def _oldest(wish: Wish) -> int:
+    return min((scope.window.start_ns for scope in wish.scopes), default=0)
+
+
+def _earliest(lookback_s: int, asked: _Asked) -> int:
+    return asked.submitted_at * 1_000 - lookback_s * NANOSECONDS
+
+
+def _who(policy: AccessPolicy, asked: _Asked) -> Step:
+    fits = asked.people.fits(policy.who, asked.principal)
+    if not fits:
+        return Step(StepName.WHO, ok=False, text="is not for this principal", fix=Fix.ASK_OWNER)
+    if asked.principal.kind is not Kind.HUMAN and policy.grant.redaction.partition("@")[0] == RAW:
+        name = f"{asked.principal.kind}:{asked.principal.account}"
+        if name not in policy.who.any_of:
+            return Step(StepName.WHO, ok=False, text="raw needs the policy to name this very principal")
+    named = [name for name in policy.who.any_of if asked.people.is_named(name, asked.principal)]
+    return Step(StepName.WHO, ok=True, text=", ".join(named))
+
+
+def rule_scope(rule: ScopeRule, source: str, submitted_at: Instant) -> Scope:
+    """Return an entry of a policy as a scope, as of the submission of a request."""
+    submitted_ns = submitted_at * 1_000
+    window = EventWindow(submitted_ns - rule.lookback_s * NANOSECONDS, None if rule.live else submitted_ns)
+    return Scope(
+        source=source, selector=rule.selector, window=window, level_from=rule.level_from, contains=rule.contains
+    )
+
+
+def _scope(policy: AccessPolicy, asked: _Asked) -> Step:
+    """Find, for every requested scope, one entry that contains it."""
+    found = []
+    for scope in asked.wish.scopes:
+        for number, rule in enumerate(policy.scopes, 1):
+            if scope.source in rule.sources and rule_scope(rule, scope.source, asked.submitted_at).contains_scope(
+                scope
+            ):
+                found.append(str(number))
+                break
+        else:
+            return Step(StepName.SCOPE, ok=False, text="not inside one entry of the policy", fix=Fix.NARROW)
+    if not found:
+        return Step(StepName.SCOPE, ok=False, text="nothing is asked for")
+    return Step(StepName.SCOPE, ok=True, text=f"entry {', '.join(found)}")
+
+
+def _profile(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[str | None, Step]:
+    """Choose the strictest profile that anybody demands; return it pinned."""
+    profiles = asked.profiles
+    given = known_profile(policy.grant.redaction, profiles)
+    wanted = [scope.profile for scope in asked.wish.scopes if scope.profile is not None]
+    unknown = [one for one in wanted if known_profile(one, profiles) is None]
+    if unknown:
+        names = ", ".join(sorted(profiles))
+        refusal = Refusal(
+            code="profile_unknown",
+            message=f"There is no redaction profile {unknown[0][:64]!r}.",
+            next_step=f"Choose one of: {names}.",
+        )
+        return None, Step(StepName.PROFILE, ok=False, text="the profile asked for is not known", refusal=refusal)
+    demanded = [policy.grant.redaction, route.grant.redaction or policy.grant.redaction, *wanted]
+    demanded += [rail.at_least for rail in asked.rails if rail.at_least is not None]
+    if given is None or any(known_profile(one, profiles) is None for one in demanded):
+        return None, Step(StepName.PROFILE, ok=False, text="the policy's profile is not known to this server")
+    names_wanted = [one.partition("@")[0] for one in wanted]
+    if given.name == RAW and RAW not in names_wanted:
+        return None, Step(StepName.PROFILE, ok=False, text="raw is offered only to those who ask for it")
+    if any(not is_as_strict(one, given.name, profiles) for one in names_wanted):
+        text = f"gives {given.name}, which masks more than was asked"
+        return None, Step(StepName.PROFILE, ok=False, text=text, fix=Fix.NARROW)
+    chosen = strictest([one.partition("@")[0] for one in demanded], profiles)
+    if chosen is None:
+        return None, Step(StepName.PROFILE, ok=False, text="no profile is as strict as all that are demanded")
+    return profiles[chosen].pinned, Step(StepName.PROFILE, ok=True, text=profiles[chosen].pinned)
+
+
+def _ask(policy: AccessPolicy, asked: _Asked) -> list[Step]:
+    """Check reason and ticket, whatever the client checked before."""
+    steps = []
+    reason, least = asked.wish.reason.strip(), policy.ask.reason_min
+    if len(reason) < least:
+        refusal = Refusal(
+            code="reason_required",
+            message=f"The reason has {len(reason)} characters; the policy asks for {least} or more.",
+            next_step="Say in a sentence why you need this.",
+            rule=policy.id,
+        )
+        steps.append(Step(StepName.ASK, ok=False, text=f"the reason is shorter than {least} characters",
+                          fix=Fix.FILL_INPUT, refusal=refusal))  # fmt: skip
+    rule, ticket = policy.ask.ticket, asked.wish.ticket
+    if rule is not None and (ticket is None or not _is_ticket(rule.key, ticket)):
+        code = "ticket_required" if ticket is None else "ticket_invalid"
+        what = "A ticket is missing." if ticket is None else "The ticket does not have the form of the policy."
+        refusal = Refusal(
+            code=code, message=what, next_step=f"Name a ticket of {rule.tracker} like {rule.key}.", rule=policy.id
+        )
+        steps.append(
+            Step(StepName.ASK, ok=False, text=what.lower().rstrip("."), fix=Fix.ATTACH_TICKET, refusal=refusal)
+        )
+    return steps or [Step(StepName.ASK, ok=True, text="")]
+
+
+def _is_ticket(pattern: str, ticket: str) -> bool:
+    return len(ticket) <= MAX_TICKET and re2.fullmatch(pattern, ticket) is not None
+
+
+def _plans(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[Plan, ...]:
+    """Return the plan of the route and one for each guardrail that demands a stage."""
+    rails = [rail for rail in asked.rails if rail.require is not None]
+    extra = tuple(Plan(rail.id, (rail.require,)) for rail in rails if rail.require is not None)
+    return (Plan(policy.id, route.stages), *extra)
+
+
+def _plan_step(plans: tuple[Plan, ...], asked: _Asked) -> Step:
+    for plan in plans:
+        refusal = unsatisfiable(plan, asked.bench)
+        if refusal is not None:
+            return Step(StepName.PLAN, ok=False, text=refusal.message, fix=Fix.ASK_OWNER, refusal=refusal)
+    need = max(plan.need for plan in plans)
+    return Step(StepName.PLAN, ok=True, text=f"{need} approval{'' if need == 1 else 's'}")
+
+
+def _offer(
+    policy: AccessPolicy, route: Route, plans: tuple[Plan, ...], profile: str, asked: _Asked
+) -> tuple[Offer, Step]:
+    """Shape the grant: the minimum of what policy, route, guardrails and wish say."""
+    duration_s, why = _duration(policy, route, asked)
+    limits = policy.grant.limits.tightest(route.grant.limits).tightest(asked.wish.limits)
+    for rail in asked.rails:
+        limits = limits.tightest(rail.caps.limits)
+    scopes = tuple(replace(scope, profile=profile) for scope in asked.wish.scopes)
+    idle = [one for one in (policy.grant.idle_timeout_s, route.grant.idle_timeout_s) if one is not None]
+    shape = Shape(
+        activate_within_s=min(
+            policy.grant.activate_within_s, route.grant.activate_within_s or policy.grant.activate_within_s
+        ),
+        review_within_s=policy.pending_max_s,
+        single_use=policy.grant.single_use or route.grant.single_use,
+        idle_timeout_s=min(idle, default=None),
+    )
+    outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
+    offer = Offer(
+        number=1,
+        policy=policy.id,
+        rule=f"{policy.title}, route {route.number}",
+        outcome=outcome,
+        plans=plans,
+        terms=Terms(scopes=scopes, duration_s=duration_s, limits=limits),
+        shape=shape,
+        bundle_sha256=asked.bundle.hash,
+        revision=asked.bundle.revision,
+    )
+    return offer, Step(StepName.SHAPE, ok=True, text=why)
+
+
+def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, str]:
+    wanted = asked.wish.duration_s
+    bounds = [(policy.grant.max_s, "limit of the policy")]
+    if route.grant.max_s is not None:
+        bounds.append((route.grant.max_s, f"limit of route {route.number}"))
+    bounds += [(one.caps.duration_s, f"limit of {one.id}") for one in asked.rails if one.caps.duration_s is not None]
+    most, whose = min(bounds, key=lambda bound: bound[0])
+    if (wanted or policy.grant.default_s) <= most:
+        granted = wanted or policy.grant.default_s
+        return granted, duration_text(granted)
+    return most, f"{duration_text(most)}, {f'asked {duration_text(wanted)}, ' if wanted else ''}{whose}"
+
+
+def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles) -> tuple[Wish, ...]:
+    """Propose smaller wishes that would get an offer now; each is tried before it is shown."""
+    wishes = []
+    for trace in found.policies:
+        failed = {step.name for step in trace.steps if not step.ok}
+        if StepName.WHO in failed or not failed & {
+            StepName.SCOPE,
+            StepName.GUARDRAIL,
+            StepName.EXCLUSIVE,
+            StepName.PROFILE,
+        }:
+            continue
+        for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
+            again = decide(
+                bundle, wish, found.principal, directory=directory, now=found.decided_at, profiles=profiles,
+                point=Point.FINAL_APPROVAL,
+            )  # fmt: skip
+            if any(offer.policy == trace.policy.id for offer in again.offers) and wish not in wishes:
+                wishes.append(wish)
+            if len(wishes) == MAX_SUGGESTIONS:
+                return tuple(wishes)
+    return tuple(wishes)

@@ -1,0 +1,238 @@
+"""The documents of a policy bundle as resolved values: what is left when form and names have been checked.
+
+Times are seconds, sizes bytes. `at` is where a document or route stands; it is no part of the bundle's hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from loglease.model.instant import Instant
+from loglease.model.labels import Selector
+from loglease.model.limits import Limits
+from loglease.model.offer import Outcome, Stage
+from loglease.model.principal import Kind
+from loglease.model.scope import Level, Scope
+from loglease.policy.problems import At
+
+API: Final = "loglease/v1"
+ACTIVATE_WITHIN_S: Final = 8 * 3600
+"""How long an approval may stay unused where a policy does not say."""
+PENDING_MAX_S: Final = 4 * 3600
+"""How long a request waits for its reviews where a policy does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """The outside names that a bundle may use.
+
+    Attributes:
+        labels: allowed values by label; None is any string.
+        redaction: profiles, each with those it is stricter than.
+    """
+
+    groups: frozenset[str] = frozenset()
+    rotas: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+    trackers: frozenset[str] = frozenset()
+    labels: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    redaction: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverSet:
+    """A named set of approvers: members of `any_of` who are in none of `none_of`."""
+
+    id: str
+    any_of: tuple[str, ...]
+    none_of: tuple[str, ...] = ()
+    at_least: int = 1
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Whom a policy is for. Empty `any_of` is nobody and is refused at load."""
+
+    kinds: frozenset[Kind] = frozenset({Kind.HUMAN})
+    any_of: tuple[str, ...]
+    none_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRule:
+    """One entry of `scopes`; a requested scope must lie inside a single one."""
+
+    sources: tuple[str, ...]
+    selector: Selector
+    level_from: Level | None
+    contains: tuple[str, ...]
+    lookback_s: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRule:
+    """A ticket that has to be named; `key` is matched in full."""
+
+    tracker: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRule:
+    """What the requester has to tell."""
+
+    reason_min: int = 1
+    ticket: TicketRule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRule:
+    """What a policy gives."""
+
+    default_s: int
+    max_s: int
+    activate_within_s: int = ACTIVATE_WITHIN_S
+    single_use: bool = False
+    idle_timeout_s: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    redaction: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tightening:
+    """What a route takes away from the grant of its policy; None leaves a value as it is."""
+
+    max_s: int | None = None
+    activate_within_s: int | None = None
+    single_use: bool = False
+    idle_timeout_s: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    redaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way to a grant: automatic, or through stages; never neither."""
+
+    number: int
+    auto: bool
+    stages: tuple[Stage, ...]
+    grant: Tightening
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPolicy:
+    """Who may be offered what, and who has to agree."""
+
+    id: str
+    title: str
+    owner: str | None
+    review_by: date | None
+    exclusive: bool
+    discoverable: bool
+    who: Who
+    scopes: tuple[ScopeRule, ...]
+    ask: AskRule
+    grant: GrantRule
+    routes: tuple[Route, ...]
+    pending_max_s: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applies:
+    """Which requests a guardrail is about: overlap is enough. None of `sources` is every source."""
+
+    sources: frozenset[str] | None
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Upper bounds that a guardrail sets."""
+
+    duration_s: int | None = None
+    lookback_s: int | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """An organisation-wide ban, cap or additional stage; it never allows anything."""
+
+    id: str
+    title: str
+    enforced: bool
+    even_break_glass: bool
+    applies: Applies
+    caps: Caps
+    at_least: str | None
+    deny: bool
+    require: Stage | None
+    help: str
+    at: At
+
+
+class TestOutcome(StrEnum):
+    """What a policy test may want."""
+
+    __test__ = False  # no test class of pytest's
+
+    AUTO = Outcome.AUTO.value
+    REVIEW = Outcome.REVIEW.value
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPerson:
+    """Somebody in a policy test."""
+
+    __test__ = False
+
+    name: str
+    groups: frozenset[str]
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCase:
+    """One request and what should come of it; None of a wanted value is not looked at."""
+
+    __test__ = False
+
+    title: str
+    person: str
+    scope: str
+    profile: str | None
+    duration_s: int | None
+    ticket: str | None
+    reason: str
+    limits: Limits
+    outcome: TestOutcome
+    policy: str | None
+    granted_s: int | None
+    redaction: str | None
+    stages: int | None
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTest:
+    """A document of tests: a frozen instant, people, scopes, cases."""
+
+    __test__ = False
+
+    id: str
+    now: Instant
+    people: Mapping[str, TestPerson]
+    scopes: Mapping[str, Scope]
+    cases: tuple[TestCase, ...]
+    at: At

@@ -1,0 +1,329 @@
+"""Reads approver sets, access policies and guardrails: one function a kind, from nodes to resolved documents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import re2
+
+from loglease.model.limits import Limits
+from loglease.model.offer import Stage
+from loglease.policy.documents import (
+    ACTIVATE_WITHIN_S,
+    PENDING_MAX_S,
+    AccessPolicy,
+    Applies,
+    ApproverSet,
+    AskRule,
+    Caps,
+    GrantRule,
+    Guardrail,
+    Route,
+    TicketRule,
+    Tightening,
+)
+from loglease.policy.fields import LATER_CONDITIONS, Later, Reader, Record
+from loglease.policy.names import Names
+from loglease.policy.parts import Parts
+from loglease.policy.profiles import RAW
+from loglease.policy.tree import Node, Table
+
+_ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
+_NOTICES: Final = ("P906", "notifications come with a later version")
+_HEAD: Final = ("api", "kind", "id")
+_GRANT_LATER: Final[Later] = {
+    "extend": ("P906", "extensions come with a later version"),
+    "reveal": ("P905", "revealing single values comes with a later version"),
+    "labels_only": ("P906", "grants for labels alone come with a later version"),
+    "audit": ("P906", "a stronger record than the server's comes with a later version"),
+    "bind": ("P906", "binding to a network comes with a later version"),
+    "keep": LATER_CONDITIONS,
+}
+_CAP_COUNTS: Final = ("lines", "queries", "queries_per_min", "tails")
+
+
+class Kinds:
+    """Reads documents against the names of their bundle."""
+
+    def __init__(self, reader: Reader, names: Names) -> None:
+        self._reader = reader
+        self._names = names
+        self._parts = Parts(reader, names)
+
+    def approver_set(self, node: Table, name: str) -> ApproverSet:
+        """Read an ApproverSet; sets do not nest."""
+        later = {"stand_ins": ("P906", "stand-ins come with a later version")}
+        record = self._reader.record(node, "an ApproverSet", (*_HEAD, "any_of", "none_of", "at_least"), later)
+        any_of = self._parts.approvers(record.need("any_of", "[group:payments-leads]"), "any_of")
+        none_of = self._parts.approvers(record.node("none_of"), "none_of")
+        for nested in (one for one in (*any_of, *none_of) if one.startswith("approvers:")):
+            self._reader.problems.add(node.at, "P303", f"'{nested}' stands inside a set", "name its groups instead")
+        at_least = self._reader.number(record.node("at_least"), "at_least", most=10_000)
+        return ApproverSet(id=name, any_of=any_of, none_of=none_of, at_least=at_least, at=node.at)
+
+    def access_policy(self, node: Table, name: str) -> AccessPolicy:
+        """Read an AccessPolicy."""
+        later = {"when": LATER_CONDITIONS, "approver_when": LATER_CONDITIONS, "elevation": _ELEVATION}
+        known = ("title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "grant", "approve")
+        record = self._reader.record(node, "an AccessPolicy", (*_HEAD, *known, "pending_max"), later)
+        read = self._reader
+        grant = self._grant(record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}"))
+        scopes = read.items(
+            record.need("scopes", "[{sources: [prod-logs], all_streams: true, lookback: 24h}]"), "scopes"
+        )
+        policy = AccessPolicy(
+            id=name,
+            title=read.text(record.node("title"), "title", longest=200) or name,
+            owner=self._owner(record),
+            review_by=read.date(record.node("review_by"), "review_by"),
+            exclusive=read.boolean(record.node("exclusive"), "exclusive"),
+            discoverable=read.boolean(record.node("discoverable"), "discoverable"),
+            who=self._parts.who(record.need("who", "{any_of: [group:engineering]}")),
+            scopes=tuple(self._parts.scope_rule(item) for item in scopes),
+            ask=self._ask(record.node("ask")),
+            grant=grant,
+            routes=self._routes(record.need("approve", "[{otherwise: true, stages: […]}]")),
+            pending_max_s=read.duration(record.node("pending_max"), "pending_max", PENDING_MAX_S),
+            at=node.at,
+        )
+        self._check_raw(policy, record)
+        return policy
+
+    def _owner(self, record: Record) -> str | None:
+        node = record.node("owner")
+        if node is None:
+            return None
+        owner = self._reader.text(node, "owner")
+        return owner if owner and self._names.principal(owner, node.at) else None
+
+    def _check_raw(self, policy: AccessPolicy, record: Record) -> None:
+        unread = any(not route.stages for route in policy.routes)
+        if policy.grant.redaction.partition("@")[0] == RAW and unread:
+            self._reader.problems.add(
+                record.key_at("approve"), "P308", "a policy with profile 'raw' needs stages in every route",
+                "unmasked lines are never given automatically",
+            )  # fmt: skip
+
+    def _ask(self, node: Node | None) -> AskRule:
+        if node is None:
+            return AskRule()
+        later = {"inputs": ("P906", "form fields of a policy's own come with a later version")}
+        record = self._reader.record(node, "ask", ("reason", "ticket"), later)
+        least = 1
+        if (reason := record.node("reason")) is not None:
+            field = self._reader.record(reason, "reason", ("min",)).need("min", "20")
+            least = self._reader.number(field, "min", most=500)
+        return AskRule(reason_min=least, ticket=self._ticket(record.node("ticket")))
+
+    def _ticket(self, node: Node | None) -> TicketRule | None:
+        if node is None:
+            return None
+        later = {"state": ("P901", "the state of a ticket is a fact, and facts come with conditions")}
+        record = self._reader.record(node, "ticket", ("tracker", "key"), later)
+        tracker = self._reader.text(given := record.need("tracker", "tickets"), "tracker")
+        if given is not None and tracker:
+            self._names.tracker(tracker, given.at)
+        key_node = record.need("key", "'PAY-[0-9]{1,6}'")
+        key = self._reader.text(key_node, "key", longest=128)
+        if key_node is not None and not _is_pattern(key):
+            self._reader.problems.add(
+                key_node.at, "P114", "key is no regular expression", "RE2 syntax, no backreference"
+            )
+        return TicketRule(tracker, key)
+
+    def _grant(self, node: Node | None) -> GrantRule:
+        if node is None:
+            return GrantRule(default_s=1, max_s=1, redaction=RAW)
+        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
+        record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), _GRANT_LATER)
+        default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
+        profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
+        self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
+        self._only(record, "on_change", "finish", "cutting open sessions on a change comes with a later version")
+        rest = self._narrower(record)
+        return GrantRule(
+            default_s=default_s,
+            max_s=max_s,
+            activate_within_s=rest.activate_within_s or ACTIVATE_WITHIN_S,
+            single_use=rest.single_use,
+            idle_timeout_s=rest.idle_timeout_s,
+            limits=rest.limits,
+            redaction=profile,
+        )
+
+    def _narrower(self, record: Record) -> Tightening:
+        """Read what a policy's grant and a route's have in common."""
+        read = self._reader
+        return Tightening(
+            activate_within_s=read.duration(record.node("activate_within"), "activate_within", 0) or None,
+            single_use=read.boolean(record.node("single_use"), "single_use"),
+            idle_timeout_s=read.duration(record.node("idle_timeout"), "idle_timeout", 0) or None,
+            limits=self._parts.limits(record.node("limits")),
+        )
+
+    def _duration(self, node: Node | None) -> tuple[int, int]:
+        if node is None:
+            return 1, 1
+        record = self._reader.record(node, "duration", ("default", "max"))
+        longest = self._reader.duration(record.need("max", "2h"), "max")
+        given = record.node("default")
+        usual = self._reader.duration(given, "default", longest)
+        if given is not None and usual > longest:
+            self._reader.problems.add(given.at, "P309", "the default is longer than the maximum", "lower it")
+        return usual, longest
+
+    def _profile(self, node: Node | None, what: str) -> str | None:
+        if node is None:
+            return None
+        profile = self._reader.text(node, what)
+        return profile if profile and self._names.profile(profile, node.at) else None
+
+    def _only(self, record: Record, field: str, word: str, later: str) -> None:
+        """Accept the one word of a field that is true today; refuse the others as not supported yet."""
+        node = record.node(field)
+        if node is not None and self._reader.text(node, field) not in (word, ""):
+            self._reader.problems.add(node.at, "P906", f"{field} can only be '{word}' yet: {later}", f"write {word}")
+
+    def _routes(self, node: Node | None) -> tuple[Route, ...]:
+        items = self._reader.items(node, "approve")
+        routes: list[Route] = []
+        conditional = False
+        for number, item in enumerate(items, 1):
+            if routes:
+                self._reader.problems.add(
+                    item.at, "P306", "this route is never reached", "'otherwise' takes all that is left: put it last"
+                )
+            route, is_last = self._route(item, number)
+            conditional = conditional or not is_last
+            if is_last and not routes:
+                routes.append(route)
+        if node is not None and items and not routes and not conditional:
+            self._reader.problems.add(node.at, "P306", "no route is left for the rest", "end with otherwise: true")
+        return tuple(routes)
+
+    def _route(self, node: Node, number: int) -> tuple[Route, bool]:
+        """Read a route; say whether it is the one without a condition."""
+        later: Later = {
+            "if": LATER_CONDITIONS, "elevation": _ELEVATION, "notify": _NOTICES,
+            "after_review": ("P906", "reviews after the fact come with a later version"),
+        }  # fmt: skip
+        read = self._reader
+        record = read.record(node, "a route", ("otherwise", "auto", "stages", "grant"), later)
+        otherwise = record.node("otherwise")
+        is_conditional = isinstance(node, Table) and any(key.text == "if" for key, _ in node.entries)
+        if not is_conditional and not read.boolean(otherwise, "otherwise"):
+            read.problems.add(node.at, "P306", "a route has no condition", "write otherwise: true for the last one")
+        auto = read.boolean(record.node("auto"), "auto")
+        if auto == (record.node("stages") is not None):
+            read.problems.add(
+                node.at, "P118", "a route has either 'stages' or 'auto: true'", "a person decides unless auto says not"
+            )
+        grant = record.node("grant")
+        route = Route(
+            number=number,
+            auto=auto,
+            stages=self._parts.stages(record.node("stages")),
+            grant=Tightening() if grant is None else self._tightening(grant),
+            at=node.at,
+        )
+        return route, otherwise is not None or not is_conditional
+
+    def _tightening(self, node: Node) -> Tightening:
+        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
+        record = self._reader.record(node, "a route's grant", known, _GRANT_LATER)
+        rest = self._narrower(record)
+        longest = None
+        if (duration := record.node("duration")) is not None:
+            field = self._reader.record(duration, "duration", ("max",)).need("max", "1h")
+            longest = self._reader.duration(field, "max")
+        return Tightening(
+            max_s=longest,
+            activate_within_s=rest.activate_within_s,
+            single_use=rest.single_use,
+            idle_timeout_s=rest.idle_timeout_s,
+            limits=rest.limits,
+            redaction=self._profile(record.node("redaction"), "redaction"),
+        )
+
+    def guardrail(self, node: Table, name: str) -> Guardrail:
+        """Read a Guardrail; one that does nothing is a problem."""
+        later = {"if": LATER_CONDITIONS, "add": ("P906", "bindings and notifications come with a later version")}
+        known = ("title", "mode", "even_break_glass", "applies", "caps", "at_least", "deny", "require", "help")
+        record = self._reader.record(node, "a Guardrail", (*_HEAD, *known), later)
+        read = self._reader
+        effects = [one for one in ("caps", "at_least", "deny", "require") if record.node(one) is not None]
+        deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
+        if not effects or ("deny" in effects and not deny):
+            read.problems.add(
+                record.key_at("deny"), "P118", "the guardrail does nothing", "deny: true, caps, at_least or require"
+            )
+        return Guardrail(
+            id=name,
+            title=read.text(record.node("title"), "title", longest=200) or name,
+            enforced=read.word(record.node("mode"), "mode", ("enforce", "observe"), "enforce") == "enforce",
+            even_break_glass=read.boolean(record.node("even_break_glass"), "even_break_glass", default=True),
+            applies=self._applies(record.need("applies", "{all_streams: true}")),
+            caps=self._caps(record.node("caps")),
+            at_least=self._at_least(record.node("at_least")),
+            deny=deny,
+            require=self._require(record.node("require")),
+            help=read.text(record.node("help"), "help"),
+            at=node.at,
+        )
+
+    def _applies(self, node: Node | None) -> Applies:
+        if node is None:
+            return Applies(sources=frozenset(), selector=self._parts.selector(None))
+        record = self._reader.record(node, "applies", ("all_streams", "sources", "labels"))
+        all_streams = self._reader.boolean(record.node("all_streams"), "all_streams")
+        sources, labels = record.node("sources"), record.node("labels")
+        if (all_streams and labels is not None) or not (all_streams or labels is not None or sources is not None):
+            self._reader.problems.add(
+                node.at, "P118", "'applies' has either 'all_streams: true' or 'labels', and 'sources'", "choose one"
+            )
+        return Applies(
+            sources=None if sources is None else frozenset(self._parts.sources(sources)),
+            selector=self._parts.selector(labels),
+        )
+
+    def _caps(self, node: Node | None) -> Caps:
+        if node is None:
+            return Caps()
+        later: Later = {
+            "elevation": _ELEVATION,
+            "subjects": ("P906", "counting data subjects comes with a later version"),
+        }
+        record = self._reader.record(node, "caps", ("duration", "lookback", "bytes", *_CAP_COUNTS), later)
+        limits: Limits = self._parts.limits_of({one: record.node(one) for one in _CAP_COUNTS}, record.node("bytes"))
+        return Caps(
+            duration_s=self._reader.duration(record.node("duration"), "duration", 0) or None,
+            lookback_s=self._reader.duration(record.node("lookback"), "lookback", 0) or None,
+            limits=limits,
+        )
+
+    def _at_least(self, node: Node | None) -> str | None:
+        if node is None:
+            return None
+        record = self._reader.record(node, "at_least", ("redaction",))
+        return self._profile(record.need("redaction", "secrets"), "redaction")
+
+    def _require(self, node: Node | None) -> Stage | None:
+        if node is None:
+            return None
+        stage = self._reader.record(node, "require", ("stage",)).need("stage", "{from: [group:privacy], need: 1}")
+        return None if stage is None else self._parts.stage(stage)
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re2.compile(text, options=_quiet())
+    except re2.error:
+        return False
+    return bool(text)
+
+
+def _quiet() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    return options

@@ -1,0 +1,146 @@
+"""The names that a bundle may use, and where it uses one that it may not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loglease.model.labels import Selector
+from loglease.model.principal import EVERYBODY
+from loglease.policy.documents import Catalog
+from loglease.policy.problems import At, Problems, did_you_mean, shown
+from loglease.policy.profiles import RAW, Profiles, below
+
+_PRINCIPALS: Final = ("group", "user", "agent", "service")
+_APPROVERS: Final = ("group", "user", "approvers", "oncall", "relation")
+_LATER: Final = {
+    "oncall": "rotas come with the providers of facts, in a later version",
+    "relation": "relations come with the providers of facts, in a later version",
+}
+_ACCOUNT = re.compile(r"[^\s:][^\x00-\x1f\x7f]{0,254}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a server knows and a bundle may not contradict.
+
+    Attributes:
+        profiles: the redaction profiles of the server; None leaves the Catalog's word for them.
+        trusted_labels: by source, the labels that it sets itself; a source not listed is not looked at.
+    """
+
+    profiles: Profiles | None = None
+    trusted_labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class Names:
+    """Checks each name against the Catalog and the approver sets of the bundle."""
+
+    def __init__(self, problems: Problems, catalog: Catalog, approver_sets: Collection[str], outside: Outside) -> None:
+        self._problems = problems
+        self._catalog = catalog
+        self._sets = approver_sets
+        self._outside = outside
+
+    def principal(self, name: str, at: At) -> bool:
+        """Check a name such as `group:sre`."""
+        return self._prefixed(name, at, _PRINCIPALS)
+
+    def approver(self, name: str, at: At) -> bool:
+        """Check a name such as `approvers:payments`; agents and services never approve."""
+        prefix = name.partition(":")[0]
+        if prefix in ("agent", "service"):
+            self._problems.add(at, "P310", f"{shown(name)} cannot approve", "only people review: name a group or user")
+            return False
+        if prefix in _LATER:
+            self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {_LATER[prefix]}", "name a group")
+            return False
+        return self._prefixed(name, at, _APPROVERS)
+
+    def _prefixed(self, name: str, at: At, prefixes: Collection[str]) -> bool:
+        prefix, colon, rest = name.partition(":")
+        if not colon or prefix not in prefixes:
+            forms = ", ".join(f"{one}:" for one in prefixes)
+            self._problems.add(at, "P303", f"{shown(name)} has no known prefix", f"begin with one of {forms}")
+            return False
+        if prefix == "group":
+            return rest == EVERYBODY or self._one_of(rest, at, "group", self._catalog.groups)
+        if prefix == "approvers":
+            return self._one_of(rest, at, "ApproverSet", self._sets)
+        if not _ACCOUNT.fullmatch(rest):
+            self._problems.add(at, "P114", f"{shown(name)} names no account", f"write {prefix}: and the account")
+            return False
+        return True
+
+    def source(self, name: str, at: At) -> bool:
+        """Check the name of a source."""
+        return self._one_of(name, at, "source", self._catalog.sources)
+
+    def tracker(self, name: str, at: At) -> bool:
+        """Check the name of a ticket tracker."""
+        return self._one_of(name, at, "tracker", self._catalog.trackers)
+
+    def _one_of(self, name: str, at: At, what: str, known: Collection[str]) -> bool:
+        if name in known:
+            return True
+        where = "is no document of this bundle" if what == "ApproverSet" else "is not in the Catalog"
+        self._problems.add(at, "P302", f"{what} {shown(name)} {where}", did_you_mean(name, known))
+        return False
+
+    def label(self, key: str, at: At) -> bool:
+        """Check that a label is declared."""
+        if key in self._catalog.labels:
+            return True
+        self._problems.add(
+            at, "P304", f"label {shown(key)} is not in the Catalog", did_you_mean(key, self._catalog.labels)
+        )
+        return False
+
+    def label_value(self, key: str, value: str, at: At) -> None:
+        """Check a value of a label whose values are listed."""
+        allowed = self._catalog.labels.get(key)
+        if allowed is not None and value not in allowed:
+            self._problems.add(
+                at, "P305", f"{shown(value)} is no declared value of {key}", did_you_mean(value, allowed)
+            )
+
+    def trusted(self, source: str, selector: Selector, at: At) -> None:
+        """Check that a source itself sets the labels that are relied on: a label out of a line proves nothing."""
+        trusted = self._outside.trusted_labels.get(source)
+        for key in sorted(selector.keys) if trusted is not None else ():
+            if key not in (trusted or ()):
+                self._problems.add(
+                    at, "P317", f"source '{source}' does not vouch for label '{key}'",
+                    did_you_mean(key, trusted or ()),
+                )  # fmt: skip
+
+    def profile(self, text: str, at: At) -> bool:
+        """Check a redaction profile, `name` or `name@version`."""
+        name, marked, version = text.partition("@")
+        known = {RAW, *self._catalog.redaction, *(self._outside.profiles or {})}
+        if name not in known:
+            self._problems.add(
+                at, "P302", f"redaction profile {shown(name)} is not in the Catalog", did_you_mean(name, known)
+            )
+            return False
+        present = (self._outside.profiles or {}).get(name)
+        if marked and (not version or (present is not None and present.version != version)):
+            have = f"this server has {present.pinned}" if present is not None else "write name@version"
+            self._problems.add(at, "P318", f"redaction profile {shown(text)} is not to be had", have)
+            return False
+        return True
+
+    def strictness(self, name: str, looser: Collection[str], at: At) -> None:
+        """Check what the Catalog says of a profile against what the server can prove."""
+        profiles = self._outside.profiles
+        if profiles is None:
+            return
+        if name not in profiles:
+            self._problems.add(at, "P302", f"this server has no profile {shown(name)}", did_you_mean(name, profiles))
+            return
+        for other in sorted(set(looser) - below(name, profiles) - {RAW}):
+            self._problems.add(
+                at, "P311", f"'{name}' is not proved to be stricter than {shown(other)}", "remove it from the list"
+            )

@@ -1,0 +1,105 @@
+"""Who is meant by a name, and which logins are one human being.
+
+In an allowance an ambiguous account is nobody; in a prohibition it is everybody it could be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loglease.model.ids import PersonId, PrincipalId
+from loglease.model.principal import EVERYBODY, Directory, Kind, Principal
+from loglease.policy.documents import ApproverSet, Who
+
+MAX_GROUPS: Final = 5_000
+_KINDS: Final = {"user": Kind.HUMAN, "agent": Kind.AGENT, "service": Kind.SERVICE}
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """A directory with what a decision asks of it, computed once.
+
+    Attributes:
+        sets: approver sets of the bundle, by id.
+    """
+
+    directory: Directory
+    sets: Mapping[str, ApproverSet] = field(default_factory=dict)
+    _accounts: dict[tuple[Kind, str], list[PrincipalId]] = field(init=False, default_factory=dict)
+    _one: dict[PersonId, PersonId] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for principal in self.directory.principals.values():
+            self._accounts.setdefault((principal.kind, principal.account), []).append(principal.id)
+            self._join(principal.persons)
+
+    def _join(self, persons: Iterable[PersonId]) -> None:
+        """Count these persons as one from now on."""
+        roots = sorted({self.one(person) for person in persons})
+        for root in roots:
+            self._one[root] = roots[0]
+
+    def one(self, person: PersonId) -> PersonId:
+        """Return the name under which a person is counted: the same for all who are, or may be, one human being."""
+        root = person
+        while (above := self._one.get(root, root)) != root:
+            root = above
+        return root
+
+    def counted_as(self, principal: Principal) -> PersonId:
+        """Return the name under which a principal's person is counted."""
+        return self.one(principal.person)
+
+    def counted(self, persons: Iterable[PersonId]) -> frozenset[PersonId]:
+        """Return the names under which these persons are counted."""
+        return frozenset(self.one(person) for person in persons)
+
+    def is_named(self, name: str, principal: Principal) -> bool:
+        """Say whether a name such as `group:sre` certainly means this principal."""
+        prefix, _, rest = name.partition(":")
+        if prefix == "approvers":
+            chosen = self.sets.get(rest)
+            return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
+        if prefix == "group":
+            return is_member(principal, rest)
+        return self.may_be_named(name, principal) and len(self._accounts[principal.kind, principal.account]) == 1
+
+    def may_be_named(self, name: str, principal: Principal) -> bool:
+        """Say whether a name could mean this principal."""
+        prefix, _, rest = name.partition(":")
+        if prefix in _KINDS:
+            return principal.kind is _KINDS[prefix] and principal.account == rest
+        return self.is_named(name, principal)
+
+    def is_one_of(self, any_of: Iterable[str], none_of: Iterable[str], principal: Principal) -> bool:
+        """Say whether a principal is among the ones and not among the others."""
+        return any(self.is_named(name, principal) for name in any_of) and not any(
+            self.may_be_named(name, principal) for name in none_of
+        )
+
+    def fits(self, who: Who, principal: Principal) -> bool:
+        """Say whether a policy is for this principal."""
+        return (
+            principal.enabled
+            and principal.kind in who.kinds
+            and len(principal.groups) <= MAX_GROUPS
+            and self.is_one_of(who.any_of, who.none_of, principal)
+        )
+
+    def may_approve(self, approvers: Iterable[str], principal: Principal) -> bool:
+        """Say whether a principal is among the approvers of a block; only people ever are."""
+        return (
+            principal.kind is Kind.HUMAN
+            and principal.enabled
+            and len(principal.groups) <= MAX_GROUPS
+            and any(self.is_named(name, principal) for name in approvers)
+        )
+
+
+def is_member(principal: Principal, group: str) -> bool:
+    """Say whether a principal is in a group; everybody who is human is in `everybody`."""
+    if group == EVERYBODY:
+        return principal.kind is Kind.HUMAN and principal.enabled
+    return group in principal.groups

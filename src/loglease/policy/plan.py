@@ -1,0 +1,266 @@
+"""Approval plans: is a plan satisfied, by whom could it be, and may this person review now.
+
+Progress is the maximum matching of approving people to slots, so the order of arrival never matters. People are
+counted, not logins: whoever is, or may be, one human being fills one slot of a plan at most, and none of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from loglease.model.ids import PersonId, PrincipalId
+from loglease.model.offer import Joint, Plan, Slots, Stage
+from loglease.model.principal import Kind, Principal
+from loglease.model.review import Review, Verdict
+from loglease.policy.people import People
+
+Seats = list[frozenset[PersonId]]
+"""One entry a slot: the people who could fill it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """One plan that is not satisfied yet.
+
+    Attributes:
+        origin: the policy or guardrail that demands it.
+        stage: the stage that takes reviews now, from 1.
+        stages: how many stages the plan has.
+        missing: how many more approvals that stage needs, at least.
+        approvers: the names it asks for, as written in the policy.
+        people: principals who could bring it forward now.
+    """
+
+    origin: str
+    stage: int
+    stages: int
+    missing: int
+    approvers: tuple[str, ...]
+    people: frozenset[PrincipalId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanState:
+    """What the reviews so far add up to. A request with `denied_by` is denied, whatever else is true.
+
+    Attributes:
+        counted: the approvals of people who are still eligible.
+        complete: for each plan, how many of its stages are complete.
+    """
+
+    satisfied: bool
+    waiting: tuple[Waiting, ...] = ()
+    denied_by: Review | None = None
+    counted: tuple[Review, ...] = ()
+    complete: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why something is refused: a public error code, a text for the person, and what to do next."""
+
+    code: str
+    message: str
+    next_step: str | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Who may review one request.
+
+    Attributes:
+        requester: the principal that asks, for a message of its own.
+        excluded: persons who count as the requester: the requester, the beneficiary, the owner of an agent.
+        eligible: principals who could review when the request was submitted; None before that.
+    """
+
+    people: People
+    requester: PrincipalId
+    excluded: frozenset[PersonId]
+    eligible: frozenset[PrincipalId] | None = None
+
+    def is_own(self, principal: Principal) -> bool:
+        """Say whether a principal is, or may be, somebody who counts as the requester."""
+        own = self.people.counted(self.excluded)
+        return principal.id == self.requester or not own.isdisjoint(self.people.counted(principal.persons))
+
+    def humans(self) -> list[Principal]:
+        """Return the people who could review something of this request, names of stages aside."""
+        return [
+            one
+            for one in self.people.directory.humans()
+            if (self.eligible is None or one.id in self.eligible) and not self.is_own(one)
+        ]
+
+
+def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -> PlanState:
+    """Add up the reviews of a request.
+
+    Args:
+        plans: all must be satisfied; a review may count in several. No plan at all is satisfied by nobody.
+        reviews: those that were accepted, in any order.
+        bench: who may review. Approvals of people who are not eligible any more do not count; a denial always does.
+    """
+    given = sorted(reviews, key=lambda one: (one.given_at, one.id))
+    humans = {one.id: one for one in bench.humans()}
+    approvals = [one for one in given if one.verdict is Verdict.APPROVE and one.reviewer in humans]
+    voters = [humans[one.reviewer] for one in approvals]
+    waiting, complete, useful = [], [], set[PrincipalId]()
+    for plan in plans:
+        done = _complete_stages(plan, voters, bench.people)
+        complete.append(done)
+        useful |= {one.id for one in voters if _is_in(plan.stages, one, bench.people)}
+        if done < len(plan.stages):
+            waiting.append(_waiting(plan, done, voters, list(humans.values()), bench.people))
+    denied = next((one for one in given if one.verdict is Verdict.DENY), None)
+    return PlanState(
+        satisfied=bool(plans) and not waiting and denied is None,
+        waiting=tuple(waiting),
+        denied_by=denied,
+        counted=tuple(one for one in approvals if one.reviewer in useful),
+        complete=tuple(complete),
+    )
+
+
+def _waiting(plan: Plan, done: int, voters: list[Principal], humans: list[Principal], people: People) -> Waiting:
+    open_stages = plan.stages[: done + 1]
+    voted = {people.counted_as(one) for one in voters}
+    missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, people))
+    helpful = (one.id for one in humans if people.counted_as(one) not in voted and _is_in(open_stages, one, people))
+    names = {name for block in plan.stages[done].blocks for name in block.approvers}
+    return Waiting(
+        origin=plan.origin,
+        stage=done + 1,
+        stages=len(plan.stages),
+        missing=missing,
+        approvers=tuple(sorted(names)),
+        people=frozenset(helpful),
+    )
+
+
+def _complete_stages(plan: Plan, voters: Collection[Principal], people: People) -> int:
+    """Return how many stages, from the first, these approvals fill completely."""
+    for done in range(len(plan.stages), 0, -1):
+        if any(matched(seats) == len(seats) for seats in _ways(plan.stages[:done], voters, people)):
+            return done
+    return 0
+
+
+def _ways(stages: Sequence[Stage], voters: Collection[Principal], people: People) -> Iterable[Seats]:
+    """Yield the slots to fill, once for each way through the stages that let one choose a block."""
+    choices = [
+        (stage.blocks,) if stage.joint is Joint.ALL else tuple((one,) for one in stage.blocks) for stage in stages
+    ]
+    for chosen in itertools.product(*choices):
+        yield [seat for blocks in chosen for block in blocks for seat in _seats(block, voters, people)]
+
+
+def _seats(block: Slots, voters: Collection[Principal], people: People) -> Seats:
+    who = frozenset(people.counted_as(one) for one in voters if people.may_approve(block.approvers, one))
+    return [who] * block.need
+
+
+def matched(seats: Seats) -> int:
+    """Return how many slots can be filled at once by different people: a maximum bipartite matching.
+
+    Source: augmenting paths, H. W. Kuhn 1955.
+    """
+    sits: dict[PersonId, int] = {}
+
+    def seated(seat: int, tried: set[PersonId]) -> bool:
+        for person in seats[seat]:
+            if person in tried:
+                continue
+            tried.add(person)
+            if person not in sits or seated(sits[person], tried):
+                sits[person] = seat
+                return True
+        return False
+
+    return sum(seated(seat, set()) for seat in range(len(seats)))
+
+
+def _is_in(stages: Iterable[Stage], principal: Principal, people: People) -> bool:
+    return any(people.may_approve(block.approvers, principal) for stage in stages for block in stage.blocks)
+
+
+def eligible_reviewers(plans: Iterable[Plan], bench: Bench) -> frozenset[PrincipalId]:
+    """Return everybody who could fill a slot of some plan, whatever stage is open."""
+    stages = [stage for plan in plans for stage in plan.stages]
+    return frozenset(one.id for one in bench.humans() if _is_in(stages, one, bench.people))
+
+
+def unsatisfiable(plan: Plan, bench: Bench) -> Refusal | None:
+    """Say why nobody could complete a plan now: the first such stage and the remedy; None if somebody could."""
+    humans = bench.humans()
+    done = _complete_stages(plan, humans, bench.people)
+    if done == len(plan.stages):
+        return None
+    stage = plan.stages[done]
+    names = ", ".join(sorted({name for block in stage.blocks for name in block.approvers}))
+    could = sum(1 for one in humans if _is_in((stage,), one, bench.people))
+    if not could:
+        return Refusal(
+            code="no_eligible_approver",
+            message=f"Nobody but you may approve this. Stage {done + 1} of {plan.origin} needs somebody of {names}.",
+            next_step="Add a person: `loglease admin user add NAME --group GROUP`.",
+            rule=plan.origin,
+        )
+    return Refusal(
+        code="no_eligible_approver",
+        message=f"Too few people may approve this: stage {done + 1} of {plan.origin} needs {_need(stage)} of {names}.",
+        next_step="Add a person: `loglease admin user add NAME --group GROUP`.",
+        rule=plan.origin,
+    )
+
+
+def _need(stage: Stage) -> str:
+    joint = " and " if stage.joint is Joint.ALL else " or "
+    return joint.join(str(block.need) for block in stage.blocks)
+
+
+def review_refusal(
+    plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench, reviewer: Principal, verdict: Verdict
+) -> Refusal | None:
+    """Say why this principal cannot give this review now; None if it can.
+
+    Whether the request is pending, the digest right and the review new is the business of `access`. A denial may come
+    from anybody who is eligible for any stage; an approval counts from the stage that is open, or one before it.
+    """
+    if reviewer.kind is not Kind.HUMAN:
+        return Refusal(code="reviewer_not_human", message=f"Only people review; {reviewer.name} is none.")
+    if reviewer.id == bench.requester:
+        return Refusal(
+            code="self_review",
+            message="Nobody reviews their own request.",
+            next_step="Ask one of the people it is waiting for.",
+        )
+    if bench.is_own(reviewer):
+        return Refusal(
+            code="same_person",
+            message="This account may belong to the person who asked, so it cannot review.",
+            next_step="Ask somebody else.",
+        )
+    eligible = eligible_reviewers(plans, bench)
+    if reviewer.id not in eligible:
+        return Refusal(
+            code="reviewer_not_eligible",
+            message="The policy does not let you review this request.",
+            next_step="Ask one of the people it is waiting for.",
+        )
+    if verdict is Verdict.DENY:
+        return None
+    state = plan_state(plans, reviews, bench)
+    if any(
+        _is_in(plan.stages[: done + 1], reviewer, bench.people)
+        for plan, done in zip(plans, state.complete, strict=True)
+    ):
+        return None
+    return Refusal(
+        code="stage_not_open",
+        message="Your stage takes reviews once the stages before it are complete.",
+        next_step="Wait for the earlier stages; you will see the request when it is your turn.",
+    )

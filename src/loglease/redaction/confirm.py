@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
-from loglease.redaction.engine import re2_engine
+from loglease.redaction.engine.re2_engine import options, re2
+from loglease.redaction.patterns import shape_of
 from loglease.redaction.rules import KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
 
@@ -29,8 +30,14 @@ class Find(NamedTuple):
 class Matcher(Protocol):
     """A rule ready to be tried on a line."""
 
-    def finds(self, text: bytes) -> Iterator[Find]:
-        """Yield every find in one line without its line end."""
+    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
+        """Yield every find in one line without its line end.
+
+        Args:
+            text: the line.
+            low: no match begins before.
+            high: no match begins here or behind.
+        """
         ...
 
 
@@ -41,12 +48,13 @@ class PatternMatcher:
         self._rule = rule
         self._pattern = _compiled(rule.pattern, trusted=trusted)
         self._group = rule.mask or 0
+        self._shortest = shape_of(rule.pattern).shortest
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
 
-    def finds(self, text: bytes) -> Iterator[Find]:
+    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
         """Yield every find in one line."""
-        rule, at, size = self._rule, 0, len(text)
-        while at < size:
+        rule, at = self._rule, low
+        while at < high:
             found = self._pattern.search(text, at)
             if found is None:
                 return
@@ -71,7 +79,7 @@ class PatternMatcher:
 
     def _any_length(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
         start, longest = found.span()
-        for end in range(longest, start, -1):
+        for end in range(longest, start + self._shortest - 1, -1):
             if end < len(text) and text[end] in _WORD and text[end - 1] in _WORD:
                 continue
             if self._pattern.fullmatch(text, start, end) and self._holds(text, start, end, start):
@@ -93,9 +101,9 @@ def _stands(near: Near, text: bytes, at: int) -> bool:
 
 
 def _compiled(pattern: str, *, trusted: bool) -> Any:
-    if trusted or re2_engine.re2 is None:
+    if trusted or re2 is None:
         return re.compile(pattern.encode(), re.DOTALL)
-    return re2_engine.re2.compile(pattern.encode(), re2_engine.options())
+    return re2.compile(pattern.encode(), options())
 
 
 def matcher_of(rule: Rule, *, trusted: bool) -> Matcher | None:
@@ -129,9 +137,9 @@ class KeyFinder:
             return False
         return all(check(value, 0, len(value)) for check in rule.validate)
 
-    def finds(self, text: bytes) -> Iterator[Find]:
+    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
         """Yield every value in one line that a key of the rule names."""
-        for start, end in self._matcher.values(text):
+        for start, end in self._matcher.values(text, low, high):
             value = text[start:end]
             if value and self.accepts(value):
                 yield Find(start, end, self._rule, value)

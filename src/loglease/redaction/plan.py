@@ -14,6 +14,7 @@ from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
 from loglease.redaction.disguises import MARKS, RUN_MARKS
 from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
+from loglease.redaction.patterns import MAX_MATCH
 from loglease.redaction.profile import MASK, Profile, Treatment, strictest
 from loglease.redaction.rules import BlockRule, Pack, PatternRule, Rule
 
@@ -29,6 +30,7 @@ _LIMIT: Final = PatternRule(
     non_examples=(),
     digest="",
     tripwire="",
+    reach=MAX_MATCH,
     pattern="",
     mask=None,
     extend=None,

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from loglease.redaction.documents import DocumentInvalid, mapping_of, strings_of
 from loglease.redaction.errors import RulesInvalid
-from loglease.redaction.patterns import PatternInvalid, checked, shape_of, tripwire_of
+from loglease.redaction.patterns import MAX_MATCH, PatternInvalid, checked, shape_of, tripwire_of
 from loglease.redaction.validators import VALIDATORS, Check, check_of
 
 FORMAT: Final = "loglease-rules/1"
@@ -36,7 +36,11 @@ class Near:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What all rules have. `digest` covers everything the pack says about the rule."""
+    """What all rules have.
+
+    `digest` covers everything the pack says about the rule. `reach` is how far before the end of a tripwire's match the
+    rule's own match can begin, in bytes.
+    """
 
     id: str
     cls: str
@@ -47,6 +51,7 @@ class Rule:
     non_examples: tuple[str, ...]
     digest: str
     tripwire: str
+    reach: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,13 +203,16 @@ def _checks(found: Any) -> Sequence[Check]:
     return checks
 
 
-def _tripwire(fields: Mapping[str, Any], derived: str) -> str:
+def _tripwire(fields: Mapping[str, Any], derived: str, longest: int) -> dict[str, Any]:
     given = fields.get("tripwire", "auto")
     if not isinstance(given, str):
         raise DocumentInvalid("its tripwire is not a pattern")
     tripwire = derived if given == "auto" else given
-    shape_of(tripwire)
-    return tripwire
+    shape = shape_of(tripwire)
+    reach = shape.longest if given == "auto" else longest
+    if shape.shortest < 1:
+        raise DocumentInvalid("its tripwire can match the empty text")
+    return {"tripwire": tripwire, "reach": reach}
 
 
 def _near(fields: Mapping[str, Any], name: str) -> Near | None:
@@ -236,7 +244,7 @@ def _pattern_rule(fields: Mapping[str, Any], common: dict[str, Any]) -> PatternR
         raise DocumentInvalid("`lengths` is neither first nor all")
     return PatternRule(
         **common,
-        tripwire=_tripwire(fields, tripwire_of(pattern)),
+        **_tripwire(fields, tripwire_of(pattern), shape.longest),
         pattern=pattern,
         mask=mask,
         extend=extend,
@@ -266,7 +274,7 @@ def _key_rule(fields: Mapping[str, Any], common: dict[str, Any]) -> KeyRule:
     derived = "(?i)" + key_pattern(keys) + r"""(?:[\\"'`\]]{0,9}[ \t]{0,8}[=:>]|[ \t])"""
     return KeyRule(
         **common,
-        tripwire=_tripwire(fields, derived),
+        **_tripwire(fields, derived, MAX_MATCH),
         keys=tuple(keys),
         value=value,
         excepted=frozenset(word.lower().encode() for word in excepted),
@@ -281,7 +289,7 @@ def _block_rule(fields: Mapping[str, Any], common: dict[str, Any]) -> BlockRule:
     checked(end)
     return BlockRule(
         **common,
-        tripwire=_tripwire(fields, tripwire_of(begin)),
+        **_tripwire(fields, tripwire_of(begin), MAX_MATCH),
         begin=begin,
         end=end,
         marks=tuple(mark.encode() for mark in marks),

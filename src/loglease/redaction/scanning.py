@@ -6,7 +6,7 @@ State between calls is the block state alone; carrying partial lines is the stre
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,11 +28,15 @@ BINARY_SHARE: Final = 10
 
 @dataclass(slots=True)
 class Line:
-    """What is known about one line with a hit; finds are relative to it."""
+    """What is known about one line with a hit.
+
+    Finds are relative to it. `rules` says for each tripwire that fired where in the text, from the first hit's beginning
+    to the last hit's end.
+    """
 
     start: int
     end: int
-    rules: set[int] = field(default_factory=set)
+    rules: dict[int, tuple[int, int]] = field(default_factory=dict)
     finds: list[Find] = field(default_factory=list)
     escaped: bool = False
     runs: bool = False
@@ -82,7 +86,7 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
         if number == plan.canary_number:
             if end == size:
                 proved = True
-                _line_at(text, size - len(plan.canary), lines).rules.add(number)
+                _line_at(text, size - len(plan.canary), lines)
             continue
         at = start
         while at < end:
@@ -93,12 +97,13 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
             elif number in run_marks:
                 line.runs = True
             else:
-                line.rules.add(number)
+                known = line.rules.get(number)
+                line.rules[number] = (start, end) if known is None else (min(known[0], start), max(known[1], end))
             at = line.end + 1
     if not proved:
         raise Withheld("canary_lost")
     canary = lines[size - len(plan.canary)]
-    canary.rules, canary.escaped, canary.runs = {plan.canary_number}, False, False
+    canary.rules, canary.escaped, canary.runs = {plan.canary_number: (canary.start, size)}, False, False
     return lines
 
 
@@ -195,28 +200,40 @@ def _scan_views(batch: Sequence[tuple[Line, View]], plan: Plan) -> None:
         place = bisect_right(starts, start) - 1
         line, view = batch[place]
         offset = start - starts[place]
-        for find in confirmed(buffer[part.start : part.end], part.rules, plan):
+        for find in confirmed(buffer[part.start : part.end], part.rules, part.start, plan):
             first, last = view.raw_range(find.start + offset, find.end + offset)
             line.finds.append(find._replace(start=first, end=last))
 
 
-def confirmed(text: bytes, numbers: Iterable[int], plan: Plan) -> Iterator[Find]:
-    """Yield the finds of some rules in one line, in the order of the rules."""
-    for number in sorted(numbers):
+def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, plan: Plan) -> Iterator[Find]:
+    """Yield the finds of some rules in one line, in the order of the rules.
+
+    Args:
+        text: the line.
+        rules: number of each rule whose tripwire fired, and where, counted as the offset is.
+        offset: where the line begins.
+        plan: the rules.
+    """
+    for number in sorted(rules):
         if number == plan.key_line_number:
             found = key_line(text)
             if found:
                 yield Find(*found, plan.active[number].rule, text[found[0] : found[1]])
             continue
-        matcher = plan.canary_matcher if number == plan.canary_number else plan.active[number].matcher
-        if matcher is not None:
-            yield from matcher.finds(text)
+        first, last = rules[number]
+        if number == plan.canary_number:
+            yield from plan.canary_matcher.finds(text, 0, len(text))
+            continue
+        one = plan.active[number]
+        if one.matcher is not None:
+            low = max(0, first + 1 - offset - one.rule.reach)
+            yield from one.matcher.finds(text, low, min(last - offset, len(text)))
 
 
 def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, *, keep_tokens: bool) -> Iterator[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
-        raw = list(confirmed(content, line.rules, plan))
+        raw = list(confirmed(content, line.rules, line.start, plan))
         if line.views:
             raw = _at_whole_escapes(raw, line)
         finds = [_at_whole_characters(find, content) for find in (*raw, *line.finds) if find.end > find.start]

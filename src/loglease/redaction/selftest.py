@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from loglease.redaction.blocks import BlockState
-from loglease.redaction.engine import Engine
+from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import Withheld
 from loglease.redaction.plan import Plan, compiled
 from loglease.redaction.profile import Profile
@@ -34,7 +34,11 @@ _HIDDEN: Final = b"hunter2horse"
 
 
 @lru_cache(maxsize=32)
-def _proved(profiles: tuple[Profile, ...], packs: tuple[Pack, ...], engine: Engine, marker: bytes) -> Plan:
+def _proved(profiles: tuple[Profile, ...], packs: tuple[Pack, ...], engine: str, marker: bytes) -> Plan:
+    return _checked_plan(profiles, packs, engine_named(engine), marker)
+
+
+def _checked_plan(profiles: Sequence[Profile], packs: Sequence[Pack], engine: Engine, marker: bytes) -> Plan:
     plan = compiled(profiles, packs, engine=engine, marker=marker)
     prove(plan)
     return plan
@@ -47,7 +51,9 @@ def plan_of(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engin
         Withheld: ``profile_invalid`` or ``selftest_failed``, naming the rule.
         EngineUnavailable: the engine does not work here.
     """
-    return _proved(tuple(profiles), tuple(packs), engine, marker)
+    if ENGINES.get(engine.name) is not engine:
+        return _checked_plan(profiles, packs, engine, marker)
+    return _proved(tuple(profiles), tuple(packs), engine.name, marker)
 
 
 def prove(plan: Plan) -> None:
@@ -62,9 +68,9 @@ def prove(plan: Plan) -> None:
         for number, example, wanted in numbers:
             rule = plan.active[number].rule
             line = lines.get(at)
-            fired = line is not None and number in line.rules
-            found = [find[:2] for find in confirmed(example.text, {number}, plan)] if fired else []
-            if not _as_wanted(rule, example, found, fired=fired, wanted=wanted):
+            where = line.rules.get(number) if line is not None else None
+            found = [find[:2] for find in confirmed(example.text, {number: where}, at, plan)] if where else []
+            if not _as_wanted(rule, example, found, fired=where is not None, wanted=wanted):
                 raise Withheld("selftest_failed", rule=rule.id)
             at += len(example.text) + 1
     if any(one.rule.id == "credentials.password" for one in plan.active):

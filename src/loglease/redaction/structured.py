@@ -43,10 +43,10 @@ class KeyMatcher:
             at = found.start() + 1
         return False
 
-    def values(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each value that a key names."""
-        at = 0
-        while found := self._pattern.search(text, at):
+    def values(self, text: bytes, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each value that a key names; no key begins before `low` or at `high` and behind."""
+        at = low
+        while at < high and (found := self._pattern.search(text, at)):
             at = found.start() + 1
             if not _begins_word(text, found.start()):
                 continue

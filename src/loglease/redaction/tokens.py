@@ -74,7 +74,7 @@ def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:
     if len(key) != KEY_BYTES:
         raise Withheld("key_missing")
     digest = hmac.digest(key, cls.encode() + b"\0" + canonical, "sha256")
-    return f"⟦{label}:{base64.b32encode(digest)[:10].decode().lower()}⟧"
+    return f"⟦{label}:{base64.b32encode(digest[:10])[:10].decode().lower()}⟧"
 
 
 def _digits(value: bytes) -> bytes:

@@ -19,15 +19,15 @@ Check = Callable[[bytes, int, int], bool]
 _NOT_DIGIT: Final = re.compile(rb"[^0-9]")
 
 
+# The digit that counts for a doubled one, as characters.
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
+_LUHN_BASE: Final = 48  # the character 0; each digit's character counts so much too much
+
+
 def luhn(digits: bytes) -> bool:
     """Tell whether the digits end with the check digit of ISO/IEC 7812-1."""
-    total = 0
-    for place, char in enumerate(reversed(digits)):
-        digit = char - 48
-        if place % 2:
-            digit = digit * 2 - 9 if digit > 4 else digit * 2  # noqa: PLR2004 - the doubled digit's own sum
-        total += digit
-    return total % 10 == 0
+    total = sum(digits[::-2]) + sum(digits[-2::-2].translate(_DOUBLED))
+    return (total - _LUHN_BASE * len(digits)) % 10 == 0
 
 
 # Issuer ranges: first digits from, to, and the lengths in use.
@@ -71,11 +71,11 @@ def _among_other_digits(text: bytes, start: int, end: int, separator: bytes) -> 
 def card(text: bytes, start: int, end: int) -> bool:
     """Accept a payment card number: check digit, issuer and length known, separators alike."""
     value = text[start:end]
-    separators = set(_NOT_DIGIT.findall(value))
-    if len(separators) > 1:
+    digits = value if value.isdigit() else _NOT_DIGIT.sub(b"", value)
+    if not luhn(digits) or len(set(digits)) == 1 or not _issued(digits.decode()):
         return False
-    digits = _NOT_DIGIT.sub(b"", value)
-    if len(set(digits)) == 1 or not luhn(digits) or not _issued(digits.decode()):
+    separators: set[bytes] = set() if digits is value else set(_NOT_DIGIT.findall(value))
+    if len(separators) > 1:
         return False
     if len(digits) > _LONGEST_PLAIN:
         around = text[max(0, start - 32) : start].lower()
@@ -150,13 +150,6 @@ def email(text: bytes, start: int, end: int) -> bool:
     return text[end : end + 1] != b"@"
 
 
-def _address_of(text: bytes, start: int, end: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text[start:end].decode("ascii"))
-    except ValueError:
-        return None
-
-
 _VERSION_BEFORE: Final = re.compile(
     rb"(?i)(?:[a-z][\w.+-]{0,31}/|\bv|\bver(?:sion)?[ .:=\"']{0,4}|\bbuild[ :=]{0,3}|\boid[ .:=]{0,3}|\brelease[ :=]{0,3})$"
 )
@@ -180,24 +173,56 @@ def _is_v6(text: bytes, start: int, end: int) -> bool:
     return any(48 <= byte < 58 for byte in value) and len(value) > 3  # noqa: PLR2004 - digits; `::1` is no name
 
 
-def _usual(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+_DOCUMENTED: Final = tuple(
+    ipaddress.ip_network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+# Ranges of addresses that belong to no person or place, as (first, last) of the 32 bits.
+_USUAL_V4: Final = tuple(
+    (int(net.network_address), int(net.broadcast_address))
+    for net in map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+            "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+
+
+def _usual_v4(value: bytes) -> bool:
+    one, two, three, four = value.split(b".")
+    number = int(one) << 24 | int(two) << 16 | int(three) << 8 | int(four)
+    return any(first <= number <= last for first, last in _USUAL_V4)
+
+
+def _usual_v6(address: ipaddress.IPv6Address) -> bool:
     """Tell whether an address is of no person or place: private, loopback, link-local, unspecified, multicast."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    documented = ("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")
-    if str(address).startswith(documented):
+    mapped = address.ipv4_mapped
+    if mapped is not None:
+        return _usual_v4(str(mapped).encode())
+    if any(address in net for net in _DOCUMENTED):
         return False
     return not address.is_global or address.is_multicast
 
 
-def _ip(*, public: bool, version: int) -> Check:
-    around = _is_address if version == 4 else _is_v6  # noqa: PLR2004 - a version of IP
+def _ipv4(*, public: bool) -> Check:
+    """Return the check of a dotted address, whose octets the pattern has bounded."""
 
     def check(text: bytes, start: int, end: int) -> bool:
-        address = _address_of(text, start, end)
-        if address is None or address.version != version or not around(text, start, end):
+        return _usual_v4(text[start:end]) is not public and _is_address(text, start, end)
+
+    return check
+
+
+def _ipv6(*, public: bool) -> Check:
+    def check(text: bytes, start: int, end: int) -> bool:
+        if not _is_v6(text, start, end):
             return False
-        return _usual(address) is not public
+        try:
+            address = ipaddress.IPv6Address(text[start:end].decode("ascii"))
+        except ValueError:
+            return False
+        return _usual_v6(address) is not public
 
     return check
 
@@ -272,10 +297,10 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "ssn": _simple(ssn),
         "phone": _simple(phone),
         "email": _simple(email),
-        "ipv4-public": _simple(_ip(public=True, version=4)),
-        "ipv4-private": _simple(_ip(public=False, version=4)),
-        "ipv6-public": _simple(_ip(public=True, version=6)),
-        "ipv6-private": _simple(_ip(public=False, version=6)),
+        "ipv4-public": _simple(_ipv4(public=True)),
+        "ipv4-private": _simple(_ipv4(public=False)),
+        "ipv6-public": _simple(_ipv6(public=True)),
+        "ipv6-private": _simple(_ipv6(public=False)),
         "jwt": _simple(jwt),
         "basic": _simple(basic_credentials),
         "not-a-digest": _simple(not_a_digest),

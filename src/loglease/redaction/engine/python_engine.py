@@ -22,10 +22,10 @@ class PythonScanner:
         for number, pattern in enumerate(self._patterns):
             at = 0
             while found := pattern.search(data, at):
-                hits.append(Hit(number, found.end() - 1, found.end()))
                 line_end = data.find(b"\n", found.end() - 1)
                 if line_end < 0:
                     break
+                hits.append(Hit(number, found.end() - 1, line_end + 1))
                 at = line_end + 1
         at = data.rfind(self._canary)
         if at >= 0:

@@ -207,9 +207,7 @@ class Reference:
         grant = self.grants[name]
         request = self.requests[grant.request]
         own = who.person == request.requester.person
-        accepted = (
-            self.may_see(who, request) and self.may_take_away(who, request) and not own and self.is_live(name)
-        )
+        accepted = self.may_see(who, request) and self.may_take_away(who, request) and not own and self.is_live(name)
         grant.suspended = grant.suspended and not accepted
         return accepted
 

@@ -1,0 +1,184 @@
+"""A whole control plane in one process with a clock that tests move: real store, real log, real policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loglease.audit.sequencer import Sequencer
+from loglease.store.sqlite import SqliteStore, open_store
+from tests.fakes.clock import FakeClock, FakeIds, FakeRandom
+
+from loglease.access.caller import Caller
+from loglease.access.rules import Rules
+from loglease.access.wish import WindowDraft, WishDraft
+from loglease.audit.interface import Recorded
+from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.instant import Instant
+from loglease.model.principal import Kind, Principal, Role
+from loglease.model.review import Channel
+from loglease.model.selector_text import parse_selector
+from loglease.policy.bundle import Bundle
+from loglease.policy.loading import load
+from loglease.policy.profiles import ProfileInfo
+from loglease.store.interface import Transaction
+
+T = TypeVar("T")
+
+ISSUER = "local"
+PROFILES = {
+    "raw": ProfileInfo("raw", "1"),
+    "secrets": ProfileInfo("secrets", "1", frozenset({"raw"})),
+    "pii-default": ProfileInfo("pii-default", "1", frozenset({"secrets"})),
+}
+DIGESTS = {info.pinned: "ab" * 32 for info in PROFILES.values()}
+
+POLICY = b"""
+api: loglease/v1
+kind: Catalog
+id: main
+names: {groups: [engineering, approvers], sources: [files]}
+labels: {app: string}
+redaction: {secrets: [raw], pii-default: [secrets]}
+---
+api: loglease/v1
+kind: AccessPolicy
+id: one-approval
+title: Everything but payments
+owner: group:approvers
+who: {kinds: [human, agent], any_of: [group:engineering, 'agent:alice-bot']}
+scopes:
+  - {sources: [files], labels: {app: {prefix: web}}, lookback: 24h, live: true}
+ask: {reason: {min: 3}}
+grant:
+  duration: {default: 10m, max: 1h}
+  activate_within: 1h
+  limits: {lines: 1000}
+  redaction: pii-default
+approve:
+  - otherwise: true
+    stages: [{from: [group:approvers], need: 1}]
+pending_max: 2h
+---
+api: loglease/v1
+kind: AccessPolicy
+id: two-approvals
+title: Payments
+owner: group:approvers
+who: {kinds: [human, agent], any_of: [group:engineering, 'agent:alice-bot']}
+scopes:
+  - {sources: [files], labels: {app: pay}, lookback: 24h, live: true}
+ask: {reason: {min: 3}}
+grant:
+  duration: {default: 10m, max: 1h}
+  activate_within: 1h
+  limits: {lines: 1000}
+  redaction: pii-default
+approve:
+  - otherwise: true
+    stages: [{from: [group:approvers], need: 2}]
+pending_max: 2h
+"""
+
+
+def bundle_of(policy: bytes = POLICY) -> Bundle:
+    loaded = load({"policy.yaml": policy}, revision=1)
+    if isinstance(loaded, list):
+        raise AssertionError("\n".join(problem.render() for problem in loaded))
+    return loaded
+
+
+def rules_of(policy: bytes = POLICY) -> Rules:
+    return Rules(bundle=bundle_of(policy), profiles=PROFILES, profile_digests=DIGESTS)
+
+
+def principal(
+    name: str,
+    *,
+    groups: tuple[str, ...] = ("engineering",),
+    kind: Kind = Kind.HUMAN,
+    person: str | None = None,
+    roles: tuple[Role, ...] = (),
+    enabled: bool = True,
+) -> Principal:
+    return Principal(
+        id=PrincipalId(f"prn_{name}"),
+        issuer=ISSUER,
+        account=name,
+        kind=kind,
+        person=PersonId(person or f"per_{name}"),
+        subject=SubjectId(f"sub_{name}"),
+        name=name.title(),
+        email=f"{name}@example.com",
+        groups=frozenset(groups),
+        roles=frozenset(roles),
+        enabled=enabled,
+    )
+
+
+def caller(who: Principal, now: Instant, channel: Channel = Channel.API) -> Caller:
+    """Return somebody who has just signed in."""
+    return Caller(principal=who, channel=channel, signed_in_at=now)
+
+
+def wish(app: str = "web", **changes: Any) -> WishDraft:
+    draft: dict[str, Any] = {
+        "source": "files",
+        "selector": parse_selector(f'{{app="{app}"}}'),
+        "window": WindowDraft(lookback_s=3_600, live=True),
+        "reason": "checkout fails",
+    }
+    return WishDraft(**(draft | changes))
+
+
+class World:
+    """Store, log, rules and people, with the running event loop of the test."""
+
+    def __init__(self, directory: Path, *, policy: bytes = POLICY) -> None:
+        self.directory = directory
+        self.clock = FakeClock()
+        self.new_id = FakeIds(self.clock)
+        self.random = FakeRandom()
+        self.rules = rules_of(policy)
+        self.store: SqliteStore
+        self.log: Sequencer[Transaction]
+
+    async def start(self) -> World:
+        self.store = await open_store(self.directory / "loglease.sqlite3", clock=self.clock)
+        self.log = Sequencer(self.store, clock=self.clock)
+        return self
+
+    async def stop(self) -> None:
+        await self.log.aclose()
+        await self.store.aclose()
+
+    async def add(self, *people: Principal) -> None:
+        def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+            for one in people:
+                tx.principals.insert(one)
+            return Recorded(None)
+
+        await self.log.commit(work)
+
+    async def change(self, who: Principal) -> None:
+        await self.log.commit(lambda tx, _now: Recorded(tx.principals.update(who)))
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        """What every use case that decides needs."""
+        return {"log": self.log, "rules": self.rules, "new_id": self.new_id, "random": self.random}
+
+
+class Runner:
+    """Runs coroutines one after the other on a loop of its own, for tests that are not async."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        self._loop.close()

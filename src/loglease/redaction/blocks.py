@@ -1,4 +1,4 @@
-"""Blocks: secrets over several lines, such as private keys. The state is small, per stream, and only ever adds masks."""
+"""Blocks: secrets over several lines, such as private keys. The state is per stream and only ever adds masks."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
-from loglease.redaction.engine.re2_engine import options, re2
+from loglease.redaction.engine.re2_engine import linear
 from loglease.redaction.patterns import shape_of
 from loglease.redaction.rules import KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
@@ -101,9 +101,8 @@ def _stands(near: Near, text: bytes, at: int) -> bool:
 
 
 def _compiled(pattern: str, *, trusted: bool) -> Any:
-    if trusted or re2 is None:
-        return re.compile(pattern.encode(), re.DOTALL)
-    return re2.compile(pattern.encode(), options())
+    compiled = None if trusted else linear(pattern)
+    return re.compile(pattern.encode(), re.DOTALL) if compiled is None else compiled
 
 
 def matcher_of(rule: Rule, *, trusted: bool) -> Matcher | None:

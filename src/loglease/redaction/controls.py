@@ -1,4 +1,4 @@
-"""Control characters and bytes that are no text: shown as pictures, never passed on. In every profile, `raw` included."""
+"""Control characters and bytes that are no text: shown as pictures, never passed on, whatever the profile."""
 
 from __future__ import annotations
 

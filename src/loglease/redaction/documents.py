@@ -1,8 +1,9 @@
-"""Strict YAML: one mapping, no key twice, no unknown field, no types but text, numbers, truth values, lists, mappings."""
+"""Strict YAML: one mapping, no key twice, no unknown field, no tags."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import yaml
@@ -17,14 +18,14 @@ class DocumentInvalid(ValueError):
 class _StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader that refuses a key that stands twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: ARG002, FBT001, FBT002 - PyYAML's signature
         found: dict[Any, Any] = super().construct_mapping(node, deep=True)
         if len(found) != len(node.value):
             raise DocumentInvalid(f"line {node.start_mark.line + 1}: a key stands twice")
         return found
 
 
-def mapping_of(data: bytes, allowed: Set[str], needed: Set[str]) -> dict[str, Any]:
+def mapping_of(data: bytes, allowed: AbstractSet[str], needed: AbstractSet[str]) -> dict[str, Any]:
     """Read a document that is one mapping.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Final
 
 MAX_MATCH: Final = 8192
 LF: Final = 1 << 0x0A
+LAST_PRINTABLE: Final = 0x7E
 ALL_BYTES: Final = (1 << 256) - 1
 
 
@@ -143,7 +144,7 @@ class _Reader:
         self.at += 1
         if char == ".":
             return Shape(1, 1, ALL_BYTES & ~LF)
-        if ord(char) > 0x7E:
+        if ord(char) > LAST_PRINTABLE:
             raise self.fail("a character beyond ASCII")
         return Shape(1, 1, self.folded(ord(char)))
 
@@ -221,7 +222,7 @@ class _Reader:
             return self.escaped_bytes()
         char = self.text[self.at]
         self.at += 1
-        if ord(char) > 0x7E:
+        if ord(char) > LAST_PRINTABLE:
             raise self.fail("a character beyond ASCII")
         return 1 << ord(char)
 

@@ -1,4 +1,4 @@
-"""Profiles: which packs run and what happens to each class of find. Read from bytes; pinned by name, version and digest."""
+"""Profiles: which packs run and what happens to each class of find. Pinned by name, version and digest."""
 
 from __future__ import annotations
 

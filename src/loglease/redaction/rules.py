@@ -131,7 +131,18 @@ def parse_pack(data: bytes, *, trusted: bool = False) -> Pack:
     return Pack(name=name, version=version, rules=rules, trusted=trusted)
 
 
-_COMMON: Final = {"id", "class", "label", "severity", "validate", "examples", "non_examples", "kind", "tripwire"}
+_COMMON: Final = {
+    "id",
+    "class",
+    "label",
+    "severity",
+    "validate",
+    "examples",
+    "non_examples",
+    "kind",
+    "tripwire",
+    "reach",
+}
 _BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "pattern": frozenset({"pattern", "mask", "extend", "lengths", "near", "not_near"}),
     "key": frozenset({"keys", "value", "except"}),
@@ -212,7 +223,12 @@ def _tripwire(fields: Mapping[str, Any], derived: str, longest: int) -> dict[str
     reach = shape.longest if given == "auto" else longest
     if shape.shortest < 1:
         raise DocumentInvalid("its tripwire can match the empty text")
-    return {"tripwire": tripwire, "reach": reach}
+    found = fields.get("reach", reach)
+    if found == "tripwire":
+        found = shape.longest
+    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= MAX_MATCH:
+        raise DocumentInvalid("`reach` is neither a number of bytes nor the word tripwire")
+    return {"tripwire": tripwire, "reach": found}
 
 
 def _near(fields: Mapping[str, Any], name: str) -> Near | None:

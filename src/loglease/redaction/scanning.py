@@ -30,8 +30,8 @@ BINARY_SHARE: Final = 10
 class Line:
     """What is known about one line with a hit.
 
-    Finds are relative to it. `rules` says for each tripwire that fired where in the text, from the first hit's beginning
-    to the last hit's end.
+    Finds are relative to it. `rules` says for each tripwire that fired where in the text: from the first hit's
+    beginning to the last hit's end.
     """
 
     start: int
@@ -262,9 +262,9 @@ def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None) -> Edi
 
 
 def _at_whole_escapes(raw: list[Find], line: Line) -> list[Find]:
-    """Let no find of the raw text cut an escape in two.
+    r"""Let no find of the raw text cut an escape in two.
 
-    One that does is dropped if the same rule found its value in the decoded text (``\\nbob@…`` is not the address
+    One that does is dropped if the same rule found its value in the decoded text (``\nbob@…`` is not the address
     ``nbob@…``), and takes the escape whole otherwise.
     """
     view = line.views[0]

@@ -138,10 +138,8 @@ def _trimmed(text: bytes, start: int, end: int) -> int:
     while end > start:
         last = text[end - 1]
         opener = _CLOSERS.get(last)
-        if opener is not None and opener in text[max(0, start - 256) : start] and opener not in text[start:end]:
-            end -= 1
-        elif last in b",;":
-            end -= 1
-        else:
+        closes = opener is not None and opener in text[max(0, start - 256) : start] and opener not in text[start:end]
+        if not closes and last not in b",;":
             break
+        end -= 1
     return end

@@ -12,7 +12,7 @@ from loglease.redaction.errors import EngineUnavailable, Withheld
 try:
     import hyperscan
 except ImportError:  # no wheel for this platform: another engine serves
-    hyperscan = None
+    hyperscan = None  # type: ignore[assignment]  # a missing module has no type of its own
 
 
 class HyperscanScanner:

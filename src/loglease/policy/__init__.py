@@ -1,1 +1,60 @@
-"""Policy as documents: load them strictly, decide with them, explain the decision, test them. No I/O, no clock."""
+"""Policy as documents: load them strictly, decide with them, explain the decision, test them. No I/O, no clock.
+
+`load` makes a `Bundle`; `decide` answers a wish with offers or a denial; `plan_state` adds up reviews; `redecide` asks
+again later; `explain` says why; `run_tests` runs the tests that a bundle carries.
+"""
+
+from loglease.policy.bundle import Bundle
+from loglease.policy.cases import CaseResult, catalog_profiles, run_tests
+from loglease.policy.decision import Point, decide
+from loglease.policy.defaults import default_files
+from loglease.policy.explain import Explanation, Viewer, explain
+from loglease.policy.loading import load
+from loglease.policy.names import Outside
+from loglease.policy.people import People
+from loglease.policy.plan import (
+    Bench,
+    PlanState,
+    Refusal,
+    Waiting,
+    eligible_reviewers,
+    plan_state,
+    review_refusal,
+    unsatisfiable,
+)
+from loglease.policy.problems import Problem, Severity
+from loglease.policy.profiles import ProfileInfo, Profiles
+from loglease.policy.recheck import Recheck, redecide, stricter_terms
+from loglease.policy.trace import Decision
+
+__all__ = [
+    "Bench",
+    "Bundle",
+    "CaseResult",
+    "Decision",
+    "Explanation",
+    "Outside",
+    "People",
+    "PlanState",
+    "Point",
+    "Problem",
+    "ProfileInfo",
+    "Profiles",
+    "Recheck",
+    "Refusal",
+    "Severity",
+    "Viewer",
+    "Waiting",
+    "catalog_profiles",
+    "decide",
+    "default_files",
+    "eligible_reviewers",
+    "explain",
+    "load",
+    "plan_state",
+    "redecide",
+    "review_refusal",
+    "run_tests",
+    "stricter_terms",
+    "unsatisfiable",
+]

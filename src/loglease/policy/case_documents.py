@@ -67,6 +67,8 @@ class TestDocuments:
             return Instant(0)
 
     def _person(self, name: str, node: Node) -> TestPerson:
+        if isinstance(node, Table) and not node.entries:
+            return TestPerson(name=name, groups=frozenset(), kind=Kind.HUMAN)
         record = self._reader.record(node, f"person '{name}'", ("groups", "kind"))
         groups = set()
         for item in self._reader.optional_items(record.node("groups"), "groups"):

@@ -70,7 +70,7 @@ def redecide(
         if offer is None:
             return Recheck(refusal=_withdrawn(pinned, found.refusal))
         plans += [plan for plan in offer.plans if plan not in plans]
-        both = _stricter(terms, offer.terms, profiles)
+        both = stricter_terms(terms, offer.terms, profiles)
         if both is None:
             return Recheck(refusal=_withdrawn(pinned, None))
         terms = both
@@ -88,8 +88,11 @@ def _withdrawn(pinned: Offer, refusal: Refusal | None) -> Refusal:
     )
 
 
-def _stricter(one: Terms, other: Terms, profiles: Profiles) -> Terms | None:
-    """Return what both terms allow, each scope under the stricter profile; None if that is nothing."""
+def stricter_terms(one: Terms, other: Terms, profiles: Profiles) -> Terms | None:
+    """Return what both terms allow, each scope under the stricter profile; None if that is nothing.
+
+    `Terms.intersect` keeps the profiles of one side, because the model cannot compare them.
+    """
     scopes = []
     for ours in one.scopes:
         for theirs in other.scopes:

@@ -1,0 +1,114 @@
+"""Runs policy tests: each case is a decision over made-up people at a frozen instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from loglease.model.access_request import Wish
+from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.instant import duration_text
+from loglease.model.offer import Offer
+from loglease.model.principal import Directory, Principal, directory_of
+from loglease.policy.bundle import Bundle
+from loglease.policy.decision import decide
+from loglease.policy.documents import PolicyTest, TestCase, TestOutcome
+from loglease.policy.problems import At
+from loglease.policy.profiles import RAW, ProfileInfo, Profiles
+from loglease.policy.trace import Decision
+
+_ISSUER: Final = "policy-test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What came of one case; it passed if nothing was different from what it wanted."""
+
+    test: str
+    title: str
+    at: At
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the case passed."""
+        return not self.differences
+
+    def render(self) -> str:
+        """Write the result as people read it."""
+        if self.ok:
+            return f"ok     {self.test}  {self.title}"
+        lines = [f"FAIL   {self.test}  {self.title}", *(f"       {one}, {self.at}" for one in self.differences)]
+        return "\n".join(lines)
+
+
+def run_tests(bundle: Bundle, profiles: Profiles | None = None) -> tuple[CaseResult, ...]:
+    """Run all tests of a bundle, in the order of documents and cases.
+
+    Args:
+        bundle: with its tests.
+        profiles: those of a server; without them the Catalog's own word is taken.
+    """
+    known = profiles if profiles is not None else catalog_profiles(bundle)
+    return tuple(_run(bundle, test, case, known) for test in bundle.tests for case in test.cases)
+
+
+def catalog_profiles(bundle: Bundle) -> Mapping[str, ProfileInfo]:
+    """Return the profiles that a Catalog declares, and raw, as if each had version 1."""
+    declared = {name: ProfileInfo(name, "1", looser) for name, looser in bundle.catalog.redaction.items()}
+    return {RAW: ProfileInfo(RAW, "1")} | declared
+
+
+def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
+    people = _people(test)
+    scope = replace(test.scopes[case.scope], profile=case.profile)
+    wish = Wish(scopes=(scope,), reason=case.reason, ticket=case.ticket, duration_s=case.duration_s, limits=case.limits)
+    asks = people.principals[PrincipalId(case.person)]
+    found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles)
+    return CaseResult(test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)))
+
+
+def _people(test: PolicyTest) -> Directory:
+    return directory_of(
+        Principal(
+            id=PrincipalId(one.name),
+            issuer=_ISSUER,
+            account=one.name,
+            kind=one.kind,
+            person=PersonId(one.name),
+            subject=SubjectId(one.name),
+            name=one.name,
+            groups=one.groups,
+        )
+        for one in test.people.values()
+    )
+
+
+def _differences(case: TestCase, found: Decision) -> list[str]:
+    """Compare with the offer of the wanted policy, or else the first."""
+    offer = found.offers[0] if found.offers else None
+    if case.policy is not None and case.outcome is not TestOutcome.DENY:
+        offer = found.offer_of(case.policy)
+        if offer is None:
+            given = ", ".join(one.policy for one in found.offers) or "none"
+            return [f"want an offer of {case.policy}, got {given}"]
+    got = TestOutcome(offer.outcome) if offer is not None else TestOutcome.DENY
+    if got is not case.outcome:
+        why = f" by {offer.rule}" if offer is not None else f": {found.refusal.message}" if found.refusal else ""
+        return [f"want outcome {case.outcome}, got {got}{why}"]
+    return [] if offer is None else _offer_differences(case, offer)
+
+
+def _offer_differences(case: TestCase, offer: Offer) -> list[str]:
+    differences = []
+    if case.granted_s is not None and case.granted_s != offer.terms.duration_s:
+        want, got = duration_text(case.granted_s), duration_text(offer.terms.duration_s)
+        differences.append(f"want duration {want}, got {got}")
+    profile = offer.terms.scopes[0].profile or ""
+    if case.redaction is not None and case.redaction not in (profile, profile.partition("@")[0]):
+        differences.append(f"want redaction {case.redaction}, got {profile}")
+    stages = max(len(plan.stages) for plan in offer.plans)
+    if case.stages is not None and case.stages != stages:
+        differences.append(f"want {case.stages} stages, got {stages}")
+    return differences

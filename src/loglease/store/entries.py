@@ -1,0 +1,216 @@
+"""The audit log as rows: how it is read, how a group of entries is appended, and how its head moves.
+
+What an entry is and when it may be appended is the business of `audit`; here are only bytes, indices and the columns by
+which entries are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+
+from loglease.model.ids import GrantId, RequestId, SessionId
+from loglease.model.instant import Instant
+from loglease.store.interface import StoredEntry
+from loglease.store.schema import entries, entry_index, private, seq_head, served
+
+_REFERENCES: Final = ("request", "grant", "session", "elevation")
+
+_SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
+_INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)
+_FIND: Final = _SELECT.where(entries.c.id == bindparam("key"))
+_NEWEST: Final = _SELECT.order_by(entries.c.idx.desc()).limit(bindparam("most"))
+_EXTENT: Final = select(func.count(), func.min(entries.c.idx), func.max(entries.c.idx)).select_from(entries)
+_PRIVATE: Final = (
+    select(private.c.field, private.c.salt, private.c.clear)
+    .where(private.c.entry_id == bindparam("key"))
+    .order_by(private.c.field)
+)
+_HEAD: Final = select(seq_head.c.next, seq_head.c.last_at, seq_head.c.epoch, seq_head.c.min_index)
+_ADVANCE: Final = update(seq_head).values(next=bindparam("after"), last_at=bindparam("at"))
+_INSERT_ENTRY: Final = insert(entries)
+_INSERT_INDEX: Final = insert(entry_index)
+_INSERT_PRIVATE: Final = insert(private)
+_INSERT_SERVED: Final = insert(served)
+
+
+class PrivateLike(Protocol):
+    """The clear text behind one commitment."""
+
+    @property
+    def path(self) -> str:
+        """Where the commitment is in the entry's data."""
+
+    @property
+    def salt(self) -> bytes:
+        """The salt of the commitment."""
+
+    @property
+    def clear(self) -> bytes:
+        """The committed bytes."""
+
+
+class DraftLike(Protocol):
+    """What an entry says, as far as rows need it."""
+
+    @property
+    def type(self) -> str:
+        """Its type."""
+
+    @property
+    def actor(self) -> str:
+        """The subject who did it."""
+
+    @property
+    def ref(self) -> Mapping[str, str]:
+        """The objects concerned, by kind."""
+
+    @property
+    def private(self) -> Sequence[PrivateLike]:
+        """Clear texts that are kept beside it."""
+
+    @property
+    def served(self) -> tuple[bytes, bytes] | None:
+        """Bytes and salt of a served list."""
+
+
+class EntryLike(Protocol):
+    """A sequenced entry; `audit.interface.EntryRow` has this shape."""
+
+    @property
+    def index(self) -> int:
+        """Its place in the log."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def at(self) -> Instant:
+        """Its time."""
+
+    @property
+    def draft(self) -> DraftLike:
+        """What it says."""
+
+    @property
+    def content(self) -> bytes:
+        """Its exact bytes."""
+
+    @property
+    def leaf(self) -> bytes:
+        """Its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """The end of the log as it is stored."""
+
+    next: int
+    last_at: Instant
+    epoch: int
+    min_index: int
+
+
+class SqlEntries:
+    """`Entries` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def since(self, index: int, *, types: frozenset[str] | None = None, limit: int = 1_000) -> Sequence[StoredEntry]:
+        """Return entries from `index` on, in order."""
+        query = (_SELECT if types is None else _INDEXED).where(entries.c.idx >= index)
+        if types is not None:
+            query = query.where(entry_index.c.type.in_(sorted(types)))
+        return self._entries(query.order_by(entries.c.idx).limit(limit))
+
+    def page(
+        self,
+        *,
+        types: frozenset[str] | None = None,
+        actor: str | None = None,
+        request: RequestId | None = None,
+        grant: GrantId | None = None,
+        session: SessionId | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[StoredEntry]:
+        """Return entries, newest first, below index `before`."""
+        named = {"actor": actor, "request_id": request, "grant_id": grant, "session_id": session}
+        wanted = [entry_index.c[column] == value for column, value in named.items() if value is not None]
+        if types is not None:
+            wanted.append(entry_index.c.type.in_(sorted(types)))
+        if before is not None:
+            wanted.append(entry_index.c.idx < before)
+        return self._entries(_INDEXED.where(*wanted).order_by(entry_index.c.idx.desc()).limit(limit))
+
+    def find(self, entry_id: str) -> StoredEntry | None:
+        """Return one entry by its id."""
+        row = self._connection.execute(_FIND, {"key": entry_id}).one_or_none()
+        return None if row is None else _entry(row)
+
+    def size(self) -> int:
+        """Return the number of entries, pruned ones included."""
+        return self.head().next
+
+    def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
+        """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
+        found = self._connection.execute(_PRIVATE, {"key": entry_id})
+        return [(row.field, row.salt, row.clear) for row in found]
+
+    def head(self) -> StoredHead:
+        """Return the end of the log."""
+        row = self._connection.execute(_HEAD).one()
+        return StoredHead(next=row.next, last_at=Instant(row.last_at), epoch=row.epoch, min_index=row.min_index)
+
+    def newest(self, most: int) -> Sequence[StoredEntry]:
+        """Return the last entries, in order."""
+        found = self._connection.execute(_NEWEST, {"most": most})
+        return [_entry(row) for row in found][::-1]
+
+    def extent(self) -> tuple[int, int | None, int | None]:
+        """Return how many rows there are, and the first and last index."""
+        count, first, last = self._connection.execute(_EXTENT).one()
+        return count, first, last
+
+    def _entries(self, query: Select[Any, Any, Any]) -> Sequence[StoredEntry]:
+        return [_entry(row) for row in self._connection.execute(query)]
+
+
+def append(connection: Connection, rows: Sequence[EntryLike], *, last_at: Instant) -> None:
+    """Insert entries with what is kept beside them, and advance the head: a few statements for any number."""
+    if not rows:
+        return
+    connection.execute(
+        _INSERT_ENTRY, [{"idx": row.index, "id": row.id, "bytes": row.content, "leaf": row.leaf} for row in rows]
+    )
+    connection.execute(_INSERT_INDEX, [_index_row(row) for row in rows])
+    clear = [
+        {"entry_id": row.id, "field": field.path, "subject": row.draft.actor, "salt": field.salt, "clear": field.clear}
+        for row in rows
+        for field in row.draft.private
+    ]
+    if clear:
+        connection.execute(_INSERT_PRIVATE, clear)
+    lists = [
+        {"entry_id": row.id, "bytes": row.draft.served[0], "salt": row.draft.served[1]}
+        for row in rows
+        if row.draft.served is not None
+    ]
+    if lists:
+        connection.execute(_INSERT_SERVED, lists)
+    connection.execute(_ADVANCE, {"after": rows[-1].index + 1, "at": last_at})
+
+
+def _index_row(row: EntryLike) -> dict[str, object]:
+    reference = row.draft.ref
+    found: dict[str, object] = {f"{kind}_id": reference.get(kind) for kind in _REFERENCES}
+    return found | {"idx": row.index, "at": row.at, "type": row.draft.type, "actor": row.draft.actor}
+
+
+def _entry(row: Row[Any, Any, Any]) -> StoredEntry:
+    return StoredEntry(index=row.idx, content=row.bytes, leaf=row.leaf)

@@ -1,0 +1,146 @@
+"""Grants and their budgets as rows. What was granted is in the document and never changes; what is used has columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
+
+from loglease.model.grant import EndWhy, Grant, GrantState, Usage
+from loglease.model.ids import GrantId, PrincipalId, RequestId
+from loglease.model.instant import Instant
+from loglease.store.document import Codec
+from loglease.store.interface import LostRace
+from loglease.store.schema import grants
+
+_FIXED: Final = ("id", "holder", "policy")
+_MOVING: Final = (
+    "state",
+    "valid_from",
+    "valid_until",
+    "ended_at",
+    "ended_why",
+    "ended_by",
+    "reason",
+    "epoch",
+    "version",
+)
+_BUDGETS: Final = ("lines", "bytes", "queries")
+_CODEC: Final = Codec(Grant, columns=frozenset({*_FIXED, *_MOVING, "request", "usage"}))
+
+_SELECT: Final = select(
+    *(grants.c[name] for name in (*_FIXED, *_MOVING)),
+    grants.c.request_id.label("request"),
+    *(grants.c[f"{name}_used"] for name in _BUDGETS),
+    grants.c.document,
+)
+_LIVE: Final = grants.c.state.in_([GrantState.SCHEDULED.value, GrantState.ACTIVE.value])
+_INSERT: Final = insert(grants)
+_FIND: Final = _SELECT.where(grants.c.id == bindparam("key"))
+_OF_REQUEST: Final = _SELECT.where(grants.c.request_id == bindparam("key"))
+_UPDATE: Final = (
+    update(grants)
+    .where(grants.c.id == bindparam("key"), grants.c.version == bindparam("before"))
+    .values({name: bindparam(name) for name in (*_MOVING, "due_at")})
+)
+_DUE: Final = (
+    _SELECT.where(_LIVE, grants.c.due_at <= bindparam("now"))
+    .order_by(grants.c.due_at, grants.c.id)
+    .limit(bindparam("most"))
+)
+_LIVE_ONES: Final = _SELECT.where(_LIVE).order_by(grants.c.due_at, grants.c.id)
+
+
+def _affords(name: str) -> ColumnElement[bool]:
+    limit, used = grants.c[f"{name}_limit"], grants.c[f"{name}_used"]
+    amount: BindParameter[int] = bindparam(f"more_{name}")
+    return or_(limit.is_(None), amount <= 0, used + amount <= limit)
+
+
+_SPEND: Final = (
+    update(grants)
+    .where(
+        grants.c.id == bindparam("key"),
+        *(_affords(name) for name in _BUDGETS),
+        *(grants.c[f"{name}_used"] + bindparam(f"more_{name}") >= 0 for name in _BUDGETS),
+    )
+    .values({f"{name}_used": grants.c[f"{name}_used"] + bindparam(f"more_{name}") for name in _BUDGETS})
+)
+
+
+class SqlGrants:
+    """`Grants` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(self, grant: Grant) -> None:
+        """Store a new grant."""
+        limits = grant.terms.limits
+        row = {name: getattr(grant, name) for name in (*_FIXED, *_MOVING)}
+        row |= {f"{name}_limit": getattr(limits, name) for name in _BUDGETS}
+        row |= {f"{name}_used": getattr(grant.usage, name) for name in _BUDGETS}
+        row |= {"request_id": grant.request, "due_at": grant.due_at, "document": _CODEC.pack(grant)}
+        self._connection.execute(_INSERT, row)
+
+    def find(self, grant_id: GrantId) -> Grant | None:
+        """Return a grant, or None."""
+        row = self._connection.execute(_FIND, {"key": grant_id}).mappings().one_or_none()
+        return None if row is None else _grant(row)
+
+    def of_request(self, request_id: RequestId) -> Grant | None:
+        """Return the grant of a request, or None."""
+        row = self._connection.execute(_OF_REQUEST, {"key": request_id}).mappings().one_or_none()
+        return None if row is None else _grant(row)
+
+    def update(self, after: Grant) -> None:
+        """Store a new version. Budgets move by `spend` alone, so `usage` is not written.
+
+        Raises:
+            LostRace: the stored version is not the one before.
+        """
+        row = {name: getattr(after, name) for name in _MOVING}
+        row |= {"due_at": after.due_at, "key": after.id, "before": after.version - 1}
+        if self._connection.execute(_UPDATE, row).rowcount != 1:
+            raise LostRace(f"{after.id} was changed meanwhile.", next_step=f"loglease grants {after.id}")
+
+    def spend(self, grant_id: GrantId, *, lines: int, size: int, queries: int = 0) -> bool:
+        """Take from the budgets if all of it is left; what is given back is never more than was taken."""
+        amounts = {"more_lines": lines, "more_bytes": size, "more_queries": queries}
+        return self._connection.execute(_SPEND, amounts | {"key": grant_id}).rowcount == 1
+
+    def due(self, now: Instant, limit: int) -> Sequence[Grant]:
+        """Return scheduled and active grants whose end has come, earliest first."""
+        return [_grant(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
+
+    def live(self) -> Sequence[Grant]:
+        """Return all stored as scheduled or active, earliest end first."""
+        return [_grant(row) for row in self._connection.execute(_LIVE_ONES).mappings()]
+
+    def page(
+        self,
+        *,
+        holder: PrincipalId | None = None,
+        live_at: Instant | None = None,
+        before: GrantId | None = None,
+        limit: int = 50,
+    ) -> Sequence[Grant]:
+        """Return grants, newest first, older than `before`; with `live_at` those not ended then."""
+        query = _SELECT.order_by(grants.c.id.desc()).limit(limit)
+        if holder is not None:
+            query = query.where(grants.c.holder == holder)
+        if live_at is not None:
+            query = query.where(_LIVE, grants.c.due_at > live_at)
+        if before is not None:
+            query = query.where(grants.c.id < before)
+        return [_grant(row) for row in self._connection.execute(query).mappings()]
+
+
+def _grant(row: RowMapping) -> Grant:
+    columns = dict(row)
+    columns["state"] = GrantState(columns["state"])
+    if columns["ended_why"] is not None:
+        columns["ended_why"] = EndWhy(columns["ended_why"])
+    columns["usage"] = Usage(**{name: columns.pop(f"{name}_used") for name in _BUDGETS})
+    return _CODEC.unpack(columns.pop("document"), **columns)

@@ -1,0 +1,139 @@
+"""Triggers: what the database refuses even to a hand that holds the file open with another program.
+
+The rules are those of the model's transition tables and of the audit log. Triggers hold no data, so they are no part
+of the migrations: each start puts back what is missing or different. SQLite only; PostgreSQL has a language of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import Connection
+
+
+def _refusal(name: str, on: str, when: str, text: str) -> tuple[str, str]:
+    condition = f" WHEN {when}" if when else ""
+    return name, f"CREATE TRIGGER {name} BEFORE {on}{condition} BEGIN SELECT RAISE(ABORT, '{text}'); END"
+
+
+def _once(table: str, known: str) -> tuple[str, str]:
+    """`INSERT OR REPLACE` fires no DELETE trigger, so replacing a row is refused where it begins."""
+    when = f"EXISTS (SELECT 1 FROM {table} WHERE {known})"  # noqa: S608 - two constants of this module
+    return _refusal(f"{table}_once", f"INSERT ON {table}", when, f"{table} are never replaced")
+
+
+_RULES: Final = (
+    # Terminal states are never left, and nothing that people decided about is changed afterwards.
+    _refusal(
+        "requests_terminal",
+        "UPDATE OF state ON requests",
+        "OLD.state <> 'pending' AND NEW.state <> OLD.state",
+        "a decided request keeps its state",
+    ),
+    _refusal(
+        "requests_terms",
+        "UPDATE OF id, requester, terms_bytes, digest, document ON requests",
+        "NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.terms_bytes <> OLD.terms_bytes"
+        " OR NEW.digest <> OLD.digest OR NEW.document <> OLD.document",
+        "the terms of a request never change",
+    ),
+    _refusal("requests_kept", "DELETE ON requests", "", "requests are kept"),
+    _refusal("reviews_fixed", "UPDATE ON reviews", "", "a review never changes"),
+    _refusal("reviews_kept", "DELETE ON reviews", "", "reviews are kept"),
+    _refusal(
+        "grants_terminal",
+        "UPDATE OF state ON grants",
+        "OLD.state IN ('ended', 'revoked') AND NEW.state <> OLD.state",
+        "a grant that ended stays so",
+    ),
+    _refusal(
+        "grants_backwards",
+        "UPDATE OF state ON grants",
+        "OLD.state = 'active' AND NEW.state = 'scheduled'",
+        "an active grant is never scheduled again",
+    ),
+    _refusal(
+        "grants_terms",
+        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit ON grants",
+        "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.holder <> OLD.holder OR NEW.policy <> OLD.policy"
+        " OR NEW.document <> OLD.document OR NEW.lines_limit IS NOT OLD.lines_limit"
+        " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit",
+        "the terms of a grant never change",
+    ),
+    _refusal(
+        "grants_clock",
+        "UPDATE OF valid_from, valid_until ON grants",
+        "OLD.valid_until IS NOT NULL"
+        " AND (NEW.valid_until IS NOT OLD.valid_until OR NEW.valid_from IS NOT OLD.valid_from)",
+        "the clock of a grant never restarts",
+    ),
+    _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
+    _refusal(
+        "sessions_terminal",
+        "UPDATE ON sessions",
+        "OLD.state = 'closed'",
+        "a closed session keeps its state and its account",
+    ),
+    _refusal(
+        "sessions_owner",
+        "UPDATE OF id, grant_id, principal ON sessions",
+        "NEW.id <> OLD.id OR NEW.grant_id <> OLD.grant_id OR NEW.principal <> OLD.principal",
+        "a session belongs to one grant",
+    ),
+    _refusal("locks_terminal", "UPDATE ON locks", "OLD.lifted_at IS NOT NULL", "a lifted lock stays lifted"),
+    _refusal("locks_kept", "DELETE ON locks", "", "locks are kept"),
+    _refusal(
+        "tokens_terminal",
+        "UPDATE OF revoked_at, spent_at ON tokens",
+        "(OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL)"
+        " OR (OLD.spent_at IS NOT NULL AND NEW.spent_at IS NULL)",
+        "a revoked or spent token stays so",
+    ),
+    _refusal("sessions_kept", "DELETE ON sessions", "", "sessions are kept"),
+    _once("requests", "id = NEW.id"),
+    _once("reviews", "id = NEW.id OR position = NEW.position"),
+    _once("grants", "id = NEW.id OR request_id = NEW.request_id"),
+    _once("sessions", "id = NEW.id"),
+    _once("locks", "id = NEW.id"),
+    _once("tokens", "id = NEW.id OR lookup = NEW.lookup"),
+    # The audit log grows at its end and nowhere else.
+    _refusal("entries_fixed", "UPDATE ON entries", "", "an audit entry never changes"),
+    _refusal(
+        "entries_kept",
+        "DELETE ON entries",
+        "OLD.idx >= (SELECT min_index FROM seq_head)",
+        "audit entries are kept",
+    ),
+    _refusal(
+        "entries_dense",
+        "INSERT ON entries",
+        "NEW.idx <> coalesce((SELECT max(idx) + 1 FROM entries), (SELECT min_index FROM seq_head))"
+        " OR EXISTS (SELECT 1 FROM entries WHERE id = NEW.id)",
+        "audit entries are appended one after the other, each once",
+    ),
+    _refusal(
+        "seq_head_forward",
+        "UPDATE ON seq_head",
+        "NEW.next < OLD.next OR NEW.last_at < OLD.last_at OR NEW.min_index < OLD.min_index"
+        " OR NEW.generation < OLD.generation OR NEW.epoch < OLD.epoch",
+        "the head of the log only moves forward",
+    ),
+    _refusal("seq_head_kept", "DELETE ON seq_head", "", "the head of the log is kept"),
+    _once("seq_head", "id = NEW.id"),
+)
+
+TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(dict(_RULES))
+
+
+def put_up(connection: Connection) -> None:
+    """Make the database's triggers exactly these, inside the transaction that is open on `connection`."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    found: dict[str, str] = {row.name: row.sql for row in connection.exec_driver_sql(query)}
+    for name, sql in found.items():
+        if TRIGGERS.get(name) != sql:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+    for name, sql in TRIGGERS.items():
+        if found.get(name) != sql:
+            connection.exec_driver_sql(sql)

@@ -1,0 +1,371 @@
+"""The first schema: requests, reviews, grants, sessions, holds, principals, tokens and the audit log."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001_first"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+
+    op.create_table(
+        "answers",
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created", sa.Text(), nullable=False),
+        sa.Column("answered_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("principal", "route", "key", name=op.f("pk_answers")),
+    )
+    op.create_index(op.f("ix_answers_answered_at"), "answers", ["answered_at"], unique=False)
+    op.create_table(
+        "entries",
+        sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.LargeBinary(), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name=op.f("ck_entries_form")),
+        sa.PrimaryKeyConstraint("idx", name=op.f("pk_entries")),
+        sa.UniqueConstraint("id", name=op.f("uq_entries_id")),
+    )
+    op.create_table(
+        "entry_index",
+        sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("grant_id", sa.Text(), nullable=True),
+        sa.Column("session_id", sa.Text(), nullable=True),
+        sa.Column("elevation_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("idx", name=op.f("pk_entry_index")),
+    )
+    op.create_index(op.f("ix_entry_index_actor_idx"), "entry_index", ["actor", "idx"], unique=False)
+    op.create_index(
+        "ix_entry_index_elevation_id",
+        "entry_index",
+        ["elevation_id", "idx"],
+        unique=False,
+        sqlite_where=sa.text("elevation_id IS NOT NULL"),
+        postgresql_where=sa.text("elevation_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_entry_index_grant_id",
+        "entry_index",
+        ["grant_id", "idx"],
+        unique=False,
+        sqlite_where=sa.text("grant_id IS NOT NULL"),
+        postgresql_where=sa.text("grant_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_entry_index_request_id",
+        "entry_index",
+        ["request_id", "idx"],
+        unique=False,
+        sqlite_where=sa.text("request_id IS NOT NULL"),
+        postgresql_where=sa.text("request_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_entry_index_session_id",
+        "entry_index",
+        ["session_id", "idx"],
+        unique=False,
+        sqlite_where=sa.text("session_id IS NOT NULL"),
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_entry_index_type_idx"), "entry_index", ["type", "idx"], unique=False)
+    op.create_table(
+        "locks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
+        sa.Column("until_at", sa.BigInteger(), nullable=True),
+        sa.Column("lifted_at", sa.BigInteger(), nullable=True),
+        sa.Column("lifted_by", sa.Text(), nullable=True),
+        sa.CheckConstraint("(kind = 'everything') = (name = '')", name=op.f("ck_locks_name")),
+        sa.CheckConstraint(
+            "kind IN ('grant', 'request', 'principal', 'person', 'group', 'token', 'policy', 'source', 'target', 'everything')",  # noqa: E501 - as Alembic writes it
+            name=op.f("ck_locks_kind"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_locks")),
+    )
+    op.create_index(
+        "ix_locks_unlifted",
+        "locks",
+        ["kind", "name"],
+        unique=False,
+        sqlite_where=sa.text("lifted_at IS NULL"),
+        postgresql_where=sa.text("lifted_at IS NULL"),
+    )
+    op.create_table(
+        "named_values",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_named_values")),
+    )
+    op.create_table(
+        "principals",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('human', 'agent', 'service')", name=op.f("ck_principals_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_principals")),
+        sa.UniqueConstraint("issuer", "account", name=op.f("uq_principals_issuer_account")),
+    )
+    op.create_index(op.f("ix_principals_person"), "principals", ["person"], unique=False)
+    op.create_index(op.f("ix_principals_revision"), "principals", ["revision"], unique=False)
+    op.create_table(
+        "requests",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("submitted_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("terms_bytes", sa.LargeBinary(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name=op.f("ck_requests_decided")),
+        sa.CheckConstraint(
+            "state IN ('pending', 'approved', 'denied', 'cancelled', 'expired')", name=op.f("ck_requests_state")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
+    )
+    op.create_index(
+        "ix_requests_due",
+        "requests",
+        ["expires_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(op.f("ix_requests_requester_state"), "requests", ["requester", "state"], unique=False)
+    op.create_index(op.f("ix_requests_source_id"), "requests", ["source", "id"], unique=False)
+    op.create_table(
+        "revocations",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revocations")),
+    )
+    op.create_table(
+        "seq_head",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("min_index", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_seq_head_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seq_head")),
+    )
+    op.create_table(
+        "subjects",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subjects")),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("lookup", sa.Text(), nullable=False),
+        sa.Column("secret_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("rights", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("chain", sa.Text(), nullable=True),
+        sa.Column("signed_in_at", sa.BigInteger(), nullable=True),
+        sa.Column("grant_id", sa.Text(), nullable=True),
+        sa.Column("spent_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("lookup", name=op.f("uq_tokens_lookup")),
+    )
+    op.create_index(
+        "ix_tokens_chain",
+        "tokens",
+        ["chain"],
+        unique=False,
+        sqlite_where=sa.text("chain IS NOT NULL"),
+        postgresql_where=sa.text("chain IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_tokens_expires_at"), "tokens", ["expires_at"], unique=False)
+    op.create_index(
+        "ix_tokens_grant_id",
+        "tokens",
+        ["grant_id"],
+        unique=False,
+        sqlite_where=sa.text("grant_id IS NOT NULL"),
+        postgresql_where=sa.text("grant_id IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_tokens_principal"), "tokens", ["principal"], unique=False)
+    op.create_table(
+        "grants",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.BigInteger(), nullable=True),
+        sa.Column("valid_until", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_why", sa.Text(), nullable=True),
+        sa.Column("ended_by", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("lines_limit", sa.BigInteger(), nullable=True),
+        sa.Column("bytes_limit", sa.BigInteger(), nullable=True),
+        sa.Column("queries_limit", sa.BigInteger(), nullable=True),
+        sa.Column("lines_used", sa.BigInteger(), nullable=False),
+        sa.Column("bytes_used", sa.BigInteger(), nullable=False),
+        sa.Column("queries_used", sa.BigInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name=op.f("ck_grants_ended")),
+        sa.CheckConstraint(
+            "ended_why IS NULL OR ended_why IN ('expired', 'used', 'idle', 'returned')",
+            name=op.f("ck_grants_ended_why"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name=op.f("ck_grants_active")
+        ),
+        sa.CheckConstraint("state IN ('scheduled', 'active', 'ended', 'revoked')", name=op.f("ck_grants_state")),
+        sa.CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0", name=op.f("ck_grants_used")),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_grants_request_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
+        sa.UniqueConstraint("request_id", name=op.f("uq_grants_request_id")),
+    )
+    op.create_index(op.f("ix_grants_holder_id"), "grants", ["holder", "id"], unique=False)
+    op.create_index(
+        "ix_grants_live",
+        "grants",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('scheduled', 'active')"),
+        postgresql_where=sa.text("state IN ('scheduled', 'active')"),
+    )
+    op.create_table(
+        "local_accounts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("must_change", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["principal"], ["principals.id"], name=op.f("fk_local_accounts_principal")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_local_accounts")),
+        sa.UniqueConstraint("principal", name=op.f("uq_local_accounts_principal")),
+    )
+    op.create_table(
+        "private",
+        sa.Column("entry_id", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("clear", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_private_entry_id")),
+        sa.PrimaryKeyConstraint("entry_id", "field", name=op.f("pk_private")),
+    )
+    op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
+    op.create_table(
+        "reviews",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("verdict IN ('approve', 'deny')", name=op.f("ck_reviews_verdict")),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_reviews_request_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_reviews")),
+        sa.UniqueConstraint("id", name=op.f("uq_reviews_id")),
+        sa.UniqueConstraint("request_id", "person", "verdict", name=op.f("uq_reviews_request_id_person_verdict")),
+    )
+    op.create_table(
+        "served",
+        sa.Column("entry_id", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("bytes", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_served_entry_id")),
+        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_served")),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("grant_id", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("front", sa.Text(), nullable=False),
+        sa.Column("replica", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("ceiling_lines", sa.BigInteger(), nullable=False),
+        sa.Column("ceiling_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("settled_lines", sa.BigInteger(), nullable=False),
+        sa.Column("settled_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_sessions_closed")),
+        sa.CheckConstraint(
+            "front IN ('loki', 'plain', 'kubectl', 'web', 'cli', 'forward_auth')", name=op.f("ck_sessions_front")
+        ),
+        sa.CheckConstraint("kind IN ('query', 'tail', 'export', 'names', 'reveal')", name=op.f("ck_sessions_kind")),
+        sa.CheckConstraint("state IN ('opening', 'open', 'ending', 'closed')", name=op.f("ck_sessions_state")),
+        sa.CheckConstraint(
+            "why IS NULL OR why IN ('complete', 'client', 'limit', 'time', 'idle', 'expired', 'ended', 'revoked', 'suspended', 'locked', 'slow', 'source', 'redaction', 'audit', 'database', 'clock', 'drain', 'error', 'crash')",  # noqa: E501 - as Alembic writes it
+            name=op.f("ck_sessions_why"),
+        ),
+        sa.CheckConstraint(
+            "ceiling_lines >= settled_lines AND ceiling_bytes >= settled_bytes", name=op.f("ck_sessions_ceiling")
+        ),
+        sa.CheckConstraint("settled_lines >= 0 AND settled_bytes >= 0", name=op.f("ck_sessions_settled")),
+        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_sessions_grant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+    )
+    op.create_index(op.f("ix_sessions_grant_id_id"), "sessions", ["grant_id", "id"], unique=False)
+    op.create_index(
+        "ix_sessions_unclosed",
+        "sessions",
+        ["grant_id", "replica"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
+    )
+    op.create_table(
+        "suspensions",
+        sa.Column("grant_id", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "cause IN ('person', 'standing', 'policy', 'guardrail', 'restore')", name=op.f("ck_suspensions_cause")
+        ),
+        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_suspensions_grant_id")),
+        sa.PrimaryKeyConstraint("grant_id", "cause", name=op.f("pk_suspensions")),
+    )
+
+    op.execute("INSERT INTO seq_head (id, next, last_at, min_index, generation, epoch) VALUES (1, 0, 0, 0, 1, 1)")

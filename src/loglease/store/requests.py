@@ -1,0 +1,107 @@
+"""Access requests as rows. The document holds what never changes; the verdict has columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+
+from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.ids import PrincipalId, RequestId
+from loglease.model.instant import Instant
+from loglease.store.document import Codec
+from loglease.store.interface import LostRace
+from loglease.store.schema import requests
+
+_COLUMNS: Final = (
+    "id",
+    "requester",
+    "submitted_at",
+    "expires_at",
+    "state",
+    "decided_at",
+    "decided_by",
+    "cause",
+    "version",
+    "digest",
+    "terms_bytes",
+)
+_CODEC: Final = Codec(AccessRequest, columns=frozenset(_COLUMNS))
+
+_INSERT: Final = insert(requests)
+_SELECT: Final = select(*(requests.c[name] for name in _COLUMNS), requests.c.document)
+_FIND: Final = _SELECT.where(requests.c.id == bindparam("key"))
+_UPDATE: Final = (
+    update(requests)
+    .where(requests.c.id == bindparam("key"), requests.c.version == bindparam("before"))
+    .values({name: bindparam(name) for name in ("state", "decided_at", "decided_by", "cause", "version")})
+)
+_DUE: Final = (
+    _SELECT.where(requests.c.state == RequestState.PENDING.value, requests.c.expires_at <= bindparam("now"))
+    .order_by(requests.c.expires_at, requests.c.id)
+    .limit(bindparam("most"))
+)
+_PENDING_OF: Final = _SELECT.where(
+    requests.c.requester == bindparam("requester"), requests.c.state == RequestState.PENDING.value
+).order_by(requests.c.id)
+
+
+class SqlRequests:
+    """`Requests` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(self, request: AccessRequest) -> None:
+        """Store a new request."""
+        row = {name: getattr(request, name) for name in _COLUMNS}
+        row |= {"source": request.terms.scopes[0].source, "document": _CODEC.pack(request)}
+        self._connection.execute(_INSERT, row)
+
+    def find(self, request_id: RequestId) -> AccessRequest | None:
+        """Return a request, or None."""
+        row = self._connection.execute(_FIND, {"key": request_id}).mappings().one_or_none()
+        return None if row is None else _request(row)
+
+    def update(self, after: AccessRequest) -> None:
+        """Store a new verdict.
+
+        Raises:
+            LostRace: the stored version is not the one before.
+        """
+        row = {name: getattr(after, name) for name in ("state", "decided_at", "decided_by", "cause", "version")}
+        done = self._connection.execute(_UPDATE, row | {"key": after.id, "before": after.version - 1})
+        if done.rowcount != 1:
+            raise LostRace(f"{after.id} was changed meanwhile.", next_step=f"loglease requests {after.id}")
+
+    def due(self, now: Instant, limit: int) -> Sequence[AccessRequest]:
+        """Return pending requests whose time is over, oldest first."""
+        return [_request(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
+
+    def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
+        """Return the pending requests of one principal, oldest first."""
+        return [_request(row) for row in self._connection.execute(_PENDING_OF, {"requester": principal}).mappings()]
+
+    def page(
+        self,
+        *,
+        state: RequestState | None = None,
+        requester: PrincipalId | None = None,
+        source: str | None = None,
+        before: RequestId | None = None,
+        limit: int = 50,
+    ) -> Sequence[AccessRequest]:
+        """Return requests, newest first, older than `before`."""
+        query = _SELECT.order_by(requests.c.id.desc()).limit(limit)
+        wanted = {"state": state, "requester": requester, "source": source}
+        query = query.where(*(requests.c[name] == value for name, value in wanted.items() if value is not None))
+        if before is not None:
+            query = query.where(requests.c.id < before)
+        return [_request(row) for row in self._connection.execute(query).mappings()]
+
+
+def _request(row: RowMapping) -> AccessRequest:
+    columns = dict(row)
+    columns["state"] = RequestState(columns["state"])
+    return _CODEC.unpack(columns.pop("document"), **columns)

@@ -1,0 +1,328 @@
+"""The tables as SQLAlchemy Core knows them. Migrations make them; a test proves that the two agree.
+
+What is searched, counted or guarded has a column; the rest of a value is its JSON document. Triggers, which Core does
+not describe, are in `guards`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from loglease.model.access_request import RequestState
+from loglease.model.grant import EndWhy, GrantState
+from loglease.model.hold import LockKind, SuspendCause
+from loglease.model.principal import Kind
+from loglease.model.review import Verdict
+from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata: Final = MetaData(naming_convention=NAMING)
+
+# SQLite gives only INTEGER keys a row number of its own; PostgreSQL needs 64 bits.
+_Number: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, values: Iterable[str], *, optional: bool = False) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    condition = f"{column} IN ({listed})"
+    return CheckConstraint(f"{column} IS NULL OR {condition}" if optional else condition, name=column)
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("requester", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("submitted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    Column("cause", Text),
+    Column("version", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("terms_bytes", LargeBinary, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("state", RequestState),
+    CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
+    Index(None, "requester", "state"),
+    Index(None, "source", "id"),
+    _partial("ix_requests_due", "expires_at", where="state = 'pending'"),
+)
+
+reviews: Final = Table(
+    "reviews",
+    metadata,
+    Column("position", _Number, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("verdict", Verdict),
+    UniqueConstraint("request_id", "person", "verdict"),
+)
+
+grants: Final = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_id", Text, ForeignKey("requests.id"), nullable=False, unique=True),
+    Column("holder", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("valid_from", BigInteger),
+    Column("valid_until", BigInteger),
+    Column("due_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_why", Text),
+    Column("ended_by", Text),
+    Column("reason", Text),
+    Column("epoch", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("lines_limit", BigInteger),
+    Column("bytes_limit", BigInteger),
+    Column("queries_limit", BigInteger),
+    Column("lines_used", BigInteger, nullable=False),
+    Column("bytes_used", BigInteger, nullable=False),
+    Column("queries_used", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("state", (state for state in GrantState if state is not GrantState.SUSPENDED)),
+    _one_of("ended_why", EndWhy, optional=True),
+    CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0", name="used"),
+    CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
+    CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
+    Index(None, "holder", "id"),
+    _partial("ix_grants_live", "due_at", where="state IN ('scheduled', 'active')"),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("grant_id", Text, ForeignKey("grants.id"), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("front", Text, nullable=False),
+    Column("replica", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("why", Text),
+    Column("ceiling_lines", BigInteger, nullable=False),
+    Column("ceiling_bytes", BigInteger, nullable=False),
+    Column("settled_lines", BigInteger, nullable=False),
+    Column("settled_bytes", BigInteger, nullable=False),
+    Column("seq", Integer, nullable=False),
+    _one_of("state", SessionState),
+    _one_of("kind", SessionKind),
+    _one_of("front", Front),
+    _one_of("why", CloseWhy, optional=True),
+    CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
+    CheckConstraint("settled_lines >= 0 AND settled_bytes >= 0", name="settled"),
+    CheckConstraint("ceiling_lines >= settled_lines AND ceiling_bytes >= settled_bytes", name="ceiling"),
+    Index(None, "grant_id", "id"),
+    _partial("ix_sessions_unclosed", "grant_id", "replica", where="state <> 'closed'"),
+)
+
+locks: Final = Table(
+    "locks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger),
+    Column("lifted_at", BigInteger),
+    Column("lifted_by", Text),
+    _one_of("kind", LockKind),
+    CheckConstraint("(kind = 'everything') = (name = '')", name="name"),
+    _partial("ix_locks_unlifted", "kind", "name", where="lifted_at IS NULL"),
+)
+
+suspensions: Final = Table(
+    "suspensions",
+    metadata,
+    Column("grant_id", Text, ForeignKey("grants.id"), primary_key=True),
+    Column("cause", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since_at", BigInteger, nullable=False),
+    Column("by", Text),
+    _one_of("cause", SuspendCause),
+)
+
+principals: Final = Table(
+    "principals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("kind", Kind),
+    UniqueConstraint("issuer", "account"),
+    Index(None, "person"),
+    Index(None, "revision"),
+)
+
+subjects: Final = Table(
+    "subjects",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("principal", Text),
+)
+
+local_accounts: Final = Table(
+    "local_accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("principal", Text, ForeignKey("principals.id"), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("must_change", Boolean, nullable=False),
+)
+
+tokens: Final = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("lookup", Text, nullable=False, unique=True),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("chain", Text),
+    Column("signed_in_at", BigInteger),
+    Column("grant_id", Text),
+    Column("spent_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Index(None, "principal"),
+    _partial("ix_tokens_chain", "chain", where="chain IS NOT NULL"),
+    _partial("ix_tokens_grant_id", "grant_id", where="grant_id IS NOT NULL"),
+    Index(None, "expires_at"),
+)
+
+answers: Final = Table(
+    "answers",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("answered_at", BigInteger, nullable=False),
+    Index(None, "answered_at"),
+)
+
+revocations: Final = Table(
+    "revocations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+named_values: Final = Table(
+    "named_values",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+seq_head: Final = Table(
+    "seq_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("min_index", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("idx", _Number, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name="form"),
+)
+
+entry_index: Final = Table(
+    "entry_index",
+    metadata,
+    Column("idx", _Number, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("grant_id", Text),
+    Column("session_id", Text),
+    Column("elevation_id", Text),
+    Index(None, "type", "idx"),
+    Index(None, "actor", "idx"),
+    *(
+        _partial(f"ix_entry_index_{name}", name, "idx", where=f"{name} IS NOT NULL")
+        for name in ("request_id", "grant_id", "session_id", "elevation_id")
+    ),
+)
+
+private: Final = Table(
+    "private",
+    metadata,
+    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("clear", LargeBinary, nullable=False),
+    Index(None, "subject"),
+)
+
+served: Final = Table(
+    "served",
+    metadata,
+    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)

@@ -1,0 +1,91 @@
+"""Sessions of the gateway as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+
+from loglease.model.ids import GrantId, SessionId
+from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.store.interface import LostRace
+from loglease.store.schema import sessions
+
+_FIXED: Final = ("id", "principal", "kind", "front", "replica", "opened_at", "epoch")
+_MOVING: Final = ("state", "closed_at", "why")
+_ACCOUNT: Final = ("ceiling_lines", "ceiling_bytes", "settled_lines", "settled_bytes", "seq")
+
+_SELECT: Final = select(
+    *(sessions.c[name] for name in (*_FIXED, *_MOVING, *_ACCOUNT)), sessions.c.grant_id.label("grant")
+)
+_INSERT: Final = insert(sessions)
+_FIND: Final = _SELECT.where(sessions.c.id == bindparam("key"))
+_UPDATE: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("key"))
+    .values({name: bindparam(name) for name in (*_MOVING, *_ACCOUNT)})
+)
+_UNCLOSED: Final = _SELECT.where(sessions.c.state != SessionState.CLOSED.value).order_by(sessions.c.id)
+_OF_GRANT: Final = (
+    _SELECT.where(sessions.c.grant_id == bindparam("key")).order_by(sessions.c.id.desc()).limit(bindparam("most"))
+)
+
+
+class SqlSessions:
+    """`Sessions` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(self, session: Session) -> None:
+        """Store a session that opens."""
+        row = {name: getattr(session, name) for name in _FIXED}
+        self._connection.execute(_INSERT, row | _moving(session) | {"grant_id": session.grant})
+
+    def update(self, session: Session) -> None:
+        """Store a session's state and account.
+
+        Raises:
+            LostRace: there is no such session.
+        """
+        if self._connection.execute(_UPDATE, _moving(session) | {"key": session.id}).rowcount != 1:
+            raise LostRace(f"{session.id} was never opened.")
+
+    def find(self, session_id: SessionId) -> Session | None:
+        """Return a session, or None."""
+        row = self._connection.execute(_FIND, {"key": session_id}).mappings().one_or_none()
+        return None if row is None else _session(row)
+
+    def unclosed(self, *, grant: GrantId | None = None, replica: str | None = None) -> Sequence[Session]:
+        """Return the sessions that are not closed, oldest first."""
+        query = _UNCLOSED
+        if grant is not None:
+            query = query.where(sessions.c.grant_id == grant)
+        if replica is not None:
+            query = query.where(sessions.c.replica == replica)
+        return [_session(row) for row in self._connection.execute(query).mappings()]
+
+    def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
+        """Return the sessions of a grant, newest first."""
+        return [
+            _session(row) for row in self._connection.execute(_OF_GRANT, {"key": grant_id, "most": limit}).mappings()
+        ]
+
+
+def _moving(session: Session) -> dict[str, object]:
+    row = {name: getattr(session, name) for name in _MOVING}
+    return row | {name: getattr(session.account, name) for name in _ACCOUNT}
+
+
+def _session(row: RowMapping) -> Session:
+    columns = dict(row)
+    why = columns["why"]
+    columns |= {
+        "kind": SessionKind(columns["kind"]),
+        "front": Front(columns["front"]),
+        "state": SessionState(columns["state"]),
+        "why": None if why is None else CloseWhy(why),
+        "account": Account(**{name: columns.pop(name) for name in _ACCOUNT}),
+    }
+    return Session(**columns)

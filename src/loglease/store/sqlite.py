@@ -1,0 +1,233 @@
+"""The embedded database: one writer connection on a thread of its own, readers that cannot write beside it.
+
+All changes go through the writer, so a transaction that has begun has no rival. A commit is durable when it returns
+(WAL, `synchronous=FULL`). Errors of the database leave here as `StoreUnavailable`; the next call tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from loglease.model.clock import Clock
+from loglease.model.instant import Instant
+from loglease.store import entries, lockfile
+from loglease.store.errors import StoreDamaged
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.migration import migrate
+from loglease.store.sqlite_connection import SqliteConnection
+from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
+from loglease.store.transaction import SqlTransaction
+
+Result = TypeVar("Result")
+
+READERS: Final = 4
+HIGH_WATER: Final = "high_water"
+"""The named value that holds the latest time the database has seen, in microseconds."""
+
+_RESTORE: Final = "Restore the newest backup of the data directory, then start again."
+
+
+class SqliteGroup:
+    """One transaction of the writer. Used from the writer's thread only."""
+
+    def __init__(
+        self, writer: SqliteConnection, connection: Connection, transaction: SqlTransaction, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._connection = connection
+        self._transaction = transaction
+        self._clock = clock
+        self._head = transaction.entries.head()
+        # The driver's own cursor: two short statements a work, at a tenth of what Core takes for them.
+        self._cursor = connection.connection.cursor()
+
+    @property
+    def transaction(self) -> Transaction:
+        """The repositories, inside this transaction."""
+        return self._transaction
+
+    @property
+    def head(self) -> entries.StoredHead:
+        """The head as it was when the lock was taken."""
+        return self._head
+
+    def now(self) -> Instant:
+        """Return the process's time: on SQLite there is no other."""
+        return self._clock.now()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Undo what is written inside, and nothing else, if it ends with an exception.
+
+        Raises:
+            StoreUnavailable: the database failed; the whole transaction is lost.
+        """
+        with self._writer.translated():
+            self._cursor.execute("SAVEPOINT attempt")
+            try:
+                yield
+            except BaseException:
+                self._cursor.execute("ROLLBACK TO attempt")
+                self._cursor.execute("RELEASE attempt")
+                raise
+            self._cursor.execute("RELEASE attempt")
+
+    def append(self, rows: Sequence[entries.EntryLike], *, last_at: Instant) -> None:
+        """Insert entries and advance the head."""
+        with self._writer.translated():
+            entries.append(self._connection, rows, last_at=last_at)
+
+    def extent(self) -> tuple[int, int | None, int | None]:
+        """Return how many entries are stored, and the first and last index."""
+        return self._transaction.entries.extent()
+
+    def newest(self, most: int) -> Sequence[tuple[int, bytes, bytes]]:
+        """Return index, bytes and leaf of the last entries, in order."""
+        return [(entry.index, entry.content, entry.leaf) for entry in self._transaction.entries.newest(most)]
+
+    def known(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the bytes of those entries that are in the log already, by id."""
+        found = ((entry_id, self._transaction.entries.find(entry_id)) for entry_id in ids)
+        return {entry_id: entry.content for entry_id, entry in found if entry is not None}
+
+
+class SqliteStore:
+    """`Store` and the log's `Rows` on one SQLite file. Made by `open_store`."""
+
+    def __init__(self, path: Path, *, clock: Clock, library: SqliteLibrary, lock: lockfile.LockFile) -> None:
+        self.path = path
+        self.library = library
+        self._clock = clock
+        self._lock = lock
+        self._writer = SqliteConnection(path, library, writes=True)
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._readers: SimpleQueue[SqliteConnection] = SimpleQueue()
+        self._reader_threads = self._writer_thread
+        if library.mode is Mode.WAL:
+            self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+            for _ in range(READERS):
+                self._readers.put(SqliteConnection(path, library, writes=False))
+        else:
+            self._readers.put(self._writer)
+
+    async def read(self, query: Callable[[Transaction], Result]) -> Result:
+        """Run a query on a connection that cannot write, and return what it returns.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        return await self._on(self._reader_threads, lambda: self._read(query))
+
+    async def touch(self) -> Instant:
+        """Write and commit the high-water mark of time; return the time when it began.
+
+        Raises:
+            StoreUnavailable: it did not become durable.
+        """
+        return await self._on(self._writer_thread, lambda: self._writer.run(self._touch))
+
+    async def group(self, body: Callable[[SqliteGroup], Result]) -> Result:
+        """Run `body` in one transaction of the one writer, and commit.
+
+        Raises:
+            StoreUnavailable: the transaction did not become durable; nothing of it holds.
+        """
+
+        def change(connection: Connection, transaction: SqlTransaction) -> Result:
+            return body(SqliteGroup(self._writer, connection, transaction, self._clock))
+
+        return await self._on(self._writer_thread, lambda: self._writer.run(change))
+
+    def close(self) -> None:
+        """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
+        self._reader_threads.shutdown()
+        self._writer_thread.shutdown()
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._writer.close()
+        self._lock.release()
+
+    async def _on(self, threads: ThreadPoolExecutor, step: Callable[[], Result]) -> Result:
+        try:
+            running = asyncio.get_running_loop().run_in_executor(threads, step)
+        except RuntimeError as error:  # the executor's answer after its shutdown
+            raise StoreUnavailable("The database is closed.") from error
+        return await running
+
+    def _read(self, query: Callable[[Transaction], Result]) -> Result:
+        reader = self._readers.get()
+        try:
+            return reader.run(lambda _, transaction: query(transaction))
+        finally:
+            self._readers.put(reader)
+
+    def _touch(self, _: Connection, transaction: SqlTransaction) -> Instant:
+        now = self._clock.now()
+        mark = int(transaction.values.find(HIGH_WATER) or 0)
+        transaction.values.put(HIGH_WATER, str(max(now, mark)))
+        return now
+
+    def prepare(self) -> None:
+        """Check the file and bring its schema up to date. Called once, before anything else.
+
+        Raises:
+            StoreDamaged: it is no database, or a broken one.
+            StoreTooNew: a newer version wrote it.
+        """
+        try:
+            self._writer.run(lambda connection, _: _check(connection, self.path))
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, DBAPIError) and "not a database" in str(error.__cause__):
+                raise StoreDamaged(f"{self.path} is not a database.", next_step=_RESTORE) from error
+            raise
+        self._writer.run(lambda connection, _: migrate(connection))
+
+
+def open_store(path: Path, *, clock: Clock) -> SqliteStore:
+    """Open the database at `path`, or make one: directory 0700, files 0600, one process at a time.
+
+    Blocks: the whole file is checked and migrations run.
+
+    Raises:
+        StoreInUse: another process has it open; the error says which.
+        StorePlaceRefused: its directory is open to others, or on a network file system.
+        StoreDamaged: it is no database, or a broken one.
+        StoreTooNew: a newer version wrote it.
+        StoreUnavailable: it cannot be opened.
+    """
+    try:
+        lockfile.private_directory(path.parent)
+        lock = lockfile.lock(path.with_name(f"{path.name}.lock"))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path.parent} cannot be used: {error.strerror}.", next_step="Check its owner and permissions."
+        ) from error
+    store = None
+    try:
+        # Before any connection: closing a descriptor of the file later would drop SQLite's own locks on it.
+        os.close(lockfile.private_file(path))
+        store = SqliteStore(path, clock=clock, library=running_library(), lock=lock)
+        store.prepare()
+    except BaseException:
+        if store is None:
+            lock.release()
+        else:
+            store.close()
+        raise
+    return store
+
+
+def _check(connection: Connection, path: Path) -> None:
+    found = connection.exec_driver_sql("PRAGMA quick_check(3)").scalars().all()
+    if list(found) != ["ok"]:
+        raise StoreDamaged(f"{path} is damaged: {'; '.join(map(str, found))}.", next_step=_RESTORE)

@@ -1,0 +1,107 @@
+"""One SQLite connection that is opened when needed, run one transaction at a time, and replaced when it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool
+
+from loglease.store.interface import StoreUnavailable
+from loglease.store.sqlite_library import Mode, SqliteLibrary
+from loglease.store.transaction import SqlTransaction
+
+Result = TypeVar("Result")
+
+_BUSY_MS: Final = 2_000
+_COMMON: Final = ("PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", f"PRAGMA busy_timeout = {_BUSY_MS}")
+
+
+class SqliteConnection:
+    """A connection and its repositories, used by one thread at a time.
+
+    Args:
+        writes: whether it may write; the others are opened by SQLite itself as read-only.
+    """
+
+    def __init__(self, path: Path, library: SqliteLibrary, *, writes: bool) -> None:
+        self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        self._failures: tuple[type[Exception], ...] = (DBAPIError, library.module.Error)
+        self._conflicts: tuple[type[Exception], ...] = (IntegrityError, library.module.IntegrityError)
+        self._engine = _engine(path, library, writes=writes)
+        self._open: tuple[Connection, SqlTransaction] | None = None
+
+    def run(self, body: Callable[[Connection, SqlTransaction], Result]) -> Result:
+        """Run `body` in one transaction and commit.
+
+        Raises:
+            StoreUnavailable: the database failed; nothing of it holds.
+        """
+        with self.translated():
+            connection, transaction = self._opened()
+            try:
+                with connection.begin():
+                    connection.exec_driver_sql(self._begin)
+                    return body(connection, transaction)
+            except BaseException:
+                self._close_if_broken(connection)
+                raise
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn failures of the database into `StoreUnavailable`; a broken constraint is a fault of ours and stays."""
+        try:
+            yield
+        except self._conflicts:
+            raise
+        except self._failures as error:
+            raise StoreUnavailable(
+                f"The database failed: {getattr(error, 'orig', None) or error}.",
+                next_step="Look at the disk: free space, permissions, errors. The service goes on by itself.",
+            ) from error
+
+    def close(self) -> None:
+        """Close it; the next `run` opens it again."""
+        if self._open is not None:
+            connection, self._open = self._open[0], None
+            connection.close()
+
+    def _opened(self) -> tuple[Connection, SqlTransaction]:
+        if self._open is None:
+            connection = self._engine.connect()
+            self._open = connection, SqlTransaction(connection)
+        return self._open
+
+    def _close_if_broken(self, connection: Connection) -> None:
+        """Keep a connection only if it is certain that its transaction is over."""
+        driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
+        if driver is None or driver.in_transaction:
+            self.close()
+
+
+def _engine(path: Path, library: SqliteLibrary, *, writes: bool) -> Engine:
+    settings = (*_COMMON, *_writer_settings(library.mode)) if writes else _COMMON
+
+    def connect() -> Any:
+        address = f"file:{quote(str(path.absolute()))}?mode={'rw' if writes else 'ro'}"
+        driver = library.module.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            for setting in settings:
+                driver.execute(setting).fetchall()
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    return create_engine("sqlite+pysqlite://", module=library.module, creator=connect, poolclass=NullPool)
+
+
+def _writer_settings(mode: Mode) -> tuple[str, ...]:
+    exclusive = ("PRAGMA locking_mode = EXCLUSIVE",) if mode is Mode.SINGLE_CONNECTION else ()
+    # FULL: with NORMAL a power loss may take commits back that were acknowledged. fullfsync is for macOS.
+    return (*exclusive, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")

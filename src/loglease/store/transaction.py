@@ -1,0 +1,37 @@
+"""All repositories on one connection. Whoever opened the transaction commits it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
+from loglease.store.entries import SqlEntries
+from loglease.store.grants import SqlGrants
+from loglease.store.holds import SqlHolds
+from loglease.store.principals import SqlPrincipals
+from loglease.store.requests import SqlRequests
+from loglease.store.reviews import SqlReviews
+from loglease.store.sessions import SqlSessions
+from loglease.store.tokens import SqlTokens
+
+
+class SqlTransaction:
+    """`Transaction` on one connection; it outlives single transactions of that connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.requests = SqlRequests(connection)
+        self.reviews = SqlReviews(connection)
+        self.grants = SqlGrants(connection)
+        self.holds = SqlHolds(connection)
+        self.sessions = SqlSessions(connection)
+        self.principals = SqlPrincipals(connection)
+        self.tokens = SqlTokens(connection)
+        self.idempotency = SqlIdempotency(connection)
+        self.revocations = SqlRevocations(connection)
+        self.entries = SqlEntries(connection)
+        self.values = SqlValues(connection)
+
+    @property
+    def epoch(self) -> int:
+        """The current history generation."""
+        return self.entries.head().epoch

@@ -1,0 +1,91 @@
+"""How operations are declared: one place for problem answers, absent fields and names in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter
+
+from loglease.server.problems import KINDS, MEDIA_TYPE
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+EVERYWHERE: Final = (
+    "malformed",
+    "unknown_parameter",
+    "invalid_field",
+    "not_authenticated",
+    "token_expired",
+    "not_permitted",
+    "locked",
+    "too_large",
+    "rate_limited",
+    "internal",
+    "store_unavailable",
+)
+WRITING: Final = ("csrf_failed", "audit_unavailable", "audit_busy")
+WITH_BODY: Final = ("unsupported_media_type", "unknown_field")
+CREATING: Final = ("idempotency_key_required", "idempotency_key_reused", "in_progress")
+
+
+def problem_answers(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """Return the documented problem answers of an operation, by status."""
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for code in codes:
+        by_status[KINDS[code].status].append(code)
+    return {
+        status: {
+            "description": ", ".join(f"`{code}`" for code in sorted(set(found))),
+            "content": {MEDIA_TYPE: {"schema": PROBLEM_REF}},
+        }
+        for status, found in sorted(by_status.items())
+    }
+
+
+class Routes:
+    """A router whose operations are all declared alike."""
+
+    def __init__(self, tag: str) -> None:
+        self.router = APIRouter(tags=[tag])
+
+    def get(self, path: str, *, answers: Any, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
+        """Declare an operation that only reads."""
+        return self._declared("GET", path, answers=answers, status=200, problems=problems)
+
+    def post(
+        self, path: str, *, answers: Any, status: int = 200, problems: Iterable[str] = (), creates: bool = False
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declare an operation that changes something, with `creates` under an idempotency key."""
+        codes = (*WRITING, *WITH_BODY, *(CREATING if creates else ()), *problems)
+        return self._declared("POST", path, answers=answers, status=status, problems=codes)
+
+    def patch(self, path: str, *, answers: Any, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
+        """Declare an operation that changes some fields."""
+        codes = (*WRITING, *WITH_BODY, "precondition_required", "version_mismatch", *problems)
+        return self._declared("PATCH", path, answers=answers, status=200, problems=codes)
+
+    def delete(self, path: str, *, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
+        """Declare an operation that takes something away."""
+        return self._declared("DELETE", path, answers=None, status=204, problems=(*WRITING, *problems))
+
+    def _declared(
+        self, method: str, path: str, *, answers: Any, status: int, problems: Iterable[str]
+    ) -> Callable[[Endpoint], Endpoint]:
+        def declare(endpoint: Endpoint) -> Endpoint:
+            self.router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                response_model=answers,
+                response_model_exclude_none=True,
+                status_code=status,
+                operation_id=endpoint.__name__,
+                summary=(endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
+                responses=problem_answers((*EVERYWHERE, *problems)),
+            )
+            return endpoint
+
+        return declare

@@ -78,17 +78,17 @@ class Matcher:
         else:
             prefixes = {a for a in self.prefixes if _starts(a, other.prefixes)}
             prefixes |= {b for b in other.prefixes if _starts(b, self.prefixes)}
-        return matcher_of(
-            exact=exact,
-            prefixes=prefixes,
+        return _normal_form(
+            values=exact,
+            starts=prefixes,
             any_value=self.any_value and other.any_value,
-            except_exact=self.except_exact | other.except_exact,
-            except_prefixes=self.except_prefixes | other.except_prefixes,
+            not_values=set(self.except_exact | other.except_exact),
+            not_starts=set(self.except_prefixes | other.except_prefixes),
         )
 
 
 def _starts(value: str, prefixes: Iterable[str]) -> bool:
-    return any(value.startswith(prefix) for prefix in prefixes)
+    return value.startswith(tuple(prefixes))
 
 
 def matcher_of(
@@ -110,29 +110,42 @@ def matcher_of(
     if any(len(part) > MAX_VALUES for part in parts):
         raise ScopeInvalid(f"A label has more than {MAX_VALUES} values.", next_step="Use a prefix.")
     values, starts, not_values, not_starts = parts
-    not_starts = _shortest(not_starts)
-    not_values = {value for value in not_values if not _starts(value, not_starts)}
-    values = {value for value in values if value not in not_values and not _starts(value, not_starts)}
-    starts = set() if any_value else {prefix for prefix in _shortest(starts) if not _starts(prefix, not_starts)}
-    values = set() if any_value else {value for value in values if not _starts(value, starts)}
-    if not any_value:
-        not_values = {value for value in not_values if _starts(value, starts)}
-        not_starts = {prefix for prefix in not_starts if _starts(prefix, starts)}
-    if not (values or starts or any_value):
+    return _normal_form(values=values, starts=starts, any_value=any_value, not_values=not_values, not_starts=not_starts)
+
+
+def _normal_form(
+    *, values: set[str], starts: set[str], any_value: bool, not_values: set[str], not_starts: set[str]
+) -> Matcher | None:
+    """Drop what has no effect. No limit here: what two matchers have in common may need the exceptions of both."""
+    excluded = tuple(_shortest(not_starts))
+    not_values = {value for value in not_values if not value.startswith(excluded)}
+    values = {value for value in values if value not in not_values and not value.startswith(excluded)}
+    if any_value:
+        values, covered = set(), tuple[str, ...]()
+        kept_values, kept_starts = not_values, excluded
+    else:
+        covered = tuple(prefix for prefix in _shortest(starts) if not prefix.startswith(excluded))
+        values = {value for value in values if not value.startswith(covered)}
+        kept_values = {value for value in not_values if value.startswith(covered)}
+        kept_starts = tuple(prefix for prefix in excluded if prefix.startswith(covered))
+    if not (values or covered or any_value):
         return None
     return Matcher(
         exact=frozenset(values),
-        prefixes=frozenset(starts),
+        prefixes=frozenset(covered),
         any_value=any_value,
-        except_exact=frozenset(not_values),
-        except_prefixes=frozenset(not_starts),
+        except_exact=frozenset(kept_values),
+        except_prefixes=frozenset(kept_starts),
     )
 
 
-def _shortest(prefixes: set[str]) -> set[str]:
-    return {
-        prefix for prefix in prefixes if not any(prefix != other and prefix.startswith(other) for other in prefixes)
-    }
+def _shortest(prefixes: Iterable[str]) -> list[str]:
+    """Keep those that no other one is a prefix of; in order of code points such a one comes right before."""
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

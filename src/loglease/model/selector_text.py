@@ -119,7 +119,7 @@ def _alternatives(key: str, pattern: str) -> tuple[set[str], set[str], bool]:
     exact: set[str] = set()
     prefixes: set[str] = set()
     for part in _split(pattern):
-        is_prefix = part.endswith(".*") and not part.endswith("\\.*")
+        is_prefix = _ends_in_any(part)
         literal = _literal(part[:-2] if is_prefix else part)
         if literal is None or not literal:
             raise ScopeUndecidable(
@@ -127,6 +127,12 @@ def _alternatives(key: str, pattern: str) -> tuple[set[str], set[str], bool]:
             )
         (prefixes if is_prefix else exact).add(literal)
     return exact, prefixes, False
+
+
+def _ends_in_any(part: str) -> bool:
+    """Say whether a part ends in ``.*`` whose dot is not escaped: an even number of backslashes stands before it."""
+    head = part.removesuffix(".*")
+    return head != part and (len(head) - len(head.rstrip("\\"))) % 2 == 0
 
 
 def _split(pattern: str) -> list[str]:

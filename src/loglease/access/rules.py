@@ -23,7 +23,7 @@ from loglease.policy.decision import Point, decide
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, PlanState, Refusal, eligible_reviewers, plan_state, review_refusal
 from loglease.policy.profiles import Profiles
-from loglease.policy.recheck import redecide
+from loglease.policy.recheck import redecide, stricter_terms
 from loglease.policy.trace import Decision
 
 _ERRORS: Mapping[str, type[LogLeaseError]] = {
@@ -155,7 +155,7 @@ class Rules:
         )
         if again.refusal is not None:
             raise refused(again.refusal)
-        both = terms if again.terms is None else terms.intersect(again.terms)
+        both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
         automatic = request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in again.plans)

@@ -31,7 +31,8 @@ async def reserve(
 ) -> Reservation:
     """Settle what was handed over since the last record and reserve at most 256 lines and 64 KiB, or one larger line.
 
-    The new ceilings count from the start of the session. What the budgets no longer hold is not reserved.
+    The new ceilings count from the start of the session. What the budgets no longer hold is not reserved. Asking for
+    nothing more renews what is still open, for a reader that was too slow to use it in time.
 
     Raises:
         NotFound: this process owns no such open session.
@@ -48,7 +49,8 @@ async def reserve(
             raise refusal(grant, now, held=held)
         account = _settled(session.account, settled)
         lines, size = _wanted(grant, account, want_lines, want_bytes)
-        if lines < 1 or size < 1 or not tx.grants.spend(grant.id, lines=lines, size=size):
+        nothing_open = account.uncertain_lines + lines < 1 or account.uncertain_bytes + size < 1
+        if nothing_open or not tx.grants.spend(grant.id, lines=lines, size=size):
             return Recorded(
                 Reservation(
                     seq=session.account.seq,
@@ -91,8 +93,8 @@ def _settled(account: Account, settled: Settled) -> Account:
 
 def _wanted(grant: Grant, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:
     """Return how much to add to the ceilings: no more than may be open at once, nor than the budgets hold."""
-    lines = min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines)
-    size = want_bytes if want_lines == 1 else min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes)
+    lines = max(0, min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines))
+    size = want_bytes if want_lines == 1 else max(0, min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes))
     left_lines, left_bytes = grant.usage.left(grant.terms.limits)
     return (
         lines if left_lines is None else min(lines, left_lines),

@@ -211,7 +211,7 @@ class Catalogue:
     def segments(self) -> list[Segment]:
         """Return all segments in the order they were written."""
         rows = self._rows("SELECT id, path, length, first_ns, last_ns, written_us, sealed FROM segments ORDER BY id")
-        return [Segment(*fields, bool(sealed)) for *fields, sealed in rows]
+        return [Segment(*row) for row in rows]
 
     def files(self) -> dict[int, FilePosition]:
         """Return all file positions by number."""
@@ -255,9 +255,15 @@ class Catalogue:
 
     def _blocks(self, where: str, parameters: tuple[object, ...]) -> list[Block]:
         rows = self._rows(f"SELECT {_BLOCK_COLUMNS} FROM blocks {where}", parameters)  # noqa: S608 - our own text
-        return [Block(*fields, frozenset(array("I", streams))) for *fields, streams in rows]
+        return [_block_of(*row) for row in rows]
 
 
 def file_position_of(raw: Mapping[str, Any]) -> FilePosition:
     """Return a position from what a header or the catalogue holds."""
     return FilePosition(**raw)
+
+
+def _block_of(
+    number: int, segment: int, start: int, length: int, lines: int, first: int, last: int, streams: bytes
+) -> Block:
+    return Block(number, segment, start, length, lines, first, last, frozenset(array("I", streams)))

@@ -52,6 +52,7 @@ class Tail:
         self._begin(position)
 
     def _begin(self, position: FilePosition) -> None:
+        self._replaced = False
         offset = position.offset
         descriptor = self.opened.descriptor
         midline = False
@@ -90,7 +91,7 @@ class Tail:
             PackedUnreadable: a compressed file ends too early or is damaged.
         """
         data = self._content.read(CHUNK_BYTES)
-        if data:
+        if data and not self._replaced_while_reading(data):
             self.active_ns = now_ns
             self.read_to += len(data)
             for run in self._splitter.feed(data):
@@ -122,15 +123,33 @@ class Tail:
         return Entries(self.stream, times, run.entries, self.position)
 
     def truncated(self) -> bool:
-        """Say whether the file was cut or written anew, and take in what there is to know of its first bytes."""
+        """Say whether the file was cut or written anew."""
         if self.packed:
             return False
         found = os.fstat(self.opened.descriptor)
-        if found.st_size < self.read_to:
+        if found.st_size < self.read_to or self._replaced:
             return True
         if (found.st_size, found.st_mtime_ns) == self._stat:
             return False
         self._stat = (found.st_size, found.st_mtime_ns)
+        return self._has_another_head()
+
+    def _replaced_while_reading(self, data: bytes) -> bool:
+        """Say whether what was just read may be from the middle of a file that began anew; it is dropped then.
+
+        The first bytes are looked at after the read, so that no truncation can slip in between the two.
+        """
+        if self.packed:
+            return False
+        if self.read_to == 0:
+            head = data[:HEAD_BYTES]
+            self.position = replace(self.position, head_size=len(head), head=digest_of(head))
+        else:
+            self._replaced = self._has_another_head()
+        return self._replaced
+
+    def _has_another_head(self) -> bool:
+        """Compare the first bytes with those that are known, and take in what is new of them."""
         head = os.pread(self.opened.descriptor, HEAD_BYTES, 0)
         size = self.position.head_size
         if digest_of(head[:size]) != self.position.head:

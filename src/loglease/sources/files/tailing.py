@@ -75,6 +75,9 @@ class WatchTails:
                 continue
             if tail.read_to > before:
                 more = True
+            elif tail.truncated():
+                self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
+                more = True
             elif tail.packed:
                 self._end_packed(key, tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
             else:

@@ -100,13 +100,24 @@ class EntryRow:
     leaf: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of the log: the next index, the time of the last entry, and the history generation."""
+class Head(Protocol):
+    """The end of the log."""
 
-    next: int
-    last_at: Instant
-    epoch: int
+    @property
+    def next(self) -> int:
+        """The index that the next entry gets."""
+
+    @property
+    def last_at(self) -> Instant:
+        """The time of the last entry."""
+
+    @property
+    def epoch(self) -> int:
+        """The history generation."""
+
+    @property
+    def min_index(self) -> int:
+        """The lowest index that was not pruned."""
 
 
 class Group(Protocol[Tx_co]):
@@ -128,6 +139,15 @@ class Group(Protocol[Tx_co]):
 
     def append(self, rows: Sequence[EntryRow], *, last_at: Instant) -> None:
         """Insert entries and advance the head."""
+
+    def extent(self) -> tuple[int, int | None, int | None]:
+        """Return how many entries are stored, and the first and last index."""
+
+    def newest(self, most: int) -> Sequence[tuple[int, bytes, bytes]]:
+        """Return index, bytes and leaf of the last entries, in order."""
+
+    def known(self, ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the bytes of those entries that are in the log already, by id."""
 
 
 class Rows(Protocol[Tx_co]):

@@ -35,7 +35,7 @@ def matchers() -> st.SearchStrategy[Matcher]:
         sets,
         st.sets(TEXTS, max_size=2),
     )
-    return made.filter(lambda one: one is not None)  # type: ignore[arg-type,return-value]
+    return made.filter(lambda one: one is not None)  # type: ignore[return-value]
 
 
 def selectors() -> st.SearchStrategy[Selector]:

@@ -25,7 +25,7 @@ def matchers() -> st.SearchStrategy[Matcher]:
         texts,
         texts,
     )
-    return made.filter(lambda one: one is not None)  # type: ignore[arg-type,return-value]
+    return made.filter(lambda one: one is not None)  # type: ignore[return-value]
 
 
 @given(st.dictionaries(st.sampled_from(["a", "env", "_x9"]), matchers(), max_size=3).map(selector_of))

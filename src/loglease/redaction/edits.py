@@ -16,7 +16,9 @@ from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_to
 _NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
 _AFTER_NUMBER: Final = re.compile(rb"[ \t]*[,}\]]")
 _AFTER_KEY: Final = re.compile(rb"(?P<quote>\\{0,7}\")[ \t]*:[ \t]*\Z")
-_IN_ARRAY: Final = re.compile(rb"(?:[\[,])[ \t]*\Z")
+_AFTER_CLOSING: Final = re.compile(rb"[ \t]*[:,\]}]")
+_BACKSLASH: Final = 0x5C
+_IN_ARRAY: Final = re.compile(rb"[\[,][ \t]*\Z")
 CONTROL_RULE: Final = "control"
 
 
@@ -93,9 +95,20 @@ def quote_around(line: bytes, start: int, end: int) -> bytes:
     key = _AFTER_KEY.search(before)
     if key:
         return key["quote"]
-    if _IN_ARRAY.search(before) and line[:1] in {b"{", b"["} and b'\\"' not in line:
-        return b'"'
-    return b""
+    return _quote_in_array(line, start) if _IN_ARRAY.search(before) else b""
+
+
+def _quote_in_array(line: bytes, start: int) -> bytes:
+    """Return the quote of a JSON array's own level: that of the text before, if it is one that closes."""
+    last = line.rfind(b'"', 0, start)
+    if last < 0:
+        return b'"' if line[:1] == b"[" else b""
+    if not _AFTER_CLOSING.match(line, last + 1, start):
+        return b""
+    first = last
+    while first > 0 and line[first - 1] == _BACKSLASH:
+        first -= 1
+    return line[first : last + 1]
 
 
 def checked(edits: Sequence[Edit], text: bytes) -> None:

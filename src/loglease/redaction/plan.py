@@ -113,7 +113,9 @@ def _with_key_lines(rules: Sequence[Rule]) -> list[Rule]:
     for rule in rules:
         if isinstance(rule, BlockRule):
             name = f"{rule.id.partition('.')[0]}.key-line"
-            found.append(replace(rule, id=name, label="key-line", tripwire=KEY_LINE_TRIPWIRE, examples=(), marks=()))
+            found.append(
+                replace(rule, id=name, label="key-line", severity=0, tripwire=KEY_LINE_TRIPWIRE, examples=(), marks=())
+            )
             break
     return found
 

@@ -1,0 +1,80 @@
+"""Tokens and pseudonyms, by fixed vectors."""
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from loglease.redaction import TOKEN, Keys, Withheld, pseudonym
+from loglease.redaction.tokens import canonical_of, mask_token, partial_token
+from tests.redaction.corpus import MARKER, redactor, redactor_for
+
+ZERO = bytes(32)
+
+
+def test_a_pseudonym_is_what_the_published_recipe_says() -> None:
+    digest = hmac.new(ZERO, b"pii.email\0anna@example.com", hashlib.sha256).digest()
+    expected = base64.b32encode(digest).decode().lower()[:10]
+    assert pseudonym(b"anna@example.com", cls="pii.email", label="email", key=ZERO) == f"⟦email:{expected}⟧"
+
+
+@pytest.mark.parametrize(
+    ("cls", "value", "token"),
+    [
+        ("pii.email", b"anna@example.com", "⟦x:lw7dr4i4nd⟧"),
+        ("net.ip.public", b"203.0.113.9", "⟦x:kt76kzcf43⟧"),
+        ("pii.iban", b"DE89370400440532013000", "⟦x:yehmiup4wg⟧"),
+    ],
+)
+def test_pseudonyms_never_change(cls: str, value: bytes, token: str) -> None:
+    assert pseudonym(value, cls=cls, label="x", key=ZERO) == token
+
+
+def test_a_grants_key_is_derived_and_never_changes() -> None:
+    keys = Keys.derived(b"m" * 32, salt=b"s" * 32, grant_id="grt_01J00000000000000000000000")
+    assert keys.pseudonym.hex() == "180352d270aec03c631b44ae1a4c0def19bc25abf5f6955255a33c5522054dbb"
+    assert keys != Keys.derived(b"m" * 32, salt=b"t" * 32, grant_id="grt_01J00000000000000000000000")
+    assert keys != Keys.derived(b"m" * 32, salt=b"s" * 32, grant_id="grt_01J00000000000000000000001")
+
+
+@pytest.mark.parametrize(("master", "salt"), [(b"short", b"s" * 32), (b"m" * 32, b"short"), (b"", b"")])
+def test_there_is_no_key_without_master_and_salt(master: bytes, salt: bytes) -> None:
+    with pytest.raises(Withheld, match="key_missing"):
+        Keys.derived(master, salt=salt, grant_id="g")
+
+
+@pytest.mark.parametrize(
+    ("cls", "forms"),
+    [
+        ("pii.email", [b"A@b.example", b"a@B.EXAMPLE"]),
+        ("pci.card", [b"4111 1111 1111 1111", b"4111-1111-1111-1111", b"4111111111111111"]),
+        ("pii.iban", [b"DE89 3704 0044 0532 0130 00", b"de89370400440532013000"]),
+        ("pii.phone", [b"+49 (30) 123-4567", b"+49301234567"]),
+        ("net.ip.public", [b"2001:DB8::1", b"2001:0db8:0:0:0:0:0:1"]),
+        ("net.ip.public", [b"::ffff:203.0.113.9", b"203.0.113.9"]),
+    ],
+)
+def test_equal_values_have_one_canonical_form(cls: str, forms: list[bytes]) -> None:
+    assert len({canonical_of(cls, form) for form in forms}) == 1
+
+
+def test_equal_values_get_equal_tokens_in_a_grant_and_different_ones_in_two() -> None:
+    lines = [b"A@b.example\n", b"a%40b.example\n", b"a@b.example\n", b"x a\\u0040b.example\n"]
+    tokens = [TOKEN.findall(redactor().open().feed(line).out) for line in lines]
+    assert len({token for found in tokens for token in found}) == 1
+    other = redactor_for(["pii-default@1"], keys=Keys(ZERO), marker=MARKER)
+    assert other.open().feed(lines[0]).out != redactor().open().feed(lines[0]).out
+
+
+def test_tokens_tell_no_length() -> None:
+    assert len({len(pseudonym(b"x" * size, cls="c", label="l", key=ZERO)) for size in range(100)}) == 1
+
+
+def test_partial_tokens_concede_what_the_profile_says_and_no_more() -> None:
+    assert partial_token("card", "last4", b"4111111111111111").decode() == "⟦card …1111⟧"
+    assert partial_token("email", "domain", b"anna@example.com").decode() == "⟦email …@example.com⟧"
+    assert partial_token("ip", "network", b"203.0.113.9").decode() == "⟦ip 203.0.113.0/24⟧"
+    assert partial_token("card", "last4", b"4111").decode() == "⟦card⟧"
+    assert partial_token("email", "domain", b"not an address").decode() == "⟦email⟧"
+    assert all(TOKEN.fullmatch(token) for token in (mask_token("x"), partial_token("ip", "network", b"203.0.113.9")))

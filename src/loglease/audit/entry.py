@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -52,7 +53,7 @@ def entry_bytes(draft: Draft, at: Instant) -> bytes:
         raise EntryInvalid(f"An entry {draft.type} cannot be recorded: {fault}.")
     content: dict[str, Any] = {
         "actor": draft.actor,
-        "at": instant_text(at),
+        "at": _at_text(at),
         "data": draft.data,
         "id": draft.id,
         "ref": draft.ref,
@@ -120,6 +121,12 @@ def entry_of(content: bytes) -> Entry:
     if not same:
         raise EntryInvalid("An entry's time has another form.")
     return Entry(draft=draft, at=at)
+
+
+@lru_cache(maxsize=4)
+def _at_text(at: Instant) -> str:
+    """A whole group has one time."""
+    return instant_text(at)
 
 
 def _fault(draft: Draft) -> str | None:

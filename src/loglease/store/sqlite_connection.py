@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Connection, Engine, create_engine, exc
 from sqlalchemy.pool import NullPool
 
 from loglease.store.interface import StoreUnavailable
@@ -19,6 +18,8 @@ from loglease.store.transaction import SqlTransaction
 Result = TypeVar("Result")
 
 _BUSY_MS: Final = 2_000
+_FAULTS: Final = ("IntegrityError", "ProgrammingError", "InterfaceError", "DataError", "NotSupportedError")
+"""Errors that say something of our statements, not of the database's health; the names are the DB-API's."""
 _COMMON: Final = ("PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", f"PRAGMA busy_timeout = {_BUSY_MS}")
 
 
@@ -31,8 +32,10 @@ class SqliteConnection:
 
     def __init__(self, path: Path, library: SqliteLibrary, *, writes: bool) -> None:
         self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        self._failures: tuple[type[Exception], ...] = (DBAPIError, library.module.Error)
-        self._conflicts: tuple[type[Exception], ...] = (IntegrityError, library.module.IntegrityError)
+        self._failures: tuple[type[Exception], ...] = (exc.DBAPIError, library.module.Error)
+        self._faults: tuple[type[Exception], ...] = tuple(
+            getattr(module, name) for module in (exc, library.module) for name in _FAULTS
+        )
         self._engine = _engine(path, library, writes=writes)
         self._open: tuple[Connection, SqlTransaction] | None = None
 
@@ -54,10 +57,10 @@ class SqliteConnection:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn failures of the database into `StoreUnavailable`; a broken constraint is a fault of ours and stays."""
+        """Turn failures of the database into `StoreUnavailable`; what only a fault of ours can cause stays."""
         try:
             yield
-        except self._conflicts:
+        except self._faults:
             raise
         except self._failures as error:
             raise StoreUnavailable(

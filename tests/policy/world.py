@@ -12,7 +12,7 @@ from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.model.review import Channel, Review, Verdict
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
-from loglease.policy import Bundle, Decision, Outside, Problem, ProfileInfo, decide, load
+from loglease.policy import Bundle, Decision, Outside, Problem, ProfileInfo, Severity, decide, load
 
 NOW = parse_instant("2026-11-23T09:30:00Z")
 
@@ -126,7 +126,9 @@ def bundle_of(*documents: str, revision: int = 418, outside: Outside | None = No
 def problems_of(*documents: str, outside: Outside | None = None) -> list[Problem]:
     loaded = load(files_of(*documents), outside=outside)
     assert not isinstance(loaded, Bundle), "the bundle was accepted"
-    return loaded
+    errors = [one for one in loaded if one.severity is Severity.ERROR]
+    assert errors
+    return errors
 
 
 def person(name: str, *groups: str, kind: Kind = Kind.HUMAN, who: str | None = None, **more: object) -> Principal:

@@ -58,20 +58,19 @@ class People:
 
     def is_named(self, name: str, principal: Principal) -> bool:
         """Say whether a name such as `group:sre` certainly means this principal."""
-        prefix, _, rest = name.partition(":")
-        if prefix == "approvers":
-            chosen = self.sets.get(rest)
-            return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
-        if prefix == "group":
-            return is_member(principal, rest)
-        return self.may_be_named(name, principal) and len(self._accounts[principal.kind, principal.account]) == 1
+        if name.partition(":")[0] in _KINDS and len(self._accounts.get((principal.kind, principal.account), ())) != 1:
+            return False
+        return self.may_be_named(name, principal)
 
     def may_be_named(self, name: str, principal: Principal) -> bool:
         """Say whether a name could mean this principal."""
         prefix, _, rest = name.partition(":")
         if prefix in _KINDS:
             return principal.kind is _KINDS[prefix] and principal.account == rest
-        return self.is_named(name, principal)
+        if prefix == "approvers":
+            chosen = self.sets.get(rest)
+            return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
+        return prefix == "group" and is_member(principal, rest)
 
     def is_one_of(self, any_of: Iterable[str], none_of: Iterable[str], principal: Principal) -> bool:
         """Say whether a principal is among the ones and not among the others."""

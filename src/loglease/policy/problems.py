@@ -125,7 +125,7 @@ class Problems:
         found = Problem(at=at, code=code, message=message, help=remedy, severity=severity, line_text=text)
         self._found.add(found)
         if len(self._found) > _MAX_KEPT:
-            self._found = set(self._sorted()[:MAX_REPORTED])
+            self._found = set(self._first())
 
     def take(self, other: Problems) -> None:
         """Add what another collection holds."""
@@ -133,8 +133,8 @@ class Problems:
             self.add(one.at, one.code, one.message, one.help, one.severity)
 
     def found(self) -> list[Problem]:
-        """Return the problems in the order of files and lines."""
-        return self._sorted()[:MAX_REPORTED]
+        """Return the problems in the order of files and lines; where they are too many, errors before warnings."""
+        return sorted(self._first(), key=lambda one: (one.at, one.code, one.message))
 
-    def _sorted(self) -> list[Problem]:
-        return sorted(self._found, key=lambda one: (one.severity, one.at, one.code, one.message))
+    def _first(self) -> list[Problem]:
+        return sorted(self._found, key=lambda one: (one.severity, one.at, one.code, one.message))[:MAX_REPORTED]

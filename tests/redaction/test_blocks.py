@@ -4,7 +4,6 @@ import base64
 import json
 
 import pytest
-
 from tests.redaction.corpus import redacted, redactor
 
 BODY = base64.encodebytes(bytes(range(256)) * 3).replace(b"\n", b"").decode()

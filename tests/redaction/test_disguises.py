@@ -8,9 +8,9 @@ import urllib.parse
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.redaction.corpus import redacted
 
 from loglease.redaction.disguises import decoded, escape_views
-from tests.redaction.corpus import redacted
 
 PASSWORD, EMAIL, CARD = "hunter2Zq81", "anna.berg@example.com", "4111 1111 1111 1111"
 AWS, GITHUB = "AKIAQ3EGT5R7NXWL2PCD", "ghp_" + "aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vWxYz1"

@@ -6,14 +6,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.redaction.corpus import ENGINES, redactor, texts
+from tests.redaction.oracle import oracle
 
 from loglease.redaction import EngineUnavailable, engine_named, packs
 from loglease.redaction.confirm import PatternMatcher
 from loglease.redaction.engine.re2_engine import blocks
 from loglease.redaction.patterns import tripwire_of
 from loglease.redaction.rules import PatternRule
-from tests.redaction.corpus import ENGINES, redactor, texts
-from tests.redaction.oracle import oracle
 
 PATTERNS = [rule for pack in packs() for rule in pack.rules if isinstance(rule, PatternRule)]
 

@@ -1,6 +1,7 @@
 """Profiles: the built-in ones, their order, and what is refused."""
 
 import pytest
+from tests.redaction.corpus import SAMPLES, redacted
 
 from loglease.redaction import (
     STRICTNESS,
@@ -12,7 +13,6 @@ from loglease.redaction import (
     strictness,
 )
 from loglease.redaction.profile import MASK, Treatment, strictest
-from tests.redaction.corpus import SAMPLES, redacted
 
 GOOD = "profile: shop\nversion: 3\npacks: [secrets@1]\n"
 

@@ -3,15 +3,16 @@
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.redaction.corpus import ENGINES, KEYS, LOOKALIKES, MARKER, lines, redacted, redactor, texts, undone, whole
 
 from loglease.redaction import Redacted, Withheld, profile_named, redactor_for
 from loglease.redaction.scanning import MAX_LINE
 from loglease.redaction.selftest import example_of
-from tests.redaction.corpus import ENGINES, KEYS, LOOKALIKES, MARKER, lines, redacted, redactor, texts, undone, whole
 
 SAMPLE = b"\n".join(
     [
@@ -30,7 +31,7 @@ SAMPLE = b"\n".join(
 def cut(text: bytes, places: list[int]) -> tuple[bytes, list[tuple[int, int, str]]]:
     stream, out, spans = redactor().open(), b"", []
     borders = [0, *sorted(min(place, len(text)) for place in places), len(text)]
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         result = stream.feed(text[start:end])
         spans += [(span.start + len(out), span.end + len(out), span.rule) for span in result.spans]
         out += result.out
@@ -61,7 +62,7 @@ def test_output_is_the_input_with_some_ranges_replaced(text: bytes) -> None:
     result.out.decode()
     assert undone(result, text)
     assert result.out.count(b"\n") == text.count(b"\n")
-    assert all(one.end <= two.start for one, two in zip(result.spans, result.spans[1:], strict=False))
+    assert all(one.end <= two.start for one, two in pairwise(result.spans))
 
 
 @settings(max_examples=100, deadline=None)
@@ -131,7 +132,10 @@ def test_look_alikes_survive(text: bytes, profile: str) -> None:
 
 
 def test_json_stays_json() -> None:
-    line = b'{"card":4111111111111111,"pin":4821,"n":[4111111111111111,7],"m":"{\\"card\\":[4111111111111111]}","t":"saw [4111111111111111], 7"}'
+    line = (
+        b'{"card":4111111111111111,"pin":4821,"n":[4111111111111111,7],'
+        b'"m":"{\\"card\\":[4111111111111111]}","t":"saw [4111111111111111], 7"}'
+    )
     found = json.loads(redacted(line + b"\n"))
     assert found["card"] == "⟦card …1111⟧"
     assert found["pin"] == "⟦otp⟧"
@@ -226,9 +230,9 @@ def test_a_stream_is_pickled_without_keys_and_goes_on() -> None:
     stream.feed(b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEAabcd")
     data = pickle.dumps(stream)
     assert KEYS.pseudonym not in data
-    again = pickle.loads(data)
+    again = pickle.loads(data)  # noqa: S301 - written two lines above
     with pytest.raises(Withheld):
-        pickle.loads(data).feed(b"x\n")
+        pickle.loads(data).feed(b"x\n")  # noqa: S301 - the same
     result = redactor().attach(again).feed(b"abcdabcd\n-----END RSA PRIVATE KEY-----\n")
     assert result.out == "⟦private-key⟧\n-----END RSA PRIVATE KEY-----\n".encode()
 

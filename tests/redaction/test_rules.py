@@ -1,11 +1,11 @@
 """Every rule's own examples, and what the loader refuses."""
 
 import pytest
+from tests.redaction.corpus import ENGINES, redactor
 
 from loglease.redaction import RulesInvalid, packs, parse_pack
 from loglease.redaction.patterns import PatternInvalid, checked
 from loglease.redaction.selftest import example_of
-from tests.redaction.corpus import ENGINES, redactor
 
 RULES = [rule for pack in packs() for rule in pack.rules]
 

@@ -5,10 +5,10 @@ import hashlib
 import hmac
 
 import pytest
+from tests.redaction.corpus import MARKER, redactor
 
-from loglease.redaction import TOKEN, Keys, Withheld, pseudonym
+from loglease.redaction import TOKEN, Keys, Withheld, pseudonym, redactor_for
 from loglease.redaction.tokens import canonical_of, mask_token, partial_token
-from tests.redaction.corpus import MARKER, redactor, redactor_for
 
 ZERO = bytes(32)
 

@@ -3,10 +3,10 @@
 import traceback
 
 import pytest
+from tests.redaction.corpus import KEYS, MARKER, redactor
 
 from loglease.redaction import REASONS, Keys, Redactor, Withheld, engine_named, packs, parse_profile, profile_named
 from loglease.redaction.engine.interface import Hit
-from tests.redaction.corpus import KEYS, MARKER, redactor
 
 SECRET = b"hunter2-Zq81"
 LINE = b"password=" + SECRET + b"\n"
@@ -25,7 +25,8 @@ class Broken:
         return self
 
     def scan(self, data: bytes) -> list[Hit]:
-        return self.spoil(self.inner.scan(data), data)
+        hits: list[Hit] = self.spoil(self.inner.scan(data), data)
+        return hits
 
 
 def broken() -> tuple[Broken, Redactor]:

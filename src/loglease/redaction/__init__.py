@@ -1,8 +1,8 @@
 """Redaction: find secrets and personal data in log bytes and replace them before anything else sees the text.
 
-Public: `Redactor` and `RedactionStream` (the work), `Redacted`, `Span`, `Counters` (the result), `Withheld` (nothing may
-leave), profiles and packs by name, keys for pseudonyms, engines by name. All else is private. No I/O but reading the
-data files that come with the package.
+Public: `Redactor` and `RedactionStream` (the work), `Redacted`, `Span`, `Counters` (the result), `Withheld` (nothing
+may leave), profiles and packs by name, keys for pseudonyms, engines by name. All else is private. No I/O but reading
+the data files that come with the package.
 """
 
 from loglease.redaction.builtin import STRICTNESS, packs, profile_named, profiles, strictness

@@ -12,7 +12,8 @@ MAX_LINES: Final = 400
 MAX_WITHOUT: Final = 3
 _SHORT: Final = 16
 _FIELD: Final = re.compile(
-    rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|[A-Za-z0-9-]{1,40}: ?[^\n]{1,200})[ \t\"',\\\r]{0,8}\Z"
+    rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset): [^\n]{1,200})"
+    rb"[ \t\"',\\\r]{0,8}\Z"
 )
 _TAIL: Final = re.compile(rb"[ \t\"',\\\r]{0,8}\Z")
 _KEY_LINE: Final = re.compile(rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})\r?\Z")

@@ -55,6 +55,11 @@ _CARD_WORDS: Final = (b"card", b"visa", b"master", b"amex", b"maestro", b"pan", 
 _LONGEST_PLAIN: Final = 16
 
 
+_GROUPED: Final = re.compile(
+    rb"\d{4}(?:[ -]\d{4}){2}(?:[ -]\d{1,4}(?:[ -]\d{1,3})?)?|\d{4}[ -]\d{6}[ -]\d{4,5}|\d{8}[ -]\d{8}"
+)
+
+
 def _issued(digits: str) -> bool:
     return any(low <= digits[: len(low)] <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
 
@@ -63,6 +68,8 @@ def _among_other_digits(text: bytes, start: int, end: int, separator: bytes) -> 
     """Tell whether the number is a part of something longer: a decimal, a UUID, a dotted name."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     if re.fullmatch(rb"[0-9]\.", before) or re.fullmatch(rb"\.[0-9]", after):
+        return True
+    if before.endswith(b"_-"):
         return True
     joined = separator == b"-"
     return joined and bool(re.fullmatch(rb"[0-9A-Fa-f]-", before) or re.fullmatch(rb"-[0-9A-Fa-f]", after))
@@ -75,7 +82,7 @@ def card(text: bytes, start: int, end: int) -> bool:
     if not luhn(digits) or len(set(digits)) == 1 or not _issued(digits.decode()):
         return False
     separators: set[bytes] = set() if digits is value else set(_NOT_DIGIT.findall(value))
-    if len(separators) > 1:
+    if len(separators) > 1 or (separators and not _GROUPED.fullmatch(value)):
         return False
     if len(digits) > _LONGEST_PLAIN:
         around = text[max(0, start - 32) : start].lower()
@@ -264,10 +271,16 @@ def bits_per_byte(value: bytes) -> float:
     return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
 
 
+# An address, a path, an object's printed identity, dotted words.
+_NO_SECRET: Final = re.compile(
+    rb"[a-z][a-z0-9+.-]{1,20}://|/|[\w.$]{1,200}@[0-9a-f]{1,16}\Z|[A-Za-z]+(?:\.[A-Za-z]+)+\Z"
+)
+
+
 def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - the option's public name
     def check(text: bytes, start: int, end: int) -> bool:
         value = text[start:end]
-        if len(value) < length or _UUID.fullmatch(value) or b"/" in value[:1]:
+        if len(value) < length or _UUID.fullmatch(value) or _NO_SECRET.match(value):
             return False
         letters = any(65 <= byte <= 122 for byte in value)  # noqa: PLR2004 - ASCII letters
         digits = any(48 <= byte <= 57 for byte in value)  # noqa: PLR2004 - ASCII digits
@@ -284,6 +297,11 @@ def not_a_digest(text: bytes, start: int, end: int) -> bool:
     """Accept what is not a UUID and not written in hexadecimal alone."""
     value = text[start:end]
     return not _UUID.fullmatch(value) and not _HEX.fullmatch(value)
+
+
+def not_a_number(text: bytes, start: int, end: int) -> bool:
+    """Accept what is not a decimal number, nor a hexadecimal one that says so."""
+    return not re.fullmatch(rb"[0-9]+|0[xX][0-9A-Fa-f]+", text[start:end])
 
 
 def _simple(check: Check) -> Callable[..., Check]:
@@ -304,6 +322,7 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "jwt": _simple(jwt),
         "basic": _simple(basic_credentials),
         "not-a-digest": _simple(not_a_digest),
+        "not-a-number": _simple(not_a_number),
         "entropy": _entropy,
         "least": _least,
     }

@@ -1,0 +1,181 @@
+"""The socket under a session: small buffers before its first byte, how much is still under way, and the reset.
+
+An orderly close lets the kernel deliver what it holds, megabytes with its defaults. So a session's connection gets
+small buffers first, and a cut that cannot wait ends it with a reset. HTTP/1.1 only. Where an operating system lacks an
+option, those that it has are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+STATE_KEY: Final = "loglease.connection"
+"""Where an application finds the connection in ``scope["state"]``."""
+
+SEND_BUFFER: Final = 8 * 1024
+NOT_SENT_LOW: Final = 4 * 1024
+HIGH_WATER: Final = 4 * 1024
+LOW_WATER: Final = 1 * 1024
+USER_TIMEOUT_MS: Final = 30_000
+MAX_HEAD_BYTES: Final = 64 * 1024
+
+_RESET: Final = struct.pack("ii", 1, 0)
+_MAC_NOT_SENT: Final = 0x1024
+"""`SO_NWRITE` of macOS: bytes in the send buffer."""
+
+
+class Connection:
+    """What a session may know of its connection and do to it."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: SessionProtocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._wake: Callable[[], None] | None = None
+        self.serves_session = False
+        """A connection that served a session serves nothing else afterwards."""
+        self.is_lost = False
+        """Whether it is closed, by whomever."""
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when bytes can be written again, and when the connection is lost."""
+        self._wake = wake
+
+    def prepare(self) -> None:
+        """Make the buffers small; to be called before the first byte of a session."""
+        self.serves_session = True
+        self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        found = self._socket
+        if found is None:
+            return
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if found.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for name, value in (("TCP_NOTSENT_LOWAT", NOT_SENT_LOW), ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)):
+            if (option := getattr(socket, name, None)) is not None:
+                found.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        found: socket.socket | None = self._transport.get_extra_info("socket")
+        return found
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether bytes that are written now go on without filling a buffer of ours."""
+        return not (self.is_lost or self._protocol.flow.write_paused or self._transport.is_closing())
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that the peer has not acknowledged, as far as we can see: our buffer and the kernel's."""
+        return self._transport.get_write_buffer_size() + self._kernel_bytes()
+
+    def _kernel_bytes(self) -> int:
+        found = self._socket
+        if found is None or self.is_lost or found.fileno() < 0:
+            return 0
+        try:
+            if hasattr(termios, "TIOCOUTQ"):
+                answer = fcntl.ioctl(found.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+                return int(struct.unpack("i", answer)[0])
+            return found.getsockopt(socket.SOL_SOCKET, _MAC_NOT_SENT)
+        except OSError:
+            return 0
+
+    def hold_open(self) -> None:
+        """Keep the server from closing by itself once the body is complete: the cut decides how."""
+        self._protocol.cycle.keep_alive = True
+
+    def close(self) -> None:
+        """Close in order."""
+        self._transport.close()
+
+    def reset(self) -> None:
+        """Drop whatever is still queued, here and in the kernel, and tell the peer so."""
+        found = self._socket
+        if found is not None and found.fileno() >= 0:
+            with contextlib.suppress(OSError):  # already gone, which is what we want
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._transport.abort()
+
+    def stir(self) -> None:
+        """Wake whoever serves on this connection."""
+        if self._wake is not None:
+            self._wake()
+
+
+class SessionProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol that passes its connection on and bounds what a head may be.
+
+    Its base class is half public, so uvicorn's minor version is pinned and `tests/gateway` drives it on real sockets.
+    """
+
+    connection: Connection
+    _head_bytes = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take over a new connection."""
+        super().connection_made(transport)
+        self.connection = Connection(transport, self)
+        self.app_state: dict[str, Any] = {**self.app_state, STATE_KEY: self.connection}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that the connection is gone."""
+        self.connection.is_lost = True
+        super().connection_lost(exc)
+        self.connection.stir()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; after a session nothing more is, and a head has a bound."""
+        if self.connection.serves_session:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response("The request head is too large.")
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin to count a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The message is whole; what comes next is a head."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, except after a session."""
+        if self.connection.serves_session:
+            self.server_state.total_requests += 1
+            return
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """Tell whoever waits that bytes can be written."""
+        super().resume_writing()
+        self.connection.stir()
+
+
+def connection_of(scope: Any) -> Connection | None:
+    """Return the connection of a call, or None if the server runs without `SessionProtocol`."""
+    state = scope.get("state") or {}
+    found = state.get(STATE_KEY)
+    return found if isinstance(found, Connection) else None

@@ -1,0 +1,147 @@
+"""The plain endpoint's three shapes: newline-delimited JSON, server-sent events, and text for people."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Protocol
+
+import orjson
+
+from loglease.gateway.request import Format
+from loglease.gateway.resume import Position, Resumes
+from loglease.model.instant import NANOSECONDS, event_time_text
+from loglease.model.labels import Labels
+from loglease.sources.interface import Metadata
+
+
+class Line(NamedTuple):
+    """One redacted line that is to be written; `quoted` is its text as a JSON string."""
+
+    event_ns: int
+    labels: Labels
+    metadata: Metadata
+    text: str
+    quoted: bytes
+    position: Position
+
+
+class Encoder(Protocol):
+    """Writes the records of one answer. One per session; `line` runs in the worker, the others in the event loop."""
+
+    media_type: str
+
+    def line(self, line: Line) -> bytes:
+        """Write one line with its redacted labels."""
+
+    def gap(self, lines: int) -> bytes:
+        """Write that so many lines were left out because the reader did not keep up."""
+
+    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+        """Write why the answer ends."""
+
+
+def encoder_for(chosen: Format, resumes: Resumes) -> Encoder:
+    """Return the encoder of a format."""
+    if chosen is Format.SSE:
+        return ServerSentEvents(resumes)
+    return PlainText() if chosen is Format.TEXT else NdJson(resumes)
+
+
+class _Records:
+    """Line records as JSON without a newline; what repeats is encoded once."""
+
+    def __init__(self) -> None:
+        self._labels: dict[Labels, bytes] = {}
+        self._second = -1
+        self._second_text = b""
+
+    def line(self, line: Line) -> bytes:
+        encoded = self._labels.get(line.labels)
+        if encoded is None:
+            encoded = self._labels[line.labels] = orjson.dumps(dict(line.labels))
+        second, rest = divmod(line.event_ns, NANOSECONDS)
+        if second != self._second:
+            self._second = second
+            self._second_text = event_time_text(second * NANOSECONDS)[:19].encode()
+        return b'{"type":"line","ts":"%d","time":"%b.%09dZ","labels":%b,"metadata":%b,"line":%b}' % (
+            line.event_ns,
+            self._second_text,
+            rest,
+            encoded,
+            orjson.dumps(dict(line.metadata)),
+            line.quoted,
+        )
+
+
+def _end(reason: str, lines: int, resume: str | None) -> bytes:
+    fields: dict[str, str | int] = {"type": "end", "reason": reason, "lines": lines}
+    if resume is not None:
+        fields["resume"] = resume
+    return orjson.dumps(fields)
+
+
+class NdJson:
+    """One JSON object per line; log text stays inside strings, so it cannot forge a record."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, resumes: Resumes) -> None:
+        self._resumes = resumes
+        self._records = _Records()
+
+    def line(self, line: Line) -> bytes:
+        """Write one line."""
+        return self._records.line(line) + b"\n"
+
+    def gap(self, lines: int) -> bytes:
+        """Write a gap."""
+        return orjson.dumps({"type": "gap", "lines": lines}) + b"\n"
+
+    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+        """Write the end."""
+        return _end(reason, lines, None if position is None else self._resumes.text(position)) + b"\n"
+
+
+class ServerSentEvents:
+    """The same JSON as events; the id of each is the resume value behind it."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, resumes: Resumes) -> None:
+        self._resumes = resumes
+        self._records = _Records()
+
+    def line(self, line: Line) -> bytes:
+        """Write one line."""
+        resume = self._resumes.text(line.position).encode()
+        return b"id: %b\nevent: line\ndata: %b\n\n" % (resume, self._records.line(line))
+
+    def gap(self, lines: int) -> bytes:
+        """Write a gap."""
+        return b"event: gap\ndata: %b\n\n" % orjson.dumps({"type": "gap", "lines": lines})
+
+    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+        """Write the end."""
+        resume = None if position is None else self._resumes.text(position)
+        named = b"" if resume is None else b"id: %b\n" % resume.encode()
+        return b"%bevent: end\ndata: %b\n\n" % (named, _end(reason, lines, resume))
+
+
+_ESCAPES: Final = str.maketrans({"\n": "\\n", "\r": "\\r"})
+
+
+class PlainText:
+    """Lines alone. The last one says why the answer ended; log text could imitate it."""
+
+    media_type = "text/plain; charset=utf-8"
+
+    def line(self, line: Line) -> bytes:
+        """Write one line; its inner newlines are escaped."""
+        return line.text.translate(_ESCAPES).encode() + b"\n"
+
+    def gap(self, lines: int) -> bytes:
+        """Write a gap."""
+        return b"-- gap: %d lines\n" % lines
+
+    def end(self, reason: str, lines: int, position: Position | None) -> bytes:  # noqa: ARG002 - text carries the reason alone
+        """Write the end."""
+        return b"-- end: %b\n" % reason.encode()

@@ -1,0 +1,340 @@
+"""Carries a session out: reads and evaluates ahead, asks the machine for each step, writes, reserves, and ends.
+
+One task owns a session. A slice is written in the same step of the event loop in which `may_serve` allowed it: the
+connection is known to take it, so the write does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loglease.access.errors import Locked
+from loglease.access.open_session import Opened
+from loglease.access.serving import Reservation
+from loglease.access.watch import Watch
+from loglease.audit.interface import AuditUnavailable
+from loglease.gateway.connection import Connection
+from loglease.gateway.cut import PATIENT, ended_in_order
+from loglease.gateway.errors import Draining, RedactionUnavailable
+from loglease.gateway.frontends.plain import Encoder
+from loglease.gateway.reserve import Recorder
+from loglease.gateway.served import Item
+from loglease.gateway.session import Moment, Reserve, ServedSession, Slice, Step, Wait
+from loglease.gateway.settings import CUT_NS, GatewaySettings
+from loglease.gateway.worker import Worker
+from loglease.model.clock import Clock
+from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
+from loglease.model.session import CloseWhy
+from loglease.redaction import Withheld
+from loglease.sources.interface import Gap, Page, Reader, ReadPlan, SourceError
+from loglease.store.interface import StoreUnavailable
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+YIELD_BYTES: Final = 32 * 1024
+LOOK_AGAIN_S: Final = 1.0
+"""The longest sleep: the loop's own timers do not count the time a machine was suspended."""
+
+HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-accel-buffering", b"no"),
+)
+
+_log = logging.getLogger("loglease.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Where the lines of a session come from."""
+
+    reader: Reader
+    plan: ReadPlan
+    worker: Worker
+    follow: bool
+    backward: bool
+
+
+class Pump:
+    """One session at work.
+
+    Args:
+        send: writes to the client, as an ASGI application does.
+        pool: threads that redact and evaluate.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        reading: Reading,
+        *,
+        machine: ServedSession,
+        encoder: Encoder,
+        connection: Connection,
+        send: Send,
+        watch: Watch,
+        clock: Clock,
+        recorder: Recorder,
+        pool: ThreadPoolExecutor,
+        settings: GatewaySettings,
+    ) -> None:
+        self._opened = opened
+        self._reading = reading
+        self._machine = machine
+        self._encoder = encoder
+        self._connection = connection
+        self._send = send
+        self._watch = watch
+        self._clock = clock
+        self._recorder = recorder
+        self._pool = pool
+        self._settings = settings
+        self._until = opened.grant.due_at
+        self._wake = asyncio.Event()
+        self._space = asyncio.Event()
+        self._begun = False
+        self._cut_ns: int | None = None
+        self._reserving: asyncio.Task[None] | None = None
+        self._failure: LogLeaseError | None = None
+
+    # What reaches it from outside.
+
+    def cut(self, why: CloseWhy, text: str) -> None:  # noqa: ARG002 - the text is for front ends with close frames
+        """End the session now; returns at once."""
+        if self._cut_ns is None:
+            self._cut_ns = self._clock.boot_ns()
+        self._machine.end(why)
+        self._wake.set()
+        self._space.set()
+
+    # Its life.
+
+    async def run(self) -> None:
+        """Serve until the session is over and its connection has ended.
+
+        Raises:
+            LogLeaseError: it was over before the first byte, so the caller answers with this problem.
+        """
+        self._connection.listen(self._wake.set)
+        producer = asyncio.create_task(self._produce())
+        producer.add_done_callback(_looked_at)
+        why = CloseWhy.ERROR
+        try:
+            if self._reading.follow:
+                await self._begin()
+            why = await self._carry()
+            producer.cancel()
+            await self._finish(why)
+        finally:
+            producer.cancel()
+            if self._begun and not self._connection.is_lost:
+                self._connection.reset()
+
+    async def settle(self) -> None:
+        """Put the account of the session on the record; to be run apart from the client's call."""
+        if self._reserving is not None:
+            await asyncio.wait({self._reserving})
+        why = self._machine.standing.ending or CloseWhy.ERROR
+        cut_ms = None if self._cut_ns is None else (self._clock.boot_ns() - self._cut_ns) // 1_000_000
+        await self._recorder.close(self._opened.session.id, why=why, account=self._machine.account(), cut_ms=cut_ms)
+
+    async def _carry(self) -> CloseWhy:
+        written = 0
+        while True:
+            self._wake.clear()
+            if self._connection.is_lost:
+                self._machine.end(CloseWhy.CLIENT)
+            moment = self._moment()
+            skipped = self._machine.pending_gap
+            step: Step = self._machine.step(moment, self._encoder.gap(skipped) if skipped else b"")
+            if isinstance(step, Slice):
+                await self._write(step.content)
+                self._machine.progressed(moment.boot_ns)
+                written += len(step.content)
+                if self._machine.room <= self._settings.ahead_bytes // 2:
+                    self._space.set()
+                if written >= YIELD_BYTES:
+                    written = 0
+                    await asyncio.sleep(0)
+            elif isinstance(step, Reserve):
+                self._reserving = asyncio.create_task(self._reserve(step))
+            elif isinstance(step, Wait):
+                await self._sleep(step.until_ns - moment.boot_ns)
+            else:
+                return step.why
+
+    def _moment(self) -> Moment:
+        return Moment(
+            boot_ns=self._clock.boot_ns(),
+            deadline_ns=self._watch.deadline_ns(self._until),
+            lease_until_ns=self._watch.lease_until_ns,
+            epoch=self._watch.epoch,
+            writable=self._connection.is_writable,
+        )
+
+    async def _sleep(self, longest_ns: int) -> None:
+        timer = asyncio.get_running_loop().call_later(min(longest_ns / 1e9, LOOK_AGAIN_S), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    async def _begin(self) -> None:
+        """Write the head of the answer: the opening is on record, and the buffers are small from here on."""
+        self._begun = True
+        self._connection.prepare()
+        media_type = self._encoder.media_type.encode()
+        headers = [(b"content-type", media_type), *HEADERS, (b"connection", b"close")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._connection.hold_open()
+
+    async def _write(self, content: bytes) -> None:
+        # SECURITY: nothing here waits, because the connection takes bytes; tested in test_pump.py.
+        if not self._begun:
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": content, "more_body": True})
+
+    async def _reserve(self, step: Reserve) -> None:
+        session = self._opened.session
+        answer = await self._recorder.reserve(session.id, session.grant, step, self._clock.now())
+        if isinstance(answer, Reservation):
+            self._machine.reserved(answer, self._clock.boot_ns())
+        else:
+            self._machine.not_reserved(answer)
+        self._wake.set()
+
+    # Its end.
+
+    async def _finish(self, why: CloseWhy) -> None:
+        self._space.set()
+        if not self._begun:
+            if why not in PATIENT:
+                raise self._failure or _problem(why)
+            await self._begin()
+        end = self._encoder.end(why, self._machine.standing.handed_lines, self._machine.position)
+
+        async def write_end() -> None:
+            await self._send({"type": "http.response.body", "body": end, "more_body": False})
+
+        patient = why in PATIENT
+        await ended_in_order(
+            self._connection,
+            write_end=None if self._machine.is_mid_record else write_end,
+            clock=self._clock,
+            patience_ns=round(self._settings.slow_after_s * 1e9) if patient else CUT_NS,
+            impatient=lambda: self._cut_ns is not None,
+        )
+        for _ in range(100):
+            if self._connection.is_lost:
+                break
+            await asyncio.sleep(0)
+
+    # Where its lines come from.
+
+    async def _produce(self) -> None:
+        why = CloseWhy.COMPLETE
+        try:
+            if self._reading.follow:
+                await self._follow()
+            else:
+                await self._read()
+        except Withheld as fault:
+            _log.warning("redaction_withheld", extra={"session": self._opened.session.id, "reason": fault.reason})
+            why = CloseWhy.REDACTION
+        except SourceError as error:
+            self._failure, why = error, CloseWhy.SOURCE
+        except Exception:  # noqa: BLE001 - supervised: it logs, counts as the session's end and goes no further
+            _log.exception("session_failed", extra={"session": self._opened.session.id})
+            why = CloseWhy.ERROR
+        self._machine.finished(why)
+        self._wake.set()
+
+    async def _follow(self) -> None:
+        pages = self._reading.reader.follow(self._reading.plan)
+        async for page in pages:
+            if isinstance(page, Gap):
+                continue
+            await self._give(await self._in_pool(self._reading.worker.page, page, None))
+
+    async def _read(self) -> None:
+        """Read one page ahead while one is evaluated; a backward one needs the next as its context."""
+        worker = self._reading.worker
+        pages = self._reading.reader.read(self._reading.plan)
+        ahead: asyncio.Task[Page | None] | None = None
+        try:
+            page = await anext(pages, None)
+            while page is not None:
+                ahead = asyncio.create_task(_next(pages))
+                if self._reading.backward:
+                    older = await ahead
+                    items = await self._in_pool(worker.page, page, older)
+                else:
+                    items = await self._in_pool(worker.page, page, None)
+                    older = await ahead
+                await self._give(items)
+                page = older
+            await self._give(await self._in_pool(worker.finish))
+        finally:
+            if ahead is not None and not ahead.done():
+                ahead.cancel()
+                await asyncio.wait({ahead})
+            if isinstance(pages, AsyncGenerator):
+                await pages.aclose()
+
+    async def _in_pool(self, work: Callable[..., list[Item]], *args: object) -> list[Item]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    async def _give(self, items: Sequence[Item]) -> None:
+        """Hand lines to the machine as far as it has room."""
+        at = 0
+        while at < len(items):
+            size = self._machine.room
+            first = at
+            while at < len(items) and (size < self._settings.ahead_bytes or at == first):
+                size += len(items[at].record)
+                at += 1
+            self._space.clear()
+            self._machine.offer(items[first:at])
+            self._wake.set()
+            while self._machine.room >= self._settings.ahead_bytes:
+                await self._space.wait()
+                self._space.clear()
+
+
+async def _next(pages: Any) -> Page | None:
+    found: Page | None = await anext(pages, None)
+    return found
+
+
+def _problem(why: CloseWhy) -> LogLeaseError:
+    """Return what is answered where a session was over before its answer began."""
+    again, later = "Ask again if you still need it.", "Try again."
+    match why:
+        case CloseWhy.REVOKED:
+            return GrantEnded("The grant was revoked.", next_step=again)
+        case CloseWhy.EXPIRED:
+            return GrantEnded("The grant has expired.", next_step=again)
+        case CloseWhy.SUSPENDED:
+            return GrantNotActive("The grant is suspended.", next_step="Ask whoever suspended it.")
+        case CloseWhy.LOCKED:
+            return Locked("A lock stops this for now.", next_step="Ask an administrator.")
+        case CloseWhy.AUDIT:
+            return AuditUnavailable("What you read cannot be recorded, so nothing is shown.", next_step=later)
+        case CloseWhy.DATABASE:
+            return StoreUnavailable("The database cannot be reached.", next_step=later)
+        case CloseWhy.REDACTION:
+            return RedactionUnavailable()
+        case CloseWhy.DRAIN:
+            return Draining("This server stops.", next_step=later)
+        case _:
+            return LogLeaseError("The session failed.", next_step="Try again; tell an operator.")
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,97 @@
+"""Each line against the scope, whatever the source did: labels and time before redaction, line rules after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+from loglease.logql import holds_literal
+from loglease.logql.pipeline import MaskSpan
+from loglease.model.instant import Interval
+from loglease.model.labels import Labels
+from loglease.model.scope import Level, Scope
+from loglease.sources.interface import Direction, Page, SourceProtocol
+
+
+@dataclass(slots=True)
+class Violations:
+    """Lines that sources gave although they should have held them back, by source; counts only."""
+
+    by_source: dict[str, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def count(self, source: str, lines: int) -> None:
+        """Add so many lines of a source."""
+        with self._lock:
+            self.by_source[source] = self.by_source.get(source, 0) + lines
+
+
+class Recheck:
+    """The tests of one session.
+
+    Args:
+        interval: event times that the session may see, already inside the grant's window.
+    """
+
+    def __init__(self, scope: Scope, interval: Interval, violations: Violations) -> None:
+        self._scope = scope
+        self._interval = interval
+        self._violations = violations
+        self._literals = tuple(literal.encode() for literal in scope.contains)
+        self._admitted: dict[Labels, bool] = {}
+
+    def admitted(self, page: Page) -> list[int]:
+        """Return the places of the lines whose labels and event time are covered."""
+        streams = [self._admits_stream(labels) for labels in page.streams]
+        start, end = self._interval.start, self._interval.end
+        stream, ts = page.stream, page.ts
+        kept = [
+            place
+            for place in range(len(page))
+            if streams[stream[place]] and start <= ts[place] and (end is None or ts[place] < end)
+        ]
+        if len(kept) != len(page):
+            self._violations.count(self._scope.source, len(page) - len(kept))
+        return kept
+
+    def _admits_stream(self, labels: Labels) -> bool:
+        if labels not in self._admitted:
+            self._admitted[labels] = self._scope.admits_stream(labels)
+        return self._admitted[labels]
+
+    @property
+    def needs_level(self) -> bool:
+        """Whether a line's level decides if it is covered."""
+        return self._scope.level_from is not None
+
+    def admits_level(self, level: str) -> bool:
+        """Say whether a line of that level is covered."""
+        return self._scope.admits_level(Level(level))
+
+    def admits_text(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
+        """Say whether a redacted line holds all that the scope demands."""
+        return all(holds_literal(line, literal, spans) for literal in self._literals)
+
+
+class Order:
+    """The order of event times that a read promised.
+
+    Args:
+        direction: as in the plan of the read.
+    """
+
+    def __init__(self, direction: Direction) -> None:
+        self._forward = direction is Direction.FORWARD
+        self._last: int | None = None
+
+    def check(self, event_ns: int) -> None:
+        """Take the next event time.
+
+        Raises:
+            SourceProtocol: it comes before the one it follows.
+        """
+        last = self._last
+        if last is not None and (event_ns < last if self._forward else event_ns > last):
+            raise SourceProtocol("The source gave lines out of order.", next_step="Tell an operator.")
+        self._last = event_ns

@@ -1,0 +1,116 @@
+"""The session's side of the audit log: reservations before hand-over, the account at the end, causes of refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.access.close_session import close_session
+from loglease.access.commitments import Random
+from loglease.access.permissions import locks_on_grant
+from loglease.access.reserve import reserve
+from loglease.access.serving import Reservation, Settled
+from loglease.audit.interface import AuditUnavailable, EntryLog
+from loglease.gateway.session import Reserve
+from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
+from loglease.model.grant import EndWhy, GrantState
+from loglease.model.ids import GrantId, NewId, SessionId
+from loglease.model.instant import Instant
+from loglease.model.session import CloseWhy
+from loglease.store.interface import Store, StoreUnavailable, Transaction
+
+RECORD_WITHIN_S: Final = 2.0
+_CLOSE_AGAIN_S: Final = (0.1, 0.5, 2.0, 5.0)
+
+_log = logging.getLogger("loglease.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """Writes what sessions of this process report.
+
+    Attributes:
+        replica: the name of this process in the records.
+    """
+
+    log: EntryLog[Transaction]
+    store: Store
+    new_id: NewId
+    random: Random
+    replica: str
+
+    async def reserve(self, session: SessionId, grant: GrantId, step: Reserve, now: Instant) -> Reservation | CloseWhy:
+        """Record and reserve, or return why the session has to end; it never takes longer than two seconds."""
+        work = asyncio.ensure_future(
+            reserve(
+                session,
+                settled=step.settled,
+                want_lines=step.lines,
+                want_bytes=step.size,
+                replica=self.replica,
+                log=self.log,
+                new_id=self.new_id,
+                random=self.random,
+            )
+        )
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), RECORD_WITHIN_S)
+        except TimeoutError:
+            work.add_done_callback(_forgotten)
+            return CloseWhy.AUDIT
+        except AuditUnavailable:
+            return CloseWhy.AUDIT
+        except StoreUnavailable:
+            return CloseWhy.DATABASE
+        except (GrantEnded, GrantNotActive):
+            return await self._cause(grant, now)
+        except LogLeaseError:
+            return CloseWhy.ERROR
+
+    async def _cause(self, grant_id: GrantId, now: Instant) -> CloseWhy:
+        """Return why a grant may not be used, in the words of sessions."""
+
+        def query(tx: Transaction) -> CloseWhy:
+            grant = tx.grants.find(grant_id)
+            if grant is None or grant.state is GrantState.REVOKED:
+                return CloseWhy.REVOKED
+            if grant.state is GrantState.ENDED:
+                return CloseWhy.EXPIRED if grant.ended_why is EndWhy.EXPIRED else CloseWhy.ENDED
+            if locks_on_grant(tx, grant, now):
+                return CloseWhy.LOCKED
+            return CloseWhy.EXPIRED if now >= grant.due_at else CloseWhy.SUSPENDED
+
+        try:
+            return await self.store.read(query)
+        except StoreUnavailable:
+            return CloseWhy.DATABASE
+
+    async def close(self, session: SessionId, *, why: CloseWhy, account: Settled, cut_ms: int | None) -> None:
+        """Settle a session; tried again for some seconds. What fails for good is closed by recovery, as a crash."""
+        for wait_s in (*_CLOSE_AGAIN_S, None):
+            try:
+                await close_session(
+                    session,
+                    why=why,
+                    settled=account,
+                    cut_ms=cut_ms,
+                    replica=self.replica,
+                    log=self.log,
+                    new_id=self.new_id,
+                    random=self.random,
+                )
+            except (AuditUnavailable, StoreUnavailable) as error:
+                if wait_s is None:
+                    _log.error("session_not_settled", extra={"session": session, "code": error.code})
+                    return
+                await asyncio.sleep(wait_s)
+            else:
+                return
+
+
+def _forgotten(work: asyncio.Future[Reservation]) -> None:
+    """Look at the outcome of what nobody waits for any more."""
+    if not work.cancelled():
+        work.exception()

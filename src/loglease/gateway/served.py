@@ -1,0 +1,95 @@
+"""Lines on their way out, and the account of those that were handed over.
+
+An item is the encoded record of one line with all that its record in the audit log needs. `settled` turns a run of
+handed-over items into what `access.reserve` and `access.close_session` write down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from loglease.access.serving import NOTHING, Settled
+from loglease.gateway.resume import Position
+from loglease.model.digest import Canonical, canonical_bytes
+from loglease.model.labels import Labels
+
+MAX_PSEUDONYMS: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line, redacted, checked and encoded.
+
+    Attributes:
+        record: bytes of the answer's body.
+        labels: redacted.
+        canonical: what the digest of the served list covers.
+        position: where an answer that stops behind this line goes on.
+    """
+
+    record: bytes
+    event_ns: int
+    labels: Labels
+    canonical: bytes
+    position: Position
+    pseudonyms: tuple[str, ...] = ()
+    masked: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class _Stream:
+    first_ns: int
+    last_ns: int
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    streams: dict[Labels, _Stream] = field(default_factory=dict)
+    pseudonyms: set[str] = field(default_factory=set)
+    masked: dict[str, int] = field(default_factory=dict)
+
+
+def settled(items: Sequence[Item], *, size: int) -> Settled:
+    """Return the account of items that were handed over, in their order.
+
+    Args:
+        items: those whose first byte was handed over.
+        size: body bytes that were handed over; less than the records' total if the last one was cut.
+    """
+    if not items:
+        return NOTHING
+    digest = hashlib.sha256()
+    tally = _Tally()
+    for item in items:
+        digest.update(item.canonical)
+        stream = tally.streams.get(item.labels)
+        if stream is None:
+            stream = tally.streams[item.labels] = _Stream(item.event_ns, item.event_ns)
+        stream.first_ns = min(stream.first_ns, item.event_ns)
+        stream.last_ns = max(stream.last_ns, item.event_ns)
+        stream.lines += 1
+        tally.pseudonyms.update(item.pseudonyms)
+        for rule, count in item.masked:
+            tally.masked[rule] = tally.masked.get(rule, 0) + count
+    overflow = len(tally.pseudonyms) > MAX_PSEUDONYMS
+    return Settled(
+        lines=len(items),
+        size=size,
+        first_ns=min(stream.first_ns for stream in tally.streams.values()),
+        last_ns=max(stream.last_ns for stream in tally.streams.values()),
+        masked=tally.masked,
+        served=_served_list(digest.hexdigest(), tally.streams, () if overflow else sorted(tally.pseudonyms)),
+        overflow=overflow,
+    )
+
+
+def _served_list(digest: str, streams: Mapping[Labels, _Stream], pseudonyms: Sequence[str]) -> bytes:
+    listed: list[Canonical] = [
+        [[list(pair) for pair in labels], str(one.first_ns), str(one.last_ns), one.lines]
+        for labels, one in sorted(streams.items())
+    ]
+    return canonical_bytes({"content_sha256": digest, "pseudonyms": list(pseudonyms), "streams": listed})

@@ -1,0 +1,43 @@
+"""What an operator may set about sessions; figures that belong to the promises are constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SLICE_BYTES: Final = 4_096
+"""The most that is handed over after one look at `may_serve`."""
+
+LAPSE_NS: Final = 250_000_000
+"""How long a reservation may be used after its acknowledgement."""
+
+RENEW_NS: Final = 200_000_000
+"""While items flow the next reservation is asked for at half use or after this time."""
+
+CUT_NS: Final = 200_000_000
+"""How long an ending session may take to empty its queues before its connection is reset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """Bounds of one gateway process.
+
+    Attributes:
+        tails: the most tails at once.
+        queries: the most queries at once.
+        skip_after_s: a tail whose reader makes no progress for so long skips lines.
+        slow_after_s: a reader that makes no progress for so long loses its session.
+        ahead_bytes: encoded lines that may wait for their socket, per session.
+        chunk_lines: lines that are redacted in one go; a cut is noticed between two.
+        chunk_bytes: likewise in bytes.
+        workers: threads that redact and evaluate.
+    """
+
+    tails: int = 1_000
+    queries: int = 64
+    skip_after_s: float = 5.0
+    slow_after_s: float = 30.0
+    ahead_bytes: int = 64 * 1024
+    chunk_lines: int = 1_000
+    chunk_bytes: int = 256 * 1024
+    workers: int = 2

@@ -76,7 +76,7 @@ class Intake:
         if self._retained_ns is None or now_ns - self._retained_ns >= RETAIN_EVERY_NS:
             self._retained_ns = now_ns
             self._storage.retain()
-        return more
+        return more or any(watch.rescan for watch in self._watches)
 
     def _take(self, pieces: Iterable[Entries]) -> None:
         for piece in pieces:

@@ -186,11 +186,10 @@ class Following:
         yield from pager.flush()
 
     def _gaps(self) -> Iterator[Gap]:
-        interval = self._plan.interval
-        for removed in list(self._storage.removed):
-            if removed.last_block <= self._removed:
-                continue
-            self._removed = removed.last_block
-            inside = interval.start <= removed.last_ns and (interval.end is None or removed.first_ns < interval.end)
-            if removed.last_block > self._block and inside:
-                yield Gap(removed.first_ns, removed.last_ns + 1)
+        """Yield one gap over all that was removed before it was given, if it may have been wanted."""
+        gone = [removed for removed in list(self._storage.removed) if removed.last_block > self._removed]
+        self._removed = max((removed.last_block for removed in gone), default=self._removed)
+        spans = [Interval(r.first_ns, r.last_ns + 1) for r in gone if r.last_block > self._block]
+        inside = [span for span in spans if span.intersect(self._plan.interval) is not None]
+        if inside:
+            yield Gap(min(span.start for span in inside), max(span.end or 0 for span in inside))

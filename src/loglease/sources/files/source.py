@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -88,7 +88,7 @@ class FileSource:
     def _close(self) -> None:
         if self._thread is not None:
             self._thread.join()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True)
         with self._turn:
             if self._intake is not None:
                 self._intake.close()
@@ -109,7 +109,7 @@ class FileSource:
 
     # Reader
 
-    async def read(self, plan: ReadPlan) -> AsyncIterator[Page]:
+    async def read(self, plan: ReadPlan) -> AsyncGenerator[Page, None]:
         """Yield the lines of the plan in its order; see `Reader`."""
         storage = self._ready()
         stop = threading.Event()
@@ -120,7 +120,7 @@ class FileSource:
         finally:
             stop.set()
 
-    async def follow(self, plan: ReadPlan) -> AsyncIterator[Page | Gap]:
+    async def follow(self, plan: ReadPlan) -> AsyncGenerator[Page | Gap, None]:
         """Yield lines in the order of storing, then new ones as they are committed; see `Reader`.
 
         Where the interval has an end, following ends when the clock has passed it and all that is stored was given.
@@ -149,7 +149,7 @@ class FileSource:
             stop.set()
             self._waiters.discard(waiter)
 
-    async def series(self, selector: Selector, interval: Interval) -> AsyncIterator[Labels]:
+    async def series(self, selector: Selector, interval: Interval) -> AsyncGenerator[Labels, None]:
         """Yield the label sets that have at least one line there."""
         storage = self._ready()
         stop = threading.Event()
@@ -196,7 +196,11 @@ class FileSource:
         if self._closing.is_set():
             raise _closed()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        try:
+            running = loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        except RuntimeError:  # the threads have ended between the question above and here
+            raise _closed() from None
+        return await running
 
     def _round(self) -> bool:
         with self._turn:

@@ -42,7 +42,7 @@ Sink = Callable[[Iterable[Entries]], None]
 
 
 class WatchTails:
-    """The files of one watch that are being read."""
+    """The files of one watch that are being read. `rescan` is set where another scan at once would find more."""
 
     def __init__(self, watch: Watch, configuration: FileSourceConfig, storage: Storage) -> None:
         self._watch = watch
@@ -52,6 +52,7 @@ class WatchTails:
         self._tails: dict[FileKey, Tail] = {}
         self._settled: dict[FileKey, tuple[str, int, int]] = {}
         self._started = False
+        self.rescan = False
 
     def close(self) -> None:
         """Close all files."""
@@ -77,7 +78,7 @@ class WatchTails:
                 more = True
             elif tail.truncated():
                 self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
-                more = True
+                more = self.rescan = True
             elif tail.packed:
                 self._end_packed(key, tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
             else:
@@ -86,6 +87,7 @@ class WatchTails:
 
     def scan(self, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
         """See which files there are, begin new ones, restart truncated ones, end those that are gone."""
+        self.rescan = False
         for tail in self._tails.values():
             if tail.truncated():
                 self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
@@ -255,9 +257,18 @@ class WatchTails:
         del self._tails[key]
 
     def _end_packed(self, key: FileKey, tail: Tail, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
-        sink(tail.overdue(now_ns, arrived_ns, force=True))
-        tail.position = replace(tail.position, packed_size=tail.opened.size)
         opened = tail.opened
+        found = os.fstat(opened.descriptor)
+        if (found.st_size, found.st_mtime_ns) != (opened.size, opened.changed_ns):
+            tail.close()  # it was still being written: met again at the next scan
+            del self._tails[key]
+            self.rescan = True
+            return
+        wait_ns = self._configuration.unfinished_line_s * _NS
+        if tail.waiting and now_ns - tail.active_ns < wait_ns:
+            return
+        sink(tail.overdue(now_ns, arrived_ns, force=True))
+        tail.position = replace(tail.position, packed_size=opened.size)
         self._finish(key, tail)
         self._settled[key] = (opened.path, opened.size, opened.changed_ns)
 

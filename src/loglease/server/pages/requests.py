@@ -1,0 +1,227 @@
+"""Asking for access: the lists, the form with its offers, and the page of one request."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from loglease.access.caller import Caller
+from loglease.access.cancel_request import cancel_request
+from loglease.access.once import Once
+from loglease.access.permissions import visible_request
+from loglease.access.queries import request_view, requests_page, timeline
+from loglease.access.rules import refused
+from loglease.access.submit_request import submit_request
+from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.errors import InvalidField, LogLeaseError
+from loglease.model.ids import REQUEST, PrincipalId, RequestId, checked_id
+from loglease.model.principal import Directory
+from loglease.model.scope import Level
+from loglease.model.selector_text import selector_text
+from loglease.policy.trace import Decision
+from loglease.server.pages import request_form
+from loglease.server.pages.catalogue import source_entries
+from loglease.server.pages.history import steps_of
+from loglease.server.pages.risks import risk_statements
+from loglease.server.pages.site import Fields, Site, shown_error, text_of
+from loglease.server.pages.text import terms_in_words
+from loglease.server.problems import kind_of
+
+_KEY_BYTES = 16
+_ROUTE = "web:/requests/new"
+_DURATIONS = ("15m", "30m", "1h", "2h", "4h")
+
+
+async def requests_list(site: Site, request: Request, caller: Caller) -> Response:
+    """Show the requests that the visitor may see; the filter lives in the address."""
+    state = _state(request.query_params.get("state", ""))
+    mine = request.query_params.get("mine") == "1"
+    before = request.query_params.get("before", "")
+    last = RequestId(checked_id(REQUEST, before)) if before else None
+    now = site.services.clock.now()
+    found = await site.services.store.read(
+        lambda tx: requests_page(tx, caller, now, state=state, mine=mine, before=last, limit=51)
+    )
+    values = {"views": found[:50], "more": found[49].request.id if len(found) > 50 else None}  # noqa: PLR2004 - a page
+    return site.page(request, "requests.html", {**values, "state": state, "mine": mine, "states": list(RequestState)})
+
+
+def _state(text: str) -> RequestState | None:
+    return RequestState(text) if text in set(RequestState) else None
+
+
+async def request_form_page(site: Site, request: Request, caller: Caller) -> Response:
+    """Show the form, filled in as the link says. Links prefill; people decide."""
+    typed = request_form.typed_of(request.query_params)
+    like = request.query_params.get("like", "")
+    if like:
+        like_id = RequestId(checked_id(REQUEST, like))
+        found = await site.services.store.read(lambda tx: visible_request(tx, caller, like_id))
+        typed = request_form.typed_like(found)
+    return await _form(site, request, caller, typed)
+
+
+async def send_request(site: Site, request: Request, caller: Caller) -> Response:
+    """Show the offers for what was typed, or submit it under one of them."""
+    fields = await site.form(request)
+    typed = request_form.typed_of(fields)
+    try:
+        if text_of(fields, "step") == "send":
+            return site.go(f"/requests/{await _submit(site, caller, typed, fields)}")
+        decision, directory = await _decide(site, caller, typed)
+        return await _form(site, request, caller, typed, decision=decision, directory=directory)
+    except LogLeaseError as error:
+        if kind_of(error).status >= 500:  # noqa: PLR2004 - a fault of ours is no mistake in the form
+            raise
+        return await _form(site, request, caller, typed, error=error)
+
+
+async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields: Fields) -> RequestId:
+    number = text_of(fields, "offer")
+    if number and not (number.isascii() and number.isdecimal() and len(number) < 4):  # noqa: PLR2004 - digits
+        raise InvalidField("That is no offer.", next_step="Choose one of the offers.")
+    body = hashlib.sha256(repr((typed, number)).encode()).digest()
+    key = text_of(fields, "key")[:64]
+    once = Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None
+    made = await submit_request(
+        request_form.wish_of(typed),
+        caller=caller,
+        offer=int(number) if number else None,
+        log=site.services.log,
+        rules=site.services.rules.current,
+        new_id=site.services.new_id,
+        random=site.services.random,
+        once=once,
+    )
+    return made.id
+
+
+async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> tuple[Decision, Directory]:
+    now = site.services.clock.now()
+    wish = request_form.wish_of(typed).at(now)
+    directory = await site.services.store.read(lambda tx: tx.principals.directory())
+    decision = site.services.rules.current.decide(wish, caller.principal, directory, now)
+    if decision.refusal is not None:
+        raise refused(decision.refusal)
+    return decision, directory
+
+
+async def _form(
+    site: Site,
+    request: Request,
+    caller: Caller,
+    typed: request_form.Typed,
+    *,
+    decision: Decision | None = None,
+    directory: Directory | None = None,
+    error: LogLeaseError | None = None,
+) -> Response:
+    entries = await source_entries(site.services)
+    chosen = next((one for one in entries if one.name == typed.source), None)
+    if chosen is None and len(entries) == 1 and not typed.source:
+        chosen = entries[0]
+    typed = request_form.with_labels_apart(typed, chosen.labels if chosen else ())
+    values = {
+        "typed": typed,
+        "entries": entries,
+        "chosen": chosen,
+        "windows": request_form.WINDOWS,
+        "durations": _DURATIONS,
+        "levels": [level for level in Level if level is not Level.UNKNOWN],
+        "profiles": sorted(site.services.rules.current.profiles),
+        "error": None if error is None else shown_error(error),
+        "offers": None if decision is None else _offers(site, decision, directory, caller),
+        "selector": None if decision is None else selector_text(decision.wish.scopes[0].selector),
+        "key": site.services.random(_KEY_BYTES).hex(),
+    }
+    return site.page(request, "request_form.html", values, status=200 if error is None else kind_of(error).status)
+
+
+def _offers(site: Site, decision: Decision, directory: Directory | None, caller: Caller) -> list[dict[str, Any]]:
+    shown = []
+    for offer in decision.offers:
+        who: frozenset[PrincipalId] = frozenset()
+        if directory is not None and offer.need:
+            who = site.services.rules.current.eligible(offer.plans, requester=caller.principal, directory=directory)
+        shown.append({"offer": offer, "words": terms_in_words(offer.terms), "people": len(who)})
+    return shown
+
+
+async def request_page(site: Site, request: Request, caller: Caller) -> Response:
+    """Show one request: what is asked, what is risky about it, how it stands, what happened."""
+    request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
+    return site.page(request, "request.html", await request_values(site, caller, request_id))
+
+
+async def request_values(site: Site, caller: Caller, request_id: RequestId) -> dict[str, Any]:
+    """Return what the pages about one request show."""
+    now = site.services.clock.now()
+    view, history, directory = await site.services.store.read(
+        lambda tx: (
+            request_view(tx, caller, request_id, now),
+            timeline(tx, caller, request_id),
+            tx.principals.directory(),
+        )
+    )
+    asked = view.request
+    return {
+        "view": view,
+        "request": asked,
+        "scope": asked.terms.scopes[0],
+        "selector": selector_text(asked.terms.scopes[0].selector),
+        "words": terms_in_words(asked.terms),
+        "risks": risk_statements(asked, view.requester),
+        "stages": _stages(site, asked, view.reviews, directory),
+        "reviewers": [one for one in (directory.principal(who) for who in sorted(asked.eligible)) if one is not None],
+        "who": {review.reviewer: directory.principal(review.reviewer) for review in view.reviews},
+        "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),
+        "narrowed": {review.id: terms_in_words(review.narrowed) for review in view.reviews if review.narrowed},
+        "steps": steps_of(history, directory),
+        "mine": asked.requester == caller.principal.id,
+        "owner": _owner(asked, directory),
+        "now": now,
+    }
+
+
+def _owner(request: AccessRequest, directory: Directory) -> Any:
+    """Return the human behind an agent or service that asks; None for a person."""
+    asker = directory.principal(request.requester)
+    if asker is None or asker.kind == "human":
+        return None
+    return next((one for one in directory.humans() if one.person == asker.person), None)
+
+
+def _stages(site: Site, request: AccessRequest, reviews: Any, directory: Directory) -> list[dict[str, Any]]:
+    """Return the stages of every plan, with how far each is."""
+    complete = site.services.rules.current.state(request, reviews, directory).complete if request.offer.plans else ()
+    return [
+        {
+            "origin": plan.origin,
+            "done": complete[at] if at < len(complete) else 0,
+            "blocks": [[(block.need, list(block.approvers)) for block in stage.blocks] for stage in plan.stages],
+            "joints": [stage.joint for stage in plan.stages],
+        }
+        for at, plan in enumerate(request.offer.plans)
+    ]
+
+
+async def request_state(site: Site, request: Request, caller: Caller) -> Response:
+    """Tell our own script how a request stands, so that a page can say when it is out of date."""
+    request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
+    now = site.services.clock.now()
+    found = await site.services.store.read(lambda tx: request_view(tx, caller, request_id, now))
+    grant = None if found.grant is None else found.grant.id
+    return site.json(
+        {"state": found.state, "version": found.request.version, "grant": grant, "reviews": len(found.reviews)}
+    )
+
+
+async def cancel(site: Site, request: Request, caller: Caller) -> Response:
+    """Withdraw an own request."""
+    await site.form(request)
+    request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
+    await cancel_request(request_id, caller=caller, log=site.services.log, new_id=site.services.new_id)
+    return site.go(f"/requests/{request_id}")

@@ -1,0 +1,64 @@
+"""All addresses of the pages. GET shows, POST changes; nothing else is answered."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from loglease.server.pages import decide, grants, help_pages, requests, sign_in, start
+from loglease.server.pages.site import Page, Site
+from loglease.server.services import Services
+
+
+def create_pages(services: Services) -> Router:
+    """Return the pages as one application, to be mounted at the root after everything else."""
+    site = Site(services)
+
+    async def static(request: Request) -> Response:
+        return site.files.response(request)
+
+    def shown(path: str, page: Page) -> Route:
+        return Route(path, site.endpoint(page), methods=["GET"])
+
+    def public(path: str, page: object, method: str = "GET") -> Route:
+        return Route(path, site.endpoint(page, public=True), methods=[method])  # type: ignore[arg-type]
+
+    def done(path: str, page: Page) -> Route:
+        return Route(path, site.endpoint(page), methods=["POST"])
+
+    return Router(
+        routes=[
+            Route("/static/{name}", static, methods=["GET"]),
+            public("/sign-in", sign_in.sign_in_page),
+            public("/sign-in", sign_in.sign_in, "POST"),
+            done("/sign-out", sign_in.sign_out),
+            shown("/settings", sign_in.settings_page),
+            done("/settings", sign_in.change_settings),
+            shown("/password", sign_in.password_page),
+            done("/password", sign_in.change_password),
+            shown("/", start.start_page),
+            shown("/requests", requests.requests_list),
+            shown("/requests/new", requests.request_form_page),
+            done("/requests/new", requests.send_request),
+            shown("/requests/{request_id}", requests.request_page),
+            shown("/requests/{request_id}/state", requests.request_state),
+            done("/requests/{request_id}/cancel", requests.cancel),
+            shown("/requests/{request_id}/decide", decide.decide_page),
+            done("/requests/{request_id}/decide", decide.decide),
+            shown("/grants", grants.grants_list),
+            shown("/grants/{grant_id}", grants.grant_page),
+            shown("/grants/{grant_id}/state", grants.grant_state),
+            done("/grants/{grant_id}/activate", grants.activate),
+            done("/grants/{grant_id}/return", grants.give_back),
+            shown("/grants/{grant_id}/revoke", grants.revoke_page),
+            done("/grants/{grant_id}/revoke", grants.take_away),
+            shown("/grants/{grant_id}/logs", grants.viewer_page),
+            done("/grants/{grant_id}/viewer-code", grants.viewer_code),
+            public("/help", help_pages.help_page),
+            public("/problems", help_pages.problems_page),
+            public("/problems/{code}", help_pages.problem_page),
+            public("/{path:path}", help_pages.nothing_here),
+        ],
+        redirect_slashes=False,
+    )

@@ -7,14 +7,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loglease.audit.sequencer import Sequencer
-from loglease.store.sqlite import SqliteStore, open_store
 from tests.fakes.clock import FakeClock, FakeIds, FakeRandom
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
 from loglease.access.wish import WindowDraft, WishDraft
 from loglease.audit.interface import Recorded
+from loglease.audit.sequencer import Sequencer
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import Instant
 from loglease.model.principal import Kind, Principal, Role
@@ -24,6 +23,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.loading import load
 from loglease.policy.profiles import ProfileInfo
 from loglease.store.interface import Transaction
+from loglease.store.sqlite import SqliteStore, open_store
 
 T = TypeVar("T")
 
@@ -146,13 +146,13 @@ class World:
         self.log: Sequencer[Transaction]
 
     async def start(self) -> World:
-        self.store = await open_store(self.directory / "loglease.sqlite3", clock=self.clock)
-        self.log = Sequencer(self.store, clock=self.clock)
+        self.store = open_store(self.directory / "db" / "loglease.sqlite3", clock=self.clock)
+        self.log = Sequencer(self.store, self.clock)
         return self
 
     async def stop(self) -> None:
         await self.log.aclose()
-        await self.store.aclose()
+        self.store.close()
 
     async def add(self, *people: Principal) -> None:
         def work(tx: Transaction, _now: Instant) -> Recorded[None]:

@@ -28,6 +28,7 @@ POLL_S: Final = 0.25
 ATTEMPT_S: Final = 1.0
 CLOCK_BACK_S: Final = 1.0
 
+_AT_ONCE: Final = 1_000
 _SECOND_NS: Final = 1_000_000_000
 _CUTS: Final = frozenset(
     {"grant.revoked", "grant.ended", "grant.suspended", "lock.added", "principal.locked", "principal.changed"}
@@ -80,7 +81,7 @@ class Watch:
         self._clock = clock
         self._random = random
         self._listeners: list[Callable[[Cut], None]] = []
-        self._seen = 0
+        self._seen: int | None = None
         self._high_water = Instant(0)
         self._lost = True
         self.lease_until_ns = 0
@@ -119,9 +120,8 @@ class Watch:
         """
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
-        rows, self.epoch = await self._store.read(self._newer)
+        rows = await self._store.read(self._newer)
         for row in rows:
-            self._seen = row.index + 1
             entry = orjson.loads(row.content)
             if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:
                 self.apply(cut)
@@ -133,11 +133,16 @@ class Watch:
         self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
         self._lost = False
 
-    def _newer(self, tx: Transaction) -> tuple[Sequence[StoredEntry], int]:
-        if self._seen == 0:
-            self._seen = tx.entries.size()
-            return (), tx.epoch
-        return tx.entries.since(self._seen, types=_CUTS), tx.epoch
+    def _newer(self, tx: Transaction) -> list[StoredEntry]:
+        """Return what may be a cut since the last poll, all of it; what was there before the first poll is no news."""
+        self.epoch = tx.epoch
+        size = tx.entries.size()
+        seen, self._seen = size if self._seen is None else self._seen, size
+        rows: list[StoredEntry] = []
+        while part := tx.entries.since(seen, types=_CUTS, limit=_AT_ONCE):
+            rows += part
+            seen = part[-1].index + 1
+        return rows
 
     async def run(self) -> None:
         """Keep the lease until cancelled; when it runs out, tell everybody and go on trying."""

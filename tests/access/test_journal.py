@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loglease.access.journal import Journal, JournalDamaged, JournalRecord
+from loglease.model.ids import GrantId, PrincipalId
+from loglease.model.instant import Instant
+
+
+def record(number: int, reason: str = "incident over") -> JournalRecord:
+    return JournalRecord(
+        kind="revoke",
+        id=f"rvk_{number}",
+        on="grant:grt_1",
+        grants=(GrantId("grt_1"), GrantId("grt_2")),
+        at=Instant(1_700_000_000_000_000 + number),
+        reason=reason,
+        by=PrincipalId("prn_bob"),
+    )
+
+
+async def filled(path: Path, count: int) -> list[JournalRecord]:
+    journal = Journal.open(path)
+    records = [record(number, reason="x" * number) for number in range(count)]
+    for one in records:
+        await journal.append(one)
+    journal.close()
+    return records
+
+
+async def test_records_outlive_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "revocations.journal"
+    records = await filled(path, 3)
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = Journal.open(path)
+    assert again.records() == records
+    again.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(1, 400))
+async def test_a_torn_last_record_is_cut_off_and_the_rest_stays(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "revocations.journal"
+    path.unlink(missing_ok=True)
+    records = await filled(path, 4)
+    last = len(records[-1].encoded())
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - min(cut, last)])
+    journal = Journal.open(path)
+    assert journal.records() == records[:-1]
+    await journal.append(record(9))
+    journal.close()
+    again = Journal.open(path)
+    assert again.records() == [*records[:-1], record(9)]
+    again.close()
+
+
+async def test_damage_before_the_last_record_refuses_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "revocations.journal"
+    await filled(path, 3)
+    content = bytearray(path.read_bytes())
+    content[12] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(JournalDamaged, match="damaged at byte 0"):
+        Journal.open(path)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from tests.access.journey import active_grant, revoke_grant
+from tests.fakes.world import World, caller, principal
+
+from loglease.access.add_lock import add_lock
+from loglease.access.watch import CLOCK_BACK_S, LEASE_S, Cut, GrantCut, LeaseLost, LockCut, SubjectCut, Watch
+from loglease.model.hold import LockKind, LockOn
+from loglease.model.instant import Instant
+from loglease.model.principal import Role
+from loglease.model.session import CloseWhy
+from loglease.store.interface import StoreUnavailable
+
+
+def watching(world: World) -> tuple[Watch, list[Cut]]:
+    watch = Watch(world.store, world.clock, world.random)
+    heard: list[Cut] = []
+    watch.subscribe(heard.append)
+    return watch, heard
+
+
+async def test_a_revocation_is_heard_by_polling_alone(world: World) -> None:
+    watch, heard = watching(world)
+    await watch.poll()
+    grant = await active_grant(world)
+    await revoke_grant(world, grant.id)
+    assert heard == []
+    await watch.poll()
+    assert heard == [GrantCut(grant=grant.id, why=CloseWhy.REVOKED, text="grant revoked")]
+    await watch.poll()
+    assert len(heard) == 1
+
+
+async def test_a_commit_of_this_process_is_heard_at_once(world: World) -> None:
+    watch, heard = watching(world)
+    world.log.on_committed(watch.committed)
+    grant = await active_grant(world)
+    await revoke_grant(world, grant.id)
+    assert [cut.grant for cut in heard if isinstance(cut, GrantCut)] == [grant.id]
+
+
+async def test_locks_are_cuts(world: World) -> None:
+    watch, heard = watching(world)
+    await watch.poll()
+    erin = caller(principal("erin", roles=(Role.ADMIN,)), world.clock.now())
+    ports = {key: value for key, value in world.ports.items() if key != "rules"}
+    await add_lock(LockOn(LockKind.SOURCE, "files"), reason="leak", caller=erin, **ports)
+    await add_lock(LockOn(LockKind.PERSON, "alice"), reason="left", caller=erin, **ports)
+    await watch.poll()
+    assert heard == [LockCut(on=LockOn(LockKind.SOURCE, "files"), text="locked"), SubjectCut(subject="sub_alice")]
+
+
+async def test_the_lease_counts_from_the_start_of_the_poll(world: World) -> None:
+    watch, _ = watching(world)
+    started = world.clock.boot_ns()
+    await watch.poll()
+    assert watch.lease_until_ns == started + LEASE_S * 1_000_000_000
+    assert watch.deadline_ns(Instant(world.clock.now() + 5_000_000)) == world.clock.boot_ns() + 5_000_000_000
+
+
+async def test_a_database_that_is_gone_ends_everything_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, heard = watching(world)
+    await watch.poll()
+
+    async def gone() -> Instant:
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr(watch, "_store", type("Gone", (), {"touch": staticmethod(gone)})())
+    with pytest.raises(StoreUnavailable):
+        await watch.poll()
+    watch._note_loss()
+    assert heard == []
+    world.clock.advance(LEASE_S)
+    watch._note_loss()
+    watch._note_loss()
+    assert heard == [LeaseLost()]
+
+
+async def test_a_clock_that_steps_back_is_suspect_and_lengthens_nothing(world: World) -> None:
+    watch, _ = watching(world)
+    await watch.poll()
+    end = Instant(world.clock.now() + 60_000_000)
+    before = watch.deadline_ns(end)
+    world.clock.wall -= int((CLOCK_BACK_S + 1) * 1_000_000)
+    await watch.poll()
+    assert watch.clock_suspect
+    assert watch.deadline_ns(end) <= before

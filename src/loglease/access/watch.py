@@ -120,7 +120,7 @@ class Watch:
         """
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
-        rows = await self._store.read(self._newer)
+        rows, self._seen, self.epoch = await self._store.read(self._newer)
         for row in rows:
             entry = orjson.loads(row.content)
             if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:
@@ -133,16 +133,18 @@ class Watch:
         self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
         self._lost = False
 
-    def _newer(self, tx: Transaction) -> list[StoredEntry]:
-        """Return what may be a cut since the last poll, all of it; what was there before the first poll is no news."""
-        self.epoch = tx.epoch
+    def _newer(self, tx: Transaction) -> tuple[list[StoredEntry], int, int]:
+        """Return what may be a cut since the last poll, all of it, with the size and epoch of the log.
+
+        What was there before the first poll is no news.
+        """
         size = tx.entries.size()
-        seen, self._seen = size if self._seen is None else self._seen, size
+        seen = size if self._seen is None else self._seen
         rows: list[StoredEntry] = []
         while part := tx.entries.since(seen, types=_CUTS, limit=_AT_ONCE):
             rows += part
             seen = part[-1].index + 1
-        return rows
+        return rows, size, tx.epoch
 
     async def run(self) -> None:
         """Keep the lease until cancelled; when it runs out, tell everybody and go on trying."""

@@ -1,0 +1,189 @@
+"""`request` and `cancel`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from loglease.cli.client import Body
+from loglease.cli.errors import Exit, Usage
+from loglease.cli.ids import chosen
+from loglease.cli.narrowing import level_of, size_of
+from loglease.cli.offers import Asked, covering_grant, draft_of, show_offers
+from loglease.cli.output import moment
+from loglease.cli.run import Here, Run, flag
+from loglease.cli.waiting import clock_text, waiting
+from loglease.model.ids import REQUEST
+from loglease.model.instant import MICROSECONDS, parse_duration, parse_event_time, parse_instant
+
+_AFTER = {"denied": Exit.NO, "cancelled": Exit.NO, "expired": Exit.NO, "approved": Exit.DONE}
+
+
+def request(
+    selector: Annotated[str | None, flag('which streams, such as \'{service="pay-api",env="prod"}\'')] = None,
+    /,
+    *,
+    reason: Annotated[str | None, flag("why, for the people who decide and for the record")] = None,
+    ticket: Annotated[str | None, flag("the ticket that it is about")] = None,
+    source: Annotated[str | None, flag("where the logs are; not needed if there is only one")] = None,
+    window: Annotated[str | None, flag("events of so long until now, such as 2h; default: 1h and live")] = None,
+    from_: Annotated[str | None, flag("first event time, RFC 3339", name="--from")] = None,
+    to: Annotated[str | None, flag("event time to stop before, RFC 3339")] = None,
+    live: Annotated[bool, flag("also events to come, until the grant ends")] = False,
+    level: Annotated[str | None, flag("this level and above, such as warn")] = None,
+    contains: Annotated[tuple[str, ...], flag("only lines with this text; repeatable")] = (),
+    profile: Annotated[str | None, flag("redaction profile, such as pii-default")] = None,
+    for_: Annotated[str | None, flag("how long you want to read, from first use on, such as 30m", name="--for")] = None,
+    limit_lines: Annotated[int | None, flag("read at most so many lines")] = None,
+    limit_bytes: Annotated[str | None, flag("read at most so much, such as 256MiB")] = None,
+    offer: Annotated[int | None, flag("take the offer of this number instead of the first")] = None,
+    like: Annotated[str | None, flag("start from an earlier request; flags change it")] = None,
+    all_streams: Annotated[bool, flag("ask for every stream of the source; no selector then")] = False,
+    new: Annotated[bool, flag("ask even if a grant of yours covers it already")] = False,
+    dry_run: Annotated[bool, flag("show the offers; ask for nothing")] = False,
+    wait: Annotated[str | None, flag("wait so long for the decision; 0 does not wait")] = None,
+    run: Here,
+) -> Exit:
+    """Ask for access to one slice of the logs, and wait for the decision.
+
+    Without further flags the last hour plus live is asked for; duration, limits and masking come from the best offer.
+    Ctrl-C leaves the request pending.
+    """
+    wait_s = _wait_s(wait)
+    asked = Asked(
+        selector=selector,
+        all_streams=all_streams,
+        source=source,
+        lookback_s=None if window is None else parse_duration(window),
+        from_ns=None if from_ is None else parse_event_time(from_),
+        to_ns=None if to is None else parse_event_time(to),
+        live=live,
+        level=None if level is None else level_of(level),
+        contains=contains,
+        profile=profile,
+        duration_s=None if for_ is None else parse_duration(for_),
+        reason=reason,
+        ticket=ticket,
+        lines=_lines(limit_lines),
+        size=None if limit_bytes is None else size_of(limit_bytes, "--limit-bytes"),
+    )
+    earlier = None if like is None else run.client.get(f"/requests/{chosen(run, like, REQUEST)}")
+    draft = draft_of(run, asked, earlier)
+    offers = run.client.post("/offers", draft)
+    taken = offer or (offers["offers"][0]["number"] if offers["offers"] else None)
+    if dry_run:
+        return _offers_only(run, offers, taken)
+    if not new and (grant := covering_grant(run, offers)) is not None:
+        return _covered(run, grant)
+    if not run.out.json:
+        show_offers(run, offers, taken)
+    sent = run.client.post("/requests", draft if offer is None else {**draft, "offer": offer}, creates=True)
+    return _follow(run, sent, wait_s)
+
+
+def cancel(
+    id_: Annotated[str, Parameter(name="ID", help="the request")],
+    /,
+    *,
+    run: Here,
+) -> None:
+    """Withdraw a pending request of yours."""
+    request_id = chosen(run, id_, REQUEST, mine=True)
+    shown = run.client.post(f"/requests/{request_id}/cancel")
+    if run.out.json:
+        run.out.resource(shown)
+    else:
+        run.out.data(f"{shown['id']} is {shown['state']}.")
+
+
+def _wait_s(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return 0 if text == "0" else parse_duration(text)
+
+
+def _lines(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise Usage(f"--limit-lines is {count}.", next_step="Give 1 or more.")
+    return count
+
+
+def _offers_only(run: Run, offers: Body, taken: int | None) -> Exit:
+    if run.out.json:
+        run.out.resource(offers)
+    else:
+        show_offers(run, offers, taken)
+        for line in offers["explanation"]:
+            run.out.notice(line)
+    return Exit.DONE if offers["offers"] else Exit.REFUSED
+
+
+def _covered(run: Run, grant: Body) -> Exit:
+    if run.out.json:
+        run.out.resource(grant)
+    else:
+        run.out.data(f"You have that already: {grant['id']} is {grant['state']}. Nobody was asked.")
+        run.out.data(f"Next      loglease logs --grant {grant['id']}   (ask anyway: --new)")
+    return Exit.DONE
+
+
+def _follow(run: Run, sent: Body, wait_s: int | None) -> Exit:
+    if not run.out.json:
+        told = len(sent["eligible"])
+        people = "person" if told == 1 else "people"
+        run.out.facts(
+            [("Sent", f"{sent['id']}   digest {sent['digest'][:4]}…{sent['digest'][-4:]}   {told} {people} may decide")]
+        )
+    shown = sent if sent["state"] != "pending" else _decided(run, sent, wait_s)
+    if run.out.json:
+        run.out.resource(shown)
+    elif shown["state"] != "pending":
+        _tell_verdict(run, shown)
+    else:
+        run.out.notice(f"{shown['id']} is still pending. See: loglease requests {shown['id']}")
+    return _AFTER.get(shown["state"], Exit.PENDING)
+
+
+def _decided(run: Run, sent: Body, wait_s: int | None) -> Body:
+    """Ask again and again until the request has its verdict, or for so long; Ctrl-C leaves it pending."""
+    shown = sent
+    expires = parse_instant(sent["expires_at"])
+    with waiting(run.out) as wait:
+        try:
+            while shown["state"] == "pending" and (wait_s is None or wait.elapsed_s < wait_s):
+                left = (expires - run.client.now()) / MICROSECONDS
+                wait.tell(f"{_progress(shown)} · {clock_text(left)} left          Ctrl-C leaves it pending")
+                wait.pause(None if wait_s is None else wait_s - wait.elapsed_s)
+                shown = run.client.get(f"/requests/{sent['id']}")
+        except KeyboardInterrupt:
+            wait.stop()
+            run.out.notice(f"{sent['id']} stays pending. Withdraw it: loglease cancel {sent['id']}")
+            raise
+    return shown
+
+
+def _progress(shown: Body) -> str:
+    stages = max((len(plan["stages"]) for plan in shown["offer"]["plans"]), default=0)
+    need, given = shown["offer"]["need"], shown["approvals"]
+    return f"{given} of {need} approvals" + (f" in {stages} stages" if stages > 1 else "")
+
+
+def _tell_verdict(run: Run, shown: Body) -> None:
+    by = (shown.get("decided_by") or {}).get("account")
+    reviews = shown["reviews"]
+    if shown["state"] != "approved":
+        comments = "; ".join(one["comment"] for one in reviews if one["verdict"] == "deny" and one["comment"])
+        said = f": {comments}" if comments else ""
+        run.out.facts([(shown["state"].capitalize(), f"{f'by {by}' if by else 'nobody decided in time'}{said}")])
+        return
+    grant = run.client.get(f"/grants/{shown['grant']}")
+    narrowed = any(one.get("narrowed") or one.get("narrowed_duration_s") for one in reviews)
+    run.out.facts(
+        [
+            ("Approved", (f"by {by}" if by else "by policy") + (", narrowed (proven subset)" if narrowed else "")),
+            ("You may", grant["words"]),
+            ("Grant", f"{grant['id']} {grant['state']}, use it before {moment(grant['activate_by'])} UTC"),
+            ("Next", f"loglease logs --grant {grant['id']}   ·   loglease tail --grant {grant['id']}"),
+        ]
+    )

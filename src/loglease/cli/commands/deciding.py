@@ -1,0 +1,166 @@
+"""`approve` and `deny`: show exactly what is decided, ask, send the review with the digest of what was shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from loglease.cli.client import Body
+from loglease.cli.errors import Differs, Exit
+from loglease.cli.ids import NEWEST, chosen
+from loglease.cli.narrowing import narrowing
+from loglease.cli.output import moment
+from loglease.cli.run import Here, Run, flag
+from loglease.cli.terms import ShownTerms, checked_terms, digest_words
+from loglease.cli.waiting import clock_text
+from loglease.model.ids import REQUEST
+from loglease.model.instant import MICROSECONDS, parse_duration, parse_instant
+
+Verdict = Literal["approve", "deny"]
+ID = Annotated[str, Parameter(name="ID", help="the request; @last is the newest that waits for you")]
+Digest = Annotated[str | None, flag("the digest that you expect; another one is refused")]
+
+
+def approve(
+    id_: ID,
+    /,
+    *,
+    comment: Annotated[str, flag("what the requester and the record should know")] = "",
+    narrow: Annotated[
+        str | None, flag("allow less: '{env=\"prod\"} level=error window=15m live=no for=10m lines=1000'")
+    ] = None,
+    for_: Annotated[str | None, flag("allow a shorter time, such as 10m", name="--for")] = None,
+    digest: Digest = None,
+    run: Here,
+) -> Exit:
+    """Look at a request and approve it, perhaps narrower than it was asked.
+
+    The digest that goes with the review is computed here from the terms that are shown; --yes skips the question, not
+    the check.
+    """
+    request_id = _chosen(run, id_)
+    terms = _checked(run, request_id, digest)
+    body: Body = {"verdict": "approve", "comment": comment}
+    narrowed = _narrowed(narrow, for_, terms)
+    if narrowed:
+        body["narrow"] = narrowed
+    _show(run, request_id, terms)
+    if narrowed:
+        run.out.notice("You allow less than that; the server proves that it is less.")
+    if not run.confirm("Approve exactly this?"):
+        run.out.notice("Nothing was decided.")
+        return Exit.NO
+    return _sent(run, request_id, terms, body)
+
+
+def deny(
+    id_: ID,
+    /,
+    *,
+    comment: Annotated[str | None, flag("why; the requester reads it")] = None,
+    digest: Digest = None,
+    run: Here,
+) -> Exit:
+    """Look at a request and deny it, with a comment.
+
+    One denial ends the request. The digest is checked as with `approve`.
+    """
+    request_id = _chosen(run, id_)
+    terms = _checked(run, request_id, digest)
+    _show(run, request_id, terms)
+    said = comment or run.asked("--comment", "Why")
+    if not run.confirm("Deny this?"):
+        run.out.notice("Nothing was decided.")
+        return Exit.NO
+    return _sent(run, request_id, terms, {"verdict": "deny", "comment": said})
+
+
+def _chosen(run: Run, text: str) -> str:
+    if text == NEWEST:
+        return chosen(run, text, REQUEST, needs="my-review")
+    return chosen(run, text, REQUEST)
+
+
+def _checked(run: Run, request_id: str, expected: str | None) -> ShownTerms:
+    terms = checked_terms(run.client.get(f"/requests/{request_id}/terms"))
+    if terms.request != request_id:
+        raise Differs(f"The terms are those of {terms.request}.", next_step="Decide nothing. Tell the operators.")
+    if expected is not None and expected.lower().replace(" ", "") != terms.digest:
+        raise Differs(
+            f"The request has the digest {terms.digest}, not the one you expect.",
+            next_step=f"Look at it again: loglease requests {request_id}",
+        )
+    return terms
+
+
+def _narrowed(narrow: str | None, for_: str | None, terms: ShownTerms) -> Body:
+    body = {} if narrow is None else narrowing(narrow, terms.scopes[0].window)
+    if for_ is not None:
+        body["duration_s"] = parse_duration(for_)
+    return body
+
+
+def _show(run: Run, request_id: str, terms: ShownTerms) -> None:
+    """Print what is decided, in the order of importance: who, what, how long, why, what it risks, by which rule."""
+    shown = run.client.get(f"/requests/{request_id}")
+    if run.out.json and run.settings.yes:
+        return
+    who = shown["requester"]
+    left = (parse_instant(terms.expires_at) - run.client.now()) / MICROSECONDS
+    facts = [
+        ("Request", f"{request_id} {shown['state']}"),
+        ("Who", f"{who['name']} <{who['account']}>, {who['kind']}"),
+        ("Would get", terms.words),
+        ("Selector", terms.selectors),
+        ("Asked for", terms.asked if terms.asked != terms.words else ""),
+        ("Reason", terms.reason or "(none)"),
+        ("Ticket", f"{terms.ticket} (not checked)" if terms.ticket else ""),
+        ("Risks", "\n".join([*terms.risks(), *_asker_risks(who), "No exposure preview: volumes are unknown."])),
+        ("Policy", f"{terms.policy}: {terms.rule}"),
+        ("Needs", "\n".join(terms.plans)),
+        ("Given", f"{shown['approvals']} of {shown['offer']['need']}" + _earlier(shown)),
+        ("Others", ", ".join(one["account"] for one in shown["eligible"])),
+        ("Until", f"{moment(terms.expires_at)} UTC ({clock_text(left)} left)"),
+        ("Digest", digest_words(terms.digest)),
+    ]
+    if run.out.json:  # stdout is for the answer then
+        for name, value in facts:
+            run.out.notice(f"{name:<10} {value}")
+    else:
+        run.out.facts(facts)
+
+
+def _asker_risks(who: Body) -> list[str]:
+    return (
+        [] if who["kind"] == "human" else [f"Asked by a program: {who['account']} is an account of kind {who['kind']}."]
+    )
+
+
+def _earlier(shown: Body) -> str:
+    given = [f"{one['verdict']} by {one['reviewer']['account']}" for one in shown["reviews"]]
+    return f" ({', '.join(given)})" if given else ""
+
+
+def _sent(run: Run, request_id: str, terms: ShownTerms, body: Body) -> Exit:
+    answer: dict[str, Any] = run.client.call(
+        "POST",
+        f"/requests/{request_id}/reviews",
+        body=body,
+        headers={"If-Match": f'"{terms.digest}"'},
+        creates=True,
+    ).body
+    if run.out.json:
+        run.out.resource(answer)
+        return Exit.DONE
+    request, review = answer["request"], answer["review"]
+    done = {"approve": "Approved", "deny": "Denied"}[review["verdict"]]
+    run.out.facts(
+        [
+            (done, f"{request_id} by you, digest {terms.digest[:4]}…{terms.digest[-4:]}"),
+            ("Narrowed", review.get("words", "") if review.get("narrowed") else ""),
+            ("State", f"{request['state']}, {request['approvals']} of {request['offer']['need']} approvals"),
+            ("Grant", answer.get("grant", "")),
+        ]
+    )
+    return Exit.DONE

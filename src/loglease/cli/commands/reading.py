@@ -1,0 +1,200 @@
+"""`logs` and `tail`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from loglease.cli.client import Body
+from loglease.cli.commands.grants import active_words, budget_words
+from loglease.cli.errors import Exit, NotFoundHere, SeveralGrants, Usage
+from loglease.cli.ids import chosen
+from loglease.cli.lines import Tally, jsonl, line_text, masked_words
+from loglease.cli.output import size_text
+from loglease.cli.run import Here, Run, flag
+from loglease.cli.streams import Ended, followed_lines, read_lines
+from loglease.model.ids import GRANT
+from loglease.model.instant import parse_duration, parse_event_time
+
+Query = Annotated[str, flag('LogQL inside the scope, such as \'|= "timeout"\' or \'{pod="a"} |= "timeout"\'')]
+Since = Annotated[str | None, flag("events of the last 15m or so")]
+Grant = Annotated[str | None, flag("the grant; not needed if you have only one that can be used")]
+Jsonl = Annotated[bool, flag("one JSON object a line, for programs")]
+NoEscape = Annotated[bool, flag("do not escape control characters; refused on a terminal", name="--no-escape")]
+
+_USABLE = ("active", "scheduled")
+_CUT = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
+_FINE = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
+
+
+def logs(
+    query: Query = "",
+    /,
+    *,
+    since: Since = None,
+    from_: Annotated[str | None, flag("first event time, RFC 3339", name="--from")] = None,
+    to: Annotated[str | None, flag("event time to stop before, RFC 3339")] = None,
+    limit: Annotated[int, flag("at most so many lines, up to 5000")] = 1_000,
+    forward: Annotated[bool, flag("oldest first; else newest first")] = False,
+    jsonl: Jsonl = False,
+    no_escape: NoEscape = False,
+    grant: Grant = None,
+    run: Here,
+) -> Exit:
+    """Read lines under a grant.
+
+    Naming a grant activates it. Without times the whole event window of the grant is read.
+    """
+    _may_print(run, no_escape)
+    if since is not None and from_ is not None:
+        raise Usage("--since and --from are two starts.", next_step="Give one of them.")
+    held = _grant(run, grant)
+    asked = {
+        "query": whole_query(query),
+        "since": None if since is None else f"{parse_duration(since)}s",
+        "start": _start(held, since, from_),
+        "end": None if to is None else parse_event_time(to),
+        "limit": limit,
+        "direction": "forward" if forward else "backward",
+    }
+    tally = Tally()
+    ended = Ended("client")
+    try:
+        for record in read_lines(run.client, held["id"], asked):
+            if isinstance(record, Ended):
+                ended = record
+            else:
+                _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
+    finally:
+        if tally.lines or ended.reason != "client":
+            _summary(run, held["id"], tally, ended, limit)
+    return _exit(run, held["id"], tally, ended)
+
+
+def tail(
+    query: Query = "",
+    /,
+    *,
+    since: Since = None,
+    limit: Annotated[int, flag("begin with at most so many lines that are there already")] = 10,
+    jsonl: Jsonl = False,
+    no_escape: NoEscape = False,
+    grant: Grant = None,
+    run: Here,
+) -> Exit:
+    """Follow lines under a grant until it ends, or until Ctrl-C.
+
+    Naming a grant activates it. Ends with exit code 9 when the grant ends, is revoked or has used its budget.
+    """
+    _may_print(run, no_escape)
+    held = _grant(run, grant)
+    asked = {
+        "query": whole_query(query),
+        "since": None if since is None else f"{parse_duration(since)}s",
+        "limit": limit,
+        "follow": True,
+    }
+    tally = Tally()
+    ended = Ended("client")
+    announced = False
+    for record in followed_lines(run.client, held["id"], asked, on_wait=run.out.notice):
+        if not announced:
+            announced = True
+            run.out.notice(active_words(run, run.client.get(f"/grants/{held['id']}")))
+        if isinstance(record, Ended):
+            ended = record
+        elif record is not None:
+            _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
+    return _exit(run, held["id"], tally, ended)
+
+
+def whole_query(text: str) -> str:
+    """Return LogQL: a query that begins with a filter stands for all streams of the scope."""
+    stripped = text.strip()
+    if not stripped:
+        return "{}"
+    return stripped if stripped[0] not in "|!" else "{} " + stripped
+
+
+def _may_print(run: Run, no_escape: bool) -> None:  # noqa: FBT001 - the flag as it is
+    if no_escape and run.out.stdout.isatty():
+        raise Usage(
+            "--no-escape is refused on a terminal: log lines could take it over.",
+            next_step="Send the output to a file.",
+        )
+
+
+def _grant(run: Run, text: str | None) -> Body:
+    if text is not None:
+        return run.client.get(f"/grants/{chosen(run, text, GRANT, mine=True)}")
+    usable = [one for one in run.client.items("/grants", most=None, mine=True, live=True) if one["state"] in _USABLE]
+    if not usable:
+        raise NotFoundHere(
+            "You have no grant that can be used.", next_step="loglease request '{service=\"…\"}' --reason …"
+        )
+    if len(usable) > 1:
+        named = ", ".join(one["id"] for one in usable[:5])
+        raise SeveralGrants(f"{len(usable)} grants would do: {named}.", next_step="Name one with --grant.")
+    return usable[0]
+
+
+def _start(held: Body, since: str | None, from_: str | None) -> str | int | None:
+    if from_ is not None:
+        return parse_event_time(from_)
+    return None if since is not None else str(min(int(scope["window"]["from_ns"]) for scope in held["scopes"]))
+
+
+def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool) -> None:
+    if record["type"] == "gap":
+        tally.left_out += int(record["lines"])
+        run.out.notice(f"({record['lines']:,} lines left out: this reader did not keep up)")
+        return
+    masked = tally.add(record)
+    if as_json:
+        run.out.raw(jsonl(record, masked) + "\n")
+    else:
+        run.out.raw(line_text(record, escape=escape) + "\n")
+
+
+def _summary(run: Run, grant_id: str, tally: Tally, ended: Ended, limit: int) -> None:
+    grant = run.client.get(f"/grants/{grant_id}")
+    parts = [f"{tally.lines:,} lines, {size_text(tally.size)}"]
+    if tally.masked:
+        parts.append(f"masked: {masked_words(tally.masked)}")
+    if left := budget_words(grant):
+        parts.append(f"budget left {left}")
+    if grant["state"] == "active":
+        run.out.notice(active_words(run, grant))
+    run.out.notice(" · ".join(parts))
+    if ended.reason == "limit":
+        run.out.notice(f"The limit of {limit:,} lines was reached; ask for more with --limit, or for less time.")
+
+
+def _exit(run: Run, grant_id: str, tally: Tally, ended: Ended) -> Exit:
+    if ended.reason in _FINE:
+        return Exit.DONE
+    if ended.reason not in _CUT:
+        run.out.notice(f"ended by the server: {ended.reason}; {tally.lines:,} lines received")
+        return Exit.COULD_NOT
+    grant = run.client.get(f"/grants/{grant_id}")
+    run.out.notice(f"{_cut_words(grant, ended)}; {tally.lines:,} lines received{_session(run, grant_id, ended)}")
+    run.out.notice(f"next: loglease request --like {grant['request']}")
+    return Exit.CUT
+
+
+def _cut_words(grant: Body, ended: Ended) -> str:
+    by = (grant.get("ended_by") or {}).get("account")
+    at = f" at {grant['ended_at'][11:19]} UTC" if grant.get("ended_at") else ""
+    if grant["state"] == "revoked":
+        reason = f': "{grant["reason"]}"' if grant.get("reason") else ""
+        return f"revoked{f' by {by}' if by else ''}{at}{reason}"
+    if grant["state"] == "ended":
+        return f"ended ({grant.get('ended_why', 'expired')}){at}"
+    holds = "; ".join(hold["reason"] for hold in grant["holds"])
+    return f"{ended.reason}" + (f': "{holds}"' if holds else "")
+
+
+def _session(run: Run, grant_id: str, ended: Ended) -> str:
+    """Name the session that was cut: the newest of this grant that ended for that reason."""
+    sessions: list[dict[str, Any]] = run.client.get(f"/grants/{grant_id}/usage")["sessions"]
+    fitting = [one["id"] for one in sessions if one.get("why") == ended.reason] or [one["id"] for one in sessions]
+    return f" in {max(fitting)}" if fitting else ""

@@ -1,0 +1,147 @@
+"""The entrance: read the flags that every command has, run the command, turn what stops it into words and a code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from loglease.cli.configuration import Color, Flags, OutputForm, settings_from
+from loglease.cli.errors import Exit, Usage, exit_of
+from loglease.cli.output import Output
+from loglease.cli.run import Run
+from loglease.cli.tree import command_tree
+from loglease.model.errors import LogLeaseError
+
+_EVERYWHERE = Group("Everywhere", sort_key=1_000)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+) -> None:
+    """Run one command and exit with its code."""
+    sys.exit(
+        run_command(
+            sys.argv[1:] if arguments is None else arguments,
+            environment=os.environ if environment is None else environment,
+            stdin=stdin or sys.stdin,
+            stdout=stdout or sys.stdout,
+            stderr=stderr or sys.stderr,
+        )
+    )
+
+
+def run_command(
+    arguments: Sequence[str], *, environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
+) -> int:
+    """Run one command and return its exit code; whatever it could not do is said on stderr."""
+    tokens = [*arguments]
+    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=Color.AUTO)
+
+    def start(flags: Flags, rest: Sequence[str], app: App) -> int:
+        return _started(flags, rest, app, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    try:
+        code = launcher(start)(tokens, exit_on_error=False, print_error=False)
+        return int(code) if isinstance(code, int) else Exit.DONE
+    except CycloptsError as error:
+        plain.error(_usage(error))
+        return Exit.COULD_NOT
+    except LogLeaseError as error:
+        plain.error(error)
+        return int(exit_of(error))
+    except KeyboardInterrupt:
+        stderr.write("\n")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        _silence(stdout)
+        return Exit.DONE
+
+
+def launcher(start: Callable[[Flags, Sequence[str], App], int]) -> App:
+    """Return the application: the tree of commands below the flags that every command has."""
+    app = command_tree()
+
+    @app.meta.default
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        output: Annotated[
+            OutputForm | None, Parameter(group=_EVERYWHERE, help="tables for people or JSON for programs")
+        ] = None,
+        color: Annotated[Color, Parameter(group=_EVERYWHERE, help="colour on terminals, always or never")] = Color.AUTO,
+        server: Annotated[str | None, Parameter(group=_EVERYWHERE, help="address of the server")] = None,
+        context: Annotated[str | None, Parameter(group=_EVERYWHERE, help="context of the configuration file")] = None,
+        config: Annotated[Path | None, Parameter(group=_EVERYWHERE, help="the configuration file")] = None,
+        yes: Annotated[bool, Parameter(group=_EVERYWHERE, help="answer confirmations with yes")] = False,
+        no_input: Annotated[bool, Parameter(group=_EVERYWHERE, help="never ask: exit with 2 instead")] = False,
+    ) -> int:
+        """Run one command."""
+        flags = Flags(
+            output=output, color=color, server=server, context=context, config=config, yes=yes, no_input=no_input
+        )
+        return start(flags, tokens, app)
+
+    return app.meta
+
+
+def _started(
+    flags: Flags,
+    tokens: Sequence[str],
+    app: App,
+    *,
+    environment: Mapping[str, str],
+    stdin: TextIO,
+    stdout: TextIO,
+    stderr: TextIO,
+) -> int:
+    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    if "run" not in ignored:
+        answer = command(*bound.args, **bound.kwargs)
+        return int(answer) if isinstance(answer, int) else Exit.DONE
+    settings = settings_from(flags, environment)
+    out = Output(stdout=stdout, stderr=stderr, form=settings.output, color=settings.color)
+    run = Run(settings=settings, out=out, stdin=stdin)
+    try:
+        answer = command(*bound.args, **bound.kwargs, run=run)
+    finally:
+        run.close()
+    return int(answer) if isinstance(answer, int) else Exit.DONE
+
+
+def _form(tokens: Sequence[str], environment: Mapping[str, str]) -> OutputForm:
+    """Guess the form of output for errors that come before flags are read."""
+    wanted = environment.get("LOGLEASE_OUTPUT", "")
+    for at, word in enumerate(tokens):
+        if word == "--":
+            break
+        if word == "--output" and at + 1 < len(tokens):
+            wanted = tokens[at + 1]
+        elif word.startswith("--output="):
+            wanted = word.partition("=")[2]
+    return OutputForm.JSON if wanted == OutputForm.JSON else OutputForm.TABLE
+
+
+def _usage(error: CycloptsError) -> Usage:
+    names = [name for name in (error.command_chain or ()) if not name.startswith("-")]
+    text = str(error).strip().replace("\n", " ")
+    return Usage(text, next_step=" ".join(["loglease", *names, "--help"]))
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still buffered to nowhere: the reader of the pipe has gone."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

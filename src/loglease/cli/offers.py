@@ -1,0 +1,166 @@
+"""A wish from the flags of `request`, the offers that it gets, and whether a grant that one has already covers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loglease.cli.client import Body
+from loglease.cli.errors import Usage
+from loglease.cli.run import Run
+from loglease.model.instant import EventWindow, duration_text
+from loglease.model.scope import Level, Scope
+from loglease.model.selector_text import parse_selector
+
+DEFAULT_LOOKBACK_S: Final = 3_600
+_USABLE: Final = ("active", "scheduled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The flags of `request` that make its draft, as values; None was not given."""
+
+    selector: str | None
+    all_streams: bool
+    source: str | None
+    lookback_s: int | None
+    from_ns: int | None
+    to_ns: int | None
+    live: bool
+    level: str | None
+    contains: tuple[str, ...]
+    profile: str | None
+    duration_s: int | None
+    reason: str | None
+    ticket: str | None
+    lines: int | None
+    size: int | None
+
+    @property
+    def says_when(self) -> bool:
+        """Whether any flag is about the event window."""
+        return self.live or any(one is not None for one in (self.lookback_s, self.from_ns, self.to_ns))
+
+
+def draft_of(run: Run, asked: Asked, like: Body | None) -> Body:
+    """Return the body of a draft: what flags say, else what the earlier request `like` had, else the defaults.
+
+    Raises:
+        Usage: neither a selector nor an earlier request, or the source is not clear.
+    """
+    old: Body = like["scopes"][0] if like else {}
+    selector = asked.selector or ("{}" if asked.all_streams else old.get("selector"))
+    if selector is None:
+        raise Usage("What do you want to read?", next_step="loglease request '{service=\"pay-api\"}', or --like req_…")
+    parse_selector(selector)
+    scope: Body = {
+        "source": asked.source or old.get("source") or run.settings.source or _only_source(run),
+        "selector": selector,
+        "all_streams": asked.all_streams or (asked.selector is None and bool(old.get("all_streams"))),
+        "window": _window(asked, old.get("window")),
+        "contains": list(asked.contains or old.get("contains", ())),
+    }
+    _add(scope, level_from=asked.level or old.get("level_from"), profile=asked.profile)
+    draft: Body = {"scopes": [scope], "reason": asked.reason or (like or {}).get("reason", "")}
+    limits: Body = {}
+    _add(limits, lines=asked.lines, bytes=asked.size)
+    _add(
+        draft,
+        ticket=asked.ticket or (like or {}).get("ticket"),
+        duration_s=asked.duration_s or (like or {}).get("duration_s") or run.settings.duration_s,
+        limits=limits or None,
+    )
+    return draft
+
+
+def _add(body: Body, **values: Any) -> None:
+    body.update({name: value for name, value in values.items() if value is not None})
+
+
+def _only_source(run: Run) -> str:
+    found = [str(item["id"]) for item in run.client.items("/sources", most=50)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(found) or "none"
+    raise Usage("The source is not named.", next_step=f"Give --source; there are: {known}.")
+
+
+def _window(asked: Asked, old: Body | None) -> Body:
+    if not asked.says_when:
+        if old is None:
+            return {"lookback_s": DEFAULT_LOOKBACK_S, "live": True}
+        length_ns = int(old["to_ns"]) - int(old["from_ns"]) if "to_ns" in old else DEFAULT_LOOKBACK_S * 10**9
+        return {"lookback_s": max(1, length_ns // 10**9), "live": bool(old["live"])}
+    window: Body = {"live": asked.live}
+    if asked.from_ns is None and asked.to_ns is not None and asked.lookback_s is not None:
+        window["from_ns"] = str(asked.to_ns - asked.lookback_s * 10**9)
+    else:
+        _add(window, lookback_s=asked.lookback_s, from_ns=None if asked.from_ns is None else str(asked.from_ns))
+    _add(window, to_ns=None if asked.to_ns is None else str(asked.to_ns))
+    return window
+
+
+def need_words(offer: Mapping[str, Any]) -> str:
+    """Say which approvals an offer takes, and within what time."""
+    if offer["outcome"] == "auto":
+        return "no approval"
+    plans = [
+        " then ".join(
+            (" and " if stage["joint"] == "all_of" else " or ").join(
+                f"{block['need']} approval{'s' * (block['need'] != 1)} of {_names(block['approvers'])}"
+                for block in stage["blocks"]
+            )
+            for stage in plan["stages"]
+        )
+        for plan in offer["plans"]
+    ]
+    words = "; ".join(plan for plan in plans if plan) or f"{offer['need']} approvals"
+    return f"{words}, answer within {duration_text(offer['review_within_s'])}"
+
+
+def _names(approvers: Iterable[str]) -> str:
+    return " or ".join(name.partition(":")[2] or name for name in approvers)
+
+
+def show_offers(run: Run, offers: Body, taken: int | None) -> None:
+    """Print what is asked and what would be granted, the taken offer marked."""
+    run.out.facts([("You ask", offers["words"])])
+    for offer in offers["offers"]:
+        mark = "   <- taken" if offer["number"] == taken else ""
+        duration = duration_text(offer["duration_s"])
+        run.out.facts([(f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{mark}")])
+
+
+def covering_grant(run: Run, offers: Body) -> Body | None:
+    """Return a usable grant of one's own that already allows all that the best offer would, or None."""
+    if not offers["offers"]:
+        return None
+    wanted = [scope_of(scope) for scope in offers["offers"][0]["scopes"]]
+    for grant in run.client.items("/grants", most=None, mine=True, live=True):
+        if grant["state"] not in _USABLE:
+            continue
+        held = [scope_of(scope) for scope in grant["scopes"]]
+        if all(any(_covers(ours, theirs) for ours in held) for theirs in wanted):
+            return grant
+    return None
+
+
+def _covers(held: Scope, wanted: Scope) -> bool:
+    same_profile = wanted.profile is None or held.profile == wanted.profile
+    return same_profile and held.contains_scope(wanted)
+
+
+def scope_of(shown: Mapping[str, Any]) -> Scope:
+    """Return a scope of the API as a value."""
+    window = shown["window"]
+    end = None if window["live"] else int(window["to_ns"])
+    level = shown.get("level_from")
+    return Scope(
+        source=shown["source"],
+        selector=parse_selector(shown["selector"]),
+        window=EventWindow(int(window["from_ns"]), end),
+        level_from=None if level is None else Level(level),
+        contains=tuple(shown.get("contains", ())),
+        profile=shown.get("profile"),
+    )

@@ -1,0 +1,140 @@
+"""What a command prints: data on stdout, notices on stderr; tables for people, resources as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.cells import cell_len
+
+from loglease.cli.configuration import Color, OutputForm
+from loglease.cli.errors import Refused, code_of, problem_of
+from loglease.cli.terminal import json_text, one_line, safe
+from loglease.model.errors import LogLeaseError
+
+_STYLES = {"head": "1", "good": "32", "bad": "31", "wait": "33", "dim": "2"}
+_STATE_STYLES = {
+    "active": "good",
+    "approved": "good",
+    "ok": "good",
+    "pending": "wait",
+    "scheduled": "wait",
+    "suspended": "wait",
+    "revoked": "bad",
+    "denied": "bad",
+    "fail": "bad",
+}
+
+
+class Output:
+    """The two streams of one call and how they are written to."""
+
+    def __init__(self, *, stdout: TextIO, stderr: TextIO, form: OutputForm, color: Color) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.json = form is OutputForm.JSON
+        self._color = color
+
+    def resource(self, body: Any) -> None:
+        """Print a resource as JSON, indented."""
+        self.stdout.write(json_text(body, indent=2) + "\n")
+        self.stdout.flush()
+
+    def record(self, body: Any) -> None:
+        """Print one object as one line of JSON."""
+        self.stdout.write(json_text(body) + "\n")
+        self.stdout.flush()
+
+    def data(self, text: str = "") -> None:
+        """Print text for people on stdout; it may have several lines."""
+        self.stdout.write(safe(text) + "\n")
+        self.stdout.flush()
+
+    def raw(self, text: str) -> None:
+        """Print text as it is. Only where `--no-escape` or a pipe was asked for."""
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def notice(self, text: str) -> None:
+        """Tell the person something that is no data: on stderr, in both forms."""
+        self.stderr.write(safe(text) + "\n")
+        self.stderr.flush()
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], *, none: str) -> None:
+        """Print rows under headers; `none` is said on stderr if there is no row."""
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        if not cells:
+            self.notice(none)
+            return
+        widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+        lines = [self._row(headers, widths, head=True), *(self._row(row, widths) for row in cells)]
+        self.stdout.write("\n".join(lines) + "\n")
+        self.stdout.flush()
+
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Print name and value pairs, one a line; pairs without a value are left out."""
+        for name, value in pairs:
+            if value:
+                first, *others = safe(value).split("\n")
+                self.stdout.write(f"{self.paint(f'{name:<10}', 'head')} {first}\n")
+                self.stdout.writelines(f"{'':<10} {line}\n" for line in others)
+        self.stdout.flush()
+
+    def error(self, error: LogLeaseError) -> None:
+        """Print an error on stderr: what, which rule, what next; for programs the problem as JSON."""
+        if self.json:
+            self.stderr.write(json_text(problem_of(error), indent=2) + "\n")
+            return
+        lines = [
+            f"{self.paint('error:', 'bad', stream=self.stderr)} {safe(error.message)} [{one_line(code_of(error))}]"
+        ]
+        if error.rule:
+            lines.append(f"rule: {one_line(error.rule)}")
+        lines += [f"  {one_line(detail)}" for detail in _faults(error)]
+        if error.next_step:
+            lines.append(f"next: {safe(error.next_step)}")
+        if isinstance(error, Refused) and error.problem.get("trace_id"):
+            lines.append(f"trace: {one_line(str(error.problem['trace_id']))}")
+        self.stderr.write("\n".join(lines) + "\n")
+
+    def paint(self, text: str, style: str, *, stream: TextIO | None = None) -> str:
+        """Return text with a colour, if this stream is coloured; colour never carries meaning alone."""
+        if not self.colored(stream or self.stdout):
+            return text
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+    def colored(self, stream: TextIO) -> bool:
+        """Say whether a stream is coloured."""
+        return self._color is Color.ALWAYS or (self._color is Color.AUTO and stream.isatty())
+
+    def _row(self, cells: Sequence[str], widths: Sequence[int], *, head: bool = False) -> str:
+        padded = []
+        for cell, width in zip(cells, widths, strict=True):
+            style = "head" if head else _STATE_STYLES.get(cell)
+            space = " " * (width - cell_len(cell))
+            padded.append((self.paint(cell, style) if style else cell) + space)
+        return "  ".join(padded).rstrip()
+
+
+def _faults(error: LogLeaseError) -> list[str]:
+    if isinstance(error, Refused):
+        found = error.problem.get("errors") or ()
+        return [
+            f"{one.get('pointer', '')} {one.get('detail', '')}".strip() for one in found if isinstance(one, Mapping)
+        ]
+    return [f"{one.pointer}: {one.detail}" for one in error.faults]
+
+
+def moment(text: str | None) -> str:
+    """Return an instant of the API as people read it in a table: date and time in UTC, to the second."""
+    return "" if not text else text[:19].replace("T", " ")
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes: ``31 KiB``, ``255.9 MiB``."""
+    amount = float(size)
+    for unit in ("bytes", "KiB", "MiB"):
+        if amount < 1024:  # noqa: PLR2004 - the factor between these units
+            return f"{size:,} bytes" if unit == "bytes" else f"{amount:,.1f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} GiB"

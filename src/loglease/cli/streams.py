@@ -1,0 +1,135 @@
+"""Answers of the gateway as records: one query, or a tail that comes back after the server restarts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+
+from loglease.cli.client import Body, Client
+from loglease.cli.errors import Unreachable
+
+NDJSON: Final = "application/x-ndjson"
+SSE: Final = "text/event-stream"
+_ENDED_STATES: Final = {"revoked": "revoked", "suspended": "suspended"}
+MAX_RECORD_BYTES: Final = 128 << 20
+_RECONNECTS: Final = 5
+_PAUSE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why an answer ended: a reason of sessions, or `lost` if the connection broke without one."""
+
+    reason: str
+
+
+def read_lines(client: Client, grant: str, query: Mapping[str, Any]) -> Iterator[Body | Ended]:
+    """Yield the records of one query; the last one says why it ended.
+
+    Raises:
+        Refused: the gateway refused; also SignedOut, Unreachable.
+    """
+    ended: Ended | None = None
+    with client.stream(f"/g/{grant}/logs", query=query, headers={"Accept": NDJSON}) as response:
+        try:
+            for text in _lines(response):
+                record = _record(text)
+                if record["type"] == "end":
+                    ended = Ended(str(record["reason"]))
+                else:
+                    yield record
+        except httpx2.TransportError:
+            ended = ended or Ended(_why(client, grant))
+    yield ended or Ended(_why(client, grant))
+
+
+def followed_lines(
+    client: Client, grant: str, query: Mapping[str, Any], *, on_wait: Callable[[str], None]
+) -> Iterator[Body | Ended | None]:
+    """Yield the records of a tail, None once when it is open, and at the end why it ended.
+
+    A server that stops, or a connection that breaks while the grant is still active, is tried again from where the tail
+    stood; `on_wait` tells of it.
+
+    Raises:
+        Refused: the gateway refused; also SignedOut, Unreachable.
+    """
+    position: str | None = None
+    asked = dict(query)
+    for attempt in range(_RECONNECTS + 1):
+        ended = Ended("lost")
+        for record, resume in _one_tail(client, grant, asked, position, first=attempt == 0):
+            position = resume or position
+            if isinstance(record, Ended):
+                ended = record
+            else:
+                yield record
+        if ended.reason == "lost":
+            ended = Ended(_why(client, grant))
+        if ended.reason not in ("drain", "lost") or position is None or attempt == _RECONNECTS:
+            yield ended
+            return
+        on_wait("The connection was lost; going on from the last line.")
+        asked.pop("limit", None)
+        time.sleep(_PAUSE_S)
+
+
+def _one_tail(
+    client: Client, grant: str, query: Mapping[str, Any], position: str | None, *, first: bool
+) -> Iterator[tuple[Body | Ended | None, str | None]]:
+    headers = {"Accept": SSE}
+    if position is not None:
+        headers["Last-Event-ID"] = position
+    try:
+        with client.stream(f"/g/{grant}/logs", query=query, headers=headers) as response:
+            if first:
+                yield None, None
+            for event in httpx2.EventSource(response, max_event_size=MAX_RECORD_BYTES):
+                if event.event in ("line", "gap", "end"):
+                    record = _record(event.data)
+                    yield (Ended(str(record["reason"])) if event.event == "end" else record), event.id or None
+    except httpx2.TransportError:
+        return
+    except Unreachable:
+        if first:
+            raise
+
+
+def _lines(response: httpx2.Response) -> Iterator[bytes]:
+    """Yield lines between newlines alone: what other programs take for line ends may stand inside a JSON string."""
+    parts: list[bytes] = []
+    for chunk in response.iter_bytes():
+        first, *others = chunk.split(b"\n")
+        parts.append(first)
+        for other in others:
+            if line := b"".join(parts):
+                yield line
+            parts = [other]
+    if line := b"".join(parts):
+        yield line
+
+
+def _record(text: str | bytes) -> Body:
+    try:
+        record = json.loads(text)
+        if isinstance(record, dict) and record.get("type") in ("line", "gap", "end"):
+            return record
+    except ValueError:
+        pass
+    raise Unreachable(
+        "The answer is not what the gateway sends.", next_step="Check the address and any proxy before it."
+    )
+
+
+def _why(client: Client, grant: str) -> str:
+    """Say why an answer broke off without a last record: the grant knows, if it was cut."""
+    shown = client.get(f"/grants/{grant}")
+    state = shown["state"]
+    if state == "ended":
+        return "expired" if shown.get("ended_why") == "expired" else "ended"
+    return _ENDED_STATES.get(state, "lost")

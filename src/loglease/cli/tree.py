@@ -1,0 +1,137 @@
+"""The tree of commands, by name: each is imported only when it is run, or when help lists it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cyclopts import App, Group, Parameter
+
+from loglease import __version__
+
+_HERE: Final = "loglease.cli.commands"
+_ASK = Group("Ask", sort_key=1)
+_DECIDE = Group("Decide", sort_key=2)
+_READ = Group("Read", sort_key=3)
+_LOOK = Group("Look after", sort_key=4)
+_RUN = Group("Run", sort_key=5)
+_HELP = Group("Help", sort_key=6)
+
+# Command, where it is, what it is for. The text is the first line of its docstring, so that help imports nothing; a
+# test compares the two.
+COMMANDS: Final = (
+    (_ASK, "login", "account:login", "Sign in with a local account and keep the tokens."),
+    (_ASK, "logout", "account:logout", "End the sign-in and forget its tokens."),
+    (_ASK, "whoami", "account:whoami", "Show who you are, your groups and roles, and what this sign-in may do."),
+    (_ASK, "request", "asking:request", "Ask for access to one slice of the logs, and wait for the decision."),
+    (_ASK, "cancel", "asking:cancel", "Withdraw a pending request of yours."),
+    (_DECIDE, "requests", "requests:requests", "List access requests, or show one with its timeline."),
+    (_DECIDE, "approve", "deciding:approve", "Look at a request and approve it, perhaps narrower than it was asked."),
+    (_DECIDE, "deny", "deciding:deny", "Look at a request and deny it, with a comment."),
+    (_READ, "grants", "grants:grants", "List grants, or show one: both clocks, budgets, sessions."),
+    (_READ, "use", "grants:use", "Activate a grant: its clock starts now."),
+    (_READ, "return", "grants:return_", "Give a grant back: its sessions end, nobody can use it any more."),
+    (_READ, "logs", "reading:logs", "Read lines under a grant."),
+    (_READ, "tail", "reading:tail", "Follow lines under a grant until it ends, or until Ctrl-C."),
+    (_READ, "env", "environment:env", "Print what other programs need to read under a grant."),
+    (
+        _DECIDE,
+        "revoke",
+        "revoking:revoke",
+        "Take access away: grants, or all that a person, group, source or policy has.",
+    ),
+    (_DECIDE, "suspend", "revoking:suspend", "Stop grants for now; their clocks run on."),
+    (_DECIDE, "resume", "revoking:resume", "Lift the suspension of grants."),
+    (_LOOK, "redact", "redact:redact", "Mask secrets and personal data in text, without a server."),
+    (_HELP, "completion", "completion:completion", "Print the completion script of a shell."),
+)
+GROUPS: Final = (
+    (
+        _LOOK,
+        "sources",
+        "Where logs come from.",
+        (
+            ("list", "sources:list_", "List the sources that you may ask for."),
+            ("show", "sources:show", "Show one source."),
+            ("labels", "sources:labels", "List the labels of a source, or the values of one label."),
+        ),
+    ),
+    (
+        _LOOK,
+        "lock",
+        "Locks: nothing that they match can be used.",
+        (
+            ("add", "locks:add", "Lock a person, group, grant or other thing; with --revoke its grants end."),
+            ("list", "locks:list_", "List locks."),
+            ("lift", "locks:lift", "Lift a lock that somebody else added."),
+        ),
+    ),
+    (
+        _LOOK,
+        "token",
+        "Tokens for programs.",
+        (
+            ("create", "tokens:create", "Issue a token; its secret is printed this once."),
+            ("list", "tokens:list_", "List your tokens."),
+            ("delete", "tokens:delete", "Delete a token: it works no more."),
+        ),
+    ),
+    (_LOOK, "audit", "The audit log.", (("list", "audit:list_", "List audit entries."),)),
+    (
+        _LOOK,
+        "policy",
+        "Policy documents.",
+        (
+            ("check", "policy:check", "Check policy documents."),
+            ("test", "policy:test", "Run the tests of policy documents."),
+            ("show", "policy:show", "Show what a directory of policy documents says."),
+        ),
+    ),
+)
+USERS: Final = (
+    ("add", "admin:add", "Add a local account."),
+    ("list", "admin:list_", "List accounts."),
+    ("disable", "admin:disable", "Disable an account: its sign-ins end and it cannot sign in."),
+    ("enable", "admin:enable", "Enable an account again."),
+)
+# Commands of the server, which may import what this package may not; resolved when run.
+SERVER: Final = (
+    ("serve", "loglease.server.local:serve", "Run the server: control plane, gateway and web pages in one process."),
+    ("doctor", "loglease.server.local:doctor", "Check this installation: ok, warn or fail, each with a remedy."),
+    (
+        "demo",
+        "loglease.server.local_demo:demo",
+        "Walk the whole journey on real log lines, then leave the server running.",
+    ),
+)
+
+
+def command_tree() -> App:
+    """Return the application with all commands, none of them loaded."""
+    app = App(
+        name="loglease",
+        help="Just-in-time access to debug logs.",
+        version=__version__,
+        result_action="return_value",
+        default_parameter=Parameter(negative=()),
+        help_format="plaintext",
+    )
+    app["--help"].group = _HELP
+    app["--version"].group = _HELP
+    for group, name, place, text in COMMANDS:
+        app.command(f"{_HERE}.{place}", name=name, group=group, help=text)
+    for group, name, text, commands in GROUPS:
+        app.command(_group(name, text, commands, group))
+    admin = App(name="admin", help="People and their accounts.", group=_LOOK)
+    admin.command(_group("user", "Local accounts.", USERS, None))
+    app.command(admin)
+    for name, place, text in SERVER:
+        app.command(place, name=name, group=_RUN, help=text)
+    app.command(f"{_HERE}.completion:words", name="complete-words", show=False)
+    return app
+
+
+def _group(name: str, text: str, commands: tuple[tuple[str, str, str], ...], group: Group | None) -> App:
+    app = App(name=name, help=text, group=group)
+    for command, place, help_text in commands:
+        app.command(f"{_HERE}.{place}", name=command, help=help_text)
+    return app

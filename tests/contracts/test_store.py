@@ -1,0 +1,335 @@
+"""What every store must do, whatever database it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loglease.model.access_request import RequestState
+from loglease.model.grant import GrantState
+from loglease.model.hold import LockKind, LockOn, SuspendCause
+from loglease.model.ids import LockId, PersonId, PrincipalId, RequestId
+from loglease.model.instant import Instant
+from loglease.model.principal import Kind
+from loglease.model.review import Verdict
+from loglease.model.session import Account, CloseWhy, SessionState
+from loglease.store import sqlite
+from loglease.store.interface import LocalAccount, LostRace, Transaction
+from loglease.store.sqlite import SqliteStore, open_store
+from loglease.store.sqlite_library import Mode, running_library
+from tests.fakes.clock import FakeClock
+from tests.store import values
+from tests.store.values import NOW
+
+Change = Callable[[Callable[[Transaction], Any]], Awaitable[Any]]
+
+
+@pytest.fixture(params=list(Mode))
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+    library = replace(running_library(), mode=request.param)
+    monkeypatch.setattr(sqlite, "running_library", lambda: library)
+    found = open_store(tmp_path / "data" / "loglease.db", clock=FakeClock())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def change(store: SqliteStore) -> Change:
+    return lambda work: store.group(lambda group: work(group.transaction))
+
+
+def with_grant(tx: Transaction) -> None:
+    tx.requests.insert(values.request())
+    tx.grants.insert(values.grant())
+
+
+async def test_a_request_is_found_as_it_was_stored(store: SqliteStore, change: Change) -> None:
+    await change(lambda tx: tx.requests.insert(values.request()))
+    assert await store.read(lambda tx: tx.requests.find(values.request().id)) == values.request()
+    assert await store.read(lambda tx: tx.requests.find(RequestId("req_none"))) is None
+
+
+async def test_a_verdict_is_stored_once(store: SqliteStore, change: Change) -> None:
+    await change(lambda tx: tx.requests.insert(values.request()))
+    await change(lambda tx: tx.requests.update(values.decided()))
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.requests.update(values.decided(RequestState.DENIED)))
+    found = await store.read(lambda tx: tx.requests.find(values.request().id))
+    assert found == values.decided()
+
+
+async def test_due_and_pending_requests(store: SqliteStore, change: Change) -> None:
+    late = values.request(1, expires_at=Instant(NOW + 5))
+    later = values.request(2, expires_at=Instant(NOW + 3))
+    other = values.request(3, requester=PrincipalId("prn_eve"))
+
+    def work(tx: Transaction) -> None:
+        for one in (late, later, other):
+            tx.requests.insert(one)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.requests.due(Instant(NOW + 5), 9)) == [later, late]
+    assert await store.read(lambda tx: tx.requests.due(Instant(NOW + 5), 1)) == [later]
+    assert await store.read(lambda tx: tx.requests.pending_of(late.requester)) == [late, later]
+    await change(lambda tx: tx.requests.update(values.decided(number=1)))
+    assert await store.read(lambda tx: tx.requests.due(Instant(NOW + 5), 9)) == [later]
+    assert await store.read(lambda tx: tx.requests.pending_of(late.requester)) == [later]
+
+
+async def test_pages_of_requests(store: SqliteStore, change: Change) -> None:
+    all_of_them = [values.request(number) for number in range(1, 6)]
+    all_of_them[3] = replace(all_of_them[3], requester=PrincipalId("prn_eve"))
+
+    def work(tx: Transaction) -> None:
+        for one in all_of_them:
+            tx.requests.insert(one)
+        tx.requests.update(values.decided(number=2))
+
+    await change(work)
+
+    async def page(**wanted: Any) -> list[int]:
+        found = await store.read(lambda tx: tx.requests.page(**wanted))
+        return [int(one.id[4:]) for one in found]
+
+    assert await page(limit=2) == [5, 4]
+    assert await page(limit=2, before=all_of_them[3].id) == [3, 2]
+    assert await page(requester="prn_eve") == [4]
+    assert await page(state=RequestState.APPROVED) == [2]
+    assert await page(source="files", state=RequestState.PENDING) == [5, 4, 3, 1]
+    assert await page(source="elsewhere") == []
+
+
+async def test_reviews_keep_their_order_and_are_given_once(store: SqliteStore, change: Change) -> None:
+    first, second = values.review(9), values.review(1, person=PersonId("per_bo"))
+    await change(lambda tx: tx.requests.insert(values.request()))
+    await change(lambda tx: tx.reviews.insert(first))
+    await change(lambda tx: tx.reviews.insert(second))
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.reviews.insert(values.review(3)))
+    denial = values.review(4, verdict=Verdict.DENY, comment="no", narrowed=values.request().terms)
+    await change(lambda tx: tx.reviews.insert(denial))
+    assert await store.read(lambda tx: tx.reviews.of_request(values.request().id)) == [first, second, denial]
+
+
+async def test_a_grant_is_found_as_it_was_stored(store: SqliteStore, change: Change) -> None:
+    await change(with_grant)
+    assert await store.read(lambda tx: tx.grants.find(values.grant().id)) == values.grant()
+    assert await store.read(lambda tx: tx.grants.of_request(values.request().id)) == values.grant()
+    await change(lambda tx: tx.grants.update(values.active()))
+    assert await store.read(lambda tx: tx.grants.find(values.grant().id)) == values.active()
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.grants.update(values.active()))
+    await change(lambda tx: tx.grants.update(values.ended()))
+    assert await store.read(lambda tx: tx.grants.find(values.grant().id)) == values.ended()
+    assert await store.read(lambda tx: tx.grants.live()) == []
+
+
+async def test_budgets_are_taken_whole_or_not_at_all(store: SqliteStore, change: Change) -> None:
+    await change(with_grant)  # 100 lines, 1,000 bytes, 5 queries
+
+    async def spend(lines: int, size: int, queries: int = 0) -> bool:
+        done: bool = await change(
+            lambda tx: tx.grants.spend(values.grant().id, lines=lines, size=size, queries=queries)
+        )
+        return done
+
+    assert await spend(60, 10, 5)
+    assert not await spend(41, 10)
+    assert not await spend(0, 0, 1)
+    assert await spend(40, 990)
+    assert not await spend(0, 1)
+    assert await spend(-40, -990)
+    assert not await spend(-61, 0), "more is never given back than was taken"
+    found = await store.read(lambda tx: tx.grants.find(values.grant().id))
+    assert (found.usage.lines, found.usage.bytes, found.usage.queries) == (60, 10, 5)
+    await change(lambda tx: tx.grants.update(replace(values.active(), usage=values.USED)))
+    found = await store.read(lambda tx: tx.grants.find(values.grant().id))
+    assert found.usage.lines == 60, "a new version does not move budgets"
+
+
+async def test_due_and_live_grants_and_their_pages(store: SqliteStore, change: Change) -> None:
+    def work(tx: Transaction) -> None:
+        for number in (1, 2, 3):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(values.grant(number, activate_by=Instant(NOW + 10 * number)))
+        tx.grants.update(values.active(1))
+
+    await change(work)
+
+    async def numbers(query: Callable[[Transaction], Any]) -> list[int]:
+        return [int(one.id[4:]) for one in await store.read(query)]
+
+    assert await numbers(lambda tx: tx.grants.due(Instant(NOW + 25), 9)) == [2]
+    assert await numbers(lambda tx: tx.grants.due(Instant(NOW + 9_000), 2)) == [2, 3]
+    assert await numbers(lambda tx: tx.grants.live()) == [2, 3, 1]
+    assert await numbers(lambda tx: tx.grants.page(live_at=Instant(NOW + 20))) == [3, 1]
+    assert await numbers(lambda tx: tx.grants.page(limit=1)) == [3]
+    assert await numbers(lambda tx: tx.grants.page(before=values.grant(3).id)) == [2, 1]
+    assert await numbers(lambda tx: tx.grants.page(holder=PrincipalId("prn_eve"))) == []
+
+
+async def test_locks(store: SqliteStore, change: Change) -> None:
+    one = values.lock(1)
+    two = values.lock(2, on=LockOn(LockKind.EVERYTHING), until=Instant(NOW + 10))
+
+    def work(tx: Transaction) -> None:
+        tx.holds.insert_lock(one)
+        tx.holds.insert_lock(two)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.holds.locks(now=NOW)) == [one, two]
+    assert await store.read(lambda tx: tx.holds.locks(now=Instant(NOW + 10))) == [one]
+    assert await store.read(lambda tx: tx.holds.locks(now=NOW, on=LockOn(LockKind.EVERYTHING))) == [two]
+    lifted = replace(one, lifted_at=NOW, lifted_by=PrincipalId("prn_bo"))
+    await change(lambda tx: tx.holds.update_lock(lifted))
+    assert await store.read(lambda tx: tx.holds.find_lock(one.id)) == lifted
+    assert await store.read(lambda tx: tx.holds.find_lock(LockId("lck_none"))) is None
+    assert await store.read(lambda tx: tx.holds.locks(now=NOW)) == [two]
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.holds.update_lock(values.lock(7)))
+
+
+async def test_suspensions(store: SqliteStore, change: Change) -> None:
+    one, two = values.suspension(), values.suspension(cause=SuspendCause.POLICY, by=PrincipalId("prn_ivo"))
+    await change(with_grant)
+    for found in (one, two, replace(one, reason="again")):
+        await change(lambda tx, found=found: tx.holds.insert_suspension(found))
+    assert await store.read(lambda tx: tx.holds.suspensions()) == [one, two]
+    await change(lambda tx: tx.holds.delete_suspension(one))
+    assert await store.read(lambda tx: tx.holds.suspensions(values.grant().id)) == [two]
+
+
+async def test_sessions(store: SqliteStore, change: Change) -> None:
+    one, two = values.session(1), values.session(2, replica="two")
+
+    def work(tx: Transaction) -> None:
+        with_grant(tx)
+        tx.sessions.insert(one)
+        tx.sessions.insert(two)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.sessions.unclosed()) == [one, two]
+    assert await store.read(lambda tx: tx.sessions.unclosed(replica="two", grant=one.grant)) == [two]
+    account = Account(ceiling_lines=9, ceiling_bytes=9, settled_lines=5, settled_bytes=4, seq=3)
+    done = replace(one, state=SessionState.CLOSED, closed_at=NOW, why=CloseWhy.CLIENT, account=account)
+    await change(lambda tx: tx.sessions.update(done))
+    assert await store.read(lambda tx: tx.sessions.find(one.id)) == done
+    assert await store.read(lambda tx: tx.sessions.unclosed()) == [two]
+    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant)) == [two, done]
+    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant, 1)) == [two]
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.sessions.update(values.session(7)))
+
+
+async def test_principals_and_their_accounts(store: SqliteStore, change: Change) -> None:
+    one = values.principal(1)
+    bot = values.principal(2, kind=Kind.AGENT, person=one.person, subject=one.subject)
+
+    def work(tx: Transaction) -> None:
+        tx.principals.insert(one)
+        tx.principals.insert(bot)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.principals.by_account("local", "user2")) == bot
+    assert await store.read(lambda tx: tx.principals.by_account("other", "user2")) is None
+    assert await store.read(lambda tx: tx.principals.of_person(one.person)) == [one, bot]
+    changed = replace(one, groups=frozenset({"leads"}), enabled=False)
+    await change(lambda tx: tx.principals.update(changed))
+    assert await store.read(lambda tx: tx.principals.find(one.id)) == changed
+    directory = await store.read(lambda tx: tx.principals.directory())
+    assert dict(directory.principals) == {one.id: changed, bot.id: bot}
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.principals.update(values.principal(7)))
+
+
+async def test_local_accounts(store: SqliteStore, change: Change) -> None:
+    account = LocalAccount(principal=values.principal().id, name="dave", password_hash="$argon2id$1", must_change=True)
+    await change(lambda tx: tx.principals.insert(values.principal()))
+    await change(lambda tx: tx.principals.insert_local(account))
+    changed = replace(account, password_hash="$argon2id$2", must_change=False)
+    assert await store.read(lambda tx: tx.principals.local("dave")) == account
+    await change(lambda tx: tx.principals.update_local(changed))
+    assert await store.read(lambda tx: tx.principals.local("dave")) == changed
+    assert await store.read(lambda tx: tx.principals.local("eve")) is None
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.principals.update_local(replace(account, name="eve")))
+
+
+async def test_a_one_time_token_is_spent_once(store: SqliteStore, change: Change) -> None:
+    await change(lambda tx: tx.tokens.insert(values.token()))
+    assert await change(lambda tx: tx.tokens.spend(values.token().id, NOW))
+    assert not await change(lambda tx: tx.tokens.spend(values.token().id, NOW))
+    found = await store.read(lambda tx: tx.tokens.by_lookup("public1"))
+    assert found == values.token(spent_at=NOW)
+    assert await store.read(lambda tx: tx.tokens.find(found.id)) == found
+
+
+async def test_tokens_are_revoked_by_all_that_is_named(store: SqliteStore, change: Change) -> None:
+    def work(tx: Transaction) -> None:
+        tx.tokens.insert(values.token(1, chain="a"))
+        tx.tokens.insert(values.token(2, chain="a", principal=PrincipalId("prn_eve")))
+        tx.tokens.insert(values.token(3, chain="b"))
+
+    await change(work)
+    assert await change(lambda tx: tx.tokens.revoke(NOW)) == 0, "naming nothing revokes nothing"
+    assert await change(lambda tx: tx.tokens.revoke(NOW, chain="a", principal=PrincipalId("prn_dave"))) == 1
+    assert await change(lambda tx: tx.tokens.revoke(NOW, chain="a")) == 1
+    assert await change(lambda tx: tx.tokens.revoke(NOW, token_id=values.token(1).id)) == 0
+    assert await store.read(lambda tx: tx.tokens.of_principal(PrincipalId("prn_dave"))) == [values.token(3, chain="b")]
+    assert await change(lambda tx: tx.tokens.delete_expired(Instant(NOW + 86_400 * 10**6 + 1_001))) == 3
+
+
+async def test_answers_are_kept_for_a_day(store: SqliteStore, change: Change) -> None:
+    day = 86_400 * 10**6
+    key = (PrincipalId("prn_dave"), "POST /requests", "key")
+    await change(lambda tx: tx.idempotency.insert(*key, b"digest", "req_1", NOW))
+    assert await store.read(lambda tx: tx.idempotency.find(*key, Instant(NOW + day - 1))) == (b"digest", "req_1")
+    assert await store.read(lambda tx: tx.idempotency.find(*key, Instant(NOW + day))) is None
+    await change(lambda tx: tx.idempotency.insert(*key, b"other", "req_2", Instant(NOW + day)))
+    assert await store.read(lambda tx: tx.idempotency.find(*key, Instant(NOW + day))) == (b"other", "req_2")
+
+
+async def test_revocations_and_values(store: SqliteStore, change: Change) -> None:
+    await change(lambda tx: tx.revocations.insert(values.REVOCATION))
+    assert await store.read(lambda tx: tx.revocations.find(values.REVOCATION.id)) == values.REVOCATION
+    await change(lambda tx: tx.values.put("origin", "here"))
+    await change(lambda tx: tx.values.put("origin", "there"))
+    assert await store.read(lambda tx: tx.values.find("origin")) == "there"
+    assert await store.read(lambda tx: tx.values.find("other")) is None
+
+
+async def test_a_failed_change_leaves_nothing(store: SqliteStore, change: Change) -> None:
+    def work(tx: Transaction) -> None:
+        with_grant(tx)
+        raise LostRace("on purpose")
+
+    with pytest.raises(LostRace):
+        await change(work)
+    assert await store.read(lambda tx: tx.requests.page()) == []
+    await change(with_grant)
+
+
+async def test_touch_is_the_time_and_its_high_water_mark(store: SqliteStore) -> None:
+    clock = store._clock
+    assert isinstance(clock, FakeClock)
+    first = await store.touch()
+    clock.wall += 5
+    assert await store.touch() == first + 5
+    clock.wall -= 1_000
+    assert await store.touch() == first - 995
+    assert await store.read(lambda tx: tx.values.find(sqlite.HIGH_WATER)) == str(first + 5)
+
+
+async def test_a_new_store_has_an_empty_log_of_the_first_epoch(store: SqliteStore) -> None:
+    assert await store.read(lambda tx: (tx.epoch, tx.entries.size(), list(tx.entries.page()))) == (1, 0, [])
+
+
+async def test_a_grant_needs_its_request(store: SqliteStore, change: Change) -> None:
+    with pytest.raises(Exception, match="FOREIGN KEY"):
+        await change(lambda tx: tx.grants.insert(values.grant()))
+    assert await store.read(lambda tx: tx.grants.live()) == []
+    assert values.grant().state is GrantState.SCHEDULED

@@ -340,3 +340,55 @@ async def test_every_line_once_to_a_tail_and_to_a_query_while_the_writer_does_it
     assert result["tail"] == {"missing": 0, "repeated": 0, "strange": 0}
     assert result["query"] == {"missing": 0, "repeated": 0, "strange": 0}
     assert result["order_kept"]
+
+
+async def test_a_copy_that_is_seen_half_made_is_not_taken_for_a_new_file(world):
+    async with world.running() as source:
+        path = world.write("app.log", numbered(0, 30))
+        await source.refresh()
+        data = path.read_bytes()
+        copy = world.logs / "app.log.1"
+        for part in (0, 100, 2_000):
+            copy.write_bytes(data[:part])
+            await source.refresh()
+        os.truncate(path, 0)
+        await source.refresh()
+        world.clock.pass_s(6)
+        await source.refresh()
+        assert numbers(await texts(source)) == list(range(30))
+
+
+async def test_lines_between_a_copy_and_its_truncation_are_read_once(world):
+    async with world.running() as source:
+        path = world.write("app.log", numbered(0, 30))
+        await source.refresh()
+        shutil.copyfile(path, world.logs / "app.log.1")
+        world.write("app.log", numbered(30, 35))
+        await source.refresh()
+        os.truncate(path, 0)
+        world.write("app.log", numbered(35, 36))
+        for _ in range(3):
+            await source.refresh()
+        assert numbers(await texts(source)) == list(range(36))
+
+
+async def test_a_short_file_beside_one_whose_name_begins_its_own_is_read_after_a_while(world):
+    world.write("app.log", numbered(0, 30))
+    async with world.running() as source:
+        await source.refresh()
+        world.write("app.log-other", b"line 30\n")
+        await source.refresh()
+        world.clock.pass_s(5)
+        await source.refresh()
+        assert numbers(await texts(source)) == list(range(31))
+
+
+async def test_many_new_files_are_met_in_one_scan(world):
+    for number in range(1_500):
+        world.write(f"app.log.{number}", b"line %d\n" % number)
+    world.watching(path_labels=r"app\.log\.(?P<number>\d+)", labels={})
+    async with world.running() as source:
+        await source.refresh()
+        world.clock.pass_s(5)
+        await source.refresh()
+        assert sorted(numbers(await texts(source))) == list(range(1_500))

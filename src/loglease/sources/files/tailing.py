@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from loglease.sources.files.catalogue import FilePosition
 from loglease.sources.files.configuration import FileSourceConfig, Watch
+from loglease.sources.files.known import KnownFiles, begins_as
 from loglease.sources.files.storage import Storage
 from loglease.sources.files.tail import Entries, Tail
 from loglease.sources.files.watch import (
-    HEAD_BYTES,
     Opened,
     PackedUnreadable,
     PathLabels,
@@ -53,6 +54,8 @@ class WatchTails:
         self._settled: dict[FileKey, tuple[str, int, int]] = {}
         self._started = False
         self.rescan = False
+        self._gathered: KnownFiles | None = None
+        self._undecided: dict[FileKey, tuple[int, tuple[int, int]]] = {}
 
     def close(self) -> None:
         """Close all files."""
@@ -88,9 +91,11 @@ class WatchTails:
     def scan(self, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
         """See which files there are, begin new ones, restart truncated ones, end those that are gone."""
         self.rescan = False
+        self._gathered = None
         for tail in self._tails.values():
             if tail.truncated():
                 self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
+        self._gathered = None
         seen: set[FileKey] = set()
         for path in paths_of(self._watch):
             key = self._look(path, now_ns)
@@ -101,8 +106,9 @@ class WatchTails:
             self._find_renamed(now_ns)
         for key in [key for key in self._tails if key not in seen]:
             self._maybe_end(key, sink, now_ns=now_ns, arrived_ns=arrived_ns)
-        for key in [key for key in self._settled if key not in seen]:
-            del self._settled[key]
+        for noted in (self._settled, self._undecided):
+            for key in noted.keys() - seen:
+                del noted[key]
 
     def _look(self, path: str, now_ns: int) -> FileKey | None:
         try:
@@ -133,9 +139,9 @@ class WatchTails:
             return
         try:
             head = head_of(opened)
-            position = self._position(opened, head, named or path)
+            position = self._position(opened, head, named or path, now_ns)
             if position is None:
-                opened.close()  # a copy of what is being read: asked again at the next scan
+                opened.close()  # asked again at the next scan
                 return
             if opened.size == position.packed_size:
                 self._settle(opened)
@@ -147,12 +153,17 @@ class WatchTails:
             return
         tail.active_ns = now_ns
         self._tails[key] = tail
+        self._undecided.pop(key, None)
+        self._known().add(position)
 
-    def _position(self, opened: Opened, head: bytes, path: str) -> FilePosition | None:
-        """Return where to begin, None to wait."""
-        known = self._known(opened, head)
+    def _position(self, opened: Opened, head: bytes, path: str, now_ns: int) -> FilePosition | None:
+        """Return where to begin; None to wait, for a copy of what is being read or one that is not yet whole."""
+        known = self._known().same_file(opened, head)
         if known is not None:
             return replace(known, finished=False)
+        original = self._known().original(opened, head)
+        if original is None and self._known().undecided(opened, head) and not self._rests(opened, now_ns):
+            return None
         fresh = FilePosition(
             id=self._storage.next_file_number(),
             watch=self._watch.key,
@@ -162,49 +173,41 @@ class WatchTails:
             head_size=len(head),
             head=digest_of(head),
         )
-        original = self._original(opened, head)
         if original is None:
             return fresh
         if any(tail.position.id == original.id for tail in self._tails.values()):
             return None
         return replace(
             fresh,
-            offset=original.offset,
+            # Lines written between the copy and the truncation are in the original only.
+            offset=original.offset if is_packed(opened.path) else min(original.offset, opened.size),
             format=original.format,
             settled=original.settled,
             last_ns=original.last_ns,
         )
 
-    def _mine(self) -> Iterator[FilePosition]:
-        """Yield the positions of this watch, those being read as they are now, the newest first."""
-        reading = {tail.position.id: tail.position for tail in self._tails.values()}
-        stored = {p.id: p for p in self._storage.positions() if p.watch == self._watch.key}
-        for _, position in sorted((stored | reading).items(), reverse=True):
-            yield position
+    def _known(self) -> KnownFiles:
+        """Return what is known, gathered once in each scan."""
+        if self._gathered is None:
+            stored = {p.id: p for p in self._storage.positions() if p.watch == self._watch.key}
+            reading = {tail.position.id: tail.position for tail in self._tails.values()}
+            self._gathered = KnownFiles((stored | reading).values())
+        return self._gathered
 
-    def _known(self, opened: Opened, head: bytes) -> FilePosition | None:
-        for position in self._mine():
-            if (position.device, position.inode) != (opened.device, opened.inode):
-                continue
-            shrunk = opened.size < position.offset and not is_packed(opened.path)
-            return None if shrunk or not _begins(head, position) else position
-        return None
-
-    def _original(self, opened: Opened, head: bytes) -> FilePosition | None:
-        if not head:
-            return None
-        packed = is_packed(opened.path)
-        for position in self._mine():
-            named_after = opened.path.startswith(position.path) and opened.path != position.path
-            whole = position.head_size == HEAD_BYTES
-            if (named_after or (packed and whole)) and position.head_size and _begins(head, position):
-                return position
-        return None
+    def _rests(self, opened: Opened, now_ns: int) -> bool:
+        """Say whether a file has not changed for as long as an unfinished line waits."""
+        key = (opened.device, opened.inode)
+        state = (opened.size, opened.changed_ns)
+        since_ns, before = self._undecided.get(key, (now_ns, state))
+        if before != state:
+            since_ns = now_ns
+        self._undecided[key] = (since_ns, state)
+        return now_ns - since_ns >= self._configuration.unfinished_line_s * _NS
 
     def _restart(self, tail: Tail, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
         if tail.waiting and not self._has_copy(tail):
             sink(tail.overdue(now_ns, arrived_ns, force=True))
-        self._storage.note(replace(tail.position, finished=True))
+        sink([_finished(tail)])
         tail.restart(self._storage.next_file_number())
 
     def _has_copy(self, tail: Tail) -> bool:
@@ -217,7 +220,7 @@ class WatchTails:
                 continue
             try:
                 unknown = (opened.device, opened.inode) not in self._tails
-                if unknown and _begins(head_of(opened), tail.position):
+                if unknown and begins_as(head_of(opened), tail.position):
                     return True
             except PackedUnreadable:
                 continue
@@ -228,8 +231,10 @@ class WatchTails:
     def _find_renamed(self, now_ns: int) -> None:
         """At start: look for files that were renamed away from the pattern while nobody read them."""
         reading = {tail.position.id for tail in self._tails.values()}
-        lost = [p for p in self._mine() if not p.finished and p.id not in reading and not is_packed(p.path)]
-        for position in lost:
+        mine = [p for p in self._storage.positions() if p.watch == self._watch.key]
+        for position in mine:
+            if position.finished or position.id in reading or is_packed(position.path):
+                continue
             path = _path_of_inode(Path(position.path).parent, position.inode)
             if path is not None:
                 self._meet(path, now_ns, named=position.path)
@@ -249,10 +254,10 @@ class WatchTails:
         if tail.active_ns == now_ns and tail.waiting:
             return
         sink(tail.overdue(now_ns, arrived_ns, force=True))
-        self._finish(key, tail)
+        self._finish(key, tail, sink)
 
-    def _finish(self, key: FileKey, tail: Tail) -> None:
-        self._storage.note(replace(tail.position, finished=True))
+    def _finish(self, key: FileKey, tail: Tail, sink: Sink) -> None:
+        sink([_finished(tail)])
         tail.close()
         del self._tails[key]
 
@@ -269,7 +274,7 @@ class WatchTails:
             return
         sink(tail.overdue(now_ns, arrived_ns, force=True))
         tail.position = replace(tail.position, packed_size=opened.size)
-        self._finish(key, tail)
+        self._finish(key, tail, sink)
         self._settled[key] = (opened.path, opened.size, opened.changed_ns)
 
     def _put_aside(self, key: FileKey, tail: Tail) -> None:
@@ -281,9 +286,8 @@ class WatchTails:
         self._settled[key] = (opened.path, opened.size, opened.changed_ns)
 
 
-def _begins(head: bytes, position: FilePosition) -> bool:
-    """Say whether first bytes are those of a known file."""
-    return len(head) >= position.head_size and digest_of(head[: position.head_size]) == position.head
+def _finished(tail: Tail) -> Entries:
+    return Entries(tail.stream, array("q"), [], replace(tail.position, finished=True))
 
 
 def _path_of_inode(folder: Path, inode: int) -> str | None:

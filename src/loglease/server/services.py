@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,25 +21,8 @@ from loglease.server.identity.sign_in import SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.rates import Rates
 from loglease.server.settings import Settings
-from loglease.sources.interface import Reader
+from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A configured source: what may be known of it, and its reader.
-
-    Attributes:
-        labels: names that a scope may constrain.
-        clear: labels that are never masked.
-    """
-
-    name: str
-    kind: str
-    description: str
-    labels: frozenset[str]
-    clear: frozenset[str]
-    reader: Reader
 
 
 @dataclass(slots=True)
@@ -52,15 +34,27 @@ class RulesHolder:
 
 @dataclass(slots=True)
 class Standing:
-    """What changes while the process runs: where it can be reached, and whether it is stopping."""
+    """What changes while the process runs.
+
+    Attributes:
+        origins: the origins of our pages, such as ``http://127.0.0.1:8080``; the first is shown to people.
+        draining: nothing new begins.
+        redactor_proven: the redactor's self-test passed when the process started.
+    """
 
     origins: tuple[str, ...] = ()
     draining: bool = False
+    redactor_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The process. `data_dir` holds the database, the journal and what sources keep."""
+    """The process. `data_dir` holds the database, the journal and what sources keep.
+
+    Attributes:
+        replica: name of this process in the records of sessions.
+        pseudonym_key: the deployment's master key, from which each grant's key is derived.
+    """
 
     settings: Settings
     data_dir: Path
@@ -68,7 +62,7 @@ class Services:
     store: Store
     log: EntryLog[Transaction]
     rules: RulesHolder
-    sources: Mapping[str, Source]
+    sources: Sources
     watch: Watch
     journal: Journal
     clock: Clock
@@ -82,4 +76,5 @@ class Services:
     cursors: Cursors
     hub: Hub
     refusals: Refusals
+    pseudonym_key: bytes = field(repr=False)
     standing: Standing = field(default_factory=Standing)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, cast
 from urllib.parse import urlencode
 
 from fastapi import Depends, Header, Query, Request, Security
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
@@ -21,7 +21,7 @@ from loglease.model.review import Channel
 from loglease.server.edge import BODY, header_of
 from loglease.server.identity.cookies import CSRF_HEADER, PLAIN_NAME, cookie_of, csrf_fits
 from loglease.server.identity.credentials import Known
-from loglease.server.problems import CsrfFailed, NotAuthenticated, UnknownParameter
+from loglease.server.problems import CsrfFailed, NotAuthenticated, UnknownField, UnknownParameter
 from loglease.server.services import Services
 
 CLI_AGENT: Final = b"loglease-cli/"
@@ -54,15 +54,16 @@ ServicesOf = Annotated[Services, Depends(services_of)]
 
 
 def known_parameters(request: Request) -> None:
-    """Refuse query parameters that the operation does not know, and doubled ones.
+    """Refuse query parameters that the operation does not know, and doubled ones; and a body where none is taken.
 
     Raises:
         UnknownParameter: there is one.
+        UnknownField: there is a body.
     """
     route = request.scope.get("route")
-    known: set[str] = set()
-    if isinstance(route, APIRoute):
-        known = {param.alias for param in get_flat_dependant(route.dependant).query_params}
+    known = _parameters(route.dependant) if isinstance(route, APIRoute) else set()
+    if isinstance(route, APIRoute) and route.body_field is None and request.scope.get(BODY, b"") not in (b"", b"{}"):
+        raise UnknownField("This call takes no body.", next_step="Send none, or {}.")
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
@@ -71,6 +72,11 @@ def known_parameters(request: Request) -> None:
         if name in seen:
             raise UnknownParameter(f"The parameter {name[:60]!r} comes twice.", next_step="Send it once.")
         seen.add(name)
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    found = {param.alias for param in dependant.query_params}
+    return found.union(*map(_parameters, dependant.dependencies))
 
 
 async def known_caller(
@@ -141,7 +147,6 @@ def seeing(caller: Caller) -> Caller:
 
 async def once_only(
     request: Request,
-    services: ServicesOf,
     caller: CallerOf,
     key: Annotated[
         str,

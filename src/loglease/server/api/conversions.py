@@ -15,7 +15,7 @@ from loglease.model.limits import Limits
 from loglease.model.selector_text import parse_selector
 from loglease.server.api.bodies import LimitsWanted, NarrowBody, ScopeWanted, WindowWanted, WishBody
 from loglease.server.api.fields import MAX_EVENT_NS
-from loglease.server.services import Source
+from loglease.sources.registry import Source
 
 _PREFIXES = {
     LockKind.GRANT: GRANT,
@@ -64,11 +64,11 @@ def _selector(scope: ScopeWanted, sources: Mapping[str, Source]) -> Selector:
             faults=(FieldFault("/scopes/0/source", "unknown", "No source has this name."),),
         )
     selector = parse_selector(scope.selector)
-    foreign = sorted(selector.keys - source.labels)
+    foreign = sorted(selector.keys - source.trusted_labels)
     if foreign:
         raise LabelNotRequestable(
             f"{source.name} has no label {foreign[0]} that can be asked for.",
-            next_step=f"Use one of: {', '.join(sorted(source.labels))}.",
+            next_step=f"Use one of: {', '.join(sorted(source.trusted_labels))}.",
             faults=(FieldFault("/scopes/0/selector", "label", "The source does not set this label itself."),),
         )
     return selector

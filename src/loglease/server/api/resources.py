@@ -27,7 +27,6 @@ from loglease.server.api.fields import (
     RequestIdText,
     Resource,
     ReviewIdText,
-    RevocationIdText,
     Seconds,
     SessionIdText,
     TokenIdText,
@@ -318,7 +317,7 @@ class Usage(Resource):
 class RevocationShown(Resource):
     """One act of revocation, and how far it has reached. It never claims more than was confirmed."""
 
-    id: RevocationIdText
+    id: Annotated[str, Field(description="`rvk_…`; for a grant that was revoked before, the grant's own id.")]
     on: str
     reason: str
     by: Who
@@ -350,9 +349,9 @@ class SourceShown(Resource):
 
     id: str
     kind: str
+    description: str
     follow: bool
     ok: bool
-    detail: str
     labels: Annotated[list[str], Field(description="Label names that a scope may constrain.")]
 
 

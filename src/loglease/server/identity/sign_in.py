@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from loglease.access.caller import Caller
@@ -13,6 +14,7 @@ from loglease.model.ids import TOKEN, NewId, TokenId
 from loglease.model.instant import MICROSECONDS, Instant, after
 from loglease.model.principal import Principal
 from loglease.server.identity import secrets
+from loglease.server.identity.accounts import ADMIN_ACCOUNT
 from loglease.server.identity.brake import Brake
 from loglease.server.identity.names import folded
 from loglease.server.identity.passwords import Passwords, checked_password
@@ -24,6 +26,9 @@ from loglease.store.interface import LocalAccount, Store, StoredToken, Transacti
 ACCESS_S: Final = 15 * 60
 SIGN_IN_S: Final = 12 * 3_600
 SINGLY_A_MINUTE: Final = 10
+ADMIN_FILE: Final = "admin-password"
+"""Where the first password is put if there is no terminal to show it on."""
+
 _CHAIN_BYTES: Final = 16
 _NEVER: Final = Instant(0)
 _WRONG: Final = "Account or password is wrong."
@@ -64,7 +69,12 @@ class _Failed:
 
 @dataclass(slots=True, kw_only=True)
 class SignIns:
-    """Sign-ins of local accounts. Known and unknown accounts get the same answer after the same work."""
+    """Sign-ins of local accounts. Known and unknown accounts get the same answer after the same work.
+
+    Attributes:
+        failed_per_min: failures that one address may have; None does not count.
+        first_login: file with the first password, removed when that was used.
+    """
 
     store: Store
     log: EntryLog[Transaction]
@@ -74,6 +84,7 @@ class SignIns:
     random: Random
     brake: Brake
     failed_per_min: int | None
+    first_login: Path | None = None
     _failed: dict[str, _Failed] = field(default_factory=dict)
 
     async def sign_in(self, account: str, password: str, *, address: str) -> SignedIn:
@@ -124,6 +135,8 @@ class SignIns:
             await self._record_failure(address)
             raise NotAuthenticated(_WRONG, next_step="Check both and try again.")
         self.brake.succeeded(name, address)
+        if self.first_login is not None and name == ADMIN_ACCOUNT:
+            self.first_login.unlink(missing_ok=True)
         return local
 
     def _require_room(self, name: str, address: str) -> None:

@@ -1,0 +1,66 @@
+"""Recorded facts as sentences for people: what a timeline shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from loglease.access.queries import HistoryItem
+from loglease.audit.interface import SYSTEM
+from loglease.server.api.resources import TimelineStep
+
+_PHRASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "request.submitted": "asked",
+        "offer.made": "policy made the offer",
+        "review.given": "reviewed",
+        "request.approved": "approved",
+        "request.denied": "denied",
+        "request.cancelled": "cancelled",
+        "request.expired": "expired: nobody decided in time",
+        "grant.scheduled": "grant scheduled, it starts at first use",
+        "grant.activated": "grant activated",
+        "grant.suspended": "grant suspended",
+        "grant.resumed": "grant resumed",
+        "grant.ended": "grant ended",
+        "grant.revoked": "grant revoked",
+        "session.opened": "opened a session",
+        "query.recorded": "asked a query",
+        "batch.served": "read lines",
+        "session.closed": "session closed",
+        "access.refused": "was refused",
+    }
+)
+
+
+def step_shown(item: HistoryItem, names: Mapping[str, str]) -> TimelineStep:
+    """Return a recorded fact with its sentence; `names` has accounts by subject."""
+    actor = "the clock" if item.actor == SYSTEM else names.get(item.actor, item.actor)
+    text = _PHRASES.get(item.type, item.type) + _detail(item.type, item.data)
+    return TimelineStep(at=item.at, type=item.type, entry=str(item.index), actor=actor, text=text)
+
+
+def _detail(entry_type: str, data: Mapping[str, Any]) -> str:
+    match entry_type:
+        case "review.given":
+            narrowed = ", narrowed" if data.get("narrowed") else ""
+            return f": {data.get('verdict', '')}{narrowed}"
+        case "grant.activated":
+            return f" until {data.get('until_at', '')}"
+        case "grant.ended" | "session.closed" | "request.cancelled":
+            why = f": {data.get('why', '')}"
+            return why + (_lines(data) if entry_type == "session.closed" else "")
+        case "session.opened":
+            return f": {data.get('kind', '')} over {data.get('front', '')}"
+        case "batch.served":
+            return _lines(data)
+        case "grant.suspended":
+            return f": {data.get('cause', '')}"
+        case _:
+            return ""
+
+
+def _lines(data: Mapping[str, Any]) -> str:
+    total = data.get("total")
+    return f", {total.get('lines', 0):,} lines in all" if isinstance(total, dict) else ""

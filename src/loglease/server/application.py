@@ -1,0 +1,59 @@
+"""One ASGI application out of gateway, API and pages, told apart by path."""
+
+from __future__ import annotations
+
+from loglease.access.errors import NotFound
+from loglease.gateway.routes import is_ours
+from loglease.server.api.app import create_api
+from loglease.server.edge import API, App, Edge, Receive, Scope, Send
+from loglease.server.services import Services
+
+
+def joined(services: Services, *, gateway: App | None = None, pages: App | None = None) -> App:
+    """Return one application out of three.
+
+    Args:
+        services: what `wiring.build` has made.
+        gateway: serves log lines; it checks calls itself, so nothing stands before it.
+        pages: everything that is neither gateway nor API.
+    """
+    api = create_api(services)
+    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif gateway is not None and is_ours(_raw_path(scope)):
+            await gateway(scope, receive, send)
+        elif scope["type"] == "http":
+            await inner(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    return app
+
+
+def _raw_path(scope: Scope) -> bytes:
+    raw = scope.get("raw_path")
+    return bytes(raw) if raw is not None else str(scope["path"]).encode()
+
+
+def _api_or_pages(api: App, pages: App) -> App:
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope["path"])
+        await (api if path == API or path.startswith(f"{API}/") else pages)(scope, receive, send)
+
+    return inner
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise NotFound("There is nothing at this path.", next_step=f"See {API}/openapi.json.")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,102 @@
+"""Health, on a listener of its own: does the process answer, and may calls be sent to it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from loglease.audit.interface import Recorded
+from loglease.model.errors import LogLeaseError
+from loglease.server.edge import App, Receive, Scope, Send
+from loglease.server.services import Services
+
+FREE_SHARE: Final = 0.05
+APPEND_WITHIN_S: Final = 2.0
+_OK: Final[dict[str, object]] = {"status": "ok"}
+_NOT_FOUND: Final[dict[str, object]] = {"status": "not found"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: whether it passed, and in words what was seen. Only decisive ones make the process unready."""
+
+    name: str
+    ok: bool
+    detail: str
+    decisive: bool = True
+
+
+async def checks(services: Services) -> list[Check]:
+    """Return every check of readiness."""
+    return [
+        await _passes("database", services.store.touch, "The database takes a durable write."),
+        await _passes("audit", lambda: _append(services), "The audit log takes an append."),
+        Check("policy", ok=True, detail=f"Bundle revision {services.rules.current.revision} is loaded."),
+        Check("redactor", services.standing.redactor_proven, "The redactor's self-test has passed at the start."),
+        Check("clock", not services.watch.clock_suspect, "The clock has not stepped back."),
+        Check(
+            "feed", services.watch.lease_until_ns > services.clock.boot_ns(), "The newest revocations are known here."
+        ),
+        _disk(services),
+        Check("draining", not services.standing.draining, "The process is not stopping."),
+        *[
+            Check(f"source {source.name}", (await source.reader.check()).ok, "The source can be read.", decisive=False)
+            for source in services.sources.values()
+        ],
+    ]
+
+
+async def _append(services: Services) -> None:
+    await services.log.commit(lambda _tx, _now: Recorded(None), urgent=True, limit_s=APPEND_WITHIN_S)
+
+
+async def _passes(name: str, step: Callable[[], Awaitable[object]], detail: str) -> Check:
+    try:
+        await step()
+    except LogLeaseError as error:
+        return Check(name, ok=False, detail=error.message)
+    return Check(name, ok=True, detail=detail)
+
+
+def _disk(services: Services) -> Check:
+    usage = shutil.disk_usage(services.data_dir)
+    share = usage.free / usage.total
+    return Check("disk", share > FREE_SHARE, f"{share:.0%} of the disk is free.")
+
+
+def health_app(services: Services) -> App:
+    """Return the application of the health listener."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while (message := await receive())["type"] != "lifespan.shutdown":
+                await send({"type": f"{message['type']}.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        status, body = 404, _NOT_FOUND
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            if scope["path"] == "/healthz":
+                status, body = 200, _OK
+            elif scope["path"] == "/readyz":
+                status, body = await _ready(services)
+        content = orjson.dumps(body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+    return app
+
+
+async def _ready(services: Services) -> tuple[int, dict[str, object]]:
+    found = await checks(services)
+    ready = all(check.ok for check in found if check.decisive)
+    return 200 if ready else 503, {
+        "status": "ready" if ready else "not ready",
+        "checks": [
+            {"name": check.name, "ok": check.ok, "decisive": check.decisive, "detail": check.detail} for check in found
+        ],
+    }

@@ -1,0 +1,113 @@
+"""What is recorded when a process starts and stops, and what a start takes up from the process before it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from loglease import __version__
+from loglease.access.commitments import Random
+from loglease.access.journal import Journal
+from loglease.access.records import Data
+from loglease.access.recover_sessions import recover_sessions
+from loglease.access.revoke import reassert
+from loglease.access.rules import Rules
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.digest import sha256_hex
+from loglease.model.ids import ENTRY, EntryId, NewId
+from loglease.model.instant import Instant
+from loglease.server.settings import Settings
+from loglease.store.interface import Store, Transaction
+
+ORIGIN: Final = "audit_origin"
+STATE: Final = "service_state"
+REVISION: Final = "policy_revision"
+POLICY: Final = "policy_sha256"
+SCHEMA: Final = 1
+NO_KEY: Final = "none"
+"""The log's verifier key, until checkpoints are signed."""
+
+_ORIGIN_BYTES: Final = 10
+
+
+async def revision_of(store: Store, sha256: str) -> int:
+    """Return the revision that a bundle has, or will have once it is loaded."""
+
+    def query(tx: Transaction) -> int:
+        revision = int(tx.values.find(REVISION) or 0)
+        return revision if tx.values.find(POLICY) == sha256 else revision + 1
+
+    return await store.read(query)
+
+
+async def record_start(
+    *, log: EntryLog[Transaction], settings: Settings, rules: Rules, replica: str, new_id: NewId, random: Random
+) -> str:
+    """Record that a process starts, and its policy if that is a new one; return how the last process ended."""
+    config = sha256_hex(settings.model_dump_json().encode())
+
+    def work(tx: Transaction, _now: Instant) -> Recorded[str]:
+        after = {None: "none", "stopped": "stop"}.get(tx.values.find(STATE), "crash")
+        origin = tx.values.find(ORIGIN)
+        if origin is None:
+            drawn = base64.b32encode(random(_ORIGIN_BYTES)).decode().lower()[:_ORIGIN_BYTES]
+            origin = f"loglease.local/{drawn}/1"
+            tx.values.put(ORIGIN, origin)
+        tx.values.put(STATE, "running")
+        started = Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="service.started",
+            actor=SYSTEM,
+            data={
+                "replica": replica,
+                "version": __version__,
+                "plugins": [],
+                "schema": SCHEMA,
+                "config_sha256": config,
+                "epoch": tx.epoch,
+                "origin": origin,
+                "vkey": NO_KEY,
+                "after": after,
+            },
+        )
+        return Recorded(after, (started, *_policy_entry(tx, rules, new_id)))
+
+    return await log.commit(work, urgent=True)
+
+
+def _policy_entry(tx: Transaction, rules: Rules, new_id: NewId) -> tuple[Draft, ...]:
+    if tx.values.find(POLICY) == rules.bundle_sha256:
+        return ()
+    tx.values.put(POLICY, rules.bundle_sha256)
+    tx.values.put(REVISION, str(rules.revision))
+    data: Data = {
+        "bundle_sha256": rules.bundle_sha256,
+        "revision": rules.revision,
+        "trust": "directory",
+        "reviewers": [],
+        "signers": [],
+        "needed": 0,
+        "widens": True,
+    }
+    return (Draft(id=EntryId(new_id(ENTRY)), type="policy.loaded", actor=SYSTEM, data=data),)
+
+
+async def take_up(*, log: EntryLog[Transaction], journal: Journal, new_id: NewId, random: Random) -> tuple[int, int]:
+    """Record revocations that only the journal has, and close the sessions of a crashed process; return how many."""
+    late = await reassert(journal, log=log, new_id=new_id, random=random)
+    crashed = 0
+    while closed := await recover_sessions(log=log, new_id=new_id):
+        crashed += closed
+    return late, crashed
+
+
+async def record_stop(*, log: EntryLog[Transaction], replica: str, why: str, new_id: NewId) -> None:
+    """Record that a process stops."""
+
+    def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+        tx.values.put(STATE, "stopped")
+        data = {"replica": replica, "why": why}
+        entry = Draft(id=EntryId(new_id(ENTRY)), type="service.stopped", actor=SYSTEM, data=data)
+        return Recorded(None, (entry,))
+
+    await log.commit(work, urgent=True)

@@ -1,0 +1,250 @@
+"""Commands that run the server or look at it from the same machine: `serve` and `doctor`.
+
+The command line calls them by name; they print and return an exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TextIO
+
+from loglease import redaction
+from loglease.model.errors import LogLeaseError
+from loglease.server.clock import system_random
+from loglease.server.configured_sources import inbox_of, source_configurations
+from loglease.server.health import FREE_SHARE
+from loglease.server.identity.sign_in import ADMIN_FILE
+from loglease.server.policies import policy_directory, policy_files, rules_of
+from loglease.server.process import Ready, run_process
+from loglease.server.settings import Settings, SettingsInvalid, load_settings
+from loglease.server.telemetry import configure
+from loglease.server.wiring import DATABASE, JOURNAL, PSEUDONYM_KEY
+from loglease.sources.registry import Source, Sources
+from loglease.store.sqlite_library import Mode, running_library
+
+OK: Final = 0
+FAILED: Final = 2
+FOUND: Final = 3
+_PRIVATE: Final = 0o077
+
+Grade = Literal["ok", "warn", "fail"]
+
+
+def serve(
+    *,
+    config: Path | None = None,
+    data_dir: Path | None = None,
+    listen: str | None = None,
+    health: str | None = None,
+    insecure_http: bool = False,
+    out: TextIO | None = None,
+) -> int:
+    """Run control plane and gateway in this process until a signal ends it; return the exit code."""
+    out = out or sys.stdout
+    configure()
+    try:
+        settings = load_settings(
+            config=config, overrides=_overrides(data_dir=data_dir, listen=listen, health=health, insecure=insecure_http)
+        )
+        asyncio.run(run_process(settings, on_ready=lambda ready: _announce(ready, out)))
+    except LogLeaseError as error:
+        print_error(error, sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"error: {error.strerror or error} [store_unavailable]", file=sys.stderr)  # noqa: T201 - a command
+        return FAILED
+    return OK
+
+
+def _overrides(*, data_dir: Path | None, listen: str | None, health: str | None, insecure: bool) -> dict[str, Any]:
+    http = {"listen": listen, "health": health, "insecure_http": insecure or None}
+    given: dict[str, Any] = {"http": {name: value for name, value in http.items() if value is not None}}
+    if data_dir is not None:
+        given["data_dir"] = str(data_dir)
+    return given
+
+
+def print_error(error: LogLeaseError, out: TextIO) -> None:
+    """Print an error in its three parts, with every wrong field."""
+    lines = [f"error: {error.message} [{error.code}]"]
+    lines += [f"  {fault.pointer}: {fault.detail}" for fault in error.faults]
+    lines += [f"rule: {error.rule}"] if error.rule else []
+    lines += [f"next: {error.next_step}"] if error.next_step else []
+    print("\n".join(lines), file=out, flush=True)
+
+
+def _announce(ready: Ready, out: TextIO) -> None:
+    """Print where everything is, the first login once, and what to do next."""
+    settings = ready.services.settings
+    lines = [
+        f"Data      {settings.data_dir}",
+        f"Address   {ready.url}",
+        f"Health    {ready.health_url}/readyz",
+    ]
+    if settings.http.insecure_http and not settings.http.tls and not settings.http.listens_at.loopback:
+        lines.append("Warning   plain HTTP: passwords and log lines can be read on the network (--insecure-http)")
+    if ready.admin_password is not None:
+        lines += _first_login(ready.admin_password, settings.data_dir, shown=out.isatty())
+    inbox = inbox_of(settings)
+    logs = f"put log files into {inbox}" if inbox else f"sources: {', '.join(sorted(ready.services.sources))}"
+    lines += [
+        "Next      1. sign in: loglease login" + ("" if settings.http.listens_at.port else f" --server {ready.url}"),
+        "          2. add the people who ask and approve: loglease admin user add bob@example.com --group approvers",
+        f"          3. {logs}; then loglease request '{{service=\"…\"}}'",
+    ]
+    print("\n".join(lines), file=out, flush=True)
+
+
+def _first_login(password: str, data_dir: Path, *, shown: bool) -> list[str]:
+    """Return the lines about the first login; without a terminal the password goes into a file of ours only."""
+    if shown:
+        return [f"Login     admin / {password}   (shown once)"]
+    path = data_dir / ADMIN_FILE
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(password + "\n")
+    return [f"Login     admin, password in {path} (removed at the first sign-in)"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check of `doctor`, with its remedy unless it is ok."""
+
+    name: str
+    grade: Grade
+    detail: str
+    remedy: str | None = None
+
+
+def doctor(
+    *, config: Path | None = None, data_dir: Path | None = None, as_json: bool = False, out: TextIO | None = None
+) -> int:
+    """Check this machine and the configuration without changing anything; return 3 if a check failed, else 0."""
+    out = out or sys.stdout
+    found = findings(config=config, data_dir=data_dir)
+    if as_json:
+        import json  # noqa: PLC0415 - only for this form
+
+        body = [{name: value for name, value in _fields(one).items() if value is not None} for one in found]
+        print(json.dumps({"checks": body}), file=out)
+    else:
+        for one in found:
+            print(f"{one.grade:<5} {one.name:<12} {one.detail}", file=out)
+            if one.remedy and one.grade != "ok":
+                print(f"      {'':<12} {one.remedy}", file=out)
+    return FOUND if any(one.grade == "fail" for one in found) else OK
+
+
+def _fields(one: Finding) -> Mapping[str, str | None]:
+    return {"name": one.name, "grade": one.grade, "detail": one.detail, "remedy": one.remedy}
+
+
+def findings(*, config: Path | None = None, data_dir: Path | None = None) -> list[Finding]:
+    """Return every check of this machine."""
+    found = [_python(), _sqlite(), *_redactor()]
+    try:
+        settings = load_settings(
+            config=config, overrides=_overrides(data_dir=data_dir, listen=None, health=None, insecure=False)
+        )
+    except SettingsInvalid as error:
+        faults = [Finding("settings", "fail", fault.detail, error.next_step) for fault in error.faults]
+        return found + (faults or [Finding("settings", "fail", error.message, error.next_step)])
+    found.append(Finding("settings", "ok", f"The data directory is {settings.data_dir}."))
+    return [*found, *_data(settings), _listener(settings), *_sources_and_policy(settings)]
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"Python {platform.python_version()} on {platform.system()}.")
+
+
+def _sqlite() -> Finding:
+    library = running_library()
+    if library.mode is Mode.WAL:
+        return Finding("sqlite", "ok", f"SQLite {'.'.join(map(str, library.version))}, with readers beside the writer.")
+    return Finding(
+        "sqlite",
+        "warn",
+        f"SQLite {'.'.join(map(str, library.version))} has a fault with several connections, so one is used.",
+        "Install a newer SQLite, or the package pysqlite3 where it has a wheel.",
+    )
+
+
+def _redactor() -> list[Finding]:
+    keys = redaction.Keys.derived(system_random(redaction.KEY_BYTES), salt=system_random(32), grant_id="doctor")
+    found = []
+    for profile in redaction.profiles():
+        try:
+            redaction.redactor_for([profile.pin], keys=keys, marker=system_random(16).hex().encode())
+        except redaction.RedactionError as error:
+            found.append(Finding("redaction", "fail", f"{profile.pin} fails its self-test: {error}.", "Install anew."))
+    return found or [Finding("redaction", "ok", f"{len(redaction.profiles())} profiles pass their self-test.")]
+
+
+def _data(settings: Settings) -> list[Finding]:
+    place = settings.data_dir
+    if not place.exists():
+        return [Finding("data", "ok", "The data directory is made at the first start.")]
+    found = [
+        Finding("data", "fail", f"{path} is open to others.", f"chmod go-rwx {path}")
+        for path in (place, *(place / name for name in (DATABASE, JOURNAL, PSEUDONYM_KEY)))
+        if path.exists() and path.stat().st_mode & _PRIVATE
+    ]
+    stats = os.statvfs(place)
+    share = stats.f_bavail / max(1, stats.f_blocks)
+    grade: Grade = "ok" if share > FREE_SHARE else "fail"
+    return [*found, Finding("disk", grade, f"{share:.0%} of the disk is free.", "Make room: below 5 % nothing starts.")]
+
+
+def _listener(settings: Settings) -> Finding:
+    address = settings.http.listens_at
+    if not address.loopback and not settings.http.tls:
+        return Finding(
+            "listener", "warn", f"{address} is plain HTTP for other machines.", "Set http.tls_certificate and tls_key."
+        )
+    try:
+        with socket.create_connection((address.host, address.port or 1), timeout=1):
+            return Finding("listener", "ok", f"Something answers at {address}.")
+    except OSError:
+        return Finding("listener", "ok", f"{address} is free; start it with loglease serve.")
+
+
+def _sources_and_policy(settings: Settings) -> list[Finding]:
+    try:
+        configurations = source_configurations(settings)
+    except SettingsInvalid as error:
+        return [Finding("sources", "fail", fault.detail, error.next_step) for fault in error.faults]
+    found = []
+    for one in configurations:
+        missing = sorted(
+            {str(watch.root) for watch in one.watches if not watch.root.is_dir()} - {str(inbox_of(settings))}
+        )
+        grade: Grade = "warn" if missing else "ok"
+        detail = (
+            f"{one.name}: {', '.join(missing)} is no directory."
+            if missing
+            else f"{one.name}: {len(one.watches)} watches."
+        )
+        found.append(Finding("source", grade, detail, "Correct the path, or make the directory."))
+    known = Sources(
+        Source(name=one.name, kind="files", reader=_Nobody(), trusted_labels=one.label_names)  # type: ignore[arg-type]
+        for one in configurations
+    )
+    try:
+        rules = rules_of(policy_files(policy_directory(settings), known), known, revision=0)
+    except LogLeaseError as error:
+        faults = [Finding("policy", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
+        return found + (faults or [Finding("policy", "fail", error.message, error.next_step)])
+    own = policy_directory(settings)
+    detail = f"{len(rules.bundle.policies)} policies from {own or 'the default that ships'}."
+    return [*found, Finding("policy", "ok", detail)]
+
+
+class _Nobody:
+    """A reader that is never read: policy is checked against the names of sources only."""

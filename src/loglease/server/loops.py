@@ -1,0 +1,61 @@
+"""Work that goes on while the process runs: the gateway's lease, the sweeper, clean-up. Each loop is supervised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from loglease.access.expire_due import expire_due
+from loglease.access.refusals import record_refusals
+from loglease.server.services import Services
+
+SWEEP_EVERY_S: Final = 1.0
+REFUSALS_EVERY_S: Final = 30.0
+CLEAN_EVERY_S: Final = 3_600.0
+RESTART_AFTER_S: Final = 1.0
+_log: Final = structlog.get_logger("loglease.loops")
+
+
+async def supervised(name: str, body: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop until it is cancelled; when it fails, say so and start it again after a second."""
+    while True:
+        try:
+            await body()
+        except Exception as error:  # noqa: BLE001 - a supervised loop: it is logged, and it goes on
+            _log.error("loop_failed", loop=name, error=type(error).__name__)
+        await asyncio.sleep(RESTART_AFTER_S)
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await step()
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def running(services: Services) -> AsyncIterator[None]:
+    """Keep all loops running inside the block."""
+
+    async def sweep() -> None:
+        await expire_due(log=services.log, new_id=services.new_id)
+
+    async def refusals() -> None:
+        await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
+
+    bodies: dict[str, Callable[[], Awaitable[None]]] = {
+        "watch": services.watch.run,
+        "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
+        "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
+        "clean_up": lambda: _every(CLEAN_EVERY_S, services.tokens.clean_up),
+    }
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(supervised(name, body), name=name) for name, body in bodies.items()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

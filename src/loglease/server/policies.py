@@ -1,0 +1,93 @@
+"""Loading the policy in force and what this server knows of redaction profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from loglease import redaction
+from loglease.access.rules import Rules
+from loglease.model.errors import FieldFault, LogLeaseError
+from loglease.policy.loading import load
+from loglease.policy.names import Outside
+from loglease.policy.problems import Severity
+from loglease.policy.profiles import ProfileInfo, Profiles
+from loglease.server.settings import Settings
+from loglease.sources.registry import Sources
+
+DIRECTORY: Final = "policy"
+_PLACE: Final = b"EMBEDDED_SOURCES"
+_MAX_FILES: Final = 10_000
+
+
+class PolicyInvalid(LogLeaseError):
+    """The policy documents have errors; `faults` names each with file, line and column."""
+
+    code = "policy_invalid"
+
+
+def profiles_known() -> tuple[Profiles, dict[str, str]]:
+    """Return the redaction profiles as policy sees them, and the digest of each by name and version."""
+    order = redaction.STRICTNESS
+    found: dict[str, ProfileInfo] = {}
+    digests: dict[str, str] = {}
+    for profile in redaction.profiles():
+        looser = order[: order.index(profile.name)] if profile.name in order else ()
+        found[profile.name] = ProfileInfo(profile.name, str(profile.version), frozenset(looser))
+        digests[profile.pin] = profile.digest
+    return found, digests
+
+
+def policy_directory(settings: Settings) -> Path | None:
+    """Return where the operator's policy documents are; None takes the policy that ships."""
+    if settings.policy.directory is not None:
+        return settings.policy.directory
+    own = settings.data_dir / DIRECTORY
+    return own if own.is_dir() else None
+
+
+def policy_files(directory: Path | None, sources: Sources) -> dict[str, bytes]:
+    """Return the documents by path; those that ship name the sources of this server.
+
+    Raises:
+        PolicyInvalid: the directory cannot be read.
+    """
+    if directory is None:
+        names = ", ".join(sorted(sources)).encode()
+        folder = resources.files("loglease.policy").joinpath("default")
+        return {
+            one.name: one.read_bytes().replace(_PLACE, names)
+            for one in folder.iterdir()
+            if one.name.endswith(".yaml") and not one.name.endswith(".test.yaml")
+        }
+    try:
+        paths = sorted(directory.rglob("*.yaml"))[:_MAX_FILES]
+        found = {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+    except OSError as error:
+        raise PolicyInvalid(f"{directory} cannot be read.", next_step="Check its owner and mode.") from error
+    if not found:
+        raise PolicyInvalid(
+            f"{directory} has no policy documents.", next_step="Put *.yaml files there, or remove the directory."
+        )
+    return found
+
+
+def rules_of(files: Mapping[str, bytes], sources: Sources, *, revision: int) -> Rules:
+    """Return the rules of these documents.
+
+    Raises:
+        PolicyInvalid: with one fault for each error.
+    """
+    profiles, digests = profiles_known()
+    outside = Outside(profiles=profiles, trusted_labels={one.name: one.trusted_labels for one in sources.values()})
+    bundle = load(files, revision=revision, outside=outside)
+    if isinstance(bundle, list):
+        errors = [one for one in bundle if one.severity is Severity.ERROR]
+        raise PolicyInvalid(
+            f"The policy has {len(errors)} error{'s' * (len(errors) != 1)}.",
+            next_step="Correct them, then check: loglease policy check DIRECTORY",
+            faults=tuple(FieldFault(str(one.at), one.code, one.message) for one in errors),
+        )
+    return Rules(bundle=bundle, profiles=profiles, profile_digests=digests)

@@ -1,0 +1,183 @@
+"""One serving process: sockets first, then everything else, until a signal ends it in an orderly way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+import uvicorn
+
+from loglease.gateway.connection import MAX_HEAD_BYTES, SessionProtocol
+from loglease.server.edge import App
+from loglease.server.health import health_app
+from loglease.server.loops import running
+from loglease.server.services import Services
+from loglease.server.settings import Address, Settings, SettingsInvalid
+from loglease.server.wiring import build, close, create_app
+
+BACKLOG: Final = 1_024
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_STARTED_WITHIN_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.01
+_log: Final = structlog.get_logger("loglease.process")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A process that answers: where, and the first administrator's password if it was just made."""
+
+    services: Services
+    url: str
+    health_url: str
+    admin_password: str | None
+
+
+def listening(address: Address) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Raises:
+        SettingsInvalid: it is in use, or not ours.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((address.host, address.port))
+        found.listen(BACKLOG)
+    except OSError as error:
+        found.close()
+        raise SettingsInvalid(
+            f"{address} cannot be listened on: {error.strerror}.",
+            next_step="Stop what uses it, or choose another: --listen 127.0.0.1:0 takes a free one.",
+        ) from error
+    found.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    return found
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signal."""
+        yield
+
+
+def _server(app: App, settings: Settings, *, tls: bool) -> _Server:
+    http = settings.http
+    config = uvicorn.Config(
+        app,
+        http=SessionProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=http.drain_s,
+        ssl_certfile=str(http.tls_certificate) if tls else None,
+        ssl_keyfile=str(http.tls_key) if tls else None,
+    )
+    return _Server(config)
+
+
+async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends what is still open at once.
+
+    Raises:
+        LogLeaseError: it could not be started.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = 0
+
+    def heard() -> None:
+        nonlocal signals
+        signals += 1
+        stop.set()
+
+    for one in _SIGNALS:
+        loop.add_signal_handler(one, heard)
+    async with serving(settings) as ready:
+        on_ready(ready)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Ready]:
+    """Serve inside the block; leaving it drains: nothing new, bodies finish, the stop is recorded.
+
+    Raises:
+        LogLeaseError: it could not be started.
+    """
+    listeners = [listening(settings.http.listens_at), listening(settings.http.health_at)]
+    try:
+        settings = _with_ports(settings, listeners)
+        services = await build(settings)
+        try:
+            admin = await services.accounts.first_admin()
+            async with running(services), _answering(services, listeners):
+                scheme = "https" if settings.http.tls else "http"
+                yield Ready(
+                    services=services,
+                    url=f"{scheme}://{settings.http.listen}",
+                    health_url=f"http://{settings.http.health}",
+                    admin_password=None if admin is None else admin.password,
+                )
+        finally:
+            await close(services)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _with_ports(settings: Settings, listeners: list[socket.socket]) -> Settings:
+    """Return the settings with the ports that were taken, where a free one was asked for."""
+    listen, health = (
+        str(replace(address, port=listener.getsockname()[1]))
+        for address, listener in zip((settings.http.listens_at, settings.http.health_at), listeners, strict=True)
+    )
+    return settings.model_copy(update={"http": settings.http.model_copy(update={"listen": listen, "health": health})})
+
+
+@asynccontextmanager
+async def _answering(services: Services, listeners: list[socket.socket]) -> AsyncIterator[None]:
+    app = create_app(services)
+    servers = [
+        _server(app, services.settings, tls=services.settings.http.tls),
+        _server(health_app(services), services.settings, tls=False),
+    ]
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]))
+        for server, listener in zip(servers, listeners, strict=True)
+    ]
+    try:
+        await asyncio.wait_for(_started(servers), _STARTED_WITHIN_S)
+        yield
+    finally:
+        began = time.monotonic()
+        services.standing.draining = True
+        services.hub.close()
+        await app.gateway.drain(services.settings.http.drain_s)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+        app.gateway.close()
+        _log.info("stopped", duration_ms=round((time.monotonic() - began) * 1_000))
+
+
+async def _started(servers: list[_Server]) -> None:
+    """Wait until the servers answer; uvicorn has no event for that."""
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - the flag is uvicorn's
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,103 @@
+"""What the gateway needs of the server: who a token belongs to, and the redactor of a grant."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+from loglease.access.caller import Caller
+from loglease.access.commitments import Random
+from loglease.model.errors import LogLeaseError
+from loglease.model.grant import Grant
+from loglease.model.ids import GrantId
+from loglease.model.review import Channel
+from loglease.redaction import Keys, Redactor, redactor_for
+from loglease.server.edge import App, Receive, Scope, Send, send_problem
+from loglease.server.identity import secrets
+from loglease.server.identity.cookies import cookie_of
+from loglease.server.problems import CsrfFailed
+from loglease.server.services import Services
+
+MAX_REDACTORS: Final = 64
+_MARKER_BYTES: Final = 16
+_BEARER: Final = b"bearer " + secrets.VIEWER.encode() + b"_"
+
+
+class Redactors:
+    """The redactors of grants in use, each with its own pseudonym key; the longest unused one is let go."""
+
+    def __init__(self, key: bytes, random: Random) -> None:
+        self._key = key
+        self._marker = random(_MARKER_BYTES).hex().encode()
+        self._lock = Lock()
+        self._known: OrderedDict[tuple[str, str], Redactor] = OrderedDict()
+
+    def of(self, grant: Grant) -> Redactor:
+        """Return the redactor of a grant; blocks while it is built.
+
+        Raises:
+            RedactionError: its profile is not known here, or the engine does not vouch for itself.
+        """
+        pin = grant.terms.scopes[0].profile or ""
+        with self._lock:
+            found = self._known.pop((grant.id, pin), None)
+            if found is None:
+                keys = Keys.derived(self._key, salt=grant.key_salt, grant_id=grant.id)
+                found = redactor_for([pin], keys=keys, marker=self._marker)
+            self._known[grant.id, pin] = found
+            while len(self._known) > MAX_REDACTORS:
+                self._known.popitem(last=False)
+        return found
+
+
+class ViewerDoor:
+    """Lets our own log viewer in: a code that works once, for one grant, with the cookie it was made for."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._admitted: dict[str, Caller] = {}
+
+    async def authenticate(self, token: str) -> Caller:
+        """Return who a token belongs to; a viewer's code was spent at the door.
+
+        Raises:
+            NotAuthenticated, TokenExpired, Locked: see `Credentials`.
+        """
+        admitted = self._admitted.pop(token, None)
+        if admitted is not None:
+            return admitted
+        return (await self._services.credentials.bearer(token, Channel.API)).caller
+
+    def guarding(self, gateway: App) -> App:
+        """Return the gateway with the door before it."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            value = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            if not value.lower().startswith(_BEARER):
+                await gateway(scope, receive, send)
+                return
+            code = value[len("bearer ") :].decode("latin-1").strip()
+            try:
+                self._admitted[code] = await self._admit(code, scope)
+            except LogLeaseError as error:
+                await send_problem(scope, send, error)
+                return
+            try:
+                await gateway(scope, receive, send)
+            finally:
+                self._admitted.pop(code, None)
+
+        return app
+
+    async def _admit(self, code: str, scope: Scope) -> Caller:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        origins = self._services.standing.origins
+        own = any(origin.partition("://")[2] == headers.get(b"host") for origin in origins)
+        origin = headers.get(b"origin")
+        cross = headers.get(b"sec-fetch-site", "same-origin") != "same-origin"
+        if not own or cross or (origin is not None and origin not in origins):
+            raise CsrfFailed("The call did not come from one of our pages.", next_step="Load the page again.")
+        cookie = cookie_of(headers.get(b"cookie"), tls=self._services.settings.http.tls) or ""
+        grant = GrantId(str(scope["path"]).removeprefix("/g/").partition("/")[0])
+        return (await self._services.credentials.viewer(code, grant=grant, cookie=cookie)).caller

@@ -1,0 +1,72 @@
+"""Our own logs: one JSON object a line on standard error, readable text on a terminal, declared fields only."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+
+FIELDS: Final = frozenset(
+    {
+        "timestamp",
+        "level",
+        "event",
+        "logger",
+        "trace_id",
+        "request",
+        "grant",
+        "session",
+        "principal",
+        "replica",
+        "code",
+        "status",
+        "error",
+        "loop",
+        "count",
+        "duration_ms",
+        "address",
+        "crashed",
+        "late",
+        "where",
+    }
+)
+_MAX_TEXT: Final = 300
+
+
+def declared_only(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every field that is not declared, and cut texts; where an exception was raised is kept, its text is not."""
+    trace = event.pop("exc_info", None)
+    if isinstance(trace, BaseException) and trace.__traceback__ is not None:
+        last = trace.__traceback__
+        while last.tb_next is not None:
+            last = last.tb_next
+        event["where"] = f"{last.tb_frame.f_globals.get('__name__', '?')}:{last.tb_lineno}"
+    return {name: _plain(value) for name, value in event.items() if name in FIELDS}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        return value
+    text = str(value)[:_MAX_TEXT]
+    return "".join(letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in text)
+
+
+def configure(stream: TextIO | None = None) -> None:
+    """Set our own logging up; the libraries' loggers say only what is wrong."""
+    out = stream or sys.stderr
+    last: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            declared_only,
+            last,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

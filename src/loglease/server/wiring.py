@@ -1,0 +1,256 @@
+"""The composition root: the only place that builds things and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, cast
+
+from loglease.access.commitments import Random
+from loglease.access.journal import Journal
+from loglease.access.refusals import Refusals
+from loglease.access.rules import Rules
+from loglease.access.watch import Watch
+from loglease.audit.sequencer import Sequencer
+from loglease.gateway import Gateway, GatewaySettings
+from loglease.gateway import Services as GatewayServices
+from loglease.model.clock import Clock
+from loglease.model.ids import NewId
+from loglease.redaction import KEY_BYTES, Keys, redactor_for
+from loglease.server.application import joined
+from loglease.server.clock import SystemClock, SystemNewId, system_random
+from loglease.server.configured_sources import open_sources
+from loglease.server.cursors import Cursors
+from loglease.server.edge import App, Receive, Scope, Send
+from loglease.server.events import Hub
+from loglease.server.identity.accounts import Accounts
+from loglease.server.identity.brake import Brake
+from loglease.server.identity.credentials import Credentials
+from loglease.server.identity.passwords import Passwords
+from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
+from loglease.server.identity.tokens import Tokens
+from loglease.server.lifecycle import record_start, record_stop, revision_of, take_up
+from loglease.server.pages.routes import create_pages
+from loglease.server.policies import policy_directory, policy_files, rules_of
+from loglease.server.problems import kind_of
+from loglease.server.rates import Rates
+from loglease.server.reading import Redactors, ViewerDoor
+from loglease.server.services import RulesHolder, Services, Standing
+from loglease.server.settings import Settings, SettingsInvalid
+from loglease.sources.registry import Sources
+from loglease.store.interface import Transaction
+from loglease.store.sqlite import SqliteStore, open_store
+
+DATABASE: Final = "loglease.db"
+JOURNAL: Final = "revocations.journal"
+PSEUDONYM_KEY: Final = "pseudonym.key"
+_CURSOR_KEY_BYTES: Final = 32
+_PRIVATE: Final = 0o077
+
+
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    new_id: NewId | None = None,
+    random: Random | None = None,
+    replica: str | None = None,
+) -> Services:
+    """Open the database and everything on it, record the start, and take up what a crashed process left.
+
+    Clock, identifiers and randomness are the machine's unless a test brings its own. `close` releases everything.
+
+    Raises:
+        SettingsInvalid: a source is configured wrongly, or a key file is open to others.
+        PolicyInvalid: the policy documents have errors.
+        StoreUnavailable: the database does not open.
+        SourceUnavailable: a source's directory cannot be used.
+    """
+    clock, new_id, random = clock or SystemClock(), new_id or SystemNewId(), random or system_random
+    os.umask(_PRIVATE)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = await asyncio.to_thread(open_store, settings.data_dir / DATABASE, clock=clock)
+    sources: Sources | None = None
+    try:
+        sources = await open_sources(settings, clock)
+        return await _built(settings, store, sources, clock, new_id, random, replica or f"node-{random(4).hex()}")
+    except BaseException:
+        if sources is not None:
+            await sources.aclose()
+        await asyncio.to_thread(store.close)
+        raise
+
+
+async def _built(
+    settings: Settings,
+    store: SqliteStore,
+    sources: Sources,
+    clock: Clock,
+    new_id: NewId,
+    random: Random,
+    replica: str,
+) -> Services:
+    log: Sequencer[Transaction] = Sequencer(store, clock)
+    watch, hub = Watch(store, clock, random), Hub()
+    log.on_committed(watch.committed)
+    log.on_committed(hub.committed)
+    journal = Journal.open(settings.data_dir / JOURNAL)
+    rules = await _rules(settings, store, sources)
+    passwords = Passwords(settings.identity, random)
+    key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
+    services = Services(
+        settings=settings,
+        data_dir=settings.data_dir,
+        replica=replica,
+        store=store,
+        log=log,
+        rules=RulesHolder(rules),
+        sources=sources,
+        watch=watch,
+        journal=journal,
+        clock=clock,
+        new_id=new_id,
+        random=random,
+        accounts=Accounts(log=log, passwords=passwords, new_id=new_id, random=random),
+        sign_ins=_sign_ins(settings, store, log, passwords, clock, new_id, random),
+        credentials=Credentials(store=store, log=log, clock=clock),
+        tokens=Tokens(store=store, log=log, new_id=new_id, random=random),
+        rates=Rates(clock=clock, settings=settings.limits),
+        cursors=Cursors(random(_CURSOR_KEY_BYTES)),
+        hub=hub,
+        refusals=Refusals(new_id=new_id),
+        pseudonym_key=key,
+        standing=Standing(origins=_origins(settings)),
+    )
+    await asyncio.to_thread(_prove_redactor, rules, key, random)
+    services.standing.redactor_proven = True
+    await record_start(log=log, settings=settings, rules=rules, replica=replica, new_id=new_id, random=random)
+    await take_up(log=log, journal=journal, new_id=new_id, random=random)
+    await watch.poll()
+    return services
+
+
+def _sign_ins(
+    settings: Settings,
+    store: SqliteStore,
+    log: Sequencer[Transaction],
+    passwords: Passwords,
+    clock: Clock,
+    new_id: NewId,
+    random: Random,
+) -> SignIns:
+    limits = settings.limits
+    return SignIns(
+        store=store,
+        log=log,
+        passwords=passwords,
+        clock=clock,
+        new_id=new_id,
+        random=random,
+        brake=Brake(clock),
+        failed_per_min=limits.failed_sign_ins_per_min if limits.enforced else None,
+        first_login=settings.data_dir / ADMIN_FILE,
+    )
+
+
+async def _rules(settings: Settings, store: SqliteStore, sources: Sources) -> Rules:
+    files = policy_files(policy_directory(settings), sources)
+    rules = rules_of(files, sources, revision=0)
+    revision = await revision_of(store, rules.bundle_sha256)
+    return replace(rules, bundle=replace(rules.bundle, revision=revision))
+
+
+def _prove_redactor(rules: Rules, key: bytes, random: Random) -> None:
+    """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads."""
+    keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
+    for pin in sorted(rules.profile_digests):
+        redactor_for([pin], keys=keys, marker=random(16).hex().encode())
+
+
+def _secret_file(path: Path, random: Random) -> bytes:
+    """Return the key in a file of ours, made at the first start.
+
+    Raises:
+        SettingsInvalid: others may read it, or it is no key.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(random(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    if path.stat().st_mode & _PRIVATE:
+        raise SettingsInvalid(f"{path} is open to others.", next_step=f"chmod 600 {path}")
+    key = path.read_bytes()
+    if len(key) < KEY_BYTES:
+        raise SettingsInvalid(f"{path} is no key.", next_step="Restore it from a backup.")
+    return key
+
+
+def _origins(settings: Settings) -> tuple[str, ...]:
+    """Return the configured origins and those under which this address is reached directly."""
+    address = settings.http.listens_at
+    scheme = "https" if settings.http.tls else "http"
+    hosts = ("127.0.0.1", "localhost") if address.loopback else (address.host,)
+    own = [f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}" for host in hosts]
+    return tuple(dict.fromkeys([*settings.http.origins, *own]))
+
+
+class Application:
+    """The application of one process; `gateway` is drained before the process stops."""
+
+    def __init__(self, services: Services) -> None:
+        door = ViewerDoor(services)
+        redactors = Redactors(services.pseudonym_key, services.random)
+        self.gateway = Gateway(
+            GatewayServices(
+                log=services.log,
+                store=services.store,
+                watch=services.watch,
+                clock=services.clock,
+                new_id=services.new_id,
+                random=services.random,
+                rules=lambda: services.rules.current,
+                authenticate=door.authenticate,
+                reader_of=lambda name: source.reader if (source := services.sources.get(name)) else None,
+                redactor_of=redactors.of,
+                status_of=lambda error: kind_of(error).status,
+                refusals=services.refusals,
+                resume_key=hmac.digest(services.pseudonym_key, b"loglease/resume/1", "sha256"),
+                replica=services.replica,
+            ),
+            GatewaySettings(workers=services.settings.redaction.threads),
+        )
+        self._app = joined(services, gateway=door.guarding(cast("App", self.gateway)), pages=create_pages(services))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call."""
+        await self._app(scope, receive, send)
+
+
+def create_app(services: Services) -> Application:
+    """Return gateway, API and pages as one ASGI application.
+
+    The gateway takes `SessionProtocol`, so calls of it work on real sockets only; all else works in process too.
+    """
+    return Application(services)
+
+
+async def close(services: Services, *, why: str = "signal") -> None:
+    """Record the stop and release everything, in the reverse order of `build`."""
+    services.standing.draining = True
+    services.hub.close()
+    try:
+        await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+    finally:
+        await services.sources.aclose()
+        if isinstance(services.log, Sequencer):
+            await services.log.aclose()
+        services.journal.close()
+        if isinstance(services.store, SqliteStore):
+            await asyncio.to_thread(services.store.close)

@@ -330,7 +330,7 @@ def test_catalogs_are_joined() -> None:
     second = "api: loglease/v1\nkind: Catalog\nid: more\nnames: {groups: [ops]}\nlabels: {env: [test]}\n"
     catalog = bundle_of(CATALOG, second, OPEN).catalog
     assert {"ops", "sre"} <= catalog.groups
-    assert catalog.labels["env"] == {"prod", "staging", "dev", "test"}
+    assert catalog.labels["env"] == frozenset({"prod", "staging", "dev", "test"})
 
 
 def test_everybody_needs_no_entry() -> None:

@@ -51,14 +51,14 @@ def explain(decision: Decision, viewer: Viewer) -> Explanation:
         "asked": _wish(decision.wish),
         "offers": [_offer(one) for one in decision.offers],
         "guardrails": [_rail(one) for one in rails],
-        "policies": [_policy(one) for one in policies],
+        "policies": [_policy(one, viewer) for one in policies],
         "narrow_to": [_wish(one) for one in decision.narrowed],
         "next": [str(one) for one in _next(decision, policies)],
     }
     refusal = decision.refusal
     if refusal is not None:
         data["refusal"] = {"code": refusal.code, "message": refusal.message}
-    return Explanation(data, _text(decision, rails, policies))
+    return Explanation(data, _text(decision, rails, policies, viewer))
 
 
 def _policies(decision: Decision, viewer: Viewer) -> list[PolicyTrace]:
@@ -148,14 +148,12 @@ def _effects(rail: Guardrail) -> list[Canonical]:
     return effects + ([f"also {_stage_words(rail.require)}"] if rail.require is not None else [])
 
 
-def _policy(trace: PolicyTrace) -> dict[str, Canonical]:
-    return {
-        "id": trace.policy.id,
-        "title": trace.policy.title,
-        "at": str(trace.policy.at),
-        "offer": trace.offer is not None,
-        "steps": [_step(one) for one in _shown_steps(trace)],
-    }
+def _policy(trace: PolicyTrace, viewer: Viewer) -> dict[str, Canonical]:
+    data: dict[str, Canonical] = {"id": trace.policy.id, "title": trace.policy.title}
+    if viewer is Viewer.AUDITOR:
+        data["at"] = str(trace.policy.at)  # to others it would tell that something hidden before it grew or shrank
+    steps: list[Canonical] = [_step(one) for one in _shown_steps(trace)]
+    return data | {"offer": trace.offer is not None, "steps": steps}
 
 
 def _shown_steps(trace: PolicyTrace) -> list[Step]:
@@ -169,7 +167,7 @@ def _step(step: Step) -> dict[str, Canonical]:
     return data | ({"fix": str(step.fix)} if step.fix is not None else {})
 
 
-def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[PolicyTrace]) -> str:
+def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[PolicyTrace], viewer: Viewer) -> str:
     verdict = f"OFFERED {len(decision.offers)}" if decision.offers else "DENIED"
     lines = [f"{verdict}  bundle {decision.revision} sha256:{decision.bundle_sha256[:12]}…"]
     wish, name = decision.wish, plain(decision.principal.name)
@@ -180,7 +178,8 @@ def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[Policy
         for one in decision.offers
     ]
     for policy in policies:
-        lines.append(f" {policy.policy.id}   {policy.policy.at}")
+        where = f"   {policy.policy.at}" if viewer is Viewer.AUDITOR else ""
+        lines.append(f" {policy.policy.id}{where}")
         lines += [_step_line(step) for step in _shown_steps(policy)]
     refusal = decision.refusal
     if refusal is not None:

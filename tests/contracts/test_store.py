@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.clock import FakeClock
+from tests.store import values
+from tests.store.values import NOW
 
 from loglease.model.access_request import RequestState
 from loglease.model.grant import GrantState
-from loglease.model.hold import LockKind, LockOn, SuspendCause
+from loglease.model.hold import LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import LockId, PersonId, PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.principal import Kind
@@ -21,9 +25,6 @@ from loglease.store import sqlite
 from loglease.store.interface import LocalAccount, LostRace, Transaction
 from loglease.store.sqlite import SqliteStore, open_store
 from loglease.store.sqlite_library import Mode, running_library
-from tests.fakes.clock import FakeClock
-from tests.store import values
-from tests.store.values import NOW
 
 Change = Callable[[Callable[[Transaction], Any]], Awaitable[Any]]
 
@@ -145,9 +146,11 @@ async def test_budgets_are_taken_whole_or_not_at_all(store: SqliteStore, change:
     assert await spend(-40, -990)
     assert not await spend(-61, 0), "more is never given back than was taken"
     found = await store.read(lambda tx: tx.grants.find(values.grant().id))
+    assert found is not None
     assert (found.usage.lines, found.usage.bytes, found.usage.queries) == (60, 10, 5)
     await change(lambda tx: tx.grants.update(replace(values.active(), usage=values.USED)))
     found = await store.read(lambda tx: tx.grants.find(values.grant().id))
+    assert found is not None
     assert found.usage.lines == 60, "a new version does not move budgets"
 
 
@@ -193,11 +196,15 @@ async def test_locks(store: SqliteStore, change: Change) -> None:
         await change(lambda tx: tx.holds.update_lock(values.lock(7)))
 
 
+def _suspend(suspension: Suspension, tx: Transaction) -> None:
+    tx.holds.insert_suspension(suspension)
+
+
 async def test_suspensions(store: SqliteStore, change: Change) -> None:
     one, two = values.suspension(), values.suspension(cause=SuspendCause.POLICY, by=PrincipalId("prn_ivo"))
     await change(with_grant)
     for found in (one, two, replace(one, reason="again")):
-        await change(lambda tx, found=found: tx.holds.insert_suspension(found))
+        await change(partial(_suspend, found))
     assert await store.read(lambda tx: tx.holds.suspensions()) == [one, two]
     await change(lambda tx: tx.holds.delete_suspension(one))
     assert await store.read(lambda tx: tx.holds.suspensions(values.grant().id)) == [two]

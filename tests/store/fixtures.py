@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.fakes.clock import FakeClock
+
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
-from tests.fakes.clock import FakeClock
 
 Result = TypeVar("Result")
 

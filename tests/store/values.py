@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -38,7 +39,6 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text("abcxyz⟨é😀:/ ", min_size=1, max_size=6)
 instants = st.integers(0, 2**52).map(Instant)
 counts = st.integers(1, 2**40)
-few = {"max_size": 3}
 
 
 def ids(prefix: str) -> st.SearchStrategy[str]:
@@ -69,9 +69,9 @@ scopes = st.builds(
 )
 limits = st.builds(Limits, **{name: st.none() | counts for name in ("lines", "bytes", "subjects", "queries", "tails")})
 terms = st.builds(Terms, scopes=st.lists(scopes, min_size=1, max_size=2).map(tuple), duration_s=counts, limits=limits)
-slots = st.builds(Slots, approvers=st.lists(names, **few).map(tuple), need=st.integers(1, 5))
-stages = st.builds(Stage, blocks=st.lists(slots, **few).map(tuple), joint=st.sampled_from(Joint))
-plans = st.builds(Plan, origin=names, stages=st.lists(stages, **few).map(tuple))
+slots = st.builds(Slots, approvers=st.lists(names, max_size=3).map(tuple), need=st.integers(1, 5))
+stages = st.builds(Stage, blocks=st.lists(slots, max_size=3).map(tuple), joint=st.sampled_from(Joint))
+plans = st.builds(Plan, origin=names, stages=st.lists(stages, max_size=3).map(tuple))
 shapes = st.builds(
     Shape,
     activate_within_s=counts,
@@ -238,7 +238,7 @@ def scope(source: str = "files") -> Scope:
     )
 
 
-def request(number: int = 1, **changes: object) -> AccessRequest:
+def request(number: int = 1, **changes: Any) -> AccessRequest:
     offer = Offer(
         number=1,
         policy="payments",
@@ -264,10 +264,10 @@ def request(number: int = 1, **changes: object) -> AccessRequest:
         submitted_at=NOW,
         expires_at=Instant(NOW + 1_000),
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def grant(number: int = 1, **changes: object) -> Grant:
+def grant(number: int = 1, **changes: Any) -> Grant:
     asked = request(number)
     found = Grant(
         id=GrantId(f"grt_{number:026d}"),
@@ -284,10 +284,10 @@ def grant(number: int = 1, **changes: object) -> Grant:
         key_salt=bytes(32),
         epoch=1,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def active(number: int = 1, **changes: object) -> Grant:
+def active(number: int = 1, **changes: Any) -> Grant:
     times = {"valid_from": NOW, "valid_until": Instant(NOW + 9_000), "version": 2}
     return grant(number, state=GrantState.ACTIVE, **times, **changes)
 
@@ -296,7 +296,7 @@ def ended(number: int = 1) -> Grant:
     return replace(active(number), state=GrantState.ENDED, ended_at=NOW, ended_why=EndWhy.RETURNED, version=3)
 
 
-def session(number: int = 1, **changes: object) -> Session:
+def session(number: int = 1, **changes: Any) -> Session:
     found = Session(
         id=SessionId(f"ses_{number:026d}"),
         grant=grant().id,
@@ -308,10 +308,10 @@ def session(number: int = 1, **changes: object) -> Session:
         epoch=1,
         state=SessionState.OPEN,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def review(number: int = 1, **changes: object) -> Review:
+def review(number: int = 1, **changes: Any) -> Review:
     found = Review(
         id=ReviewId(f"rev_{number:026d}"),
         request=request().id,
@@ -322,10 +322,10 @@ def review(number: int = 1, **changes: object) -> Review:
         given_at=NOW,
         channel=Channel.CLI,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def principal(number: int = 1, **changes: object) -> Principal:
+def principal(number: int = 1, **changes: Any) -> Principal:
     found = Principal(
         id=PrincipalId(f"prn_{number:026d}"),
         issuer="local",
@@ -335,10 +335,10 @@ def principal(number: int = 1, **changes: object) -> Principal:
         subject=SubjectId(f"sub_{number}"),
         name="Somebody",
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def token(number: int = 1, **changes: object) -> StoredToken:
+def token(number: int = 1, **changes: Any) -> StoredToken:
     found = StoredToken(
         id=TokenId(f"tok_{number:026d}"),
         kind="llp",
@@ -350,10 +350,10 @@ def token(number: int = 1, **changes: object) -> StoredToken:
         expires_at=Instant(NOW + 1_000),
         epoch=1,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def lock(number: int = 1, **changes: object) -> Lock:
+def lock(number: int = 1, **changes: Any) -> Lock:
     found = Lock(
         id=LockId(f"lck_{number:026d}"),
         on=LockOn(LockKind.SOURCE, "files"),
@@ -361,12 +361,12 @@ def lock(number: int = 1, **changes: object) -> Lock:
         added_by=PrincipalId("prn_ivo"),
         added_at=NOW,
     )
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
-def suspension(**changes: object) -> Suspension:
+def suspension(**changes: Any) -> Suspension:
     found = Suspension(grant=grant().id, cause=SuspendCause.PERSON, reason="look first", since=NOW)
-    return replace(found, **changes)  # type: ignore[arg-type] - tests name real fields
+    return replace(found, **changes)
 
 
 def decided(state: RequestState = RequestState.APPROVED, number: int = 1) -> AccessRequest:

@@ -38,7 +38,7 @@ def private_directory(directory: Path) -> None:
     Raises:
         StorePlaceRefused: others may read or change it, or its file system is a network's.
     """
-    if not directory.exists():
+    if not directory.is_dir():
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         directory.chmod(0o700)  # an odd umask may have taken bits away

@@ -198,7 +198,10 @@ async def is_replay(services: Services, once: Once) -> bool:
     )
 
 
-def if_match(request: Request) -> str | None:
+def if_match(
+    request: Request,
+    _header: Annotated[str | None, Header(alias="If-Match", description="The quoted ETag of what was shown.")] = None,
+) -> str | None:
     """Return the one strong ETag of If-Match without its quotes; None where there is none.
 
     Raises:

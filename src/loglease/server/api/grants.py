@@ -39,6 +39,8 @@ ANSWER_WITHIN_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.02
 _SECOND_NS: Final = 1_000_000_000
 
+JOURNALLED: Final = {202: "In force and journalled here; the database does not answer."}
+
 GrantPath = Annotated[str, Path(pattern=id_pattern("grt"))]
 SessionPath = Annotated[str, Path(pattern=id_pattern("ses"))]
 RevocationPath = Annotated[str, Path(pattern="^(rvk|grt)_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
@@ -192,7 +194,9 @@ async def _revocation_shown(services: Services, caller: Caller, revoked: Revoked
     )
 
 
-@routes.post("/grants/{grant_id}/revoke", answers=r.RevocationShown, problems=("not_found", "grant_ended"))
+@routes.post(
+    "/grants/{grant_id}/revoke", answers=r.RevocationShown, problems=("not_found", "grant_ended"), also=JOURNALLED
+)
 async def revoke_grant(
     grant_id: GrantPath, body: ReasonBody, caller: CallerOf, services: ServicesOf, response: Response
 ) -> r.RevocationShown:

@@ -27,7 +27,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "grant.revoked": "grant revoked",
         "session.opened": "opened a session",
         "query.recorded": "asked a query",
-        "batch.served": "read lines",
+        "batch.served": "was given lines",
         "session.closed": "session closed",
         "access.refused": "was refused",
     }
@@ -53,8 +53,6 @@ def _detail(entry_type: str, data: Mapping[str, Any]) -> str:
             return why + (_lines(data) if entry_type == "session.closed" else "")
         case "session.opened":
             return f": {data.get('kind', '')} over {data.get('front', '')}"
-        case "batch.served":
-            return _lines(data)
         case "grant.suspended":
             return f": {data.get('cause', '')}"
         case _:

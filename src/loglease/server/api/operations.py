@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter
@@ -56,11 +57,21 @@ class Routes:
         return self._declared("GET", path, answers=answers, status=200, problems=problems)
 
     def post(
-        self, path: str, *, answers: Any, status: int = 200, problems: Iterable[str] = (), creates: bool = False
+        self,
+        path: str,
+        *,
+        answers: Any,
+        status: int = 200,
+        problems: Iterable[str] = (),
+        creates: bool = False,
+        also: Mapping[int, str] = MappingProxyType({}),
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declare an operation that changes something, with `creates` under an idempotency key."""
+        """Declare an operation that changes something, with `creates` under an idempotency key.
+
+        `also` has further statuses of the same answer, with what they mean.
+        """
         codes = (*WRITING, *WITH_BODY, *(CREATING if creates else ()), *problems)
-        return self._declared("POST", path, answers=answers, status=status, problems=codes)
+        return self._declared("POST", path, answers=answers, status=status, problems=codes, also=also)
 
     def patch(self, path: str, *, answers: Any, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
         """Declare an operation that changes some fields."""
@@ -72,7 +83,14 @@ class Routes:
         return self._declared("DELETE", path, answers=None, status=204, problems=(*WRITING, *problems))
 
     def _declared(
-        self, method: str, path: str, *, answers: Any, status: int, problems: Iterable[str]
+        self,
+        method: str,
+        path: str,
+        *,
+        answers: Any,
+        status: int,
+        problems: Iterable[str],
+        also: Mapping[int, str] = MappingProxyType({}),
     ) -> Callable[[Endpoint], Endpoint]:
         def declare(endpoint: Endpoint) -> Endpoint:
             self.router.add_api_route(
@@ -84,7 +102,10 @@ class Routes:
                 status_code=status,
                 operation_id=endpoint.__name__,
                 summary=(endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
-                responses=problem_answers((*EVERYWHERE, *problems)),
+                responses={
+                    **problem_answers((*EVERYWHERE, *problems)),
+                    **{code: {"model": answers, "description": meaning} for code, meaning in also.items()},
+                },
             )
             return endpoint
 

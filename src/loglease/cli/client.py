@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ API: Final = "/api/v1"
 PAGE: Final = 200
 _RENEWABLE: Final = frozenset({"token_expired", "not_authenticated"})
 _PROBLEM_MAX: Final = 256 << 10
+_CODE = re.compile("[a-z][a-z_]{1,40}")
 
 Body = dict[str, Any]
 
@@ -315,11 +317,19 @@ def _answer(response: httpx2.Response) -> Answer:
 
 
 def _of_gateway(response: httpx2.Response) -> Body:
-    """Read an error that came as text: a code, what was wrong, and the next step."""
-    text = response.text[:2_000].strip()
-    if not text or "<html" in text.lower():
+    """Read a refusal of the gateway, which comes as text: ``code: what``, then perhaps the rule and the next step."""
+    first, *others = response.text[:_PROBLEM_MAX].strip().split("\n")
+    code, colon, detail = first.partition(": ")
+    if not colon or not _CODE.fullmatch(code):
         raise Unreachable(
             f"What answered at {response.request.url.host} is no LogLease server (status {response.status_code}).",
             next_step="Check the address: --server, LOGLEASE_SERVER, or the context.",
         )
-    return {"code": "internal", "detail": text}
+    problem: Body = {"code": code, "detail": detail}
+    for line in others:
+        name, _, text = line.partition(": ")
+        if name == "Rule":
+            problem["rule"] = text
+        elif name == "Next":
+            problem["next"] = [{"text": text}]
+    return problem

@@ -105,7 +105,8 @@ def _started(
 ) -> int:
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "run" not in ignored:
-        answer = command(*bound.args, **bound.kwargs)
+        given = {"flags": flags} if "flags" in ignored else {}
+        answer = command(*bound.args, **bound.kwargs, **given)
         return int(answer) if isinstance(answer, int) else Exit.DONE
     settings = settings_from(flags, environment)
     out = Output(stdout=stdout, stderr=stderr, form=settings.output, color=settings.color)

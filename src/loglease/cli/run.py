@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import Parameter
 
-from loglease.cli.configuration import Settings
+from loglease.cli.configuration import Flags, Settings
 from loglease.cli.errors import InputNeeded, Usage
 from loglease.cli.output import Output
 from loglease.cli.terminal import one_line
@@ -95,6 +95,8 @@ class Run:
 
 Here = Annotated[Run, Parameter(parse=False)]
 """The type of the argument `run`, which no flag fills."""
+HereFlags = Annotated[Flags, Parameter(parse=False)]
+"""The type of the argument `flags`: for commands that need no server and no client's configuration."""
 
 
 def flag(text: str, *, name: str | None = None) -> Parameter:

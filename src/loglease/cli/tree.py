@@ -42,6 +42,9 @@ COMMANDS: Final = (
     (_DECIDE, "suspend", "revoking:suspend", "Stop grants for now; their clocks run on."),
     (_DECIDE, "resume", "revoking:resume", "Lift the suspension of grants."),
     (_LOOK, "redact", "redact:redact", "Mask secrets and personal data in text, without a server."),
+    (_RUN, "serve", "local:serve", "Run the server: control plane, gateway and web pages in one process."),
+    (_RUN, "doctor", "local:doctor", "Check this installation: ok, warn or fail, each with a remedy."),
+    (_RUN, "demo", "local:demo", "Walk the whole journey on real log lines, then leave the server running."),
     (_HELP, "completion", "completion:completion", "Print the completion script of a shell."),
 )
 GROUPS: Final = (
@@ -82,7 +85,7 @@ GROUPS: Final = (
         "Policy documents.",
         (
             ("check", "policy:check", "Check policy documents."),
-            ("test", "policy:test", "Run the tests of policy documents."),
+            ("test", "policy:run_cases", "Run the tests of policy documents."),
             ("show", "policy:show", "Show what a directory of policy documents says."),
         ),
     ),
@@ -92,16 +95,6 @@ USERS: Final = (
     ("list", "admin:list_", "List accounts."),
     ("disable", "admin:disable", "Disable an account: its sign-ins end and it cannot sign in."),
     ("enable", "admin:enable", "Enable an account again."),
-)
-# Commands of the server, which may import what this package may not; resolved when run.
-SERVER: Final = (
-    ("serve", "loglease.server.local:serve", "Run the server: control plane, gateway and web pages in one process."),
-    ("doctor", "loglease.server.local:doctor", "Check this installation: ok, warn or fail, each with a remedy."),
-    (
-        "demo",
-        "loglease.server.local_demo:demo",
-        "Walk the whole journey on real log lines, then leave the server running.",
-    ),
 )
 
 
@@ -124,8 +117,6 @@ def command_tree() -> App:
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
     admin.command(_group("user", "Local accounts.", USERS, None))
     app.command(admin)
-    for name, place, text in SERVER:
-        app.command(place, name=name, group=_RUN, help=text)
     app.command(f"{_HERE}.completion:words", name="complete-words", show=False)
     return app
 

@@ -1,0 +1,104 @@
+"""`completion`, and the words that its scripts ask for: commands, flags, own identifiers, labels one may ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from cyclopts import App, Parameter
+
+from loglease.cli.run import Here, Run
+from loglease.cli.scripts import SCRIPTS
+from loglease.cli.terminal import is_unsafe
+from loglease.model.errors import LogLeaseError
+
+_MOST: Final = 50
+_REQUESTS: Final[dict[str, dict[str, Any]]] = {
+    "approve": {"needs": "my-review"},
+    "deny": {"needs": "my-review"},
+    "cancel": {"mine": True},
+}
+_GRANTS: Final = frozenset({"use", "return", "env", "grants", "suspend", "resume", "revoke"})
+_OWN: Final = frozenset({"use", "return", "env"})
+_VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": "/sources"}
+
+
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="bash, zsh or fish")],
+    /,
+    *,
+    run: Here,
+) -> None:
+    """Print the completion script of a shell.
+
+    bash: eval "$(loglease completion bash)"; zsh: source <(loglease completion zsh); fish: loglease completion fish |
+    source.
+    """
+    run.out.raw(SCRIPTS[shell])
+
+
+def words(*typed: Annotated[str, Parameter(allow_leading_hyphen=True)], run: Here) -> None:
+    """Print what may come next, one word a line; the last argument is the word that is being typed."""
+    from loglease.cli.tree import command_tree  # noqa: PLC0415 - the tree names this module
+
+    *before, current = typed or ("",)
+    found = candidates(run, command_tree(), before, current)
+    run.out.raw("".join(f"{word}\n" for word in found if word and not any(map(is_unsafe, word))))
+
+
+def candidates(run: Run, app: App, before: list[str], current: str) -> list[str]:
+    """Return the words that fit behind those typed before; a server that does not answer adds none."""
+    node, path = app, []
+    for word in before:
+        if word.startswith("-") or word not in node.resolved_commands():
+            continue
+        node = node[word]
+        path.append(word)
+    names = [name for name in node.resolved_commands() if not name.startswith("-") and node[name].show]
+    if names:
+        known = names
+    elif current.startswith("-"):
+        known = _flags(node)
+    else:
+        known = _from_server(run, path, before[-1] if before else "")
+    return sorted({word for word in known if word.startswith(current)})
+
+
+def _flags(node: App) -> list[str]:
+    own = [name for argument in node.assemble_argument_collection() if argument.parse for name in argument.names]
+    everywhere = ["--output", "--color", "--server", "--context", "--config", "--yes", "--no-input", "--help"]
+    return [name for name in [*own, *everywhere] if name.startswith("--")]
+
+
+def _from_server(run: Run, path: list[str], last: str) -> list[str]:
+    command = path[-1] if path else ""
+    try:
+        if last in _VALUES:
+            return _ids(run, _VALUES[last])
+        if command in _REQUESTS:
+            return _ids(run, "/requests", **_REQUESTS[command])
+        if command == "requests":
+            return _ids(run, "/requests")
+        if command in _GRANTS:
+            return _ids(run, "/grants", live=True, mine=True if command in _OWN else None)
+        if path[:1] == ["sources"]:
+            return _ids(run, "/sources")
+        if command == "request":
+            return _selectors(run)
+    except LogLeaseError:
+        return []
+    return []
+
+
+def _ids(run: Run, path: str, **filters: Any) -> list[str]:
+    return [str(one["id"]) for one in run.client.items(path, most=_MOST, **filters)]
+
+
+def _selectors(run: Run) -> list[str]:
+    """Return a selector for each label and value that may be asked for."""
+    found = []
+    for source in run.client.items("/sources", most=_MOST):
+        for label in run.client.items(f"/sources/{source['id']}/labels", most=None):
+            found += [
+                f'{{{label["name"]}="{value}"}}' for value in label["values"] if '"' not in value and "'" not in value
+            ]
+    return found

@@ -1,0 +1,58 @@
+"""`serve`, `doctor`, `demo`: commands of the server's own package, found by name when they are run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from loglease.cli.run import HereFlags, flag
+
+_LOCAL: Final = "loglease.server.local"
+_DEMO: Final = "loglease.server.local_demo"
+
+DataDir = Annotated[Path | None, flag("where database, keys and logs of this server are")]
+
+
+def serve(
+    *,
+    data_dir: DataDir = None,
+    listen: Annotated[str | None, flag("address of pages, API and gateway; default: 127.0.0.1:8080")] = None,
+    health: Annotated[str | None, flag("address of health checks; default: 127.0.0.1:8081")] = None,
+    insecure_http: Annotated[bool, flag("accept plain HTTP from other machines")] = False,
+    flags: HereFlags,
+) -> int:
+    """Run the server: control plane, gateway and web pages in one process.
+
+    Needs no configuration. The first start makes the account admin and shows its password once. --config names the
+    server's configuration file here.
+    """
+    return _called(
+        _LOCAL,
+        "serve",
+        config=flags.config,
+        data_dir=data_dir,
+        listen=listen,
+        health=health,
+        insecure_http=insecure_http,
+    )
+
+
+def doctor(*, data_dir: DataDir = None, flags: HereFlags) -> int:
+    """Check this installation: ok, warn or fail, each with a remedy.
+
+    Changes nothing. Exits with 3 if a check failed. --config names the server's configuration file here.
+    """
+    return _called(_LOCAL, "doctor", config=flags.config, data_dir=data_dir, as_json=flags.output == "json")
+
+
+def demo(
+    *,
+    exit_: Annotated[bool, flag("end after the walk instead of leaving the server running", name="--exit")] = False,
+) -> int:
+    """Walk the whole journey on real log lines, then leave the server running."""
+    return _called(_DEMO, "demo", exit_after=exit_)
+
+
+def _called(module: str, name: str, **arguments: Any) -> int:
+    return int(getattr(import_module(module), name)(**arguments) or 0)

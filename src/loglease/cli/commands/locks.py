@@ -1,0 +1,97 @@
+"""`lock add`, `lock list`, `lock lift`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from loglease.cli.client import Body
+from loglease.cli.errors import Exit
+from loglease.cli.ids import chosen
+from loglease.cli.output import moment
+from loglease.cli.run import Here, Run, flag
+from loglease.model.hold import LockKind, parse_lock_on
+from loglease.model.ids import LOCK
+from loglease.model.instant import after, instant_text, parse_duration, parse_instant
+
+Reason = Annotated[str | None, flag("why, for the people concerned and for the record")]
+
+
+def add(
+    on: Annotated[str, Parameter(name="ON", help="kind:name, such as person:dave@example.com, or everything")],
+    /,
+    *,
+    reason: Reason = None,
+    revoke: Annotated[bool, flag("end the grants that it matches for good")] = False,
+    until: Annotated[str | None, flag("lift it by itself: a time, or a duration from now")] = None,
+    run: Here,
+) -> Exit:
+    """Lock a person, group, grant or other thing; with --revoke its grants end.
+
+    What a lock matches cannot be used, signed in with or asked for, and open sessions are cut within a second.
+    """
+    target = parse_lock_on(on)
+    body: Body = {"on": str(target), "reason": reason or run.asked("--reason", "Why"), "revoke": revoke}
+    if until is not None:
+        body["until"] = _until(run, until)
+    if target.kind is LockKind.EVERYTHING and not run.confirm("Lock everything, for everybody?"):
+        run.out.notice("Nothing was locked.")
+        return Exit.NO
+    lock = run.client.post("/locks", body, creates=True)
+    if run.out.json:
+        run.out.resource(lock)
+        return Exit.DONE
+    run.out.data(f"Locked {lock['on']} at {lock['added_at'][11:19]} UTC   ({lock['id']})")
+    run.out.data(f"Sessions ended {len(lock['sessions_ended'])}, still ending {len(lock['sessions_ending'])}.")
+    run.out.notice("Somebody else lifts it: loglease lock lift " + lock["id"])
+    return Exit.DONE
+
+
+def list_(*, run: Here) -> None:
+    """List locks."""
+    found = list(run.client.items("/locks", most=None))
+    if run.out.json:
+        run.out.resource({"items": found})
+        return
+    run.out.table(
+        ["LOCK", "ON", "STATE", "BY", "ADDED", "UNTIL", "REASON"],
+        [
+            [
+                one["id"],
+                one["on"],
+                "in force" if one["in_force"] else "over",
+                one["added_by"]["account"],
+                moment(one["added_at"]),
+                moment(one.get("lifted_at") or one.get("until")),
+                one["reason"],
+            ]
+            for one in found
+        ],
+        none="No lock.",
+    )
+
+
+def lift(
+    id_: Annotated[str, Parameter(name="ID", help="the lock")],
+    /,
+    *,
+    reason: Reason = None,
+    run: Here,
+) -> None:
+    """Lift a lock that somebody else added.
+
+    Grants that it suspended can be used again, as far as their clocks still run.
+    """
+    lock_id = chosen(run, id_, LOCK)
+    lock = run.client.post(f"/locks/{lock_id}/lift", {"reason": reason or run.asked("--reason", "Why")})
+    if run.out.json:
+        run.out.resource(lock)
+    else:
+        run.out.data(f"Lifted the lock on {lock['on']}   ({lock['id']})")
+
+
+def _until(run: Run, text: str) -> str:
+    if "T" in text or "-" in text:
+        return instant_text(parse_instant(text))
+    return instant_text(after(run.client.now(), parse_duration(text)))

@@ -1,0 +1,140 @@
+"""`policy check`, `policy test`, `policy show`: local commands on a directory of documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from loglease.cli.errors import Exit, Usage
+from loglease.cli.run import Here, Run
+from loglease.model.instant import duration_text
+from loglease.model.selector_text import selector_text
+from loglease.policy.bundle import Bundle
+from loglease.policy.cases import run_tests
+from loglease.policy.defaults import default_files
+from loglease.policy.documents import AccessPolicy
+from loglease.policy.loading import load
+from loglease.policy.problems import Problem, Severity
+
+_MAX_FILES: Final = 10_000
+_SHIPPED_SOURCE: Final = "files"
+
+DIRECTORY = Annotated[
+    Path | None, Parameter(name="DIR", help="directory with *.yaml; without it the policy that ships is taken")
+]
+
+
+def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
+    """Check policy documents.
+
+    Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
+    """
+    found = load(_files(directory))
+    problems = list(found.warnings) if isinstance(found, Bundle) else found
+    if run.out.json:
+        body = {"problems": [one.as_json() for one in problems]}
+        run.out.resource(body | ({"hash": found.hash} if isinstance(found, Bundle) else {}))
+    else:
+        for one in problems:
+            run.out.data(one.render())
+        run.out.notice(_summary(found, problems))
+    return Exit.DONE if isinstance(found, Bundle) else Exit.CHECK_FAILED
+
+
+def run_cases(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
+    """Run the tests of policy documents.
+
+    Tests are decided at their own frozen instant. Exits with 4 if one fails, with 3 if the documents have errors.
+    """
+    bundle = _bundle(run, directory)
+    if bundle is None:
+        return Exit.CHECK_FAILED
+    results = run_tests(bundle)
+    failed = sum(not one.ok for one in results)
+    if run.out.json:
+        cases = [
+            {"test": one.test, "title": one.title, "ok": one.ok, "differences": [*one.differences]} for one in results
+        ]
+        run.out.resource({"cases": cases})
+    else:
+        for one in results:
+            run.out.data(one.render())
+        run.out.notice(f"{len(results)} cases, {failed} failed.")
+    return Exit.TEST_FAILED if failed else Exit.DONE
+
+
+def show(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
+    """Show what a directory of policy documents says.
+
+    One row for each policy and guardrail, and the hash by which decisions name the bundle.
+    """
+    bundle = _bundle(run, directory)
+    if bundle is None:
+        return Exit.CHECK_FAILED
+    if run.out.json:
+        policies = [{"id": one.id, "title": one.title, "for": [*one.who.any_of]} for one in bundle.policies]
+        guardrails = [{"id": one.id, "title": one.title} for one in bundle.guardrails]
+        run.out.resource({"hash": bundle.hash, "policies": policies, "guardrails": guardrails})
+        return Exit.DONE
+    run.out.facts([("Bundle", bundle.hash)])
+    run.out.table(
+        ["POLICY", "FOR", "WHAT", "TIME", "MASKED BY", "APPROVAL"],
+        [_row(one) for one in bundle.policies],
+        none="No policy: everything is denied.",
+    )
+    for one in bundle.guardrails:
+        run.out.facts([("Guardrail", f"{one.id}: {one.title}")])
+    return Exit.DONE
+
+
+def _row(one: AccessPolicy) -> list[str]:
+    what = "; ".join(f"{selector_text(rule.selector)} on {', '.join(rule.sources)}" for rule in one.scopes)
+    routes = "; ".join(
+        "automatic"
+        if route.auto
+        else " then ".join(
+            f" {stage.joint.removesuffix('_of')} ".join(
+                f"{block.need} of {' or '.join(block.approvers)}" for block in stage.blocks
+            )
+            for stage in route.stages
+        )
+        for route in one.routes
+    )
+    time = f"{duration_text(one.grant.default_s)}, at most {duration_text(one.grant.max_s)}"
+    return [one.id, ", ".join(one.who.any_of), what, time, one.grant.redaction, routes]
+
+
+def _bundle(run: Run, directory: Path | None) -> Bundle | None:
+    found = load(_files(directory))
+    if isinstance(found, Bundle):
+        return found
+    for one in found:
+        run.out.notice(one.render())
+    run.out.notice(_summary(found, found))
+    return None
+
+
+def _files(directory: Path | None) -> dict[str, bytes]:
+    if directory is None:
+        return default_files([_SHIPPED_SOURCE])
+    if not directory.is_dir():
+        raise Usage(f"{directory} is no directory.", next_step="Name a directory with *.yaml files.")
+    paths = sorted(path for path in directory.rglob("*.yaml") if path.is_file())
+    if not paths or len(paths) > _MAX_FILES:
+        raise Usage(
+            f"{directory} holds {len(paths) or 'no'} *.yaml files.", next_step=f"A bundle has 1 to {_MAX_FILES:,}."
+        )
+    try:
+        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+    except OSError as error:
+        raise Usage(f"{error.filename} cannot be read.", next_step="Check its mode.") from error
+
+
+def _summary(found: Bundle | list[Problem], problems: list[Problem]) -> str:
+    errors = sum(one.severity is Severity.ERROR for one in problems)
+    counts = f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warnings"
+    if isinstance(found, Bundle):
+        return f"ok: {len(found.policies)} policies, {len(found.guardrails)} guardrails, {counts}. {found.hash}"
+    return counts

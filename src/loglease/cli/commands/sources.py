@@ -1,0 +1,74 @@
+"""`sources list`, `sources show`, `sources labels`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from loglease.cli.run import Here
+
+NAME = Annotated[str, Parameter(name="SOURCE", help="name of the source")]
+
+
+def list_(*, run: Here) -> None:
+    """List the sources that you may ask for."""
+    found = list(run.client.items("/sources", most=None))
+    if run.out.json:
+        run.out.resource({"items": found})
+        return
+    run.out.table(
+        ["SOURCE", "KIND", "STATE", "FOLLOW", "LABELS"],
+        [
+            [
+                one["id"],
+                one["kind"],
+                "ok" if one["ok"] else f"fail: {one['detail']}",
+                "yes" if one["follow"] else "no",
+                ", ".join(one["labels"]),
+            ]
+            for one in found
+        ],
+        none="No source is configured.",
+    )
+
+
+def show(source: NAME, /, *, run: Here) -> None:
+    """Show one source."""
+    one = run.client.get(f"/sources/{quote(source, safe='')}")
+    if run.out.json:
+        run.out.resource(one)
+        return
+    run.out.facts(
+        [
+            ("Source", one["id"]),
+            ("Kind", one["kind"]),
+            ("State", "ok" if one["ok"] else "fail"),
+            ("Detail", one["detail"]),
+            ("Live tail", "yes" if one["follow"] else "no"),
+            ("Labels", ", ".join(one["labels"])),
+        ]
+    )
+
+
+def labels(
+    source: NAME,
+    label: Annotated[str | None, Parameter(name="LABEL", help="list the values of this label")] = None,
+    /,
+    *,
+    run: Here,
+) -> None:
+    """List the labels of a source, or the values of one label.
+
+    Only what may be asked for is listed; values come from the source's catalogue, never from lines.
+    """
+    found = list(run.client.items(f"/sources/{quote(source, safe='')}/labels", most=None, name=label))
+    if run.out.json:
+        run.out.resource({"items": found})
+        return
+    run.out.table(
+        ["LABEL", "VALUES"],
+        [[one["name"], ", ".join(one["values"])] for one in found],
+        none="No label can be asked for.",
+    )

@@ -16,6 +16,8 @@ from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
 from loglease.model.selector_text import parse_selector, selector_text
+from loglease.server.api.conversions import LabelNotRequestable
+from loglease.sources.registry import Source
 
 WINDOWS: Final = ("15m", "1h", "6h", "24h")
 CUSTOM: Final = "custom"
@@ -113,7 +115,7 @@ def with_labels_apart(typed: Typed, known: Iterable[str]) -> Typed:
     return replace(typed, selector="", labels={key: _matcher_text(one) for key, one in selector.matchers})
 
 
-def wish_of(typed: Typed) -> WishDraft:
+def wish_of(typed: Typed, sources: Mapping[str, Source]) -> WishDraft:
     """Return the wish that the fields mean.
 
     Raises:
@@ -126,8 +128,11 @@ def wish_of(typed: Typed) -> WishDraft:
     duration_s = faults.of("duration", lambda: parse_duration(duration)) if duration else None
     limits = faults.of("limit_lines", lambda: _limits(typed.limit_lines)) or Limits()
     level = faults.of("level", lambda: _level(typed.level))
-    if not typed.source:
-        faults.add("source", "Choose the source to read from.")
+    source = sources.get(typed.source)
+    if source is None:
+        faults.add("source", "There is no such source. Choose one to read from.")
+    else:
+        faults.of("selector", lambda: _require_known(selector, source))
     faults.raise_any()
     return WishDraft(
         source=typed.source,
@@ -180,6 +185,15 @@ def _selector(typed: Typed) -> Selector:
     if selector.matchers and typed.all_streams:
         raise ScopeInvalid("All streams, but with labels?", next_step="Leave one of the two out.")
     return selector
+
+
+def _require_known(selector: Selector, source: Source) -> None:
+    """Refuse labels that the source does not set itself: whoever writes a line could claim them."""
+    if foreign := sorted(selector.keys - source.trusted_labels):
+        raise LabelNotRequestable(
+            f"{source.name} has no label {foreign[0]} that can be asked for.",
+            next_step=f"Use one of: {', '.join(sorted(source.trusted_labels))}.",
+        )
 
 
 def _matcher(name: str, text: str) -> Matcher | None:

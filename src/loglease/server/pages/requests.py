@@ -86,8 +86,9 @@ async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields:
     body = hashlib.sha256(repr((typed, number)).encode()).digest()
     key = text_of(fields, "key")[:64]
     once = Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None
+    site.services.rates.take_submission(caller.principal)
     made = await submit_request(
-        request_form.wish_of(typed),
+        request_form.wish_of(typed, site.services.sources),
         caller=caller,
         offer=int(number) if number else None,
         log=site.services.log,
@@ -100,10 +101,12 @@ async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields:
 
 
 async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> tuple[Decision, Directory]:
-    now = site.services.clock.now()
-    wish = request_form.wish_of(typed).at(now)
-    directory = await site.services.store.read(lambda tx: tx.principals.directory())
-    decision = site.services.rules.current.decide(wish, caller.principal, directory, now)
+    services = site.services
+    wish = request_form.wish_of(typed, services.sources)
+    rules = services.rules.current
+    now = services.clock.now()
+    directory = await services.store.read(lambda tx: tx.principals.directory())
+    decision = rules.decide(wish.at(now), caller.principal, directory, now)
     if decision.refusal is not None:
         raise refused(decision.refusal)
     return decision, directory
@@ -119,7 +122,7 @@ async def _form(
     directory: Directory | None = None,
     error: LogLeaseError | None = None,
 ) -> Response:
-    entries = await source_entries(site.services)
+    entries = source_entries(site.services)
     chosen = next((one for one in entries if one.name == typed.source), None)
     if chosen is None and len(entries) == 1 and not typed.source:
         chosen = entries[0]

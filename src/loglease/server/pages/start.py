@@ -29,7 +29,7 @@ async def start_page(site: Site, request: Request, caller: Caller) -> Response:
     """Show the inbox."""
     now = site.services.clock.now()
     found, people = await site.services.store.read(lambda tx: _found(tx, caller, now))
-    entries = await source_entries(site.services)
+    entries = source_entries(site.services)
     steps = [
         FirstStep(people > 1, "A second person", "loglease admin user add bob@example.com"),
         FirstStep(bool(entries), "A log source", "Put log files where the settings say, then: loglease sources"),

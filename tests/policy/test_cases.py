@@ -3,41 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.policy.world import CATALOG, ORGANISATION, PROFILES
+from tests.policy.world import CATALOG, EXAMPLE_TEST, ORGANISATION, PROFILES
 
 from loglease.policy import Bundle, CaseResult, Problem, Severity, load, run_tests
-
-TEST = """\
-api: loglease/v1
-kind: PolicyTest
-id: payments
-now: 2026-11-23T09:30:00Z
-people:
-  maria: {groups: [payments-eng, engineering]}
-  noor: {groups: [payments-leads]}
-  bot: {kind: agent, groups: [payments-eng]}
-scopes:
-  api:
-    source: prod-logs
-    labels: {env: prod, service: pay-api, data_class: internal}
-    level_from: debug
-    from: -2h
-  fixed: {source: staging-logs, labels: {env: dev, data_class: public}, level_from: debug,
-          from: 2026-11-23T08:00:00Z, to: -1m, contains: [order]}
-cases:
-  - it: waits for one review
-    ask: {as: maria, scope: api, for: 2h, ticket: PAY-7, reason: cards fail at checkout since nine}
-    want: {outcome: review, policy: payments-prod-debug, duration: 2h, redaction: pii-default, stages: 1}
-  - it: needs a ticket
-    ask: {as: maria, scope: api, reason: cards fail at checkout since nine}
-    want: {outcome: deny}
-  - it: staging is open
-    ask: {as: maria, scope: fixed, reason: trying, limits: {lines: 5}}
-    want: {outcome: auto, stages: 0}
-  - it: agents get nothing
-    ask: {as: bot, scope: api, ticket: PAY-7, reason: cards fail at checkout since nine}
-    want: {outcome: deny}
-"""
 
 
 def loaded(test: str) -> Bundle | list[Problem]:
@@ -51,7 +19,7 @@ def results_of(test: str) -> tuple[CaseResult, ...]:
 
 
 def test_good_tests_pass() -> None:
-    results = results_of(TEST)
+    results = results_of(EXAMPLE_TEST)
     assert [one.render() for one in results] == [
         "ok     payments  waits for one review",
         "ok     payments  needs a ticket",
@@ -61,7 +29,7 @@ def test_good_tests_pass() -> None:
 
 
 def test_tests_do_not_change_the_hash_and_silence_the_warning() -> None:
-    with_tests = loaded(TEST)
+    with_tests = loaded(EXAMPLE_TEST)
     without = load({"a.yaml": "---\n".join(ORGANISATION).encode()})
     assert isinstance(with_tests, Bundle)
     assert isinstance(without, Bundle)
@@ -81,8 +49,8 @@ def test_tests_do_not_change_the_hash_and_silence_the_warning() -> None:
     ],
 )
 def test_failures_say_what_was_different(old: str, new: str, difference: str) -> None:
-    assert old in TEST
-    failed = [one for one in results_of(TEST.replace(old, new, 1)) if not one.ok]
+    assert old in EXAMPLE_TEST
+    failed = [one for one in results_of(EXAMPLE_TEST.replace(old, new, 1)) if not one.ok]
     assert len(failed) == 1
     assert difference in failed[0].differences[0]
     assert failed[0].render().startswith("FAIL   payments  waits for one review\n       want ")
@@ -90,12 +58,12 @@ def test_failures_say_what_was_different(old: str, new: str, difference: str) ->
 
 
 def test_a_denial_is_explained() -> None:
-    failed = results_of(TEST.replace("want: {outcome: deny}", "want: {outcome: review}", 1))[1]
+    failed = results_of(EXAMPLE_TEST.replace("want: {outcome: deny}", "want: {outcome: review}", 1))[1]
     assert failed.differences == ("want outcome review, got deny: A ticket is missing.",)
 
 
 def test_a_servers_profiles_can_be_used() -> None:
-    bundle = loaded(TEST.replace("redaction: pii-default,", "redaction: pii-default@7,"))
+    bundle = loaded(EXAMPLE_TEST.replace("redaction: pii-default,", "redaction: pii-default@7,"))
     assert isinstance(bundle, Bundle)
     assert all(one.ok for one in run_tests(bundle, PROFILES))
     assert not run_tests(bundle)[0].ok
@@ -128,14 +96,14 @@ def test_a_servers_profiles_can_be_used() -> None:
     ],
 )
 def test_wrong_tests_do_not_load(old: str, new: str, code: str) -> None:
-    assert old in TEST
-    found = loaded(TEST.replace(old, new, 1))
+    assert old in EXAMPLE_TEST
+    found = loaded(EXAMPLE_TEST.replace(old, new, 1))
     assert not isinstance(found, Bundle)
     assert code in [one.code for one in found if one.severity is Severity.ERROR]
 
 
 def test_a_live_scope_follows() -> None:
-    bundle = loaded(TEST.replace("from: -2h\n", "from: -2h\n    live: true\n"))
+    bundle = loaded(EXAMPLE_TEST.replace("from: -2h\n", "from: -2h\n    live: true\n"))
     assert isinstance(bundle, Bundle)
     assert bundle.tests[0].scopes["api"].window.live
     assert run_tests(bundle)[0].ok

@@ -113,6 +113,39 @@ help: Restricted logs are never served. Ask the data owner for an extract.
 ORGANISATION = (CATALOG, PAYMENTS, SRE, STAGING, APPROVERS, FLOOR, RESTRICTED)
 
 
+EXAMPLE_TEST = """\
+api: loglease/v1
+kind: PolicyTest
+id: payments
+now: 2026-11-23T09:30:00Z
+people:
+  maria: {groups: [payments-eng, engineering]}
+  noor: {groups: [payments-leads]}
+  bot: {kind: agent, groups: [payments-eng]}
+scopes:
+  api:
+    source: prod-logs
+    labels: {env: prod, service: pay-api, data_class: internal}
+    level_from: debug
+    from: -2h
+  fixed: {source: staging-logs, labels: {env: dev, data_class: public}, level_from: debug,
+          from: 2026-11-23T08:00:00Z, to: -1m, contains: [order]}
+cases:
+  - it: waits for one review
+    ask: {as: maria, scope: api, for: 2h, ticket: PAY-7, reason: cards fail at checkout since nine}
+    want: {outcome: review, policy: payments-prod-debug, duration: 2h, redaction: pii-default, stages: 1}
+  - it: needs a ticket
+    ask: {as: maria, scope: api, reason: cards fail at checkout since nine}
+    want: {outcome: deny}
+  - it: staging is open
+    ask: {as: maria, scope: fixed, reason: trying, limits: {lines: 5}}
+    want: {outcome: auto, stages: 0}
+  - it: agents get nothing
+    ask: {as: bot, scope: api, ticket: PAY-7, reason: cards fail at checkout since nine}
+    want: {outcome: deny}
+"""
+
+
 def files_of(*documents: str) -> dict[str, bytes]:
     return {"policies/main.yaml": "---\n".join(documents).encode()}
 

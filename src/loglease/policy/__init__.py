@@ -9,6 +9,7 @@ from loglease.policy.cases import CaseResult, catalog_profiles, run_tests
 from loglease.policy.decision import Point, decide
 from loglease.policy.defaults import default_files
 from loglease.policy.explain import Explanation, Viewer, explain
+from loglease.policy.health import complaints
 from loglease.policy.loading import load
 from loglease.policy.names import Outside
 from loglease.policy.people import People
@@ -46,6 +47,7 @@ __all__ = [
     "Viewer",
     "Waiting",
     "catalog_profiles",
+    "complaints",
     "decide",
     "default_files",
     "eligible_reviewers",

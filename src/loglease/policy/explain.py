@@ -152,6 +152,8 @@ def _policy(trace: PolicyTrace, viewer: Viewer) -> dict[str, Canonical]:
     data: dict[str, Canonical] = {"id": trace.policy.id, "title": trace.policy.title}
     if viewer is Viewer.AUDITOR:
         data["at"] = str(trace.policy.at)  # to others it would tell that something hidden before it grew or shrank
+    if trace.policy.owner is not None:
+        data["owner"] = trace.policy.owner
     steps: list[Canonical] = [_step(one) for one in _shown_steps(trace)]
     return data | {"offer": trace.offer is not None, "steps": steps}
 

@@ -1,0 +1,34 @@
+"""What wants attention though it is allowed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from tests.policy.world import APPROVERS, CATALOG, DIRECTORY, NOOR, OMAR, PAYMENTS, bundle_of, person
+
+from loglease.model.principal import Directory, directory_of
+from loglease.policy import complaints
+
+BUNDLE = bundle_of(
+    CATALOG,
+    PAYMENTS.replace("id: payments-prod-debug", "id: payments-prod-debug\nreview_by: 2027-05-01"),
+    APPROVERS + "at_least: 2\n",
+)
+
+
+def found(today: date, directory: Directory | None = None) -> list[str]:
+    return [one.code for one in complaints(BUNDLE, today=today, directory=directory)]
+
+
+def test_a_review_that_is_due_is_named() -> None:
+    assert found(date(2027, 5, 1)) == []
+    assert found(date(2027, 5, 2)) == ["P413"]
+
+
+def test_people_are_counted_not_accounts() -> None:
+    today = date(2026, 1, 1)
+    assert found(today, DIRECTORY) == []
+    twin = person("noor2", "payments-leads", who=NOOR.person)
+    assert found(today, directory_of([NOOR, twin])) == ["P414"]
+    assert found(today, directory_of([NOOR, OMAR])) == []
+    assert sorted(found(today, directory_of([]))) == ["P414", "P415"]

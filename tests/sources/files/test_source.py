@@ -98,7 +98,7 @@ async def test_ten_thousand_streams(source, direction):
 ENTRIES = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([b"red", b"blue", b"red\nblue", b""])), max_size=9)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     groups=st.lists(st.tuples(st.sampled_from("abc"), ENTRIES.filter(bool)), max_size=8),
     start=st.integers(0, 12),

@@ -392,3 +392,88 @@ async def test_many_new_files_are_met_in_one_scan(world):
         world.clock.pass_s(5)
         await source.refresh()
         assert sorted(numbers(await texts(source))) == list(range(1_500))
+
+
+def open_logs(world: World) -> int:
+    count = 0
+    for entry in os.scandir("/proc/self/fd"):
+        try:
+            count += Path(entry.path).readlink().is_relative_to(world.logs)
+        except OSError:
+            continue
+    return count
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+async def test_files_that_rest_are_closed_and_lose_nothing(tmp_path):
+    world = World(tmp_path, {"open_files": 5})
+    world.watching(pattern="*.log")
+    async with world.running() as source:
+        for number in range(100):
+            world.write(
+                f"{number}.log",
+                b"line %d of a file that can be told from all the others by its length %d\n" % (number, number),
+            )
+        for _ in range(2):
+            await source.refresh()
+        assert open_logs(world) <= 5
+        for number in range(100):
+            world.write(f"{number}.log", b"line %d\n" % (100 + number))
+        (world.logs / "7.log").rename(world.logs / "70.old")
+        world.write("7.log", b"line 200\n")
+        os.truncate(world.logs / "8.log", 0)
+        world.write("8.log", b"line 201 in a file that was truncated while nobody had it open\n")
+        (world.logs / "9.log").unlink()
+        for _ in range(3):
+            world.clock.pass_s(1)
+            await source.refresh()
+        cut_away = {108, 109}
+        assert sorted(numbers(await texts(source))) == [n for n in range(202) if n not in cut_away]
+        world.clock.pass_s(100)
+        await source.refresh()
+        await source.refresh()
+        assert open_logs(world) <= 5
+    assert len(await world.stored()) == 200
+
+
+def reused(path: Path, new: Path, content: bytes) -> None:
+    """Put another file in the place of an inode: the same inode, another name, other content."""
+    path.rename(new)
+    new.write_bytes(content)
+
+
+async def test_a_parked_inode_that_was_reused_is_new(tmp_path):
+    world = World(tmp_path, {"open_files": 0})
+    world.watching(pattern="*.log", labels={}, path_labels=r"(?P<service>\w+)\.log")
+    first = b"line 0 is the same in both files, so that only names can tell them apart %s\n" % (b"." * 80)
+    async with world.running() as source:
+        path = world.write("pay.log", first)
+        await source.refresh()
+        await source.refresh()
+        reused(path, world.logs / "shop.log", first + b"line 1\n")
+        await source.refresh()
+        found = await rows(source)
+        assert [line for _, labels, line in found if labels == (("service", "shop"),)] == [b"line 1"]
+        reused(world.logs / "shop.log", world.logs / "other.log", b"line 2 of quite another file\n" * 9)
+        await source.refresh()
+        found = await rows(source)
+        assert len([line for _, labels, line in found if labels == (("service", "other"),)]) == 9
+        assert len(found) == 11
+
+
+@pytest.mark.parametrize("open_files", [0, 100])
+async def test_an_inode_that_was_reused_gets_no_labels_of_the_old_name(tmp_path, open_files):
+    world = World(tmp_path, {"open_files": open_files})
+    world.watching(pattern="app.log")
+    path = world.write("app.log", numbered(0, 5))
+    assert len(await world.stored()) == 5
+    reused(path, world.logs / "private", b"a secret of somebody else\n" * 50)
+    assert len(await world.stored()) == 5
+    async with world.running() as source:
+        path = world.write("app.log", numbered(5, 6))
+        await source.refresh()
+        await source.refresh()
+        if open_files == 0:
+            reused(path, world.logs / "private", b"a secret of somebody else\n" * 50)
+            await source.refresh()
+        assert numbers(await texts(source)) == list(range(6))

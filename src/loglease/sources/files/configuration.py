@@ -72,7 +72,13 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSourceConfig:
-    """One file source. `directory` is its own; nothing else may write there."""
+    """One file source. `directory` is its own; nothing else may write there.
+
+    Attributes:
+        linger_s: how long a file is kept open after its last line, once no name of it matches any more.
+        unlinked_linger_s: the same for a file without any name.
+        open_files: how many files of a watch stay open that have nothing new; a server needs descriptors for clients.
+    """
 
     name: str
     directory: Path
@@ -87,6 +93,7 @@ class FileSourceConfig:
     group_wait_s: float = 1.0
     linger_s: float = 60.0
     unlinked_linger_s: float = 6.0
+    open_files: int = 128
     segment_bytes: int = 64 << 20
     block_bytes: int = 256 << 10
     max_line_bytes: int = 1 << 20

@@ -66,7 +66,7 @@ class Lines:
         return len(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """Where one frame lies inside a buffer, and what its prefix says; the columns are cut out when asked for."""
 

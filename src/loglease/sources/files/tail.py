@@ -43,6 +43,7 @@ class Tail:
         self.position = position
         self.stream = stream
         self.packed = is_packed(opened.path)
+        self.parked = False
         self.gone_since_ns: int | None = None
         self.active_ns = 0
         self._watch = watch
@@ -73,7 +74,30 @@ class Tail:
         """Close the file."""
         if self._unpacked is not None:
             self._unpacked.close()
+        if not self.parked:
+            self.opened.close()
+
+    def park(self) -> bool:
+        """Close the descriptor until the file changes, if nothing waits; say whether that was done."""
+        if self.parked or self.packed or self.waiting or self.gone_since_ns is not None:
+            return False
+        found = os.fstat(self.opened.descriptor)
+        if found.st_size != self.read_to or self._has_another_head():
+            return False
+        self._stat = (found.st_size, found.st_mtime_ns)
         self.opened.close()
+        self.parked = True
+        return True
+
+    def resume(self, opened: Opened) -> None:
+        """Go on with a new descriptor of the same file."""
+        self.opened = opened
+        self.parked = False
+        self._content = PlainContent(opened.descriptor, self.read_to)
+
+    def changed_since_parked(self, size: int, changed_ns: int) -> bool:
+        """Say whether a parked file is not as it was when it was last looked at."""
+        return (size, changed_ns) != self._stat
 
     @property
     def waiting(self) -> bool:
@@ -124,7 +148,7 @@ class Tail:
 
     def truncated(self) -> bool:
         """Say whether the file was cut or written anew."""
-        if self.packed:
+        if self.packed or self.parked:
             return False
         found = os.fstat(self.opened.descriptor)
         if found.st_size < self.read_to or self._replaced:
@@ -161,17 +185,3 @@ class Tail:
     def unlinked(self) -> bool:
         """Say whether no name leads to the file any more."""
         return os.fstat(self.opened.descriptor).st_nlink == 0
-
-    def restart(self, number: int) -> None:
-        """Begin again at the first byte, as another file with the same descriptor."""
-        head = os.pread(self.opened.descriptor, HEAD_BYTES, 0)
-        self.position = FilePosition(
-            id=number,
-            watch=self.position.watch,
-            path=self.position.path,
-            device=self.opened.device,
-            inode=self.opened.inode,
-            head_size=len(head),
-            head=digest_of(head),
-        )
-        self._begin(self.position)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from loglease.model.labels import Labels
 from loglease.sources.files.catalogue import FilePosition
 from loglease.sources.files.configuration import FileSourceConfig, Watch
 from loglease.sources.files.known import KnownFiles, begins_as
@@ -35,6 +36,7 @@ from loglease.sources.files.watch import (
     paths_of,
 )
 
+TELLING_HEAD_BYTES: Final = 64
 _NS: Final = 10**9
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class WatchTails:
         """Read one chunk of every file; say whether there may be more at once."""
         more = False
         for key, tail in list(self._tails.items()):
+            if tail.parked:
+                continue
             before = tail.read_to
             try:
                 sink(tail.pull(now_ns, arrived_ns))
@@ -80,8 +84,8 @@ class WatchTails:
             if tail.read_to > before:
                 more = True
             elif tail.truncated():
-                self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
-                more = self.rescan = True
+                self._end_truncated(key, tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
+                self.rescan = True
             elif tail.packed:
                 self._end_packed(key, tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
             else:
@@ -89,35 +93,71 @@ class WatchTails:
         return more
 
     def scan(self, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
-        """See which files there are, begin new ones, restart truncated ones, end those that are gone."""
+        """See which files there are, begin new ones, end those that were truncated or are gone."""
         self.rescan = False
         self._gathered = None
-        for tail in self._tails.values():
+        for key, tail in list(self._tails.items()):
             if tail.truncated():
-                self._restart(tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
-        self._gathered = None
+                self._end_truncated(key, tail, sink, now_ns=now_ns, arrived_ns=arrived_ns)
         seen: set[FileKey] = set()
         for path in paths_of(self._watch):
-            key = self._look(path, now_ns)
-            if key is not None:
-                seen.add(key)
+            looked_at = self._look(path, sink, now_ns)
+            if looked_at is not None:
+                seen.add(looked_at)
         if not self._started:
             self._started = True
             self._find_renamed(now_ns)
+        self._park()
         for key in [key for key in self._tails if key not in seen]:
             self._maybe_end(key, sink, now_ns=now_ns, arrived_ns=arrived_ns)
         for noted in (self._settled, self._undecided):
             for key in noted.keys() - seen:
                 del noted[key]
 
-    def _look(self, path: str, now_ns: int) -> FileKey | None:
+    def _park(self) -> None:
+        """Close the files that have had nothing new for longest, where too many are open."""
+        resting = [tail for tail in self._tails.values() if not tail.parked]
+        surplus = len(resting) - self._configuration.open_files
+        if surplus > 0:
+            resting.sort(key=lambda tail: tail.active_ns)
+            for tail in resting:
+                surplus -= tail.park()
+                if surplus <= 0:
+                    return
+
+    def _revive(self, key: FileKey, path: str, labels: Labels | None, sink: Sink, now_ns: int) -> bool:
+        """Open a parked file again, or end it and say no.
+
+        SECURITY: meanwhile its inode may belong to another file, under other labels, so what does not begin as it did,
+        or has other labels now, is not the same.
+        Test: tests/sources/files/test_watch.py::test_a_parked_inode_that_was_reused_is_new.
+        """
+        tail = self._tails[key]
+        opened = open_inside(path, self._watch.root)
+        if opened is not None:
+            same = (opened.device, opened.inode) == key and opened.size >= tail.read_to
+            same = same and labels == self._storage.streams[tail.stream] and tail.position.head_size > 0
+            if same and begins_as(head_of(opened), tail.position):
+                tail.resume(opened)
+                tail.active_ns = now_ns
+                return True
+            opened.close()
+        self._finish(key, tail, sink)
+        self._gathered = None
+        return False
+
+    def _look(self, path: str, sink: Sink, now_ns: int) -> FileKey | None:
         try:
             found = Path(path).stat()
         except OSError:
             return None
         key = (found.st_dev, found.st_ino)
         tail = self._tails.get(key)
-        if tail is not None:
+        if tail is not None and tail.parked:
+            changed = tail.changed_since_parked(found.st_size, found.st_mtime_ns)
+            if changed and not self._revive(key, path, self._labels.labels(path), sink, now_ns):
+                self._meet(path, now_ns)
+        elif tail is not None:
             tail.gone_since_ns = None
         elif self._settled.get(key) != (path, found.st_size, found.st_mtime_ns):
             self._meet(path, now_ns)
@@ -128,7 +168,7 @@ class WatchTails:
         opened.close()
 
     def _meet(self, path: str, now_ns: int, *, named: str | None = None) -> None:
-        """Decide about a file that is not being read; `named` is the path that its labels come from."""
+        """Decide about a file that is not being read; `named` is the old name of one that is the same for sure."""
         opened = open_inside(path, self._watch.root)
         if opened is None:
             return
@@ -204,11 +244,11 @@ class WatchTails:
         self._undecided[key] = (since_ns, state)
         return now_ns - since_ns >= self._configuration.unfinished_line_s * _NS
 
-    def _restart(self, tail: Tail, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
+    def _end_truncated(self, key: FileKey, tail: Tail, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
+        """End what the file was; what it is now is met as a new file, under the labels of its present name."""
         if tail.waiting and not self._has_copy(tail):
             sink(tail.overdue(now_ns, arrived_ns, force=True))
-        sink([_finished(tail)])
-        tail.restart(self._storage.next_file_number())
+        self._finish(key, tail, sink)
 
     def _has_copy(self, tail: Tail) -> bool:
         """Say whether some file holds what was in this one, so that its unfinished line is read there."""
@@ -235,15 +275,41 @@ class WatchTails:
         for position in mine:
             if position.finished or position.id in reading or is_packed(position.path):
                 continue
-            path = _path_of_inode(Path(position.path).parent, position.inode)
+            path = self._renamed_path(position)
             if path is not None:
                 self._meet(path, now_ns, named=position.path)
             if all(tail.position.id != position.id for tail in self._tails.values()):
                 self._storage.note(replace(position, finished=True))
 
+    def _renamed_path(self, position: FilePosition) -> str | None:
+        """Return where a file is that has no matching name any more.
+
+        SECURITY: it keeps the labels of its old name, so it must be the same file beyond doubt: an inode alone may
+        have been given to another one.
+        Test: tests/sources/files/test_watch.py::test_an_inode_that_was_reused_gets_no_labels_of_the_old_name.
+        """
+        if position.head_size < TELLING_HEAD_BYTES:
+            return None
+        path = _path_of_inode(Path(position.path).parent, position.inode)
+        opened = None if path is None else open_inside(path, self._watch.root)
+        if opened is None:
+            return None
+        same = (opened.device, opened.inode) == (position.device, position.inode)
+        same = same and not is_packed(opened.path) and opened.size >= position.offset
+        same = same and begins_as(head_of(opened), position)
+        opened.close()
+        return path if same else None
+
     def _maybe_end(self, key: FileKey, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
         """End a file that has no matching name any more, once nothing has come for a while."""
         tail = self._tails[key]
+        if tail.parked:
+            path = self._renamed_path(tail.position)
+            labels = self._storage.streams[tail.stream]
+            if path is None:
+                self._finish(key, tail, sink)
+            if path is None or not self._revive(key, path, labels, sink, now_ns):
+                return
         if tail.gone_since_ns is None:
             tail.gone_since_ns = now_ns
         configuration = self._configuration

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from loglease import redaction
 from loglease.access.rules import Rules
 from loglease.model.errors import FieldFault, LogLeaseError
+from loglease.policy.defaults import default_files
 from loglease.policy.loading import load
 from loglease.policy.names import Outside
 from loglease.policy.problems import Severity
@@ -18,7 +18,6 @@ from loglease.server.settings import Settings
 from loglease.sources.registry import Sources
 
 DIRECTORY: Final = "policy"
-_PLACE: Final = b"EMBEDDED_SOURCES"
 _MAX_FILES: Final = 10_000
 
 
@@ -55,13 +54,7 @@ def policy_files(directory: Path | None, sources: Sources) -> dict[str, bytes]:
         PolicyInvalid: the directory cannot be read.
     """
     if directory is None:
-        names = ", ".join(sorted(sources)).encode()
-        folder = resources.files("loglease.policy").joinpath("default")
-        return {
-            one.name: one.read_bytes().replace(_PLACE, names)
-            for one in folder.iterdir()
-            if one.name.endswith(".yaml") and not one.name.endswith(".test.yaml")
-        }
+        return default_files(sources)
     try:
         paths = sorted(directory.rglob("*.yaml"))[:_MAX_FILES]
         found = {str(path.relative_to(directory)): path.read_bytes() for path in paths}

@@ -71,8 +71,12 @@ class Client:
         """Send a call; with `creates` under a new idempotency key, so that a lost answer can be asked for again."""
         return self.call("POST", path, body=body or {}, creates=creates).body
 
+    def every(self, path: str, **query: Any) -> list[Body]:
+        """Return the items of a list that comes in one piece."""
+        return list(self.get(path, **query)["items"])
+
     def items(self, path: str, *, most: int | None, **query: Any) -> Iterator[Body]:
-        """Yield the items of a list, page after page, at most so many; None is all."""
+        """Yield the items of a list that comes in pages, at most so many; None is all."""
         cursor, left = None, most
         while left is None or left > 0:
             page = self.get(path, limit=PAGE if left is None else min(PAGE, left), cursor=cursor, **query)
@@ -292,7 +296,17 @@ def _problem(response: httpx2.Response) -> Body:
         found = response.json()
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    if "message" in found:  # the gateway's form where a client takes JSON alone
+        steps = [{"text": found["next"]}] if "next" in found else []
+        return {
+            "code": found.get("code", "internal"),
+            "detail": found["message"],
+            "rule": found.get("rule"),
+            "next": steps,
+        }
+    return found
 
 
 def _answer(response: httpx2.Response) -> Answer:
@@ -301,7 +315,7 @@ def _answer(response: httpx2.Response) -> Answer:
         problem = _problem(response)
         if "code" not in problem:
             problem = _of_gateway(response)
-        raise Refused({"status": status, **problem})
+        raise Refused({"status": status} | {name: value for name, value in problem.items() if value})
     body: Any = {}
     if status != HTTPStatus.NO_CONTENT and response.content:
         try:

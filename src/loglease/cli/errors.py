@@ -104,6 +104,13 @@ class Differs(CliError):
     exit_code = Exit.CONFLICT
 
 
+class AlreadyDecided(CliError):
+    """A review came after the verdict."""
+
+    code = "request_not_pending"
+    exit_code = Exit.CONFLICT
+
+
 class Refused(LogLeaseError):
     """The server refused; `problem` is its answer (RFC 9457)."""
 

@@ -17,6 +17,7 @@ SEARCHED: Final = 1_000
 _SHOWN: Final = 5
 _WHOLE = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _PATHS: Final = {REQUEST: "/requests", GRANT: "/grants", LOCK: "/locks", TOKEN: "/tokens"}
+_PAGED: Final = frozenset({REQUEST, GRANT})
 _WORDS: Final = {REQUEST: "request", GRANT: "grant", LOCK: "lock", TOKEN: "token"}
 
 
@@ -59,10 +60,13 @@ def chosen(run: Run, text: str, kind: str, **filters: Any) -> str:
         if not text.startswith(f"{kind}_"):
             raise Usage(f"{text} is no {_WORDS[kind]}.", next_step=f"Give an identifier that begins with {kind}_.")
         return text
-    known = [str(item["id"]) for item in run.client.items(_PATHS[kind], most=SEARCHED, **filters)]
+    path = _PATHS[kind]
+    found_items = run.client.items(path, most=SEARCHED, **filters) if kind in _PAGED else run.client.every(path)
+    known = [str(item["id"]) for item in found_items]
     if text == NEWEST:
         if not known:
-            raise NotFoundHere(f"There is no {_WORDS[kind]} yet.", next_step=_how_to_list(kind))
+            waits = " that waits for you" if "needs" in filters else ""
+            raise NotFoundHere(f"There is no {_WORDS[kind]}{waits}.", next_step=_how_to_list(kind))
         return max(known)
     found = matching(text, known) if text else []
     if not found:

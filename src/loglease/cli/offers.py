@@ -79,7 +79,7 @@ def _add(body: Body, **values: Any) -> None:
 
 
 def _only_source(run: Run) -> str:
-    found = [str(item["id"]) for item in run.client.items("/sources", most=50)]
+    found = [str(item["id"]) for item in run.client.every("/sources")]
     if len(found) == 1:
         return found[0]
     known = ", ".join(found) or "none"

@@ -51,7 +51,7 @@ def add(
 
 def list_(*, run: Here) -> None:
     """List accounts."""
-    found = list(run.client.items("/principals", most=None))
+    found = run.client.every("/principals")
     if run.out.json:
         run.out.resource({"items": found})
         return
@@ -101,7 +101,7 @@ def _set(run: Run, account: str, *, enabled: bool) -> None:
 def _principal(run: Run, account: str) -> str:
     if account.startswith("prn_"):
         return account
-    found = [str(one["id"]) for one in run.client.items("/principals", most=None) if one["account"] == account]
+    found = [str(one["id"]) for one in run.client.every("/principals") if one["account"] == account]
     if not found:
         raise NotFoundHere(f"There is no account {one_line(account[:80])!r}.", next_step="loglease admin user list")
     return found[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
@@ -12,6 +13,7 @@ from loglease.cli.terminal import is_unsafe
 from loglease.model.errors import LogLeaseError
 
 _MOST: Final = 50
+_SOURCES: Final = "/sources"
 _REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "approve": {"needs": "my-review"},
     "deny": {"needs": "my-review"},
@@ -19,7 +21,7 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
 }
 _GRANTS: Final = frozenset({"use", "return", "env", "grants", "suspend", "resume", "revoke"})
 _OWN: Final = frozenset({"use", "return", "env"})
-_VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": "/sources"}
+_VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": _SOURCES}
 
 
 def completion(
@@ -81,7 +83,7 @@ def _from_server(run: Run, path: list[str], last: str) -> list[str]:
         if command in _GRANTS:
             return _ids(run, "/grants", live=True, mine=True if command in _OWN else None)
         if path[:1] == ["sources"]:
-            return _ids(run, "/sources")
+            return _ids(run, _SOURCES)
         if command == "request":
             return _selectors(run)
     except LogLeaseError:
@@ -90,14 +92,16 @@ def _from_server(run: Run, path: list[str], last: str) -> list[str]:
 
 
 def _ids(run: Run, path: str, **filters: Any) -> list[str]:
-    return [str(one["id"]) for one in run.client.items(path, most=_MOST, **filters)]
+    paged = path != _SOURCES
+    found = run.client.items(path, most=_MOST, **filters) if paged else run.client.every(path)
+    return [str(one["id"]) for one in found]
 
 
 def _selectors(run: Run) -> list[str]:
     """Return a selector for each label and value that may be asked for."""
     found = []
-    for source in run.client.items("/sources", most=_MOST):
-        for label in run.client.items(f"/sources/{source['id']}/labels", most=None):
+    for source in run.client.every(_SOURCES):
+        for label in run.client.every(f"/sources/{quote(source['id'], safe='')}/labels"):
             found += [
                 f'{{{label["name"]}="{value}"}}' for value in label["values"] if '"' not in value and "'" not in value
             ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from loglease.cli.client import Body
-from loglease.cli.errors import Differs, Exit
+from loglease.cli.errors import AlreadyDecided, Differs, Exit
 from loglease.cli.ids import NEWEST, chosen
 from loglease.cli.narrowing import narrowing
 from loglease.cli.output import moment
@@ -40,12 +40,13 @@ def approve(
     the check.
     """
     request_id = _chosen(run, id_)
+    shown = _pending(run, request_id)
     terms = _checked(run, request_id, digest)
     body: Body = {"verdict": "approve", "comment": comment}
     narrowed = _narrowed(narrow, for_, terms)
     if narrowed:
         body["narrow"] = narrowed
-    _show(run, request_id, terms)
+    _show(run, shown, terms)
     if narrowed:
         run.out.notice("You allow less than that; the server proves that it is less.")
     if not run.confirm("Approve exactly this?"):
@@ -67,8 +68,9 @@ def deny(
     One denial ends the request. The digest is checked as with `approve`.
     """
     request_id = _chosen(run, id_)
+    shown = _pending(run, request_id)
     terms = _checked(run, request_id, digest)
-    _show(run, request_id, terms)
+    _show(run, shown, terms)
     said = comment or run.asked("--comment", "Why")
     if not run.confirm("Deny this?"):
         run.out.notice("Nothing was decided.")
@@ -80,6 +82,19 @@ def _chosen(run: Run, text: str) -> str:
     if text == NEWEST:
         return chosen(run, text, REQUEST, needs="my-review")
     return chosen(run, text, REQUEST)
+
+
+def _pending(run: Run, request_id: str) -> Body:
+    """Return the request, or say who decided it when: a late decision is never a silent success."""
+    shown = run.client.get(f"/requests/{request_id}")
+    if shown["state"] != "pending":
+        by = (shown.get("decided_by") or {}).get("account")
+        at = f" at {moment(shown['decided_at'])} UTC" if shown.get("decided_at") else ""
+        raise AlreadyDecided(
+            f"{request_id} is already {shown['state']}{f' by {by}' if by else ''}{at}.",
+            next_step=f"loglease requests {request_id}",
+        )
+    return shown
 
 
 def _checked(run: Run, request_id: str, expected: str | None) -> ShownTerms:
@@ -101,15 +116,14 @@ def _narrowed(narrow: str | None, for_: str | None, terms: ShownTerms) -> Body:
     return body
 
 
-def _show(run: Run, request_id: str, terms: ShownTerms) -> None:
+def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
     """Print what is decided, in the order of importance: who, what, how long, why, what it risks, by which rule."""
-    shown = run.client.get(f"/requests/{request_id}")
     if run.out.json and run.settings.yes:
         return
     who = shown["requester"]
     left = (parse_instant(terms.expires_at) - run.client.now()) / MICROSECONDS
     facts = [
-        ("Request", f"{request_id} {shown['state']}"),
+        ("Request", f"{shown['id']} {shown['state']}"),
         ("Who", f"{who['name']} <{who['account']}>, {who['kind']}"),
         ("Would get", terms.words),
         ("Selector", terms.selectors),
@@ -120,7 +134,7 @@ def _show(run: Run, request_id: str, terms: ShownTerms) -> None:
         ("Policy", f"{terms.policy}: {terms.rule}"),
         ("Needs", "\n".join(terms.plans)),
         ("Given", f"{shown['approvals']} of {shown['offer']['need']}" + _earlier(shown)),
-        ("Others", ", ".join(one["account"] for one in shown["eligible"])),
+        ("May decide", ", ".join(one["account"] for one in shown["eligible"])),
         ("Until", f"{moment(terms.expires_at)} UTC ({clock_text(left)} left)"),
         ("Digest", digest_words(terms.digest)),
     ]

@@ -50,7 +50,7 @@ def add(
 
 def list_(*, run: Here) -> None:
     """List locks."""
-    found = list(run.client.items("/locks", most=None))
+    found = run.client.every("/locks")
     if run.out.json:
         run.out.resource({"items": found})
         return

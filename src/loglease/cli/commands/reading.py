@@ -66,7 +66,7 @@ def logs(
                 _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
     finally:
         if tally.lines or ended.reason != "client":
-            _summary(run, held["id"], tally, ended, limit)
+            _summary(run, held["id"], tally, limit)
     return _exit(run, held["id"], tally, ended)
 
 
@@ -74,8 +74,8 @@ def tail(
     query: Query = "",
     /,
     *,
-    since: Since = None,
-    limit: Annotated[int, flag("begin with at most so many lines that are there already")] = 10,
+    since: Annotated[str, flag("begin with events of so long ago")] = "1m",
+    limit: Annotated[int | None, flag("end after so many lines")] = None,
     jsonl: Jsonl = False,
     no_escape: NoEscape = False,
     grant: Grant = None,
@@ -89,7 +89,7 @@ def tail(
     held = _grant(run, grant)
     asked = {
         "query": whole_query(query),
-        "since": None if since is None else f"{parse_duration(since)}s",
+        "since": f"{parse_duration(since)}s",
         "limit": limit,
         "follow": True,
     }
@@ -155,7 +155,7 @@ def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool)
         run.out.raw(line_text(record, escape=escape) + "\n")
 
 
-def _summary(run: Run, grant_id: str, tally: Tally, ended: Ended, limit: int) -> None:
+def _summary(run: Run, grant_id: str, tally: Tally, limit: int) -> None:
     grant = run.client.get(f"/grants/{grant_id}")
     parts = [f"{tally.lines:,} lines, {size_text(tally.size)}"]
     if tally.masked:
@@ -165,7 +165,7 @@ def _summary(run: Run, grant_id: str, tally: Tally, ended: Ended, limit: int) ->
     if grant["state"] == "active":
         run.out.notice(active_words(run, grant))
     run.out.notice(" · ".join(parts))
-    if ended.reason == "limit":
+    if tally.lines >= limit:
         run.out.notice(f"The limit of {limit:,} lines was reached; ask for more with --limit, or for less time.")
 
 

@@ -146,5 +146,5 @@ def _fits(run: Run, kind: str, name: str, grant: Body) -> bool:
 
 
 def _members(run: Run, group: str) -> frozenset[str]:
-    members = [one["members"] for one in run.client.items("/groups", most=None) if one["name"] == group]
+    members = [one["members"] for one in run.client.every("/groups") if one["name"] == group]
     return frozenset(member["account"] for found in members for member in found)

@@ -14,7 +14,7 @@ NAME = Annotated[str, Parameter(name="SOURCE", help="name of the source")]
 
 def list_(*, run: Here) -> None:
     """List the sources that you may ask for."""
-    found = list(run.client.items("/sources", most=None))
+    found = run.client.every("/sources")
     if run.out.json:
         run.out.resource({"items": found})
         return
@@ -63,7 +63,7 @@ def labels(
 
     Only what may be asked for is listed; values come from the source's catalogue, never from lines.
     """
-    found = list(run.client.items(f"/sources/{quote(source, safe='')}/labels", most=None, name=label))
+    found = run.client.every(f"/sources/{quote(source, safe='')}/labels", name=label)
     if run.out.json:
         run.out.resource({"items": found})
         return

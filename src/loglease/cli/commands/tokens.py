@@ -50,7 +50,7 @@ def create(
 
 def list_(*, run: Here) -> None:
     """List your tokens."""
-    found = list(run.client.items("/tokens", most=None))
+    found = run.client.every("/tokens")
     if run.out.json:
         run.out.resource({"items": found})
         return

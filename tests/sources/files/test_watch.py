@@ -389,6 +389,7 @@ async def test_many_new_files_are_met_in_one_scan(world):
     world.watching(path_labels=r"app\.log\.(?P<number>\d+)", labels={})
     async with world.running() as source:
         await source.refresh()
+        assert open_logs(world) <= 200
         world.clock.pass_s(5)
         await source.refresh()
         assert sorted(numbers(await texts(source))) == list(range(1_500))

@@ -73,6 +73,8 @@ class Intake:
             if self._uncommitted >= COMMIT_BYTES:
                 self._commit()
         self._commit()
+        for watch in self._watches:
+            watch.park()
         if self._retained_ns is None or now_ns - self._retained_ns >= RETAIN_EVERY_NS:
             self._retained_ns = now_ns
             self._storage.retain()

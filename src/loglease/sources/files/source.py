@@ -28,6 +28,8 @@ from loglease.sources.interface import Capabilities, Gap, Health, Page, ReadPlan
 READING_THREADS: Final = 8
 END_CHECK_S: Final = 0.5
 RETRY_S: Final = 1.0
+PAUSE_FACTOR: Final = 4
+LONGEST_PAUSE_S: Final = 2.0
 STREAMS_AT_ONCE: Final = 256
 
 _log = logging.getLogger(__name__)
@@ -218,6 +220,7 @@ class FileSource:
 
     def _watch(self) -> None:
         while not self._closing.is_set():
+            began_ns = self._clock.boot_ns()
             try:
                 more = self._round()
             except Exception:  # noqa: BLE001 - the supervised loop of the watching thread
@@ -229,7 +232,8 @@ class FileSource:
                 more = False
             if not more:
                 wait_s = self.configuration.poll_interval_s if self._fault is None else RETRY_S
-                self._poked.wait(wait_s)
+                took_s = (self._clock.boot_ns() - began_ns) / 10**9
+                self._poked.wait(max(wait_s, min(PAUSE_FACTOR * took_s, LONGEST_PAUSE_S)))
 
     def _wake(self) -> None:
         for waiter in list(self._waiters):

@@ -46,27 +46,21 @@ class Tail:
         self.parked = False
         self.gone_since_ns: int | None = None
         self.active_ns = 0
-        self._watch = watch
         self._configuration = configuration
         self._unpacked: PackedContent | None = None
         self._stat = (-1, -1)
-        self._begin(position)
-
-    def _begin(self, position: FilePosition) -> None:
         self._replaced = False
-        offset = position.offset
-        descriptor = self.opened.descriptor
+        self.read_to = position.offset
         midline = False
         if self.packed:
-            self._unpacked = PackedContent(descriptor, self.opened.path, offset)
+            self._unpacked = PackedContent(opened.descriptor, opened.path, self.read_to)
             self._content: Content = self._unpacked
         else:
-            self._content = PlainContent(descriptor, offset)
-            midline = offset > 0 and os.pread(descriptor, 1, offset - 1) not in {b"\n", b""}
-        self.read_to = offset
-        self._splitter = LineSplitter(self._configuration.max_line_bytes, midline=midline)
-        self._joiner = joiner_of(self._watch.multiline, wait_ns=round(self._configuration.group_wait_s * _NS))
-        self._times = FileTimes(self._watch.timestamp, self._watch.zone, position.last_ns)
+            self._content = PlainContent(opened.descriptor, self.read_to)
+            midline = self.read_to > 0 and os.pread(opened.descriptor, 1, self.read_to - 1) not in {b"\n", b""}
+        self._splitter = LineSplitter(configuration.max_line_bytes, midline=midline)
+        self._joiner = joiner_of(watch.multiline, wait_ns=round(configuration.group_wait_s * _NS))
+        self._times = FileTimes(watch.timestamp, watch.zone, position.last_ns)
         if position.settled:
             self._times.settle(position.format)
 

@@ -37,6 +37,7 @@ from loglease.sources.files.watch import (
 )
 
 TELLING_HEAD_BYTES: Final = 64
+OPEN_AT_ONCE: Final = 64
 _NS: Final = 10**9
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class WatchTails:
         self._settled: dict[FileKey, tuple[str, int, int]] = {}
         self._started = False
         self.rescan = False
+        self._left_out = False
+        self._open = 0
         self._gathered: KnownFiles | None = None
         self._undecided: dict[FileKey, tuple[int, tuple[int, int]]] = {}
 
@@ -64,10 +67,6 @@ class WatchTails:
         for tail in self._tails.values():
             tail.close()
         self._tails.clear()
-
-    def positions(self) -> list[FilePosition]:
-        """Return the positions of the files that are being read."""
-        return [tail.position for tail in self._tails.values()]
 
     def advance(self, sink: Sink, *, now_ns: int, arrived_ns: int) -> bool:
         """Read one chunk of every file; say whether there may be more at once."""
@@ -94,7 +93,7 @@ class WatchTails:
 
     def scan(self, sink: Sink, *, now_ns: int, arrived_ns: int) -> None:
         """See which files there are, begin new ones, end those that were truncated or are gone."""
-        self.rescan = False
+        self.rescan = self._left_out = False
         self._gathered = None
         for key, tail in list(self._tails.items()):
             if tail.truncated():
@@ -107,23 +106,24 @@ class WatchTails:
         if not self._started:
             self._started = True
             self._find_renamed(now_ns)
-        self._park()
         for key in [key for key in self._tails if key not in seen]:
             self._maybe_end(key, sink, now_ns=now_ns, arrived_ns=arrived_ns)
         for noted in (self._settled, self._undecided):
             for key in noted.keys() - seen:
                 del noted[key]
 
-    def _park(self) -> None:
+    def park(self) -> None:
         """Close the files that have had nothing new for longest, where too many are open."""
         resting = [tail for tail in self._tails.values() if not tail.parked]
         surplus = len(resting) - self._configuration.open_files
-        if surplus > 0:
-            resting.sort(key=lambda tail: tail.active_ns)
-            for tail in resting:
-                surplus -= tail.park()
-                if surplus <= 0:
-                    return
+        resting.sort(key=lambda tail: tail.active_ns)
+        for tail in resting:
+            if surplus <= 0:
+                break
+            if tail.park():
+                surplus -= 1
+                self.rescan |= self._left_out
+        self._open = sum(not tail.parked for tail in self._tails.values())
 
     def _revive(self, key: FileKey, path: str, labels: Labels | None, sink: Sink, now_ns: int) -> bool:
         """Open a parked file again, or end it and say no.
@@ -160,7 +160,11 @@ class WatchTails:
         elif tail is not None:
             tail.gone_since_ns = None
         elif self._settled.get(key) != (path, found.st_size, found.st_mtime_ns):
-            self._meet(path, now_ns)
+            # Files that are new wait while too many are open, so that clients of the server find descriptors.
+            if self._open > self._configuration.open_files + OPEN_AT_ONCE:
+                self._left_out = True
+            else:
+                self._meet(path, now_ns)
         return key
 
     def _settle(self, opened: Opened) -> None:
@@ -193,6 +197,7 @@ class WatchTails:
             return
         tail.active_ns = now_ns
         self._tails[key] = tail
+        self._open += 1
         self._undecided.pop(key, None)
         self._known().add(position)
 

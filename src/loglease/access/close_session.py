@@ -67,10 +67,9 @@ async def close_session(
 
 
 def _is_used_up(tx: Transaction, grant: Grant, why: CloseWhy, now: Instant) -> bool:
-    if grant.stored_state_at(now) is not GrantState.ACTIVE or tx.sessions.unclosed(grant=grant.id):
-        return False
     spent = 0 in grant.usage.left(grant.terms.limits)
-    return spent or (grant.shape.single_use and why not in _KEPT_FOR_RESUMPTION)
+    used = spent or (grant.shape.single_use and why not in _KEPT_FOR_RESUMPTION)
+    return used and grant.stored_state_at(now) is GrantState.ACTIVE and not tx.sessions.unclosed(grant=grant.id)
 
 
 def closed_entry(

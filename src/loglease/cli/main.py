@@ -51,7 +51,7 @@ def run_command(
         return _started(flags, rest, app, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr)
 
     try:
-        code = launcher(start)(tokens, exit_on_error=False, print_error=False)
+        code = launcher(start, tokens)(tokens, exit_on_error=False, print_error=False)
         return int(code) if isinstance(code, int) else Exit.DONE
     except CycloptsError as error:
         plain.error(_usage(error))
@@ -67,9 +67,9 @@ def run_command(
         return Exit.DONE
 
 
-def launcher(start: Callable[[Flags, Sequence[str], App], int]) -> App:
+def launcher(start: Callable[[Flags, Sequence[str], App], int], words: Sequence[str] = ()) -> App:
     """Return the application: the tree of commands below the flags that every command has."""
-    app = command_tree()
+    app = command_tree(words)
 
     @app.meta.default
     def launch(

@@ -101,4 +101,4 @@ HereFlags = Annotated[Flags, Parameter(parse=False)]
 
 def flag(text: str, *, name: str | None = None) -> Parameter:
     """Return a parameter with its help, and perhaps another name than the argument's."""
-    return Parameter(help=text) if name is None else Parameter(name=name, help=text)
+    return Parameter(name=name, help=text, negative=(), show_default=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from cyclopts import App, Group, Parameter
@@ -98,31 +99,37 @@ USERS: Final = (
 )
 
 
-def command_tree() -> App:
-    """Return the application with all commands, none of them loaded."""
+def command_tree(words: Container[str] = ()) -> App:
+    """Return the application with all commands, none of them loaded.
+
+    Args:
+        words: of the command line; a command among them shows its whole docstring in its help.
+    """
     app = App(
         name="loglease",
         help="Just-in-time access to debug logs.",
         version=__version__,
         result_action="return_value",
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=False),
         help_format="plaintext",
     )
     app["--help"].group = _HELP
     app["--version"].group = _HELP
     for group, name, place, text in COMMANDS:
-        app.command(f"{_HERE}.{place}", name=name, group=group, help=text)
+        app.command(f"{_HERE}.{place}", name=name, group=group, help=None if name in words else text)
     for group, name, text, commands in GROUPS:
-        app.command(_group(name, text, commands, group))
+        app.command(_group(name, text, commands, group, words))
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
-    admin.command(_group("user", "Local accounts.", USERS, None))
+    admin.command(_group("user", "Local accounts.", USERS, None, words))
     app.command(admin)
     app.command(f"{_HERE}.completion:words", name="complete-words", show=False)
     return app
 
 
-def _group(name: str, text: str, commands: tuple[tuple[str, str, str], ...], group: Group | None) -> App:
+def _group(
+    name: str, text: str, commands: tuple[tuple[str, str, str], ...], group: Group | None, words: Container[str]
+) -> App:
     app = App(name=name, help=text, group=group)
     for command, place, help_text in commands:
-        app.command(f"{_HERE}.{place}", name=command, help=help_text)
+        app.command(f"{_HERE}.{place}", name=command, help=None if command in words else help_text)
     return app

@@ -21,7 +21,7 @@ def add(
     *,
     name: Annotated[str | None, flag("the person's name; else the account")] = None,
     email: Annotated[str | None, flag("the e-mail address")] = None,
-    kind: Annotated[Kind, flag("human, agent or service")] = Kind.HUMAN,
+    kind: Annotated[Kind, flag("what the account is; default human")] = Kind.HUMAN,
     owner: Annotated[str | None, flag("the account of the human who owns an agent or service")] = None,
     group: Annotated[tuple[str, ...], flag("a group that it is in; repeatable")] = (),
     role: Annotated[tuple[Role, ...], flag("a role that it has; repeatable")] = (),

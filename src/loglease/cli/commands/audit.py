@@ -21,7 +21,7 @@ def list_(
     grant: Annotated[str | None, flag("only what is about this grant")] = None,
     session: Annotated[str | None, flag("only what is about this session")] = None,
     since: Annotated[str | None, flag("only entries of the last 2h or so")] = None,
-    limit: Annotated[int, flag("list at most so many")] = 50,
+    limit: Annotated[int, flag("list at most so many; default 50")] = 50,
     all_: Annotated[bool, flag("list all", name="--all")] = False,
     run: Here,
 ) -> None:

@@ -25,7 +25,7 @@ def grants(
     mine: Annotated[bool, flag("only your own")] = False,
     live: Annotated[bool, flag("only those that have not ended")] = False,
     since: Annotated[str | None, flag("only those of the last 2h or so")] = None,
-    limit: Annotated[int, flag("list at most so many")] = 50,
+    limit: Annotated[int, flag("list at most so many; default 50")] = 50,
     all_: Annotated[bool, flag("list all", name="--all")] = False,
     watch: Annotated[bool, flag("follow: one object for each change, until Ctrl-C")] = False,
     run: Here,

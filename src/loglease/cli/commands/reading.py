@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Timer
+from typing import Annotated, Any, Final
 
 from loglease.cli.client import Body
-from loglease.cli.commands.grants import active_words, budget_words
+from loglease.cli.commands.grants import active_words, budget_words, left_s
 from loglease.cli.errors import Exit, NotFoundHere, SeveralGrants, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
@@ -21,9 +24,10 @@ Grant = Annotated[str | None, flag("the grant; not needed if you have only one t
 Jsonl = Annotated[bool, flag("one JSON object a line, for programs")]
 NoEscape = Annotated[bool, flag("do not escape control characters; refused on a terminal", name="--no-escape")]
 
-_USABLE = ("active", "scheduled")
-_CUT = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
-_FINE = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
+_WARNED_MINUTES: Final = (5, 1)
+_USABLE: Final = ("active", "scheduled")
+_CUT: Final = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
+_FINE: Final = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
 
 
 def logs(
@@ -33,7 +37,7 @@ def logs(
     since: Since = None,
     from_: Annotated[str | None, flag("first event time, RFC 3339", name="--from")] = None,
     to: Annotated[str | None, flag("event time to stop before, RFC 3339")] = None,
-    limit: Annotated[int, flag("at most so many lines, up to 5000")] = 1_000,
+    limit: Annotated[int, flag("at most so many lines; default 1000")] = 1_000,
     forward: Annotated[bool, flag("oldest first; else newest first")] = False,
     jsonl: Jsonl = False,
     no_escape: NoEscape = False,
@@ -74,7 +78,7 @@ def tail(
     query: Query = "",
     /,
     *,
-    since: Annotated[str, flag("begin with events of so long ago")] = "1m",
+    since: Annotated[str, flag("begin with events of so long ago; default 1m")] = "1m",
     limit: Annotated[int | None, flag("end after so many lines")] = None,
     jsonl: Jsonl = False,
     no_escape: NoEscape = False,
@@ -95,15 +99,16 @@ def tail(
     }
     tally = Tally()
     ended = Ended("client")
-    announced = False
-    for record in followed_lines(run.client, held["id"], asked, on_wait=run.out.notice):
-        if not announced:
-            announced = True
-            run.out.notice(active_words(run, run.client.get(f"/grants/{held['id']}")))
-        if isinstance(record, Ended):
-            ended = record
-        elif record is not None:
-            _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
+    with ExitStack() as stack:
+        for record in followed_lines(run.client, held["id"], asked, on_wait=run.out.notice):
+            if isinstance(record, Ended):
+                ended = record
+            elif record is None:
+                active = run.client.get(f"/grants/{held['id']}")
+                run.out.notice(active_words(run, active))
+                stack.enter_context(_warned(run, active))
+            else:
+                _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
     return _exit(run, held["id"], tally, ended)
 
 
@@ -153,6 +158,25 @@ def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool)
         run.out.raw(jsonl(record, masked) + "\n")
     else:
         run.out.raw(line_text(record, escape=escape) + "\n")
+
+
+@contextmanager
+def _warned(run: Run, grant: Body) -> Iterator[None]:
+    """Say five minutes and one minute before a grant ends that it will, and how to go on."""
+    left = left_s(run, grant)
+    timers = []
+    for minutes in _WARNED_MINUTES:
+        if left > minutes * 60:
+            text = f"{grant['id']} ends in {minutes} min. To go on: loglease request --like {grant['request']}"
+            timer = Timer(left - minutes * 60, run.out.notice, (text,))
+            timer.daemon = True
+            timer.start()
+            timers.append(timer)
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def _summary(run: Run, grant_id: str, tally: Tally, limit: int) -> None:

@@ -41,11 +41,15 @@ class NotRedacted(CliError):
 
 def redact(
     *files: Annotated[Path, Parameter(name="FILE", help="files to read, - for standard input; default: that alone")],
-    profile: Annotated[str, flag("a redaction profile by name, or a file with one")] = "pii-default",
-    engine: Annotated[Literal["auto", "hyperscan", "re2", "python"], flag("what finds the places")] = "auto",
+    profile: Annotated[
+        str, flag("a redaction profile by name, or a file with one; default pii-default")
+    ] = "pii-default",
+    engine: Annotated[
+        Literal["auto", "hyperscan", "re2", "python"], flag("what finds the places; default auto")
+    ] = "auto",
     key_file: Annotated[Path | None, flag("32 bytes as hex, mode 0600; else a random key is used")] = None,
     tokens: Annotated[
-        Literal["neutralise", "keep"], flag("what to do with tokens that are in the text")
+        Literal["neutralise", "keep"], flag("what to do with tokens that are in the text; default neutralise")
     ] = "neutralise",
     explain: Annotated[bool, flag("say on stderr what was masked where, and by which rule")] = False,
     run: Here,

@@ -26,7 +26,7 @@ def requests(
     state: Annotated[State | None, flag("only those that are so")] = None,
     source: Annotated[str | None, flag("only those about this source")] = None,
     since: Annotated[str | None, flag("only those of the last 2h or so")] = None,
-    limit: Annotated[int, flag("list at most so many")] = 50,
+    limit: Annotated[int, flag("list at most so many; default 50")] = 50,
     all_: Annotated[bool, flag("list all", name="--all")] = False,
     watch: Annotated[bool, flag("follow: one object for each change, until Ctrl-C")] = False,
     run: Here,

@@ -11,6 +11,7 @@ from loglease.cli.errors import Usage
 from loglease.cli.ids import chosen
 from loglease.cli.output import moment
 from loglease.cli.run import Here, flag
+from loglease.cli.terminal import one_line
 from loglease.model.ids import GRANT, TOKEN
 from loglease.model.instant import parse_duration
 from loglease.model.rights import Right
@@ -22,8 +23,8 @@ def create(
     label: Annotated[str, Parameter(name="LABEL", help="what it is for")],
     /,
     *,
-    right: Annotated[tuple[Right, ...], flag("what it may do; repeatable")] = (),
-    expires: Annotated[str, flag("how long it works, at most 90d, 365d for services")] = _DEFAULT_EXPIRY,
+    right: Annotated[tuple[str, ...], flag("what it may do, such as logs.read; repeatable")] = (),
+    expires: Annotated[str, flag("how long it works, at most 90d, 365d for services; default 30d")] = _DEFAULT_EXPIRY,
     service: Annotated[str | None, flag("issue it for this agent or service (prn_…)")] = None,
     grant: Annotated[str | None, flag("it works for this grant alone and dies with it")] = None,
     run: Here,
@@ -34,7 +35,7 @@ def create(
     """
     if service is not None and grant is not None:
         raise Usage("A token is for a service or for a grant.", next_step="Give --service or --grant.")
-    body: Body = {"label": label, "rights": [str(one) for one in right], "expires_in_s": parse_duration(expires)}
+    body: Body = {"label": label, "rights": [_right(one) for one in right], "expires_in_s": parse_duration(expires)}
     if service is not None:
         body |= {"kind": "service", "principal": service}
     elif grant is not None:
@@ -81,3 +82,9 @@ def delete(
     token_id = chosen(run, id_, TOKEN)
     run.client.call("DELETE", f"/tokens/{token_id}")
     run.out.notice(f"{token_id} works no more.")
+
+
+def _right(text: str) -> str:
+    if text not in set(Right):
+        raise Usage(f"{one_line(text[:40])!r} is no right.", next_step=f"Choose from {', '.join(Right)}.")
+    return text

@@ -12,8 +12,10 @@ from typing import Any
 import httpx2
 
 from loglease.access.caller import Caller
+from loglease.model.instant import Instant, after
 from loglease.model.principal import Role
 from loglease.model.review import Channel
+from loglease.server.clock import SystemClock
 from loglease.server.identity.accounts import NewAccount
 from loglease.server.services import Services
 from loglease.server.settings import Settings, load_settings
@@ -36,6 +38,18 @@ def settings_in(directory: Path, **areas: Any) -> Settings:
     return load_settings(overrides=given, environment={})
 
 
+class ShiftedClock(SystemClock):
+    """The machine's clock, so many seconds later."""
+
+    later_s = 0
+
+    def now(self) -> Instant:
+        return after(super().now(), self.later_s)
+
+    def boot_ns(self) -> int:
+        return super().boot_ns() + self.later_s * 1_000_000_000
+
+
 @dataclass(slots=True)
 class World:
     """The server and a client that calls it in process."""
@@ -44,6 +58,7 @@ class World:
     app: Application
     client: httpx2.AsyncClient
     admin_password: str
+    clock: ShiftedClock
     keys: Any = field(default_factory=lambda: (f"key-{number}" for number in itertools.count()))
 
     async def sign_in(self, account: str, password: str = PASSWORD) -> dict[str, str]:
@@ -81,7 +96,8 @@ class World:
 
 @asynccontextmanager
 async def world_in(directory: Path, **areas: Any) -> AsyncIterator[World]:
-    services = await build(settings_in(directory, **areas))
+    clock = ShiftedClock()
+    services = await build(settings_in(directory, **areas), clock=clock)
     try:
         admin = await services.accounts.first_admin()
         assert admin is not None
@@ -89,7 +105,7 @@ async def world_in(directory: Path, **areas: Any) -> AsyncIterator[World]:
         app = create_app(services)
         transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080/api/v1") as client:
-            yield World(services=services, app=app, client=client, admin_password=admin.password)
+            yield World(services=services, app=app, client=client, admin_password=admin.password, clock=clock)
         app.gateway.close()
     finally:
         await close(services)

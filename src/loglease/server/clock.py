@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import cache
 from typing import Final
 
 from loglease.model.ids import id_of
@@ -29,6 +30,12 @@ class SystemClock:
 def system_random(count: int) -> bytes:
     """Return so many bytes from the operating system's generator."""
     return os.urandom(count)  # noqa: TID251 - this is the one place
+
+
+@cache
+def process_marker() -> bytes:
+    """Return random bytes that stay the same while the process runs: the mark of the redactor's canary."""
+    return system_random(16).hex().encode()
 
 
 class SystemNewId:

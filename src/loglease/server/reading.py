@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Final
 
 from loglease.access.caller import Caller
-from loglease.access.commitments import Random
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
@@ -20,16 +19,15 @@ from loglease.server.problems import CsrfFailed
 from loglease.server.services import Services
 
 MAX_REDACTORS: Final = 64
-_MARKER_BYTES: Final = 16
 _BEARER: Final = b"bearer " + secrets.VIEWER.encode() + b"_"
 
 
 class Redactors:
     """The redactors of grants in use, each with its own pseudonym key; the longest unused one is let go."""
 
-    def __init__(self, key: bytes, random: Random) -> None:
+    def __init__(self, key: bytes, marker: bytes) -> None:
         self._key = key
-        self._marker = random(_MARKER_BYTES).hex().encode()
+        self._marker = marker
         self._lock = Lock()
         self._known: OrderedDict[tuple[str, str], Redactor] = OrderedDict()
 

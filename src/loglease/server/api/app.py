@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -14,6 +15,8 @@ from starlette.responses import Response
 
 from loglease import __version__
 from loglease.access.errors import NotFound
+from loglease.access.refusals import record_refusals
+from loglease.audit.interface import AuditUnavailable
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malformed
 from loglease.server.api import audit, grants, identity, locks, requests, sources
 from loglease.server.api import resources as r
@@ -26,11 +29,16 @@ from loglease.server.problems import (
     MethodNotAllowed,
     UnknownField,
     headers_of,
+    kind_of,
     problem_of,
 )
 from loglease.server.services import Services
+from loglease.store.interface import StoreUnavailable
 
 MAX_FAULTS: Final = 20
+_RECORDED: Final = frozenset({401, 403})
+_RECORDED_CODES: Final = frozenset({"no_eligible_approver", "ticket_required", "ticket_invalid"})
+_log: Final = structlog.get_logger("loglease.api")
 _DESCRIPTION: Final = (
     "Just-in-time access to debug logs. Lines are read at the gateway (`/g/{grant}/logs`), never here. "
     "Every refusal is a problem (RFC 9457): what was wrong, which rule decided, what to do next."
@@ -117,7 +125,28 @@ def _answer(request: Request, error: LogLeaseError) -> Response:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return _answer(request, error if isinstance(error, LogLeaseError) else LogLeaseError("internal"))
+    refusal = error if isinstance(error, LogLeaseError) else LogLeaseError("internal")
+    if kind_of(refusal).status in _RECORDED or refusal.code in _RECORDED_CODES:
+        await _record(request, refusal)
+    return _answer(request, refusal)
+
+
+async def _record(request: Request, error: LogLeaseError) -> None:
+    """Put a refused call on the record; that it cannot be is no reason to answer otherwise."""
+    services: Services = request.app.state.services
+    route = request.scope.get("route")
+    draft = services.refusals.note(
+        operation=getattr(route, "operation_id", None) or "unknown",
+        code=error.code,
+        caller=getattr(request.state, "caller", None),
+        now=services.clock.now(),
+    )
+    if draft is None:
+        return
+    try:
+        await record_refusals((draft,), log=services.log)
+    except (AuditUnavailable, StoreUnavailable) as fault:
+        _log.warning("refusal_not_recorded", code=fault.code)
 
 
 async def _http(request: Request, error: Exception) -> Response:

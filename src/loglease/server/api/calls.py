@@ -93,6 +93,7 @@ async def known_caller(
         RateLimited: too many calls of this principal.
     """
     known = await authenticated(request, services)
+    request.state.caller = known.caller
     urgent = any(part in request.url.path for part in ("/revocations", "/revoke", "/locks"))
     services.rates.take_principal(known.caller.principal, urgent=urgent)
     return known

@@ -72,8 +72,17 @@ async def take(folder: Path) -> None:
 
 async def _pictures(browser: Browser, world: World, data: Path, folder: Path) -> None:
     first = await world.ask(reason="Checkout answers 500 since 09:40. Need the timeouts of pay-api.", ticket="PAY-1432")
-    await world.ask("carol@example.com", reason="Nightly ledger job stopped half-way", selector='{service="ledger"}', level_from=Level.WARN, window=WindowDraft(lookback_s=7200))
-    grant = await world.approve(await world.ask(reason="Refund queue grows since the deploy of 08:15", ticket="PAY-1398"))
+    await world.ask(
+        "carol@example.com",
+        reason="Nightly ledger job stopped half-way",
+        selector='{service="ledger"}',
+        level_from=Level.WARN,
+        window=WindowDraft(lookback_s=7200),
+    )
+    grant = await world.approve(
+        await world.ask(reason="Refund queue grows since the deploy of 08:15", ticket="PAY-1398")
+    )
+
     async def shot(page: Page, name: str, *, full: bool = True) -> None:
         await page.screenshot(path=folder / f"{name}.png", full_page=full)
 

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import re
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
-import uvicorn
 
 from loglease.access.caller import Caller
-from loglease.access.wish import WindowDraft, WishDraft
+from loglease.access.review_request import review_request
 from loglease.access.submit_request import submit_request
-from loglease.gateway.application import Gateway
-from loglease.gateway.application import Services as GatewayServices
-from loglease.gateway.connection import SessionProtocol
+from loglease.access.wish import WindowDraft, WishDraft
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
 from loglease.model.labels import Selector
-from loglease.model.principal import Kind, Principal, Role
-from loglease.model.review import Channel
+from loglease.model.principal import Principal, Role
+from loglease.model.review import Channel, Verdict
 from loglease.model.selector_text import parse_selector
-from loglease.redaction import Keys, redactor_for
-from loglease.server.edge import Edge
 from loglease.server.identity.accounts import NewAccount
-from loglease.server.loops import running
-from loglease.server.pages.routes import create_pages
-from loglease.server.pages.viewer_door import ViewerDoor
-from loglease.server.problems import kind_of
+from loglease.server.process import serving
 from loglease.server.services import Services
-from loglease.server.settings import Settings
-from loglease.server.wiring import build, close
+from loglease.server.settings import Settings, load_settings
+from loglease.server.wiring import build, close, create_app
 
 PASSWORD = "a long enough password"
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
@@ -48,6 +37,19 @@ PEOPLE: Mapping[str, Mapping[str, Any]] = {
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
+def settings_of(folder: Path, *, port: int) -> Settings:
+    """Return the settings of a server on this machine with cheap password checks."""
+    return load_settings(
+        overrides={
+            "data_dir": str(folder),
+            "http": {"listen": f"127.0.0.1:{port}", "health": "127.0.0.1:0", "drain_s": 1},
+            "identity": {"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1},
+            "limits": {"enforced": False},
+        },
+        environment={},
+    )
+
+
 class World:
     """A server, its people, and what they have asked for."""
 
@@ -56,28 +58,22 @@ class World:
         self.origin = origin
         self.people: dict[str, Principal] = {}
         self.admin_password = ""
-        self.gateway: Gateway | None = None
 
     @classmethod
-    async def start(cls, folder: Path, *, port: int = 8080, policy: str | None = None) -> Self:
-        """Build a server on an empty folder and add everybody."""
-        if policy is not None:
-            (folder / "policy").mkdir()
-            (folder / "policy" / "policy.yaml").write_text(policy)
-        settings = Settings(
-            data_dir=folder,
-            http={"listen": f"127.0.0.1:{port}"},
-            identity={"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1},
-            limits={"enforced": False},
-        )
-        world = cls(await build(settings), f"http://127.0.0.1:{port}")
+    async def start(cls, folder: Path) -> Self:
+        """Build a server on an empty folder, without sockets, and add everybody."""
+        world = cls(await build(settings_of(folder, port=8080)), "http://127.0.0.1:8080")
         first = await world.services.accounts.first_admin()
         assert first is not None
-        world.people["admin"] = first.principal
         world.admin_password = first.password or ""
-        for account, about in PEOPLE.items():
-            await world.add(account, **about)
+        await world.populate()
         return world
+
+    async def populate(self) -> None:
+        directory = await self.services.store.read(lambda tx: tx.principals.directory())
+        self.people["admin"] = next(one for one in directory.principals.values() if one.account == "admin")
+        for account, about in PEOPLE.items():
+            await self.add(account, **about)
 
     async def add(self, account: str, **about: Any) -> Principal:
         about.setdefault("password", PASSWORD)
@@ -87,9 +83,7 @@ class World:
 
     def caller(self, account: str) -> Caller:
         """Return somebody who has just signed in."""
-        return Caller(
-            principal=self.people[account], channel=Channel.WEB, signed_in_at=self.services.clock.now()
-        )
+        return Caller(principal=self.people[account], channel=Channel.WEB, signed_in_at=self.services.clock.now())
 
     async def ask(self, account: str = "alice@example.com", **wish: Any) -> AccessRequest:
         """Submit a request."""
@@ -114,8 +108,6 @@ class World:
 
     async def approve(self, request: AccessRequest, account: str = "bob@example.com") -> Grant:
         """Approve a request and return its grant."""
-        from loglease.access.review_request import Verdict, review_request
-
         services = self.services
         done = await review_request(
             request.id,
@@ -132,45 +124,8 @@ class World:
         return done.grant
 
     def app(self) -> Any:
-        """Return pages and gateway as one application; the API has tests of its own."""
-        services = self.services
-        pages = Edge(create_pages(services), services.rates, services.random)
-        door = ViewerDoor(services)
-
-        async def bearer(token: str) -> Caller:
-            return (await services.credentials.bearer(token, Channel.API)).caller
-
-        self.gateway = Gateway(
-            GatewayServices(
-                log=services.log,
-                store=services.store,
-                watch=services.watch,
-                clock=services.clock,
-                new_id=services.new_id,
-                random=services.random,
-                rules=lambda: services.rules.current,
-                authenticate=door.authenticate(bearer),
-                reader_of=lambda name: services.sources[name].reader if name in services.sources else None,
-                redactor_of=self._redactor,
-                status_of=lambda error: kind_of(error).status,
-                refusals=services.refusals,
-                resume_key=b"k" * 32,
-                replica=services.replica,
-            )
-        )
-        logs = door.before(self.gateway)
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "lifespan":
-                return
-            await (logs if scope["path"].startswith("/g/") else pages)(scope, receive, send)
-
-        return app
-
-    def _redactor(self, grant: Grant) -> Any:
-        keys = Keys.derived(self.services.pseudonym_key, salt=grant.key_salt, grant_id=grant.id)
-        pins = sorted({scope.profile for scope in grant.terms.scopes if scope.profile})
-        return redactor_for(pins, keys=keys, marker=b"m" * 32)
+        """Return the whole server as one application; what the gateway serves needs real sockets."""
+        return create_app(self.services)
 
     def browser(self) -> Browser:
         """Return a browser without scripts, signed in as nobody."""
@@ -201,7 +156,9 @@ class Browser:
         assert found is not None, path
         return found[1]
 
-    async def send(self, path: str, fields: Mapping[str, str], *, page: str | None = None, **headers: str) -> httpx2.Response:
+    async def send(
+        self, path: str, fields: Mapping[str, str], *, page: str | None = None, **headers: str
+    ) -> httpx2.Response:
         """Send the form of a page with its token."""
         token = await self.csrf(page or path)
         return await self.post(path, {"csrf": token, **fields}, **headers)
@@ -213,47 +170,15 @@ class Browser:
         return await self.send("/sign-in", {"account": account, "password": password})
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @asynccontextmanager
-async def served(folder: Path, prepare: Callable[[World], Awaitable[None]] | None = None) -> AsyncIterator[World]:
-    """Serve a world on a port of this machine until the block ends."""
-    world = await World.start(folder, port=free_port())
-    if prepare is not None:
-        await prepare(world)
-    config = uvicorn.Config(
-        world.app(),
-        host="127.0.0.1",
-        port=int(world.origin.rpartition(":")[2]),
-        http=SessionProtocol,
-        lifespan="off",
-        log_level="error",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    async with running(world.services):
-        task = asyncio.create_task(server._serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            yield world
-        finally:
-            if world.gateway is not None:
-                await world.gateway.drain(1.0)
-                world.gateway.close()
-            server.should_exit = True
-            await task
-            await world.stop()
+async def served(folder: Path) -> AsyncIterator[World]:
+    """Serve a world on a free port of this machine until the block ends, as `loglease serve` does."""
+    async with serving(settings_of(folder, port=0)) as ready:
+        world = World(ready.services, ready.url)
+        world.admin_password = ready.admin_password or ""
+        await world.populate()
+        yield world
 
 
 def log_line(level: str, text: str, **labels: str) -> str:
     return json.dumps({"level": level, "msg": text, **labels}) + "\n"
-
-
-__all__ = ["PASSWORD", "Browser", "Kind", "World", "contextlib", "free_port", "log_line", "served"]

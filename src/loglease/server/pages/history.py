@@ -1,87 +1,48 @@
-"""The history of a request in words: what the audit log says, one sentence each."""
+"""The history of a request: the sentences that every door shows, and how each of them is to be taken."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from loglease.access.queries import HistoryItem
 from loglease.audit.interface import SYSTEM
-from loglease.model.principal import Directory, Principal
+from loglease.model.principal import Directory
+from loglease.server.api.history import step_shown
+
+_QUIET: Final = frozenset({"batch.served", "query.recorded", "offer.made"})
+_GOOD: Final = frozenset({"request.approved", "grant.scheduled", "grant.activated", "grant.resumed"})
+_BAD: Final = frozenset({"request.denied", "grant.suspended", "grant.revoked", "access.refused"})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened: when, by whom (None is the clock or a restart), in words, and its place in the log."""
+    """One thing that happened: when, by whom (empty is the clock or a restart), in words, its place in the log."""
 
     at: str
-    who: Principal | None
+    who: str
     text: str
     index: int
-    type: str
-    tone: str = ""
-
-
-_TEXTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "request.submitted": ("asked for access", ""),
-        "request.approved": ("the request was approved", "good"),
-        "request.denied": ("the request was denied", "bad"),
-        "request.cancelled": ("the request was withdrawn", ""),
-        "request.expired": ("the request expired: nobody decided in time", ""),
-        "grant.scheduled": ("a grant was scheduled; its clock starts at first use", "good"),
-        "grant.activated": ("the grant became active", "good"),
-        "grant.suspended": ("the grant was suspended", "bad"),
-        "grant.resumed": ("the grant was resumed", "good"),
-        "grant.ended": ("the grant ended", ""),
-        "grant.revoked": ("the grant was revoked", "bad"),
-    }
-)
-_QUIET: Final = frozenset({"batch.served", "query.recorded", "offer.made"})
+    tone: str
 
 
 def steps_of(history: Sequence[HistoryItem], directory: Directory) -> list[Step]:
     """Return the history without what only accountants look at, oldest first."""
-    people = {one.subject: one for one in directory.principals.values()}
-    return [
-        Step(
-            at=item.at,
-            who=None if item.actor == SYSTEM else people.get(item.actor),  # type: ignore[call-overload]
-            text=_text(item),
-            index=item.index,
-            type=item.type,
-            tone=_tone(item),
-        )
-        for item in history
-        if item.type not in _QUIET
-    ]
-
-
-def _text(item: HistoryItem) -> str:
-    data = item.data
-    match item.type:
-        case "review.given":
-            narrowed = ", narrowed" if "narrowed" in data else ""
-            return f"reviewed: {data.get('verdict', '')}{narrowed}"
-        case "session.opened":
-            return f"opened a session ({data.get('kind', 'read')})"
-        case "session.closed":
-            return f"a session closed: {data.get('why', 'complete')}, {_number(data.get('lines'))} lines"
-        case "grant.ended":
-            return f"the grant ended: {data.get('why', data.get('reason', 'expired'))}"
-        case "access.refused":
-            return f"was refused: {data.get('code', data.get('error', 'no reason given'))}"
-        case _:
-            return _TEXTS.get(item.type, (item.type, ""))[0]
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else "0"
+    names: dict[str, str] = {one.subject: one.account for one in directory.principals.values()}
+    steps = []
+    for item in history:
+        if item.type in _QUIET:
+            continue
+        text = step_shown(item, names).text
+        who = "" if item.actor == SYSTEM else names.get(item.actor, item.actor)
+        steps.append(Step(at=item.at, who=who, text=text, index=item.index, tone=_tone(item)))
+    return steps
 
 
 def _tone(item: HistoryItem) -> str:
     if item.type == "review.given":
         return "bad" if item.data.get("verdict") == "deny" else "good"
-    return _TEXTS.get(item.type, ("", ""))[1]
+    if item.type in _GOOD:
+        return "good"
+    return "bad" if item.type in _BAD else ""

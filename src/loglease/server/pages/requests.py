@@ -170,6 +170,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         )
     )
     asked = view.request
+    me = caller.principal.id
     return {
         "view": view,
         "request": asked,
@@ -178,7 +179,9 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "words": terms_in_words(asked.terms),
         "risks": risk_statements(asked, view.requester),
         "stages": _stages(site, asked, view.reviews, directory),
-        "reviewers": [one for one in (directory.principal(who) for who in sorted(asked.eligible)) if one is not None],
+        "reviewers": [
+            one for one in (directory.principal(who) for who in sorted(asked.eligible - {me})) if one is not None
+        ],
         "who": {review.reviewer: directory.principal(review.reviewer) for review in view.reviews},
         "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),
         "narrowed": {review.id: terms_in_words(review.narrowed) for review in view.reviews if review.narrowed},

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201, ASYNC240 - a script: it prints, and nothing else waits for it
 """Make the pictures of the documentation: a server with made-up people and logs, and a real browser.
 
 Run: .venv/bin/python -m tools.screenshots [folder]

@@ -125,12 +125,10 @@ def _require_budget(tx: Transaction, grant: Grant, kind: SessionKind, now: Insta
             f"{grant.id} has no lines or bytes left.", next_step=f"loglease request --like {grant.request}"
         )
     most = limits.queries_per_min or QUERIES_PER_MINUTE
-    recent = tx.sessions.of_grant(grant.id, most)
-    if len(recent) >= most and now - recent[-1].opened_at < 60 * MICROSECONDS:
+    if tx.sessions.opened_after(grant.id, Instant(now - 60 * MICROSECONDS)) >= most:
         raise QueryLimit(f"{grant.id} allows {most} queries a minute.", next_step="Wait a minute.")
-    _require_single_use(grant, recent, now)
-    tails = [one for one in tx.sessions.unclosed(grant=grant.id) if one.kind is SessionKind.TAIL]
-    if kind is SessionKind.TAIL and len(tails) >= _most_tails(limits):
+    _require_single_use(grant, tx.sessions.of_grant(grant.id, 1), now)
+    if kind is SessionKind.TAIL and tx.sessions.open_tails(grant.id) >= _most_tails(limits):
         raise QueryLimit(f"{grant.id} allows {_most_tails(limits)} tails at once.", next_step="Close one.")
     if not tx.grants.spend(grant.id, lines=0, size=0, queries=1):
         raise BudgetUsed(f"{grant.id} has no queries left.", next_step=f"loglease request --like {grant.request}")

@@ -175,6 +175,12 @@ class Sessions(Protocol):
     def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
         """Return the sessions of a grant, newest first."""
 
+    def opened_after(self, grant_id: GrantId, instant: Instant) -> int:
+        """Return how many sessions of a grant opened later than that."""
+
+    def open_tails(self, grant_id: GrantId) -> int:
+        """Return how many tails of a grant are not closed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAccount:

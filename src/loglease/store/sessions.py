@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from loglease.model.ids import GrantId, SessionId
+from loglease.model.instant import Instant
 from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
 from loglease.store.interface import LostRace
 from loglease.store.schema import sessions
@@ -29,6 +30,11 @@ _UPDATE: Final = (
 _UNCLOSED: Final = _SELECT.where(sessions.c.state != SessionState.CLOSED.value).order_by(sessions.c.id)
 _OF_GRANT: Final = (
     _SELECT.where(sessions.c.grant_id == bindparam("key")).order_by(sessions.c.id.desc()).limit(bindparam("most"))
+)
+_COUNT: Final = select(func.count()).select_from(sessions).where(sessions.c.grant_id == bindparam("key"))
+_OPENED_AFTER: Final = _COUNT.where(sessions.c.opened_at > bindparam("since"))
+_OPEN_TAILS: Final = _COUNT.where(
+    sessions.c.state != SessionState.CLOSED.value, sessions.c.kind == SessionKind.TAIL.value
 )
 
 
@@ -71,6 +77,14 @@ class SqlSessions:
         return [
             _session(row) for row in self._connection.execute(_OF_GRANT, {"key": grant_id, "most": limit}).mappings()
         ]
+
+    def opened_after(self, grant_id: GrantId, instant: Instant) -> int:
+        """Return how many sessions of a grant opened later than that."""
+        return int(self._connection.execute(_OPENED_AFTER, {"key": grant_id, "since": instant}).scalar_one())
+
+    def open_tails(self, grant_id: GrantId) -> int:
+        """Return how many tails of a grant are not closed."""
+        return int(self._connection.execute(_OPEN_TAILS, {"key": grant_id}).scalar_one())
 
 
 def _moving(session: Session) -> dict[str, object]:

@@ -65,6 +65,7 @@ ESCAPES = [
 
 fragments = st.sampled_from(EXAMPLES + OTHERS + LOOKALIKES + NOISE + ESCAPES)
 lines = st.lists(fragments, max_size=5).map(b" ".join) | st.lists(fragments, max_size=5).map(b"".join)
+spaced = st.lists(st.lists(fragments, max_size=5).map(b" ".join), max_size=6).map(b"\n".join)
 texts = st.lists(lines, max_size=6).map(b"\n".join)
 
 

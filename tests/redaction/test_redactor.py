@@ -8,7 +8,19 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.redaction.corpus import ENGINES, KEYS, LOOKALIKES, MARKER, lines, redacted, redactor, texts, undone, whole
+from tests.redaction.corpus import (
+    ENGINES,
+    KEYS,
+    LOOKALIKES,
+    MARKER,
+    lines,
+    redacted,
+    redactor,
+    spaced,
+    texts,
+    undone,
+    whole,
+)
 
 from loglease.redaction import Redacted, Withheld, profile_named, redactor_for
 from loglease.redaction.scanning import MAX_LINE
@@ -104,11 +116,31 @@ def test_ends_that_do_not_fit_the_chunk_withhold_it(ends: list[int]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(text=texts)
+@given(text=spaced)
 def test_a_second_pass_over_our_own_text_changes_nothing(text: bytes) -> None:
     once = whole(text).out
     again = whole(once, tokens="keep")
     assert again.out == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"dop_v1_7cced9041dff02cee737443e210471948d33296c87009e8a7f770d9106fd287dpassword=hunter2 user=a",
+        b"sid=12\xff\xfe",
+        b'token=q9X8w7V6u5T4s3{"password":null}',
+        b'-----BEGIN RSA PRIVATE KEY----- {"user":"a","password":"hunter2"}\npassword=hunter2 user=a',
+        b"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0.4111111111111111",
+    ],
+)
+def test_what_a_first_pass_masks_makes_no_new_find_beside_it(text: bytes) -> None:
+    once = whole(text).out
+    assert whole(once, tokens="keep").out == once
+
+
+def test_colour_directly_before_a_key_hides_nothing() -> None:
+    for line in (b"\x1b[31mred\x1b[0mpassword=hunter2", b"\x1b[36mpassword=\x1b[0mhunter2 \x1b[36muser=\x1b[0mbob"):
+        assert b"hunter2" not in redacted(line + b"\n")
 
 
 @settings(max_examples=100, deadline=None)

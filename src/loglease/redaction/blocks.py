@@ -57,7 +57,8 @@ class BlockMatcher:
             if ended:
                 at = ended.end()
                 continue
-            state.rule, state.lines, state.without, state.last = self.rule.id, 0, 0, stop - at
+            state.rule, state.lines, state.without = self.rule.id, 0, 0
+            state.last = stop - at if _FIELD.fullmatch(text, at, stop) else 0
         return ranges
 
     def _inside(self, text: bytes, state: BlockState, ranges: list[tuple[int, int]]) -> int:

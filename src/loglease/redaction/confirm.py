@@ -128,7 +128,8 @@ class KeyFinder:
     def accepts(self, value: bytes) -> bool:
         """Tell whether a value that the key names is one to mask."""
         rule = self._rule
-        if value.strip().lower() in rule.excepted:
+        plain = value.strip().lower()
+        if plain in rule.excepted or plain.rstrip(b")]}>") in rule.excepted:
             return False
         if rule.value == "number" and not re.fullmatch(rb"[ -]?[0-9][0-9 -]{0,63}", value):
             return False

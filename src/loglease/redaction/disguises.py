@@ -45,6 +45,7 @@ _TOKEN: Final = re.compile(
     rb"|(?P<gone>\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|[^\n\x08]\x08|" + _INVISIBLE + rb"|" + _COMBINING + rb")"
     rb"|(?P<compat>" + _COMPATIBLE + rb")"
 )
+_ESCAPE: Final = b"\x1b"
 _PLAIN: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" "}
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,8192}={0,2}")
 _HEX_RUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{2}){10,4096}")
@@ -131,7 +132,7 @@ def _compatible(found: bytes) -> bytes:
     ).encode()
 
 
-def _decoded(found: re.Match[bytes]) -> bytes:
+def _decoded(found: re.Match[bytes], gap: bytes) -> bytes:
     kind, whole = found.lastgroup, found[0]
     if kind in {"percent", "x"}:
         return bytes([int(whole[-2:], 16)])
@@ -147,17 +148,25 @@ def _decoded(found: re.Match[bytes]) -> bytes:
         return _character(int(found[kind], 10 if kind == "decimal" else 16))
     if kind == "name":
         return html5.get(found["name"].decode() + ";", whole.decode()).encode()
-    return _compatible(whole) if kind == "compat" else b""
+    if kind == "compat":
+        return _compatible(whole)
+    return gap if whole[:1] == _ESCAPE else b""
 
 
-def decoded(text: bytes, parent: View | None) -> View | None:
-    """Undo one round of escapes; None if there is nothing to undo."""
+def decoded(text: bytes, parent: View | None, *, gap: bytes = b"") -> View | None:
+    """Undo one round of escapes; None if there is nothing to undo.
+
+    Args:
+        text: one line, or the text of a view.
+        parent: the view whose text it is, if it is one's.
+        gap: what stands for a terminal's control sequence.
+    """
     parts: list[bytes] = []
     cuts: list[tuple[int, int, int, int]] = []
     at = size = 0
     for found in _TOKEN.finditer(text):
         start, end = found.span()
-        new = _decoded(found)
+        new = _decoded(found, gap)
         if new == found[0]:
             continue
         parts.append(text[at:start])
@@ -181,12 +190,17 @@ def escape_views(text: bytes) -> list[View] | None:
     for _ in range(MAX_ROUNDS):
         view = decoded(current, parent)
         if view is None:
-            return views
+            break
         if len(view.text) > MAX_GROWTH * len(text):
             return None
         views.append(view)
         current, parent = view.text, view
-    return None if decoded(current, parent) is not None else views
+    else:
+        if decoded(current, parent) is not None:
+            return None
+    # A sequence may stand inside a word, or be all that stands between two.
+    apart = decoded(text, None, gap=b" ") if _ESCAPE in text else None
+    return views if apart is None else [*views, apart]
 
 
 def run_views(text: bytes) -> Iterator[View]:

@@ -5,6 +5,7 @@ State between calls is the block state alone; carrying partial lines is the stre
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,21 +53,21 @@ def edits_of(
     Raises:
         Withheld: an engine, a rule or a check failed; nothing of the data may leave.
     """
-    text = data + plan.canary
+    text = (TOKEN.sub(_covered, data) if keep_tokens else data) + plan.canary
     lines = lines_hit(text, plan)
-    _walk_blocks(data, lines, plan, state)
+    _walk_blocks(text, len(data), lines, plan, state)
     if plan.active:
         _limit_binary(data, lines)
         _look_into_views(text, lines, plan)
     masks: list[Edit] = []
     for start in sorted(lines):
-        masks.extend(_line_edits(text, lines[start], plan, keys, keep_tokens=keep_tokens))
+        masks.extend(_line_edits(text, lines[start], plan, keys))
     _take_canary(masks, len(data), len(text))
     counters.canaries += 1
     controls = list(control_edits(data, keep_colour=plan.keep_colour))
-    if keep_tokens and controls:
-        controls = _outside_tokens(data, controls)
     edits = combined(masks, controls)
+    if keep_tokens:
+        edits = _outside_tokens(edits, data)
     checked(edits, data)
     _count(data, edits, counters)
     return edits
@@ -128,7 +129,7 @@ def _take_canary(masks: list[Edit], start: int, end: int) -> None:
         raise Withheld("canary_lost")
 
 
-def _walk_blocks(data: bytes, lines: dict[int, Line], plan: Plan, state: BlockState) -> None:
+def _walk_blocks(text: bytes, size: int, lines: dict[int, Line], plan: Plan, state: BlockState) -> None:
     """Walk the lines of blocks in order, from the state of the stream and from each begin mark on."""
     for matcher, number in plan.blocks:
         rule = plan.active[number].rule
@@ -138,11 +139,11 @@ def _walk_blocks(data: bytes, lines: dict[int, Line], plan: Plan, state: BlockSt
         done = 0
         for begin in begins:
             at = begin
-            while done <= at < len(data):
-                line = _line_at(data, at, None)
-                text = data[at : line.end]
-                for start, end in matcher.line(text, state):
-                    lines.setdefault(at, line).finds.append(Find(start, end, rule, text[start:end]))
+            while done <= at < size:
+                line = _line_at(text, at, None)
+                content = text[at : line.end]
+                for start, end in matcher.line(content, state):
+                    lines.setdefault(at, line).finds.append(Find(start, end, rule, content[start:end]))
                 at = done = line.end + 1
                 if state.rule is None:
                     break
@@ -230,15 +231,13 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
             yield from one.matcher.finds(text, low, min(last - offset, len(text)))
 
 
-def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, *, keep_tokens: bool) -> Iterator[Edit]:
+def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> Iterator[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
         raw = list(confirmed(content, line.rules, line.start, plan))
         if line.views:
             raw = _at_whole_escapes(raw, line)
         finds = [_at_whole_characters(find, content) for find in (*raw, *line.finds) if find.end > find.start]
-        if keep_tokens:
-            finds = _beside_tokens(finds, content)
         if len(finds) <= MAX_FINDS:
             for chosen in merged([(find, plan.treatments[find.rule.id]) for find in finds]):
                 yield _edit(content, line.start, chosen, keys)
@@ -293,21 +292,24 @@ def _at_whole_characters(find: Find, content: bytes) -> Find:
     return find if (start, end) == (find.start, find.end) else find._replace(start=start, end=end)
 
 
-def _beside_tokens(finds: list[Find], content: bytes) -> list[Find]:
-    """Leave out finds inside our own tokens, and values that are nothing but tokens."""
-    tokens = [found.span() for found in TOKEN.finditer(content)]
-    return [
-        find
-        for find in finds
-        if not any(start <= find.start and find.end <= end for start, end in tokens)
-        and TOKEN.sub(b"", content[find.start : find.end])
-    ]
+def _covered(token: re.Match[bytes]) -> bytes:
+    """Return what stands for a token of ours while we look for finds: as long, with digits at its ends.
+
+    What was found beside a masked value in a first pass had no word boundary there, and has none in a second.
+    """
+    return b"0" + b"\xff" * (len(token[0]) - 2) + b"0"
 
 
-def _outside_tokens(data: bytes, controls: Sequence[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """Leave out the brackets of our own tokens."""
-    inside = {at for found in TOKEN.finditer(data) for at in (found.start(), found.end() - 3)}
-    return [one for one in controls if one[0] not in inside]
+def _outside_tokens(edits: Sequence[Edit], data: bytes) -> list[Edit]:
+    """Leave out edits that touch tokens of our own."""
+    tokens = [found.span() for found in TOKEN.finditer(data)]
+    ends = [end for _, end in tokens]
+    kept = []
+    for edit in edits:
+        place = bisect_right(ends, edit.start)
+        if place == len(tokens) or tokens[place][0] >= edit.end:
+            kept.append(edit)
+    return kept
 
 
 def _count(data: bytes, edits: Sequence[Edit], counters: Counters) -> None:

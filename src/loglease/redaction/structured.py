@@ -64,7 +64,7 @@ def _begins_word(text: bytes, at: int) -> bool:
         return True
     if not first.isupper():
         return False
-    return not before.isupper() or text[at + 1 : at + 2].islower()
+    return before.islower() or text[at + 1 : at + 2].islower()
 
 
 def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:

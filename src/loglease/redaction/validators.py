@@ -158,7 +158,7 @@ def email(text: bytes, start: int, end: int) -> bool:
 
 
 _VERSION_BEFORE: Final = re.compile(
-    rb"(?i)(?:[a-z][\w.+-]{0,31}/|\bv|\bver(?:sion)?[ .:=\"']{0,4}|\b(?:build|oid|release)[ .:=]{0,3})$"
+    rb"(?i)(?:[a-z][\w.+-]{0,31}/|ver(?:sion)?[ .:=\"']{0,4}|(?:build|oid|release)[ .:=]{0,3})$"
 )
 
 
@@ -174,8 +174,8 @@ def _is_address(text: bytes, start: int, end: int) -> bool:
 
 def _is_v6(text: bytes, start: int, end: int) -> bool:
     value = text[start:end]
-    before, after = text[max(0, start - 1) : start], text[end : end + 1]
-    if re.match(rb"[\w:.]", before) or re.match(rb"[\w:]", after):
+    before, after = text[max(0, start - 1) : start], text[end : end + 2]
+    if re.match(rb"[\w:.]", before) or re.match(rb"\w|:[0-9A-Fa-f:]", after):
         return False
     return any(48 <= byte < 58 for byte in value) and len(value) > 3  # noqa: PLR2004 - digits; `::1` is no name
 
@@ -277,9 +277,17 @@ _NO_SECRET: Final = re.compile(
 )
 
 
+_UNPRINTABLE: Final = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
+
+
+def _printable(value: bytes) -> bytes:
+    """Return what counts of a value: pictures of control characters must not make it longer than it was."""
+    return value.translate(None, _UNPRINTABLE)
+
+
 def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - the option's public name
     def check(text: bytes, start: int, end: int) -> bool:
-        value = text[start:end]
+        value = _printable(text[start:end])
         if len(value) < length or _UUID.fullmatch(value) or _NO_SECRET.match(value):
             return False
         letters = any(65 <= byte <= 122 for byte in value)  # noqa: PLR2004 - ASCII letters
@@ -290,7 +298,7 @@ def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - th
 
 
 def _least(*, bytes: int) -> Check:  # noqa: A002 - the option's public name
-    return lambda _text, start, end: end - start >= bytes
+    return lambda text, start, end: len(_printable(text[start:end])) >= bytes
 
 
 def not_a_digest(text: bytes, start: int, end: int) -> bool:

@@ -96,6 +96,14 @@ def test_an_entry_may_hold_several_lines() -> None:
     assert result.out == "Traceback\n password=⟦password⟧\nend".encode()
 
 
+def test_empty_entries_stay_entries() -> None:
+    stream = redactor().open()
+    result = stream.feed(b"password=xyzpassword=xyz", [0, 12, 12, 24, 24])
+    entries = [bytes(entry).decode() for entry, _ in result.entries()]
+    assert entries == ["", "password=⟦password⟧", "", "password=⟦password⟧", ""]
+    assert [bytes(entry) for entry, _ in stream.feed(b"", [0]).entries()] == [b""]
+
+
 def test_without_ends_entries_are_lines() -> None:
     stream = redactor().open()
     result = stream.feed(b"one\ntwo\nthr")
@@ -109,7 +117,7 @@ def test_entries_follow_a_carried_line_as_one_of_their_own() -> None:
     assert [bytes(entry) for entry, _ in stream.feed(b"one", [3]).entries()] == [b"carried", b"one"]
 
 
-@pytest.mark.parametrize("ends", [[], [2], [3, 2], [2, 2, 3], [4]])
+@pytest.mark.parametrize("ends", [[], [2], [3, 2], [2, 1, 3], [4]])
 def test_ends_that_do_not_fit_the_chunk_withhold_it(ends: list[int]) -> None:
     with pytest.raises(Withheld):
         redactor().open().feed(b"abc", ends)

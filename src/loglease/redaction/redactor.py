@@ -156,7 +156,7 @@ class RedactionStream:
 
         Args:
             chunk: bytes of the stream, in order.
-            ends: where entries end in the chunk, rising, the last one at its end; each entry is then complete. Without
+            ends: where entries end in the chunk, in order, the last one at its end; each entry is then complete. Without
                 them entries are lines, and a last line without LF waits for the next call.
 
         Raises:
@@ -197,7 +197,7 @@ class RedactionStream:
     def _fed(self, chunk: bytes, ends: Sequence[int] | None) -> Redacted:
         if ends is None:
             return self._feed_lines(chunk)
-        if (ends[-1] if ends else 0) != len(chunk) or any(one >= two for one, two in pairwise((0, *ends))):
+        if (ends[-1] if ends else 0) != len(chunk) or any(one > two for one, two in pairwise((0, *ends))):
             raise Withheld("rule_error")
         if not self._carried and not self._dropping:
             return self._redact(chunk, ends)
@@ -286,7 +286,7 @@ def _with_line_ends(data: bytes, ends: Sequence[int]) -> tuple[bytes, list[int]]
     start = 0
     for end in ends:
         parts.append(data[start:end])
-        if data[end - 1] != _LF:
+        if start == end or data[end - 1] != _LF:
             inserted.append(end + len(inserted))
             parts.append(b"\n")
         start = end

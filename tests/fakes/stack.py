@@ -151,7 +151,7 @@ class Stack:
         shown = ""
         while time.monotonic() < until:
             ready, _, _ = select.select([self.process.stdout], [], [], 0.5)
-            if ready and (line := self.process.stdout.readline()):
+            if ready and (line := os.read(self.process.stdout.fileno(), 65_536).decode()):
                 shown += line
                 if match := re.search(r"^Address +(http\S+)", shown, re.MULTILINE):
                     return match[1]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from loglease import __version__
 from loglease.access.errors import NotFound
@@ -59,18 +61,24 @@ def create_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.running = set()
-    for module in (requests, grants, locks, sources, audit):
-        app.include_router(module.routes.router, prefix=API)
-    app.include_router(identity.open_routes.router, prefix=API)
-    app.include_router(identity.routes.router, prefix=API)
-    _add_open_routes(app)
+    routers = [module.routes.router for module in (requests, grants, locks, sources, audit, identity)]
+    routers += [identity.open_routes.router, _open_router(app)]
+    for router in routers:
+        app.include_router(router, prefix=API)
+    app.state.methods = [
+        (compile_path(f"{API}{route.path}")[0], frozenset(route.methods or ()))
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
     app.add_exception_handler(LogLeaseError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app
 
 
-def _add_open_routes(app: FastAPI) -> None:
+def _open_router(app: FastAPI) -> APIRouter:
+    router = APIRouter(tags=["open"])
     document: dict[str, Any] = {}
 
     async def show_openapi() -> JSONResponse:
@@ -84,16 +92,16 @@ def _add_open_routes(app: FastAPI) -> None:
         return {"status": "ok"}
 
     for path, endpoint in (("/openapi.json", show_openapi), ("/health", show_health)):
-        app.add_api_route(
-            f"{API}{path}",
+        router.add_api_route(
+            path,
             endpoint,
             methods=["GET"],
             operation_id=endpoint.__name__,
             response_model=dict[str, Any] if endpoint is show_openapi else dict[str, str],
-            tags=["open"],
             summary=(endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
             responses=problem_answers(("unknown_parameter", "malformed", "too_large", "rate_limited", "internal")),
         )
+    return router
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -153,12 +161,18 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:  # noqa: PLR2004 - the status itself
         answer = _answer(request, MethodNotAllowed(f"{request.method} is not for this path.", next_step="See Allow."))
-        if isinstance(error, HTTPException) and error.headers:
-            answer.headers.update(error.headers)
+        answer.headers["allow"] = ", ".join(_allowed(request))
         return answer
     if status == 404:  # noqa: PLR2004 - the same
         return _answer(request, NotFound("There is nothing at this path.", next_step=f"See {API}/openapi.json."))
     return _answer(request, Malformed("The call is not well-formed.", next_step="Send JSON in UTF-8."))
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of a path; several operations share it, and the router names the first one's only."""
+    path = request.scope["path"]
+    found = [method for pattern, methods in request.app.state.methods if pattern.fullmatch(path) for method in methods]
+    return sorted(found)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

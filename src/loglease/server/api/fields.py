@@ -69,7 +69,7 @@ SelectorText = Annotated[
         min_length=2,
         max_length=8_192,
         description="Which streams, as LogQL writes it. `{}` needs `all_streams`.",
-        examples=['{service="pay-api",env="prod"}'],
+        examples=['{service="pay-api"}'],
     ),
 ]
 Reason = Annotated[str, Field(max_length=2_000, pattern=_TEXT, description="Why, for the people who decide.")]

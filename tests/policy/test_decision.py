@@ -94,6 +94,11 @@ def test_a_vague_request_is_denied_with_a_form_that_would_do() -> None:
         '{data_class=~"internal|pii",env="prod",service="pay-api"}'
     ]
     assert decided(BUNDLE, found.narrowed[0]).offers
+    assert found.refusal is not None
+    assert found.refusal.next_step == (
+        'Ask for less: {data_class=~"internal|pii",env="prod",service="pay-api"} on prod-logs from level debug, '
+        "events 07:30:00 to 09:30:00 UTC on 2026-11-23."
+    )
 
 
 def test_nothing_is_offered_by_default() -> None:

@@ -6,6 +6,8 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -27,7 +29,10 @@ from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, St
 
 MAX_OFFERS: Final = 20
 MAX_SUGGESTIONS: Final = 3
+MAX_TRIED: Final = 20
 MAX_TICKET: Final = 128
+
+_REPAIRABLE: Final = frozenset({StepName.SCOPE, StepName.GUARDRAIL, StepName.EXCLUSIVE, StepName.PROFILE})
 
 
 class Point(StrEnum):
@@ -350,24 +355,25 @@ def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, s
 
 
 def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles) -> tuple[Wish, ...]:
-    """Propose smaller wishes that would get an offer now; each is tried before it is shown."""
-    wishes = []
+    """Propose smaller wishes that policies would cover; each is tried before it is shown, and no more than twenty are.
+
+    Reason, ticket and approvers are left aside: a draft may lack them, and they are named on their own.
+    """
+    wishes: list[Wish] = []
+    for policy, wish in itertools.islice(_smaller(found), MAX_TRIED):
+        rivals = tuple(one for one in bundle.policies if one.exclusive or one.id == policy.id)
+        again = decide(
+            replace(bundle, policies=rivals), wish, found.principal,
+            directory=directory, now=found.decided_at, profiles=profiles, point=Point.SESSION_OPEN,
+        )  # fmt: skip
+        if again.offer_of(policy.id) is not None and wish not in wishes:
+            wishes.append(wish)
+    return tuple(wishes[:MAX_SUGGESTIONS])
+
+
+def _smaller(found: Decision) -> Iterator[tuple[AccessPolicy, Wish]]:
+    """Yield what policies that are for this person have in common with the wish."""
     for trace in found.policies:
-        failed = {step.name for step in trace.steps if not step.ok}
-        if StepName.WHO in failed or not failed & {
-            StepName.SCOPE,
-            StepName.GUARDRAIL,
-            StepName.EXCLUSIVE,
-            StepName.PROFILE,
-        }:
-            continue
-        for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
-            again = decide(
-                bundle, wish, found.principal, directory=directory, now=found.decided_at, profiles=profiles,
-                point=Point.FINAL_APPROVAL,
-            )  # fmt: skip
-            if any(offer.policy == trace.policy.id for offer in again.offers) and wish not in wishes:
-                wishes.append(wish)
-            if len(wishes) == MAX_SUGGESTIONS:
-                return tuple(wishes)
-    return tuple(wishes)
+        if trace.is_for and trace.failed() & _REPAIRABLE:
+            for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
+                yield trace.policy, wish

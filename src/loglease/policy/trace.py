@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
 from loglease.model.offer import Offer
 from loglease.model.principal import Principal
+from loglease.model.selector_text import selector_text
+from loglease.model.words import plain, window_in_words
 from loglease.policy.documents import AccessPolicy, Guardrail
 from loglease.policy.plan import Refusal
 
@@ -112,7 +114,9 @@ class Decision:
         found = {one.refusal.code: one.refusal for one in self._nearest() if one.refusal is not None}
         for code in _ORDER:
             if code in found:
-                return found[code]
+                refusal = found[code]
+                is_ban = code == "guardrail_denied" and bool(self.narrowed)
+                return replace(refusal, next_step=self._less()) if is_ban else refusal
         return self._denied()
 
     def _nearest(self) -> list[PolicyTrace]:
@@ -120,16 +124,19 @@ class Decision:
         return banned or [one for one in self.policies if one.is_for and len(one.failed()) == 1]
 
     def _denied(self) -> Refusal:
-        step = None
+        step = "Ask for a source, streams and times that a policy of yours covers, or ask the owner of the logs."
         if self.narrowed:
-            step = "Ask for less: see what the explanation offers as 'narrow to'."
+            step = self._less()
         elif not any(one.is_for for one in self.policies):
             step = "Ask the owner of the logs which policy is for you."
-        return Refusal(
-            code="policy_denied",
-            message="No policy offers this to you.",
-            next_step=step or "loglease request --explain shows what each policy says.",
-        )
+        return Refusal(code="policy_denied", message="No policy offers this to you.", next_step=step)
+
+    def _less(self) -> str:
+        """Say what would be offered instead, as it can be asked for."""
+        scope = self.narrowed[0].scopes[0]
+        level = "" if scope.level_from is None else f" from level {scope.level_from}"
+        text = f"{plain(selector_text(scope.selector))} on {plain(scope.source)}{level}"
+        return f"Ask for less: {text}, {window_in_words(scope.window)}."
 
 
 _ORDER = (

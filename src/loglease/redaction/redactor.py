@@ -156,7 +156,7 @@ class RedactionStream:
 
         Args:
             chunk: bytes of the stream, in order.
-            ends: where entries end in the chunk, in order, the last one at its end; each entry is then complete. Without
+            ends: where entries end in the chunk, in order, the last at its end; each entry is then complete. Without
                 them entries are lines, and a last line without LF waits for the next call.
 
         Raises:

@@ -1,7 +1,7 @@
 """How fast redaction is beside its own bare scan, on sparse and dense JSON lines.
 
-Each row is the best of some runs in one process: throughput, the shares of scan and controls (the rest is the closer look
-and the joining), spans found.
+Each row is the best of some runs in one process: throughput, the shares of scan and controls (the rest is the closer
+look and the joining), spans found.
 
 Run: ``python -m bench.redaction [--lines 60000] [--runs 3] [--engine hyperscan]``. The last line is one object of JSON.
 """

@@ -82,7 +82,8 @@ class PatternMatcher:
         for end in range(longest, start + self._shortest - 1, -1):
             if end < len(text) and text[end] in _WORD and text[end - 1] in _WORD:
                 continue
-            if self._pattern.fullmatch(text, start, end) and self._holds(text, start, end, start):
+            matches = end == longest or self._pattern.fullmatch(text, start, end)
+            if matches and self._holds(text, start, end, start):
                 return start, end, end
         return None
 
@@ -92,7 +93,10 @@ class PatternMatcher:
             return False
         if rule.not_near is not None and _stands(rule.not_near, text, begun):
             return False
-        return all(check(text, start, end) for check in rule.validate)
+        for check in rule.validate:  # noqa: SIM110 - a generator for one or two checks costs more than they do
+            if not check(text, start, end):
+                return False
+        return True
 
 
 def _stands(near: Near, text: bytes, at: int) -> bool:

@@ -215,7 +215,7 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
         offset: where the line begins.
         plan: the rules.
     """
-    for number in sorted(rules):
+    for number in sorted(rules) if len(rules) > 1 else rules:
         if number == plan.key_line_number:
             found = key_line(text)
             if found:
@@ -235,6 +235,8 @@ def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> Itera
     content = text[line.start : line.end]
     if line.limit is None:
         raw = list(confirmed(content, line.rules, line.start, plan))
+        if not raw and not line.finds:
+            return
         if line.views:
             raw = _at_whole_escapes(raw, line)
         finds = [_at_whole_characters(find, content) for find in (*raw, *line.finds) if find.end > find.start]

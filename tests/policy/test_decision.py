@@ -531,7 +531,7 @@ def mostly(*usual: object, rarely: Sequence[object]) -> st.SearchStrategy[Any]:
     asks=mostly(MARIA, LEE, EVE, rarely=[NOOR, SAM, BOT]),
     missing=mostly(None, rarely=[NOOR, OMAR, SAM]),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=350, deadline=None)
 def check_against_the_naive_decider(
     bundle: Bundle,
     text: str,

@@ -281,7 +281,7 @@ def brute_satisfied(
 
 
 @given(plans_drawn, crowds(), st.data())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_plans_agree_with_brute_force_in_every_order(plan: Plan, crowd: list[Principal], data: st.DataObject) -> None:
     requester = data.draw(st.sampled_from(crowd))
     reviewers = data.draw(st.lists(st.sampled_from(crowd), unique_by=lambda one: one.id, max_size=5))
@@ -295,7 +295,7 @@ def test_plans_agree_with_brute_force_in_every_order(plan: Plan, crowd: list[Pri
 
 
 @given(plans_drawn, crowds(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_accepted_reviews_lead_to_the_end_if_there_is_one(
     plan: Plan, crowd: list[Principal], data: st.DataObject
 ) -> None:

@@ -11,6 +11,8 @@
   const pane = one("lines");
   const status = one("status");
   const { grant, csrf } = viewer.dataset;
+  one("no-script").remove();
+  for (const id of ["controls", "status", "lines", "hint"]) one(id).hidden = false;
   const live = viewer.dataset.live === "yes";
   let running = null; // the AbortController of the open stream
   let run = 0;

@@ -37,7 +37,7 @@ def drop_catalogue(world: World) -> None:
         path.unlink()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1), garbage=st.binary(max_size=60), catalogue=st.sampled_from(["old", "none"]))
 async def test_a_crash_at_any_byte_neither_loses_nor_repeats_a_line(tmp_path_factory, share, garbage, catalogue):
     world = World(tmp_path_factory.mktemp("crash"))

@@ -90,6 +90,7 @@ def launcher(start: Callable[[Flags, Sequence[str], App], int], words: Sequence[
         )
         return start(flags, tokens, app)
 
+    app.meta.suppress_keyboard_interrupt = False  # it has an exit code, and commands have a last word
     return app.meta
 
 

@@ -15,7 +15,7 @@ from loglease.model.instant import EventWindow, parse_duration, parse_event_time
 from loglease.model.scope import Level
 from loglease.model.selector_text import parse_selector_at, selector_text
 
-_PART = re.compile(r"""([a-z]+)\s*(?:>=|=)\s*(?:"((?:[^"\\]|\\.)*)"|(\S+))""")
+_PART = re.compile(r"""([a-z]+)\s*(?:>=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))""")
 _SIZE = re.compile(r"(\d{1,15})\s*(KiB|MiB|GiB|B|)")
 _FACTORS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _NS: Final = 1_000_000_000

@@ -60,6 +60,7 @@ def followed_lines(
         Refused: the gateway refused; also SignedOut, Unreachable.
     """
     position: str | None = None
+    received = 0
     asked = dict(query)
     for attempt in range(_RECONNECTS + 1):
         ended = Ended("lost")
@@ -68,14 +69,16 @@ def followed_lines(
             if isinstance(record, Ended):
                 ended = record
             else:
+                received += record is not None and record["type"] == "line"
                 yield record
         if ended.reason == "lost":
             ended = Ended(_why(client, grant))
-        if ended.reason not in ("drain", "lost") or position is None or attempt == _RECONNECTS:
+        if ended.reason not in ("drain", "lost") or attempt == _RECONNECTS:
             yield ended
             return
         on_wait("The connection was lost; going on from the last line.")
-        asked.pop("limit", None)
+        if query.get("limit") is not None:
+            asked["limit"] = max(1, query["limit"] - received)
         time.sleep(_PAUSE_S)
 
 

@@ -110,6 +110,7 @@ def command_tree(words: Container[str] = ()) -> App:
         help="Just-in-time access to debug logs.",
         version=__version__,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
         default_parameter=Parameter(negative=(), show_default=False),
         help_format="plaintext",
     )

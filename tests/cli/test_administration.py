@@ -1,0 +1,147 @@
+"""Sources, locks, tokens, audit entries and accounts: each command sends what its words say and shows what comes back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Cli
+from tests.cli.fake_server import FakeServer, Reply
+from tests.cli.resources import ALICE, BOB, GRANT, LOCK, TOKEN, grant_shown
+
+from loglease.model.instant import parse_instant
+
+AT = "2026-11-23T09:42:10.000000Z"
+NOW = {"Date": "Mon, 23 Nov 2026 09:42:10 GMT"}
+SOURCE = {"id": "files", "kind": "files", "follow": True, "ok": True, "detail": "2 watches", "labels": ["service"]}
+LOCKED: dict[str, Any] = {
+    "id": LOCK,
+    "on": "person:dave",
+    "reason": "left",
+    "added_by": BOB,
+    "added_at": AT,
+    "in_force": True,
+    "sessions_ended": [],
+    "sessions_ending": [],
+}
+ISSUED = {"id": TOKEN, "kind": "personal", "label": "ci", "rights": ["logs.read"], "created_at": AT, "expires_at": AT}
+PERSON = {**ALICE, "issuer": "local", "person": "per_1", "groups": ["leads"], "roles": [], "enabled": True}
+
+
+def test_sources_are_listed_shown_and_asked_for_labels(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/sources", {"items": [SOURCE, {**SOURCE, "id": "gone", "ok": False, "detail": "no directory"}]})
+    server.on("GET", "/sources/files", SOURCE)
+    server.on("GET", "/sources/files/labels", {"items": [{"name": "service", "values": ["pay-api", "bil\x1bling"]}]})
+    assert "fail: no directory" in cli("sources", "list").out
+    assert "2 watches" in cli("sources", "show", "files").out
+    assert "pay-api, bil\\x1bling" in cli("sources", "labels", "files", "service").out
+    assert server.sent("GET", "/sources/files/labels")[0].query == {"name": "service"}
+    assert json.loads(cli("sources", "list", "--output", "json").out)["items"][0] == SOURCE
+
+
+def test_a_sources_name_cannot_leave_its_place_in_the_path(cli: Cli, server: FakeServer) -> None:
+    assert cli("sources", "show", "../tokens?x=1").code == 7
+    assert server.calls[-1].path == "/sources/..%2Ftokens%3Fx%3D1"
+
+
+def test_a_lock_is_added_listed_and_lifted(cli: Cli, server: FakeServer) -> None:
+    server.on("POST", "/locks", Reply(LOCKED, 201))
+    server.on("GET", "/locks", {"items": [LOCKED]})
+    server.on("POST", f"/locks/{LOCK}/lift", {**LOCKED, "in_force": False})
+    assert cli("lock", "add", "person:dave", "--reason", "left", "--revoke").code == 0
+    assert server.sent("POST", "/locks")[0].body == {"on": "person:dave", "reason": "left", "revoke": True}
+    assert "in force" in cli("lock", "list").out
+    assert cli("lock", "lift", LOCK[-6:], "--reason", "back").out == f"Lifted the lock on person:dave   ({LOCK})\n"
+
+
+def test_a_lock_may_end_by_itself(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/health", Reply({}, headers=NOW))
+    server.on("POST", "/locks", Reply(LOCKED, 201))
+    cli("lock", "add", "person:dave", "--reason", "left", "--until", "2h")
+    cli("lock", "add", "person:dave", "--reason", "left", "--until", "2026-12-01T00:00:00Z")
+    first, second = (call.body["until"] for call in server.sent("POST", "/locks"))
+    assert 7_200 <= (parse_instant(first) - parse_instant(AT)) / 1_000_000 < 7_260
+    assert second == "2026-12-01T00:00:00.000000Z"
+
+
+def test_everything_is_not_locked_by_accident(cli: Cli, server: FakeServer) -> None:
+    assert cli("lock", "add", "everything", "--reason", "fire", stdin="n\n", terminal=True).code == 1
+    assert not server.sent("POST", "/locks")
+
+
+def test_a_tokens_secret_is_all_that_stdout_gets(cli: Cli, server: FakeServer) -> None:
+    server.on("POST", "/tokens", Reply({"token": ISSUED, "secret": "llp_secret"}, 201))
+    found = cli("token", "create", "ci", "--right", "logs.read", "--right", "audit.read", "--expires", "7d")
+    assert found.out == "llp_secret\n"
+    assert server.sent("POST", "/tokens")[0].body == {
+        "label": "ci",
+        "rights": ["logs.read", "audit.read"],
+        "expires_in_s": 604_800,
+    }
+
+
+def test_tokens_for_services_and_grants(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/grants", {"items": [grant_shown()]})
+    server.on("POST", "/tokens", Reply({"token": ISSUED, "secret": "x"}, 201))
+    cli("token", "create", "ci", "--service", "prn_1")
+    cli("token", "create", "ci", "--grant", "@last")
+    first, second = (call.body for call in server.sent("POST", "/tokens"))
+    assert (first["kind"], first["principal"]) == ("service", "prn_1")
+    assert (second["kind"], second["grant"]) == ("grant", GRANT)
+
+
+def test_tokens_are_listed_and_deleted(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/tokens", {"items": [ISSUED]})
+    server.on("DELETE", f"/tokens/{TOKEN}", Reply(status=204))
+    assert "never" in cli("token", "list").out
+    assert cli("token", "delete", "@last").err == f"{TOKEN} works no more.\n"
+
+
+def test_audit_entries_are_filtered_by_what_they_are_about(cli: Cli, server: FakeServer) -> None:
+    entry = {
+        "index": 7,
+        "id": "ent_1",
+        "type": "grant.revoked",
+        "at": AT,
+        "actor": "sub_1",
+        "ref": {"grant": GRANT},
+        "data": {"reason_c": "ab", "x": "\x1b"},
+    }
+    server.on("GET", "/audit/entries", {"items": [entry]})
+    found = cli("audit", "list", "--type", "grant.revoked", "--grant", GRANT, "--limit", "5")
+    assert server.calls[-1].query == {"limit": "5", "type": "grant.revoked", "grant": GRANT}
+    assert f'7      2026-11-23 09:42:10  grant.revoked  sub_1  {GRANT}  {{"reason_c":"ab","x":"\\u001b"}}' in found.out
+    assert json.loads(cli("audit", "list", "--output", "json").out)["items"] == [entry]
+
+
+def test_an_account_is_added_and_its_password_shown_once(cli: Cli, server: FakeServer) -> None:
+    server.on("POST", "/principals", Reply({"principal": PERSON, "password": "generated"}, 201))
+    server.on("GET", "/principals", {"items": [{**PERSON, "account": "bob", "id": "prn_2"}]})
+    words = ["--name", "Alice", "--group", "leads", "--role", "auditor", "--kind", "agent", "--owner", "bob"]
+    found = cli("admin", "user", "add", "alice", *words)
+    assert found.out == "generated\n"
+    assert server.sent("POST", "/principals")[0].body == {
+        "account": "alice",
+        "kind": "agent",
+        "groups": ["leads"],
+        "roles": ["auditor"],
+        "name": "Alice",
+        "owner": "prn_2",
+    }
+    given = cli("admin", "user", "add", "alice", "--password-stdin", stdin="long enough password\n")
+    assert given.code == 0
+    assert server.sent("POST", "/principals")[1].body["password"] == "long enough password"
+
+
+@pytest.mark.parametrize(("command", "enabled"), [("disable", False), ("enable", True)])
+def test_an_account_is_changed_only_as_it_was_seen(cli: Cli, server: FakeServer, command: str, enabled: bool) -> None:
+    path = f"/principals/{ALICE['id']}"
+    server.on("GET", "/principals", {"items": [PERSON]})
+    server.on("GET", path, Reply(PERSON, headers={"ETag": '"v7"'}))
+    server.on("PATCH", path, {**PERSON, "enabled": enabled})
+    assert cli("admin", "user", command, "alice@example.com").out == f"alice@example.com is {command}d.\n"
+    (call,) = server.sent("PATCH", path)
+    assert (call.body, call.headers["if-match"]) == ({"enabled": enabled}, '"v7"')
+    assert cli("admin", "user", command, "nobody").code == 7
+    assert "leads" in cli("admin", "user", "list").out

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Cli
+from tests.cli.fake_server import FakeServer
+
+from loglease.policy.defaults import default_files
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    directory = tmp_path / "policies"
+    directory.mkdir()
+    for name, content in default_files(["files"]).items():
+        (directory / name).write_bytes(content)
+    return directory
+
+
+@pytest.fixture
+def broken(documents: Path) -> Path:
+    file = documents / "policy.yaml"
+    file.write_text(file.read_text().replace("duration: {default: 30m", "duration: {defualt: 30m"))
+    return documents
+
+
+def test_good_documents_pass_without_a_server(cli: Cli, server: FakeServer, documents: Path) -> None:
+    cli.store().forget()
+    found = cli("policy", "check", str(documents))
+    assert (found.code, found.err.startswith("ok: 1 policies, 1 guardrails, 0 errors")) == (0, True)
+    assert cli("policy", "check").code == 0
+    assert not server.calls
+
+
+def test_a_mistake_is_shown_with_its_place_and_what_was_meant(cli: Cli, broken: Path) -> None:
+    found = cli("policy", "check", str(broken))
+    assert found.code == 3
+    assert "policy.yaml:" in found.out
+    assert "did you mean 'default'?" in found.out
+    problems = json.loads(cli("policy", "check", str(broken), "--output", "json").out)["problems"]
+    assert {"file", "line", "column", "severity", "code", "message"} <= set(problems[0])
+    for command in ("test", "show"):
+        assert cli("policy", command, str(broken)).code == 3
+
+
+def test_tests_pass_or_end_with_four(cli: Cli, documents: Path) -> None:
+    passed = cli("policy", "test", str(documents))
+    assert (passed.code, passed.err) == (0, "6 cases, 0 failed.\n")
+    file = documents / "policy.yaml"
+    file.write_text(file.read_text().replace("max: 1h", "max: 45m"))
+    failed = cli("policy", "test", str(documents), "--output", "json")
+    assert failed.code == 4
+    assert [case["ok"] for case in json.loads(failed.out)["cases"]].count(False) >= 1
+
+
+def test_show_says_who_gets_what(cli: Cli, documents: Path) -> None:
+    found = cli("policy", "show", str(documents))
+    assert "group:everybody  {} on files" in found.out
+    assert "1 of group:approvers" in found.out
+    assert json.loads(cli("policy", "show", "--output", "json").out)["policies"][0]["id"] == "default"
+
+
+def test_a_directory_without_documents_is_no_bundle(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli("policy", "check", str(tmp_path / "empty")).code == 2
+    assert cli("policy", "check", str(tmp_path / "none")).code == 2

@@ -1,8 +1,8 @@
 """How fast the audit log records: many callers that share commits, and one caller alone, beside bare SQLite.
 
-Rounds are interleaved, figures are medians. The rivals insert the same bytes into one plain table, one commit a row, the
-second after it has read the hash of the row before. Every ratio depends on what a flush costs on this disk: a group of
-hundred pays it once, so the slower the disk, the larger the ratio.
+Rounds are interleaved, figures are medians. The rivals insert the same bytes into one plain table, one commit a row,
+the second after it has read the hash of the row before. Every ratio depends on what a flush costs on this disk: a group
+of hundred pays it once, so the slower the disk, the larger the ratio.
 """
 
 from __future__ import annotations

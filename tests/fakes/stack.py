@@ -130,13 +130,14 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.folder / "loglease.toml"
         path.write_text(self.config.format(logs=self.logs, port=self.port))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", START, str(path)],
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "stderr.log").open("a"),
-            text=True,
-            env={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
-        )
+        with (self.folder / "stderr.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", START, str(path)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
+            )
         self.url = self._announced()
         self.port = int(self.url.rpartition(":")[2])
         password = self.folder / "data" / "admin-password"
@@ -182,11 +183,18 @@ class Stack:
         """End the process without any warning."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._gone()
+
+    def _gone(self) -> int:
+        assert self.process is not None
+        code = self.process.wait(timeout=WITHIN_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
 
     def stop(self) -> int:
         """Ask the process to end, and return its exit code."""
         if self.process is None or self.process.poll() is not None:
             return -1
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=WITHIN_S)
+        return self._gone()

@@ -1,0 +1,62 @@
+"""Run benchmarks one after the other: ``python -m bench [NAME…]``. Each prints its figures and, last, one line of JSON.
+
+Figures mean something as ratios against what was measured in the same run; absolute ones depend on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PARTS = {"__init__", "__main__", "gateway_stack"}
+
+
+def names() -> list[str]:
+    """Return the benchmarks of this folder."""
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in PARTS)
+
+
+def run(name: str) -> dict[str, Any]:
+    """Run one benchmark, show what it prints, and return its line of JSON."""
+    print(f"== {name}", flush=True)
+    process = subprocess.Popen([sys.executable, "-m", f"bench.{name}"], stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        last = line.strip() or last
+    if process.wait() != 0:
+        raise SystemExit(f"the benchmark {name} ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(last)
+    return found
+
+
+def rows(name: str, figures: dict[str, Any], prefix: str = "") -> list[tuple[str, str, str]]:
+    """Flatten figures into rows of one table."""
+    found = []
+    for key, value in figures.items():
+        if key == "bench":
+            continue
+        if isinstance(value, dict):
+            found += rows(name, value, f"{prefix}{key}.")
+        else:
+            found.append((name, f"{prefix}{key}", str(value)))
+    return found
+
+
+def main() -> None:
+    wanted = [name.replace("-", "_") for name in sys.argv[1:]] or names()
+    if unknown := set(wanted) - set(names()):
+        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    table = [row for name in wanted for row in rows(name, run(name))]
+    print(f"\n== {platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    for name, figure, value in table:
+        print(f"{name:14} {figure:42} {value}")
+
+
+if __name__ == "__main__":
+    main()

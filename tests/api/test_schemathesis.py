@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -69,6 +70,6 @@ schema = schemathesis.openapi.from_path(COMMITTED).exclude(
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_every_operation_behaves_as_documented(case: Case, running: Running) -> None:
-    excluded = [CHECKS.get_one(name) for name in LEFT_OUT]
+def test_every_operation_behaves_as_documented(case: Case[Any], running: Running) -> None:
+    excluded: list[Any] = [CHECKS.get_one(name) for name in LEFT_OUT]
     case.call_and_validate(base_url=running.url, headers=running.headers, excluded_checks=excluded)

@@ -103,7 +103,7 @@ async def world_in(directory: Path, **areas: Any) -> AsyncIterator[World]:
         assert admin is not None
         assert admin.password is not None
         app = create_app(services)
-        transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]
+        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080/api/v1") as client:
             yield World(services=services, app=app, client=client, admin_password=admin.password, clock=clock)
         app.gateway.close()

@@ -26,6 +26,7 @@ from loglease.server.problems import (
 )
 from loglease.server.rates import Rates
 from loglease.server.strict_json import MAX_BODY, strict_json
+from loglease.server.telemetry import place_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -114,7 +115,7 @@ class Edge:
             if not started:
                 await send_problem(scope, send_with_headers, error, head=scope["method"] == "HEAD")
         except Exception as error:  # noqa: BLE001 - the outermost step: a fault of ours ends one call, not the process
-            _log.error("call_failed", trace_id=scope[TRACE], error=type(error).__name__, exc_info=error)
+            _log.error("call_failed", trace_id=scope[TRACE], error=type(error).__name__, where=place_of(error))
             if not started:
                 await send_problem(scope, send_with_headers, LogLeaseError("internal"))
 

@@ -12,6 +12,7 @@ import structlog
 from loglease.access.expire_due import expire_due
 from loglease.access.refusals import record_refusals
 from loglease.server.services import Services
+from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
@@ -26,7 +27,7 @@ async def supervised(name: str, body: Callable[[], Awaitable[None]]) -> None:
         try:
             await body()
         except Exception as error:  # noqa: BLE001 - a supervised loop: it is logged, and it goes on
-            _log.error("loop_failed", loop=name, error=type(error).__name__)
+            _log.error("loop_failed", loop=name, error=type(error).__name__, where=place_of(error))
         await asyncio.sleep(RESTART_AFTER_S)
 
 

@@ -36,14 +36,16 @@ FIELDS: Final = frozenset(
 _MAX_TEXT: Final = 300
 
 
+def place_of(error: BaseException) -> str:
+    """Return where an exception was raised. Its text and variables could hold anything, so they are never logged."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "unknown" if last is None else f"{last.tb_frame.f_globals.get('__name__', '?')}:{last.tb_lineno}"
+
+
 def declared_only(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop every field that is not declared, and cut texts; where an exception was raised is kept, its text is not."""
-    trace = event.pop("exc_info", None)
-    if isinstance(trace, BaseException) and trace.__traceback__ is not None:
-        last = trace.__traceback__
-        while last.tb_next is not None:
-            last = last.tb_next
-        event["where"] = f"{last.tb_frame.f_globals.get('__name__', '?')}:{last.tb_lineno}"
+    """Drop every field that is not declared, and cut texts."""
     return {name: _plain(value) for name, value in event.items() if name in FIELDS}
 
 

@@ -72,6 +72,7 @@ def create_api(services: Services) -> FastAPI:
         if isinstance(route, APIRoute)
     ]
     app.add_exception_handler(LogLeaseError, _problem)
+    app.add_exception_handler(Exception, _problem)  # answered here, logged at the edge
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return app

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loglease.server.configured_sources import source_configurations
+from loglease.server.settings import Settings, SettingsInvalid, address_of, load_settings
+
+
+def test_nothing_has_to_be_configured(tmp_path: Path) -> None:
+    settings = load_settings(environment={"HOME": str(tmp_path)})
+    assert settings.data_dir == tmp_path / ".local" / "share" / "loglease"
+    assert (settings.http.listen, settings.http.health) == ("127.0.0.1:8080", "127.0.0.1:8081")
+    assert [one.name for one in source_configurations(settings)] == ["files"]
+    moved = load_settings(environment={"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "xdg")})
+    assert moved.data_dir == tmp_path / "xdg" / "loglease"
+
+
+def test_flags_beat_variables_beat_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loglease.toml").write_text('[http]\nlisten = "127.0.0.1:1"\nhealth = "127.0.0.1:2"\ndrain_s = 3\n')
+    monkeypatch.setenv("LOGLEASE_HTTP__LISTEN", "127.0.0.1:4")
+    monkeypatch.setenv("LOGLEASE_HTTP__HEALTH", "127.0.0.1:5")
+    settings = load_settings(overrides={"data_dir": str(tmp_path), "http": {"health": "127.0.0.1:6"}})
+    assert (settings.http.listen, settings.http.health, settings.http.drain_s) == ("127.0.0.1:4", "127.0.0.1:6", 3)
+
+
+def faults_of(tmp_path: Path, toml: str) -> dict[str, str]:
+    (tmp_path / "loglease.toml").write_text(toml)
+    with pytest.raises(SettingsInvalid) as refused:
+        source_configurations(load_settings(environment={"LOGLEASE_DATA_DIR": str(tmp_path)}))
+    assert refused.value.next_step
+    return {fault.pointer: fault.detail for fault in refused.value.faults}
+
+
+def test_all_mistakes_come_together(tmp_path: Path) -> None:
+    found = faults_of(
+        tmp_path,
+        '[http]\nlisten = "8080"\norigins = ["logs.example.com"]\ndrain_s = 99\n'
+        '[limitz]\n[redaction]\nthreads = "many"\n',
+    )
+    assert set(found) == {"http.listen", "http.origins", "http.drain_s", "limitz", "redaction.threads"}
+    assert "is no setting" in found["limitz"]
+    assert "127.0.0.1:8080" in found["http.listen"]
+
+
+def test_mistakes_of_sources_name_source_and_field(tmp_path: Path) -> None:
+    found = faults_of(
+        tmp_path, '[sources.app]\nkind = "loki"\n[sources.web]\nwatches = [{root = "/var/log", glob = "*"}]\n'
+    )
+    assert found["sources.app.kind"].startswith("'loki' is no kind")
+    assert any(pointer.startswith("sources.web.watches") for pointer in found)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "192.0.2.1:80", "[::]:8080", "logs.example.com:443"])
+def test_another_address_without_tls_is_refused_unless_asked_for(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings(overrides={"data_dir": str(tmp_path), "http": {"listen": listen}}, environment={})
+    assert "--insecure-http" in refused.value.faults[0].detail
+    open_one = {"data_dir": str(tmp_path), "http": {"listen": listen, "insecure_http": True}}
+    assert load_settings(overrides=open_one, environment={}).http.listen == listen
+
+
+def test_a_misspelt_variable_is_an_error_and_those_of_the_client_are_not(tmp_path: Path) -> None:
+    base = {"LOGLEASE_DATA_DIR": str(tmp_path)}
+    assert isinstance(
+        load_settings(environment={**base, "LOGLEASE_SERVER": "https://x", "LOGLEASE_TOKEN": "x"}), Settings
+    )
+    for name in ("LOGLEASE_HTTP_LISTEN", "LOGLEASE_HTTTP__LISTEN", "LOGLEASE_PORT"):
+        with pytest.raises(SettingsInvalid) as refused:
+            load_settings(environment={**base, name: "1"})
+        assert refused.value.faults[0].pointer == name
+
+
+def test_a_file_that_is_named_has_to_be_there_and_to_be_toml(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="There is no file"):
+        load_settings(config=tmp_path / "none.toml", environment={})
+    (tmp_path / "bad.toml").write_text("[http\n")
+    with pytest.raises(SettingsInvalid, match="is not TOML"):
+        load_settings(config=tmp_path / "bad.toml", environment={})
+
+
+def test_addresses() -> None:
+    assert str(address_of("[::1]:80")) == "[::1]:80"
+    assert address_of("[::1]:80").loopback
+    assert address_of("localhost:0").loopback
+    assert not address_of("10.0.0.1:80").loopback
+    for wrong in ("80", ":80", "host:", "host:x", "host:70000"):
+        with pytest.raises(ValueError, match="not host:port"):
+            address_of(wrong)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import structlog
+
+from loglease.server.telemetry import configure, declared_only, place_of
+
+
+def test_only_declared_fields_are_written_and_control_characters_are_shown() -> None:
+    out = io.StringIO()
+    configure(out)
+    try:
+        log = structlog.get_logger("x")
+        log.info("something", grant="grt_1", body="secret line", query="{}", error="a\nb\x1b[31m")
+    finally:
+        structlog.reset_defaults()
+    found = json.loads(out.getvalue())
+    assert set(found) == {"event", "level", "timestamp", "grant", "error"}
+    assert found["error"] == "a\\u{a}b\\u{1b}[31m"
+
+
+def test_an_exception_leaves_its_place_and_not_its_text() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError("secret of a line")
+    assert place_of(raised.value).partition(":")[0].endswith("test_telemetry")
+    assert place_of(ValueError()) == "unknown"
+    assert declared_only(None, "error", {"event": "failed", "exc_info": raised.value}) == {"event": "failed"}

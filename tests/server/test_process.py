@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+from tests.api.world import PASSWORD, WISH, settings_in
+
+from loglease.model.ids import GrantId
+from loglease.server.local import doctor, findings
+from loglease.server.process import Ready, serving
+
+SERVE = """
+import sys
+from pathlib import Path
+from loglease.server.local import serve
+sys.exit(serve(data_dir=Path(sys.argv[1]), listen='127.0.0.1:0', health='127.0.0.1:0'))
+"""
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run `loglease serve` in a process of its own; give it and what it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        printed: dict[str, str] = {}
+        while "Next" not in printed:
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            name, _, rest = line.strip().partition(" ")
+            printed[name] = rest.strip()
+        yield process, printed
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def entries_of(url: str, headers: dict[str, str], entry_type: str) -> list[dict[str, Any]]:
+    with httpx2.Client(base_url=f"{url}/api/v1", trust_env=False, headers=headers) as client:
+        items: list[dict[str, Any]] = client.get(f"/audit/entries?type={entry_type}&limit=200").json()["items"]
+    return items[::-1]
+
+
+def sign_in(url: str, password: str) -> dict[str, str]:
+    with httpx2.Client(base_url=f"{url}/api/v1", trust_env=False) as client:
+        answer = client.post("/sign-in", json={"account": "admin", "password": password})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_serve_says_where_it_is_starts_stops_and_remembers_a_crash(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with served(data) as (process, printed):
+        assert printed["Data"] == str(data)
+        assert "admin, password in" in printed["Login"]
+        secret = data / "admin-password"
+        assert secret.stat().st_mode & 0o777 == 0o600
+        password = secret.read_text().strip()
+        headers = sign_in(printed["Address"], password)
+        assert not secret.exists()
+        assert [one["index"] for one in entries_of(printed["Address"], headers, "service.started")] == [0]
+        health = httpx2.get(printed["Health"], trust_env=False)
+        assert (health.status_code, health.json()["status"]) == (200, "ready")
+        assert httpx2.get(printed["Health"].replace("readyz", "healthz"), trust_env=False).status_code == 200
+        assert httpx2.get(f"{printed['Address']}/readyz", trust_env=False).status_code != 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    with served(data) as (process, printed):
+        assert "Login" not in printed
+        process.kill()
+        process.wait(timeout=10)
+    with served(data) as (process, printed):
+        headers = sign_in(printed["Address"], password)
+        after = [one["data"]["after"] for one in entries_of(printed["Address"], headers, "service.started")]
+        assert after == ["none", "stop", "crash"]
+        assert len(entries_of(printed["Address"], headers, "service.stopped")) == 1
+        assert len(entries_of(printed["Address"], headers, "policy.loaded")) == 1
+        assert [path.name for path in data.iterdir() if path.stat().st_mode & 0o077] == []
+
+
+def refused(program: str, data: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, str(data)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_address_in_use_and_a_second_process_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as (_, printed):
+        second = refused(SERVE, tmp_path / "data")
+        assert second.returncode == 2
+        assert second.stderr.startswith("error: ")
+        assert "next: " in second.stderr
+        assert "Traceback" not in second.stderr
+        listen = printed["Address"].removeprefix("http://")
+        taken = SERVE.replace("listen='127.0.0.1:0'", f"listen='{listen}'")
+        third = refused(taken, tmp_path / "other")
+        assert third.returncode == 2
+        assert f"{listen} cannot be listened on" in third.stderr
+
+
+async def journey(ready: Ready) -> tuple[httpx2.AsyncClient, dict[str, dict[str, str]], str]:
+    """Return a client, people who are signed in, and an approved grant of alice."""
+    client = httpx2.AsyncClient(base_url=f"{ready.url}/api/v1", trust_env=False)
+    numbers = iter(range(1_000))
+
+    def key() -> dict[str, str]:
+        return {"Idempotency-Key": f"k{next(numbers)}"}
+
+    async def tokens(account: str, password: str) -> dict[str, str]:
+        answer = await client.post("/sign-in", json={"account": account, "password": password})
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    assert ready.admin_password is not None
+    people = {"admin": await tokens("admin", ready.admin_password)}
+    for name, groups in (("alice@example.com", []), ("bob@example.com", ["approvers"])):
+        body = {"account": name, "password": PASSWORD, "groups": groups}
+        assert (await client.post("/principals", json=body, headers={**people["admin"], **key()})).status_code == 201
+        people[name.partition("@")[0]] = await tokens(name, PASSWORD)
+    wish = {**WISH, "scopes": [{**WISH["scopes"][0], "window": {"lookback_s": 3_600, "live": True}}]}
+    request = (await client.post("/requests", json=wish, headers={**people["alice"], **key()})).json()
+    review = await client.post(
+        f"/requests/{request['id']}/reviews",
+        json={"verdict": "approve"},
+        headers={**people["bob"], **key(), "If-Match": f'"{request["digest"]}"'},
+    )
+    return client, people, str(review.json()["grant"])
+
+
+async def test_a_revocation_cuts_a_tail_and_says_so_and_events_tell_of_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    logs = settings.data_dir / "logs"
+    settings.data_dir.mkdir(mode=0o700)
+    logs.mkdir(mode=0o700)
+    async with serving(settings) as ready:
+        client, people, grant = await journey(ready)
+        seen: list[str] = []
+        lines: list[dict[str, Any]] = []
+        opened = asyncio.Event()
+
+        async def tail() -> None:
+            headers = {**people["alice"], "Accept": "application/x-ndjson"}
+            async with client.stream("GET", f"{ready.url}/g/{grant}/logs?follow=true", headers=headers) as stream:
+                assert stream.status_code == 200
+                async for line in stream.aiter_lines():
+                    lines.append(orjson.loads(line))
+                    opened.set()
+
+        async def events() -> None:
+            async with client.stream("GET", "/events?types=grant.revoked", headers=people["alice"]) as stream:
+                async for line in stream.aiter_lines():
+                    seen.append(line)
+                    if line.startswith("data: "):
+                        return
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            tailing = group.create_task(tail())
+            following = group.create_task(events())
+            (logs / "pay-api.log").write_text(f"{_now()} error for bob@example.com\n")
+            await opened.wait()
+            revoked = await client.post(f"/grants/{grant}/revoke", json={"reason": "over"}, headers=people["bob"])
+            assert revoked.status_code == 200
+            assert len(revoked.json()["sessions_ended"]) == 1
+            assert revoked.json()["sessions_ending"] == []
+            await tailing
+            await following
+        assert "bob@example.com" not in lines[0]["line"]
+        assert lines[-1]["reason"] == "revoked"
+        event = json.loads(seen[-1].removeprefix("data: "))
+        assert (event["type"], event["resource"]) == ("grant.revoked", f"/api/v1/grants/{grant}")
+        await client.aclose()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+async def test_the_viewer_reads_with_a_code_and_its_cookie_once(tmp_path: Path) -> None:
+    async with serving(settings_in(tmp_path)) as ready:
+        client, _, grant = await journey(ready)
+        services = ready.services
+        signed = await services.sign_ins.web_sign_in("alice@example.com", PASSWORD, address="local")
+        cookie = signed.cookie.text()
+        known = await services.credentials.cookie(cookie)
+
+        async def code() -> str:
+            made = await services.tokens.viewer_code(GrantId(grant), caller=known.caller, cookie=known.token)
+            return made.text()
+
+        first = await code()
+        own = {"Cookie": f"loglease={cookie}", "Sec-Fetch-Site": "same-origin"}
+        address = f"{ready.url}/g/{grant}/logs"
+        for headers, status in (
+            ({"Authorization": f"Bearer {first}", **own}, 200),
+            ({"Authorization": f"Bearer {first}", **own}, 401),
+            ({"Authorization": f"Bearer {await code()}"}, 401),
+            ({"Authorization": f"Bearer {await code()}", **own, "Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Authorization": f"Bearer {await code()}", **own, "Host": "evil.example"}, 403),
+            ({"Authorization": f"Bearer {await code()}", **own, "Origin": "https://evil.example"}, 403),
+            (own, 401),
+        ):
+            assert (await client.get(address, headers=headers)).status_code == status, headers
+        await client.aclose()
+
+
+async def test_a_process_that_drains_is_not_ready(tmp_path: Path) -> None:
+    async with serving(settings_in(tmp_path)) as ready:
+        ready.services.standing.draining = True
+        answer = await asyncio.to_thread(httpx2.get, f"{ready.health_url}/readyz", trust_env=False)
+        assert answer.status_code == 503
+        failed = [one["name"] for one in answer.json()["checks"] if not one["ok"]]
+        assert failed == ["draining"]
+
+
+def test_doctor_finds_what_is_wrong_with_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    assert doctor(data_dir=data) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("ok", "warn", " ")) for line in lines)
+    data.mkdir(mode=0o755)
+    data.chmod(0o755)
+    (data / "policy").mkdir()
+    (data / "policy" / "p.yaml").write_text("api: loglease/v1\nkind: Nonsense\nid: x\n")
+    (data / "loglease.toml").write_text('[sources.app]\nwatches = [{root = "nowhere", pattern = "*.log"}]\n')
+    assert doctor(data_dir=data, as_json=True) == 3
+    checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["data"]["grade"] == "fail"
+    assert "chmod" in checks["data"]["remedy"]
+    assert checks["source"]["grade"] == "warn"
+    assert checks["policy"]["grade"] == "fail"
+    (data / "loglease.toml").write_text("[http]\nlisten = 5\n")
+    assert [one.name for one in findings(data_dir=data) if one.grade == "fail"] == ["settings"]
+
+
+def test_serving_on_all_addresses_needs_tls_or_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from loglease.server.local import serve
+
+    assert serve(data_dir=tmp_path / "data", listen="0.0.0.0:0") == 2
+    said = capsys.readouterr().err
+    assert "--insecure-http" in said
+    assert not (tmp_path / "data").exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 
 from tests.pages.world import World
@@ -199,3 +200,34 @@ async def test_a_new_password_ends_all_sign_ins(world: World) -> None:
     assert done.status_code == 303
     assert (await elsewhere.get("/")).status_code == 303
     assert (await alice.sign_in("alice@example.com", "another long password")).status_code == 303
+
+
+async def test_a_wish_that_is_too_large_comes_back_with_smaller_ones(world: World) -> None:
+    alice = await world.signed_in("alice@example.com")
+    fields = {**FORM, "window": "custom", "from_time": "2026-01-01T00:00", "step": "offers"}
+    answer = await alice.send("/requests/new", fields)
+    assert answer.status_code == 403
+    assert "What would get an offer" in answer.text
+    link = re.search(r'href="(/requests/new\?[^"]+)"', answer.text)
+    assert link is not None
+    filled = await alice.get(html.unescape(link[1]))
+    again = {
+        name: html.unescape(value) for name, value in re.findall(r'name="([^"]+)"[^>]*? value="([^"]*)"', filled.text)
+    }
+    times = {name: again[name] for name in ("from_time", "to_time")}
+    accepted = await alice.send("/requests/new", {**FORM, "window": "custom", **times, "step": "offers"})
+    assert accepted.status_code == 200
+
+
+async def test_a_stale_sign_in_is_renewed_and_leads_back(world: World) -> None:
+    alice = await world.signed_in("alice@example.com")
+    page = await alice.get("/sign-in?again=1")
+    assert "Sign in again" in page.text
+    assert 'value="alice@example.com"' in page.text
+    before = dict(alice.client.cookies)
+    token = await alice.csrf("/settings")
+    done = await alice.post(
+        "/sign-in", {"csrf": token, "account": "alice@example.com", "password": "a long enough password"}
+    )
+    assert done.status_code == 303
+    assert dict(alice.client.cookies)["loglease"] != before["loglease"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
+from urllib.parse import urlencode
 
 from starlette.datastructures import ImmutableMultiDict
 
 from loglease.access.wish import WindowDraft, WishDraft
-from loglease.model.access_request import AccessRequest
+from loglease.model.access_request import AccessRequest, Wish
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, ScopeInvalid
-from loglease.model.instant import duration_text, event_time_text, parse_duration, parse_event_time
+from loglease.model.instant import NANOSECONDS, duration_text, event_time_text, parse_duration, parse_event_time
 from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
@@ -23,6 +24,7 @@ WINDOWS: Final = ("15m", "1h", "6h", "24h")
 CUSTOM: Final = "custom"
 MAX_TYPED: Final = 8_192
 Value = TypeVar("Value")
+_MINUTE_NS: Final = 60 * NANOSECONDS
 _LABEL: Final = "label."
 _TEXTS: Final = frozenset(
     {
@@ -101,6 +103,28 @@ def typed_like(request: AccessRequest) -> Typed:
         return typed
     end = "" if scope.window.end_ns is None else _minute_text(scope.window.end_ns)
     return replace(typed, from_time=_minute_text(scope.window.start_ns), to_time=end)
+
+
+def link_of(wish: Wish) -> str:
+    """Return the address of the form that is filled in with a wish; its window starts at a whole minute inside."""
+    scope = wish.scopes[0]
+    start_ns = -(-scope.window.start_ns // _MINUTE_NS) * _MINUTE_NS
+    fields = {
+        "source": scope.source,
+        "selector": "" if scope.all_streams else selector_text(scope.selector),
+        "all_streams": "1" if scope.all_streams else "",
+        "window": CUSTOM,
+        "from_time": _minute_text(start_ns),
+        "to_time": "" if scope.window.end_ns is None else event_time_text(scope.window.end_ns)[:19],
+        "live": "1" if scope.window.live else "",
+        "level": scope.level_from or "",
+        "contains": "\n".join(scope.contains),
+        "profile": scope.profile or "",
+        "reason": wish.reason,
+        "ticket": wish.ticket or "",
+        "duration": duration_text(wish.duration_s) if wish.duration_s else "",
+    }
+    return "/requests/new?" + urlencode({name: text for name, text in fields.items() if text})
 
 
 def with_labels_apart(typed: Typed, known: Iterable[str]) -> Typed:

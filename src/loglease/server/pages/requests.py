@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -21,10 +22,12 @@ from loglease.model.ids import REQUEST, PrincipalId, RequestId, checked_id
 from loglease.model.principal import Directory
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
+from loglease.model.words import scope_in_words
 from loglease.policy.trace import Decision
 from loglease.server.pages import request_form
 from loglease.server.pages.catalogue import source_entries
 from loglease.server.pages.history import steps_of
+from loglease.server.pages.request_form import link_of
 from loglease.server.pages.risks import risk_statements
 from loglease.server.pages.site import Fields, Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
@@ -72,6 +75,9 @@ async def send_request(site: Site, request: Request, caller: Caller) -> Response
         if text_of(fields, "step") == "send":
             return site.go(f"/requests/{await _submit(site, caller, typed, fields)}")
         decision, directory = await _decide(site, caller, typed)
+        if decision.refusal is not None:
+            smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
+            return await _form(site, request, caller, typed, error=refused(decision.refusal), smaller=smaller)
         return await _form(site, request, caller, typed, decision=decision, directory=directory)
     except LogLeaseError as error:
         if kind_of(error).status >= 500:  # noqa: PLR2004 - a fault of ours is no mistake in the form
@@ -107,8 +113,6 @@ async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> tupl
     now = services.clock.now()
     directory = await services.store.read(lambda tx: tx.principals.directory())
     decision = rules.decide(wish.at(now), caller.principal, directory, now)
-    if decision.refusal is not None:
-        raise refused(decision.refusal)
     return decision, directory
 
 
@@ -121,6 +125,7 @@ async def _form(
     decision: Decision | None = None,
     directory: Directory | None = None,
     error: LogLeaseError | None = None,
+    smaller: Sequence[tuple[str, str]] = (),
 ) -> Response:
     entries = source_entries(site.services)
     chosen = next((one for one in entries if one.name == typed.source), None)
@@ -136,6 +141,7 @@ async def _form(
         "levels": [level for level in Level if level is not Level.UNKNOWN],
         "profiles": sorted(site.services.rules.current.profiles),
         "error": None if error is None else shown_error(error),
+        "smaller": smaller,
         "offers": None if decision is None else _offers(site, decision, directory, caller),
         "selector": None if decision is None else selector_text(decision.wish.scopes[0].selector),
         "key": site.services.random(_KEY_BYTES).hex(),

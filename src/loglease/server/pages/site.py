@@ -16,9 +16,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from loglease.access.caller import Caller
+from loglease.access.errors import StepUpRequired
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import duration_text, event_time_text, instant_text
 from loglease.model.principal import Role
+from loglease.model.words import plain
 from loglease.server.edge import TRACE
 from loglease.server.identity.cookies import CSRF_FIELD, CSRF_HEADER, clear_cookie, cookie_of, csrf_fits, csrf_token
 from loglease.server.pages.static_files import StaticFiles
@@ -30,6 +32,7 @@ from loglease.store.interface import StoredToken
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MAX_FORM_BYTES: Final = 262_144
 MAX_FIELDS: Final = 200
+MAX_WANTED: Final = 2_000
 _NONCE_BYTES: Final = 18
 _FORM_COOKIE: Final = "loglease-form"
 _THEMES: Final = ("system", "light", "dark")
@@ -66,6 +69,7 @@ class Site:
         )
         self._templates.filters.update(
             foreign=foreign,
+            plain=plain,
             foreign_lines=foreign_lines,
             duration=duration_text,
             when=lambda instant: instant_text(instant)[:19].replace("T", " ") + " UTC",
@@ -212,7 +216,8 @@ class Site:
         """Show an error in three parts: what was wrong, which rule decided, what to do next."""
         kind = kind_of(error)
         values = {"error": shown_error(error), "kind": kind, "trace_id": request.scope.get(TRACE, "")}
-        return self.page(request, "error.html", values, status=kind.status, headers=headers_of(error))
+        response = self.page(request, "error.html", values, status=kind.status, headers=headers_of(error))
+        return self._back_to(request, response) if error.code == StepUpRequired.code else response
 
     def json(self, content: Any, status: int = 200) -> Response:
         """Answer one of our own scripts."""
@@ -241,11 +246,22 @@ class Site:
     def _to_sign_in(self, request: Request) -> Response:
         if request.headers.get("accept") == "application/json":
             return self.json({"code": "not_authenticated"}, 401)
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        response = self.go("/sign-in")
-        if request.method == "GET" and wanted != "/":
-            # The wish goes into a cookie and not into the address, which would end up in histories and links.
-            response.set_cookie("loglease-next", _packed(wanted), max_age=600, httponly=True, samesite="lax", path="/")
+        return self._back_to(request, self.go("/sign-in"))
+
+    def _back_to(self, request: Request, response: Response) -> Response:
+        """Remember where the visitor wanted to go, in a cookie: an address would end up in histories and links."""
+        query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
+        wanted = request.url.path + query
+        if wanted != "/" and len(wanted) <= MAX_WANTED:
+            response.set_cookie(
+                "loglease-next",
+                _packed(wanted),
+                max_age=600,
+                httponly=True,
+                samesite="lax",
+                path="/",
+                secure=self.tls,
+            )
         return response
 
     def with_form_cookie(self, request: Request, render: Callable[[], Response]) -> Response:

@@ -33,7 +33,7 @@
       const left = Math.max(0, Math.ceil((timer.leftMs - passed) / 1000));
       timer.element.textContent = words(left);
       timer.element.classList.toggle("is-short", left <= 60);
-      for (const [mark, text] of [[300, "Five minutes are left."], [60, "One minute is left."], [0, "The time is over."]]) {
+      for (const [mark, text] of [[300, "Five minutes are left. To go on, ask for more time now."], [60, "One minute is left."], [0, "The time is over."]]) {
         if (left > mark || timer.leftMs / 1000 <= mark || timer.told.has(mark)) continue;
         timer.told.add(mark);
         if (announcements) announcements.textContent = text;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,7 +22,8 @@ from loglease.server.identity.records import LOCAL, principal_added, principal_c
 from loglease.store.interface import LocalAccount, LostRace, Transaction
 
 ADMIN_ACCOUNT: Final = "admin"
-SUBJECT: Final = "sub"
+_SUBJECT_BYTES: Final = 17
+_SUBJECT_CHARACTERS: Final = 26
 
 
 class AccountTaken(InvalidField):
@@ -136,7 +138,7 @@ class Accounts:
             account=wanted.account,
             kind=wanted.kind,
             person=PersonId(self.new_id(PERSON)) if owner is None else owner.person,
-            subject=SubjectId(self.new_id(SUBJECT)),
+            subject=_subject(self.random),
             name=wanted.name or wanted.account,
             email=wanted.email or (wanted.account if "@" in wanted.account else None),
             groups=wanted.groups,
@@ -258,3 +260,9 @@ def etag_of(principal: Principal) -> str:
             }
         )
     )[:32]
+
+
+def _subject(random: Random) -> SubjectId:
+    """Return the name that entries use: drawn, so that nobody can compute it from a name or a time."""
+    drawn = base64.b32encode(random(_SUBJECT_BYTES)).decode().lower()
+    return SubjectId(f"sub_{drawn[:_SUBJECT_CHARACTERS]}")

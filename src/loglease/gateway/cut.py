@@ -16,6 +16,9 @@ from loglease.model.clock import Clock
 from loglease.model.session import CloseWhy
 
 LOOK_S: Final = 0.005
+EMPTY_LOOKS: Final = 2
+"""Looks in a row at which nothing may be queued before the connection is closed in order."""
+
 PATIENT: Final = frozenset({CloseWhy.COMPLETE, CloseWhy.ENDED})
 """Causes after which the answer, as far as the grant goes, is whole: a slow reader may take its time for the rest."""
 
@@ -26,7 +29,7 @@ async def ended_in_order(
     write_end: Callable[[], Awaitable[None]] | None,
     clock: Clock,
     patience_ns: int = CUT_NS,
-    impatient: Callable[[], bool] = lambda: False,
+    is_cut: Callable[[], bool] = lambda: True,
 ) -> bool:
     """Write the end if the socket takes it at once, then close the connection (True) or reset it (False).
 
@@ -34,25 +37,42 @@ async def ended_in_order(
         connection: of a session that hands over nothing any more.
         write_end: writes end record and end of body without waiting; None where a record was cut in the middle, so that
             no client takes the answer for a whole one.
-        patience_ns: how long the queues may take to empty.
-        impatient: asked at each look; once true, only `CUT_NS` are left from then on.
+        patience_ns: how long a whole answer may wait for its reader, the end record included.
+        is_cut: asked at each look; once true there is no waiting for the socket, and `CUT_NS` are left.
     """
-    if connection.is_lost:
+    looking = _Looks(clock, patience_ns, is_cut)
+    if write_end is None:
+        connection.reset()
         return False
-    if write_end is None or not connection.is_writable:
+    while not connection.is_lost and not connection.is_writable and not looking.hurried and looking.go_on():
+        await asyncio.sleep(LOOK_S)
+    if not connection.is_writable:
         connection.reset()
         return False
     await write_end()
-    until = clock.boot_ns() + patience_ns
-    hurried = False
     empty_looks = 0
-    while not connection.is_lost and (now := clock.boot_ns()) < until:
+    while not connection.is_lost and looking.go_on():
         empty_looks = empty_looks + 1 if connection.queued_bytes == 0 else 0
-        if empty_looks == 2:  # noqa: PLR2004 - two looks 5 ms apart, sessions.md 8
+        if empty_looks == EMPTY_LOOKS:
             connection.close()
             return True
-        if not hurried and impatient():
-            hurried, until = True, min(until, now + CUT_NS)
         await asyncio.sleep(LOOK_S)
     connection.reset()
     return False
+
+
+class _Looks:
+    """How long to go on looking; less once the session is cut."""
+
+    def __init__(self, clock: Clock, patience_ns: int, is_cut: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._is_cut = is_cut
+        self._until_ns = clock.boot_ns() + patience_ns
+        self.hurried = False
+        self.go_on()
+
+    def go_on(self) -> bool:
+        now_ns = self._clock.boot_ns()
+        if not self.hurried and self._is_cut():
+            self.hurried, self._until_ns = True, min(self._until_ns, now_ns + CUT_NS)
+        return now_ns < self._until_ns

@@ -227,7 +227,7 @@ class Pump:
             write_end=None if self._machine.is_mid_record else write_end,
             clock=self._clock,
             patience_ns=round(self._settings.slow_after_s * 1e9) if patient else CUT_NS,
-            impatient=lambda: self._cut_ns is not None,
+            is_cut=lambda: not patient or self._cut_ns is not None,
         )
         for _ in range(100):
             if self._connection.is_lost:

@@ -114,6 +114,7 @@ class ServedSession:
         self._asked_ns = -RENEW_NS
         self._asked_lines = 0
         self._asked_bytes = 0
+        self._asked_more = False
         self._progress_ns = started_ns
 
     # What happens to it.
@@ -162,7 +163,7 @@ class ServedSession:
         standing.ceiling_lines = reservation.ceiling_lines
         standing.ceiling_bytes = reservation.ceiling_bytes
         standing.lapse_ns = acknowledged_ns + LAPSE_NS
-        if not grew and not self._covered_next():
+        if self._asked_more and not grew and not self._covered_next():
             self.end(CloseWhy.ENDED)
 
     def not_reserved(self, why: CloseWhy) -> None:
@@ -320,6 +321,7 @@ class ServedSession:
         account = settled(self._unsettled, size=handed)
         self._in_flight = (len(self._unsettled), handed)
         self._asked_ns = moment.boot_ns
+        self._asked_more = lines > 0 or size > 0
         self._asked_lines, self._asked_bytes = open_lines + lines, open_bytes + size
         return Reserve(account, lines, size)
 

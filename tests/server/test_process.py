@@ -233,7 +233,9 @@ def test_doctor_finds_what_is_wrong_with_a_remedy(tmp_path: Path, capsys: pytest
     data.chmod(0o755)
     (data / "policy").mkdir()
     (data / "policy" / "p.yaml").write_text("api: loglease/v1\nkind: Nonsense\nid: x\n")
-    (data / "loglease.toml").write_text('[sources.app]\nwatches = [{root = "nowhere", pattern = "*.log"}]\n')
+    (data / "loglease.toml").write_text(
+        '[sources.app]\nwatches = [{root = "nowhere", pattern = "*.log", labels = {service = "app"}}]\n'
+    )
     assert doctor(data_dir=data, as_json=True) == 3
     checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["data"]["grade"] == "fail"

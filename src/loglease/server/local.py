@@ -6,6 +6,7 @@ The command line calls them by name; they print and return an exit code.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import platform
 import socket
@@ -130,8 +131,6 @@ def doctor(
     out = out or sys.stdout
     found = findings(config=config, data_dir=data_dir)
     if as_json:
-        import json  # noqa: PLC0415 - only for this form
-
         body = [{name: value for name, value in _fields(one).items() if value is not None} for one in found]
         print(json.dumps({"checks": body}), file=out)
     else:
@@ -167,11 +166,11 @@ def _python() -> Finding:
 def _sqlite() -> Finding:
     library = running_library()
     if library.mode is Mode.WAL:
-        return Finding("sqlite", "ok", f"SQLite {'.'.join(map(str, library.version))}, with readers beside the writer.")
+        return Finding("sqlite", "ok", f"SQLite {library.version}, with readers beside the writer.")
     return Finding(
         "sqlite",
         "warn",
-        f"SQLite {'.'.join(map(str, library.version))} has a fault with several connections, so one is used.",
+        f"SQLite {library.version} has a fault with several connections, so one is used.",
         "Install a newer SQLite, or the package pysqlite3 where it has a wheel.",
     )
 

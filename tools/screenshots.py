@@ -1,7 +1,7 @@
 # ruff: noqa: INP001, T201, ASYNC240 - a script: it prints, and nothing else waits for it
 """Make the pictures of the documentation: a server with made-up people and logs, and a real browser.
 
-Run: .venv/bin/python -m tools.screenshots [folder]
+Run: .venv/bin/python -m tools.screenshots [folder]; with a folder it takes every page in every look.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from loglease.access.wish import WindowDraft
 from loglease.model.scope import Level
 
 FOLDER: Final = Path("docs/images")
+DOCUMENTED: Final = frozenset(
+    {"inbox", "offers", "request", "decide", "grant", "viewer", "viewer-dark", "request-phone"}
+)
 WIDE: Final = {"width": 1280, "height": 860}
 PHONE: Final = {"width": 360, "height": 780}
 _TEXTS: Final = (
@@ -85,7 +88,8 @@ async def _pictures(browser: Browser, world: World, data: Path, folder: Path) ->
     )
 
     async def shot(page: Page, name: str, *, full: bool = True) -> None:
-        await page.screenshot(path=folder / f"{name}.png", full_page=full)
+        if folder != FOLDER or name in DOCUMENTED:
+            await page.screenshot(path=folder / f"{name}.png", full_page=full)
 
     for theme in ("light", "dark"):
         for size, viewport in (("", WIDE), ("-phone", PHONE)):
@@ -98,7 +102,7 @@ async def _pictures(browser: Browser, world: World, data: Path, folder: Path) ->
             bob = await signed_in(browser, world, "bob@example.com", viewport, color_scheme=theme)
             await shot(bob, f"inbox{tail}")
             await bob.goto(f"{world.origin}/requests/{first.id}")
-            await shot(bob, f"request{tail}")
+            await shot(bob, f"request{tail}", full=not size)
             await bob.goto(f"{world.origin}/requests/{first.id}/decide?verdict=approve&narrow=1")
             await bob.check("[name=half_time]")
             await bob.check("[name=errors_only]")

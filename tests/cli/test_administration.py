@@ -1,4 +1,4 @@
-"""Sources, locks, tokens, audit entries and accounts: each command sends what its words say and shows what comes back."""
+"""Sources, locks, tokens, audit entries, accounts: each command sends what its words say and shows what comes back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loglease.model.instant import parse_instant
 
 AT = "2026-11-23T09:42:10.000000Z"
 NOW = {"Date": "Mon, 23 Nov 2026 09:42:10 GMT"}
-SOURCE = {"id": "files", "kind": "files", "follow": True, "ok": True, "detail": "2 watches", "labels": ["service"]}
+SOURCE = {"id": "files", "kind": "files", "follow": True, "ok": True, "description": "Logs of the shop", "labels": ["service"]}
 LOCKED: dict[str, Any] = {
     "id": LOCK,
     "on": "person:dave",
@@ -30,11 +30,11 @@ PERSON = {**ALICE, "issuer": "local", "person": "per_1", "groups": ["leads"], "r
 
 
 def test_sources_are_listed_shown_and_asked_for_labels(cli: Cli, server: FakeServer) -> None:
-    server.on("GET", "/sources", {"items": [SOURCE, {**SOURCE, "id": "gone", "ok": False, "detail": "no directory"}]})
+    server.on("GET", "/sources", {"items": [SOURCE, {**SOURCE, "id": "gone", "ok": False}]})
     server.on("GET", "/sources/files", SOURCE)
     server.on("GET", "/sources/files/labels", {"items": [{"name": "service", "values": ["pay-api", "bil\x1bling"]}]})
-    assert "fail: no directory" in cli("sources", "list").out
-    assert "2 watches" in cli("sources", "show", "files").out
+    assert "fail" in cli("sources", "list").out
+    assert "Logs of the shop" in cli("sources", "show", "files").out
     assert "pay-api, bil\\x1bling" in cli("sources", "labels", "files", "service").out
     assert server.sent("GET", "/sources/files/labels")[0].query == {"name": "service"}
     assert json.loads(cli("sources", "list", "--output", "json").out)["items"][0] == SOURCE

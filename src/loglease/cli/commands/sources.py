@@ -24,7 +24,7 @@ def list_(*, run: Here) -> None:
             [
                 one["id"],
                 one["kind"],
-                "ok" if one["ok"] else f"fail: {one['detail']}",
+                "ok" if one["ok"] else "fail",
                 "yes" if one["follow"] else "no",
                 ", ".join(one["labels"]),
             ]
@@ -45,7 +45,7 @@ def show(source: NAME, /, *, run: Here) -> None:
             ("Source", one["id"]),
             ("Kind", one["kind"]),
             ("State", "ok" if one["ok"] else "fail"),
-            ("Detail", one["detail"]),
+            ("About", one.get("description", "")),
             ("Live tail", "yes" if one["follow"] else "no"),
             ("Labels", ", ".join(one["labels"])),
         ]
@@ -61,7 +61,7 @@ def labels(
 ) -> None:
     """List the labels of a source, or the values of one label.
 
-    Only what may be asked for is listed; values come from the source's catalogue, never from lines.
+    Only what may be asked for is listed; values are those that the policy's Catalog declares, never from lines.
     """
     found = run.client.every(f"/sources/{quote(source, safe='')}/labels", name=label)
     if run.out.json:

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from tests.gateway.world import T0, TOKEN, Tail, call, line, page_of, request_bytes, world
 
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.grant import GrantState
@@ -13,7 +14,6 @@ from loglease.model.limits import Limits
 from loglease.model.scope import Level
 from loglease.redaction import Withheld
 from loglease.sources.interface import SourceTimeout
-from tests.gateway.world import T0, TOKEN, Tail, call, line, page_of, request_bytes, world
 
 SECOND = 10**9
 

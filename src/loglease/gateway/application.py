@@ -251,6 +251,7 @@ class Gateway:
         services, settings = self._services, self._settings
         if self._is_draining:
             raise Draining("This server stops.", next_step="Try again.")
+        services.watch.require_ready()
         if services.clock.boot_ns() >= services.watch.lease_until_ns:
             raise LeaseOver("This server does not know the newest revocations.", next_step="Try again in a moment.")
         most = settings.tails if kind is SessionKind.TAIL else settings.queries

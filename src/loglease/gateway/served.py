@@ -61,7 +61,7 @@ def settled(items: Sequence[Item], *, size: int) -> Settled:
         size: body bytes that were handed over; less than the records' total if the last one was cut.
     """
     if not items:
-        return NOTHING
+        return Settled(size=size) if size else NOTHING
     digest = hashlib.sha256()
     tally = _Tally()
     for item in items:

@@ -112,9 +112,9 @@ class ServedSession:
         self._settled_bytes = 0
         self._in_flight: tuple[int, int] | None = None
         self._asked_ns = -RENEW_NS
-        self._asked_lines = 0
-        self._asked_bytes = 0
-        self._asked_more = False
+        self._asked_from = (0, 0)
+        self._asked = (0, 0)
+        self._is_shortened = False
         self._progress_ns = started_ns
 
     # What happens to it.
@@ -159,11 +159,15 @@ class ServedSession:
             return
         del self._unsettled[:lines]
         self._settled_bytes += size
-        grew = reservation.ceiling_lines > standing.ceiling_lines or reservation.ceiling_bytes > standing.ceiling_bytes
+        grown = (
+            reservation.ceiling_lines - standing.ceiling_lines,
+            reservation.ceiling_bytes - standing.ceiling_bytes,
+        )
+        self._is_shortened = grown[0] < self._asked[0] or grown[1] < self._asked[1]
         standing.ceiling_lines = reservation.ceiling_lines
         standing.ceiling_bytes = reservation.ceiling_bytes
         standing.lapse_ns = acknowledged_ns + LAPSE_NS
-        if self._asked_more and not grew and not self._covered_next():
+        if self._is_shortened and grown == (0, 0) and not self._covered_next():
             self.end(CloseWhy.ENDED)
 
     def not_reserved(self, why: CloseWhy) -> None:
@@ -278,8 +282,8 @@ class ServedSession:
         standing = self.standing
         since = moment.boot_ns - self._asked_ns
         used_half = (
-            self._asked_lines - (standing.ceiling_lines - standing.handed_lines) >= _HALF_LINES
-            or self._asked_bytes - (standing.ceiling_bytes - standing.handed_bytes) >= _HALF_BYTES
+            standing.handed_lines - self._asked_from[0] >= _HALF_LINES
+            or standing.handed_bytes - self._asked_from[1] >= _HALF_BYTES
         )
         lapsed = moment.boot_ns >= standing.lapse_ns
         if lapsed or not self._covered_next():
@@ -292,8 +296,8 @@ class ServedSession:
         return more and (used_half or since >= RENEW_NS)
 
     def _must_grow(self) -> bool:
-        """Say whether the next line is larger than all that was reserved, so waiting would not help."""
-        return bool(self._queue) and len(self._queue[0].record) > self._asked_bytes
+        """Say whether waiting for more use would not help: a budget is at its end, or the next line is very large."""
+        return self._is_shortened or (bool(self._queue) and len(self._queue[0].record) > _HALF_BYTES)
 
     def _covered_next(self) -> bool:
         standing = self.standing
@@ -321,8 +325,8 @@ class ServedSession:
         account = settled(self._unsettled, size=handed)
         self._in_flight = (len(self._unsettled), handed)
         self._asked_ns = moment.boot_ns
-        self._asked_more = lines > 0 or size > 0
-        self._asked_lines, self._asked_bytes = open_lines + lines, open_bytes + size
+        self._asked = (lines, size)
+        self._asked_from = (standing.handed_lines, standing.handed_bytes)
         return Reserve(account, lines, size)
 
     def _wanted(self) -> tuple[int, int]:

@@ -1,0 +1,213 @@
+"""The session machine against a fake world: what it hands over is reserved, in order, and exactly accounted for."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loglease.access.serving import Reservation
+from loglease.gateway.resume import Position
+from loglease.gateway.served import Item
+from loglease.gateway.session import Finish, Moment, Reserve, ServedSession, Slice, Wait
+from loglease.model.session import CloseWhy
+
+MS = 1_000_000
+FAR = 10**18
+
+
+def item(number: int, size: int) -> Item:
+    record = (b"%d:" % number).ljust(size, b".")
+    return Item(record, number, (("s", "a"),), record, Position(number, 1))
+
+
+def session(*, limit: int | None = None, follow: bool = False, deadline_ns: int = FAR) -> ServedSession:
+    return ServedSession(
+        deadline_ns=deadline_ns,
+        epoch=1,
+        limit=limit,
+        follow=follow,
+        skip_after_ns=5_000 * MS,
+        slow_after_ns=30_000 * MS,
+        started_ns=0,
+    )
+
+
+def moment(at: int, *, writable: bool = True, deadline: int = FAR, lease: int = FAR, epoch: int = 1) -> Moment:
+    return Moment(boot_ns=at, deadline_ns=deadline, lease_until_ns=lease, epoch=epoch, writable=writable)
+
+
+class Ledger:
+    """What `access.reserve` does, as a few sums; raises what the real one would call wrong."""
+
+    def __init__(self, lines: int, size: int) -> None:
+        self.left_lines, self.left_bytes = lines, size
+        self.ceiling_lines = self.ceiling_bytes = self.lines = self.size = self.seq = 0
+
+    def reserve(self, step: Reserve) -> Reservation:
+        self.lines += step.settled.lines
+        self.size += step.settled.size
+        open_lines, open_bytes = self.ceiling_lines - self.lines, self.ceiling_bytes - self.size
+        assert open_lines >= 0
+        assert open_bytes >= 0
+        lines = max(0, min(step.lines, 256 - open_lines, self.left_lines))
+        size = max(0, min(step.size if step.lines == 1 else min(step.size, 65_536 - open_bytes), self.left_bytes))
+        if open_lines + lines < 1 or open_bytes + size < 1:
+            self.lines -= step.settled.lines
+            self.size -= step.settled.size
+            return Reservation(seq=self.seq, ceiling_lines=0, ceiling_bytes=0, exhausted=True)
+        self.left_lines -= lines
+        self.left_bytes -= size
+        self.ceiling_lines += lines
+        self.ceiling_bytes += size
+        self.seq += 1
+        return Reservation(seq=self.seq, ceiling_lines=self.ceiling_lines, ceiling_bytes=self.ceiling_bytes)
+
+
+sizes = st.lists(st.sampled_from([1, 40, 300, 4_096, 4_097, 9_000, 70_000]), max_size=30)
+moves = st.lists(
+    st.sampled_from(["step", "step", "step", "answer", "later", "much later", "block", "unblock", "offer"]),
+    max_size=200,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(sizes, moves, st.integers(0, 40), st.sampled_from([100, 5_000, 10**9]), st.one_of(st.none(), st.integers(1, 20)))
+def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(sizes, moves, lines, size, limit):
+    ledger = Ledger(lines, size)
+    machine = session(limit=limit)
+    items = [item(number, size) for number, size in enumerate(sizes)]
+    waiting = list(items)
+    written = b""
+    now = 1
+    asked: Reserve | None = None
+    writable = True
+    moves = [*moves, *(["unblock", "offer"] + ["answer", "step"] * 4) * 200]
+    why = None
+    for move in moves:
+        if move == "offer" and waiting:
+            machine.offer([waiting.pop(0)])
+            if not waiting:
+                machine.finished(CloseWhy.COMPLETE)
+        elif move == "offer":
+            machine.finished(CloseWhy.COMPLETE)
+        elif move in ("block", "unblock"):
+            writable = move == "unblock"
+        elif move in ("later", "much later"):
+            now += 150 * MS if move == "later" else 300 * MS
+        elif move == "answer" and asked is not None:
+            now += MS
+            machine.reserved(ledger.reserve(asked), now)
+            asked = None
+        elif move == "step":
+            step = machine.step(moment(now, writable=writable))
+            if isinstance(step, Slice):
+                assert writable
+                assert now < machine.standing.lapse_ns
+                assert machine.standing.handed_lines <= ledger.ceiling_lines
+                assert machine.standing.handed_bytes <= ledger.ceiling_bytes
+                assert len(step.content) <= 4_096
+                written += step.content
+            elif isinstance(step, Reserve):
+                assert asked is None
+                asked = step
+            elif isinstance(step, Wait):
+                now = max(now + MS, min(step.until_ns, now + 200 * MS))
+            elif isinstance(step, Finish):
+                why = step.why
+                break
+    assert why in (CloseWhy.COMPLETE, CloseWhy.ENDED)
+    wanted = items[:limit]
+    assert b"".join(one.record for one in wanted).startswith(written)
+    if why is CloseWhy.COMPLETE:
+        assert written == b"".join(one.record for one in wanted)
+    if asked is not None:
+        machine.reserved(ledger.reserve(asked), now)
+    account = machine.account()
+    assert ledger.lines + account.lines == machine.standing.handed_lines
+    assert ledger.size + account.size == len(written)
+
+
+def test_nothing_follows_the_first_cause():
+    machine = session()
+    machine.offer([item(1, 10)])
+    machine.end(CloseWhy.REVOKED)
+    machine.end(CloseWhy.DATABASE)
+    machine.offer([item(2, 10)])
+    assert machine.step(moment(1)) == Finish(CloseWhy.REVOKED)
+    assert machine.room == 0
+
+
+def test_deadline_lease_and_epoch_end_it_also_when_idle():
+    assert session().step(moment(5, deadline=5)) == Finish(CloseWhy.EXPIRED)
+    assert session().step(moment(5, lease=5)) == Finish(CloseWhy.DATABASE)
+    assert session().step(moment(5, epoch=2)) == Finish(CloseWhy.DATABASE)
+
+
+def test_a_deadline_only_ever_comes_nearer():
+    machine = session(deadline_ns=100)
+    assert machine.step(moment(1, deadline=50)) == Wait(50)
+    assert machine.step(moment(2, deadline=90)) == Wait(50)
+    assert machine.step(moment(50, deadline=90)) == Finish(CloseWhy.EXPIRED)
+
+
+def test_an_idle_tail_reserves_nothing_and_its_next_line_waits_for_one_record():
+    machine = session(follow=True)
+    assert isinstance(machine.step(moment(1)), Wait)
+    machine.offer([item(1, 100)])
+    first = machine.step(moment(10_000 * MS))
+    assert isinstance(first, Reserve)
+    assert first.settled.lines == 0
+    assert isinstance(machine.step(moment(10_000 * MS)), Wait)
+    machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 10_001 * MS)
+    assert isinstance(machine.step(moment(10_001 * MS)), Slice)
+    assert isinstance(machine.step(moment(10_300 * MS)), Wait)
+    machine.offer([item(2, 100)])
+    second = machine.step(moment(11_000 * MS))
+    assert isinstance(second, Reserve)
+    assert second.settled.lines == 1
+
+
+def test_a_lapsed_reservation_covers_nothing():
+    machine = session()
+    machine.offer([item(1, 100), item(2, 100)])
+    assert isinstance(machine.step(moment(1)), Reserve)
+    machine.reserved(Reservation(seq=1, ceiling_lines=256, ceiling_bytes=65_536), 1)
+    step = machine.step(moment(1 + 250 * MS))
+    assert isinstance(step, Reserve)
+    assert (step.lines, step.size) == (0, 0)
+
+
+def test_a_tail_that_is_not_read_skips_then_ends():
+    machine = session(follow=True)
+    machine.offer([item(n, 100) for n in range(5)])
+    assert isinstance(machine.step(moment(0, writable=False)), Wait)
+    assert isinstance(machine.step(moment(5_000 * MS, writable=False)), Wait)
+    assert machine.pending_gap == 5
+    machine.offer([item(n, 100) for n in range(3)])
+    assert machine.pending_gap == 8
+    assert machine.room == 0
+    assert machine.step(moment(30_000 * MS, writable=False)) == Finish(CloseWhy.SLOW)
+
+
+def test_a_gap_is_told_before_anything_else_and_costs_nothing():
+    machine = session(follow=True)
+    machine.offer([item(n, 100) for n in range(5)])
+    machine.step(moment(0, writable=False))
+    machine.step(moment(5_000 * MS, writable=False))
+    assert isinstance(machine.step(moment(6_000 * MS), b"gap"), Reserve)
+    machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 6_000 * MS)
+    assert machine.step(moment(6_000 * MS), b"gap") == Slice(b"gap")
+    assert machine.pending_gap == 0
+    assert machine.standing.handed_bytes == 0
+
+
+def test_a_cut_in_the_middle_of_a_record_is_known():
+    machine = session()
+    machine.offer([item(1, 9_000)])
+    assert isinstance(machine.step(moment(1)), Reserve)
+    machine.reserved(Reservation(seq=1, ceiling_lines=1, ceiling_bytes=9_000), 1)
+    machine.step(moment(1))
+    assert machine.is_mid_record
+    machine.end(CloseWhy.REVOKED)
+    account = machine.account()
+    assert (account.lines, account.size) == (1, 4_096)

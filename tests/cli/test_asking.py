@@ -89,6 +89,8 @@ def test_what_a_grant_covers_already_is_not_asked_for_again(cli: Cli, server: Fa
     assert "Nobody was asked." in found.out
     assert not server.sent("POST", "/requests")
     assert cli("request", SELECTOR, "--new", "--wait", "0").code == 10
+    server.on("POST", "/offers", {"offers": [], "explanation": ["A reason is missing."], "words": "x"})
+    assert "Nobody was asked." in cli("request", SELECTOR, "--from", "2026-11-23T09:50:00Z", "--live").out
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from loglease.cli.scripts import SCRIPTS
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))
 def test_each_script_loads_in_its_shell(cli: Cli, shell: str) -> None:
     found = cli("completion", shell)
-    assert (found.code, found.out) == (0, SCRIPTS[shell])  # type: ignore[index]
+    assert (found.code, found.out) == (0, SCRIPTS[shell])
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here to load it")
     subprocess.run([shell, "-n"], input=found.out, text=True, check=True)
@@ -27,9 +27,8 @@ def test_bash_completes_through_its_script(tmp_path: Path) -> None:
     program = tmp_path / "loglease"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from loglease.cli.main import main; main()" "$@"\n')
     program.chmod(0o755)
-    script = (
-        f"{SCRIPTS['bash']}\nCOMP_WORDS=(loglease lock li); COMP_CWORD=2; _loglease; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    )
+    typed = "COMP_WORDS=(loglease lock li); COMP_CWORD=2; _loglease"
+    script = f"{SCRIPTS['bash']}\n{typed}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     found = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["lift", "list"]

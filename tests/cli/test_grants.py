@@ -83,7 +83,13 @@ def test_since_is_measured_by_the_servers_clock(cli: Cli, server: FakeServer) ->
 
 def test_one_request_shows_its_timeline(cli: Cli, server: FakeServer, no_sleep: Callable[[], float]) -> None:
     server.on("GET", f"/requests/{REQUEST}", request_shown())
-    step = {"at": "2026-11-23T09:40:00.000000Z", "type": "request.submitted", "entry": "e", "actor": "s", "text": "asked"}
+    step = {
+        "at": "2026-11-23T09:40:00.000000Z",
+        "type": "request.submitted",
+        "entry": "e",
+        "actor": "s",
+        "text": "asked",
+    }
     server.on("GET", f"/requests/{REQUEST}/timeline", {"items": [step]})
     found = cli("requests", REQUEST)
     assert "09:40:00   asked\n" in found.out

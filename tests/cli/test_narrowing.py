@@ -63,7 +63,9 @@ def test_any_text_gives_a_body_or_an_error_of_ours(text: str) -> None:
     assert body
 
 
-@given(st.integers(1, 1 << 20), st.sampled_from([("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]))
+@given(
+    st.integers(1, 1 << 20), st.sampled_from([("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)])
+)
 def test_sizes_are_read_by_their_unit(count: int, unit: tuple[str, int]) -> None:
     assert size_of(f"{count}{unit[0]}", "--limit-bytes") == count * unit[1]
 

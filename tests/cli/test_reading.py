@@ -162,16 +162,16 @@ def test_a_tail_that_breaks_off_asks_the_grant_why(cli: Cli, server: FakeServer,
         ("locked", {"state": "suspended", "holds": []}, "locked; "),
     ],
 )
-def test_every_cut_ends_with_nine(
-    cli: Cli, server: FakeServer, reason: str, ended: dict[str, Any], words: str
-) -> None:
+def test_every_cut_ends_with_nine(cli: Cli, server: FakeServer, reason: str, ended: dict[str, Any], words: str) -> None:
     server.on("GET", LOGS, tail(sse(end(reason, 0))))
     server.on("GET", f"/grants/{GRANT}", grant_shown(), grant_shown(), grant_shown(**ended))
     found = cli("tail", "--grant", GRANT)
     assert (found.code, words in found.err) == (9, True), found.err
 
 
-@pytest.mark.parametrize(("reason", "code"), [("complete", 0), ("limit", 0), ("source", 2), ("redaction", 2), ("audit", 2)])
+@pytest.mark.parametrize(
+    ("reason", "code"), [("complete", 0), ("limit", 0), ("source", 2), ("redaction", 2), ("audit", 2)]
+)
 def test_other_ends_have_their_codes(cli: Cli, server: FakeServer, reason: str, code: int) -> None:
     server.on("GET", LOGS, tail(sse(end(reason, 0))))
     assert cli("tail").code == code
@@ -221,7 +221,13 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("typed", "sent"),
-    [("", "{}"), ('|= "a"', '{} |= "a"'), ('!= "a"', '{} != "a"'), (' {a="b"} ', '{a="b"}'), ("rate({}[1m])", "rate({}[1m])")],
+    [
+        ("", "{}"),
+        ('|= "a"', '{} |= "a"'),
+        ('!= "a"', '{} != "a"'),
+        (' {a="b"} ', '{a="b"}'),
+        ("rate({}[1m])", "rate({}[1m])"),
+    ],
 )
 def test_a_filter_alone_is_about_all_streams_of_the_scope(typed: str, sent: str) -> None:
     assert whole_query(typed) == sent

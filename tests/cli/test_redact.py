@@ -51,10 +51,11 @@ def test_files_are_read_in_turn(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("a bob@example.com\n")
     two.write_bytes(b"\xff\xfe broken \xc3\n")
-    code, out, _ = redacted(str(one), "-", str(two), text="middle\n")
-    assert code == 0
-    assert "middle\n" in out
+    code, out, err = redacted(str(one), str(two), "--explain", text="not read\n")
+    assert (code, out[-10:]) == (0, " broken \ufffd\n")
     assert "bob@" not in out
+    assert "not read" not in out
+    assert f"{one}:1:2-" in err
 
 
 @pytest.mark.parametrize("engine", ["hyperscan", "re2", "python"])

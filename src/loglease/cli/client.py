@@ -129,14 +129,16 @@ class Client:
         return _answer(response)
 
     @contextmanager
-    def stream(self, path: str, *, query: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
-        """Open a long answer of the gateway; no limit on the time between two pieces.
+    def stream(
+        self, path: str, *, query: Mapping[str, Any], headers: Mapping[str, str], silence_s: float | None = None
+    ) -> Iterator[httpx2.Response]:
+        """Open a long answer of the gateway; `silence_s` is the longest time between two pieces, None is any.
 
         Raises:
             Refused: as `call`; also SignedOut and Unreachable.
         """
         params = {name: _parameter(value) for name, value in query.items() if value is not None}
-        timeout = httpx2.Timeout(self._settings.timeout_s, read=None)
+        timeout = httpx2.Timeout(self._settings.timeout_s, read=silence_s)
         for last in (False, True):
             request = self._http.build_request(
                 "GET", path, params=params, headers={**headers, **self._authorization()}, timeout=timeout

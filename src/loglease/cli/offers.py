@@ -132,11 +132,13 @@ def show_offers(run: Run, offers: Body, taken: int | None) -> None:
         run.out.facts([(f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{mark}")])
 
 
-def covering_grant(run: Run, offers: Body) -> Body | None:
-    """Return a usable grant of one's own that already allows all that the best offer would, or None."""
-    if not offers["offers"]:
-        return None
-    wanted = [scope_of(scope) for scope in offers["offers"][0]["scopes"]]
+def covering_grant(run: Run, draft: Body, offers: Body) -> Body | None:
+    """Return a usable grant of one's own that already allows all that the best offer would, or None.
+
+    Where nothing is offered, perhaps for want of a reason, the wish itself is compared.
+    """
+    best = offers["offers"][0]["scopes"] if offers["offers"] else [_as_of_now(run, scope) for scope in draft["scopes"]]
+    wanted = [scope_of(scope) for scope in best]
     for grant in run.client.items("/grants", most=None, mine=True, live=True):
         if grant["state"] not in _USABLE:
             continue
@@ -144,6 +146,14 @@ def covering_grant(run: Run, offers: Body) -> Body | None:
         if all(any(_covers(ours, theirs) for ours in held) for theirs in wanted):
             return grant
     return None
+
+
+def _as_of_now(run: Run, wanted: Body) -> Body:
+    """Return a scope of a draft with the event window that it has at this moment."""
+    now_ns = run.client.now() * 1_000
+    window = wanted["window"]
+    start_ns = window.get("from_ns") or now_ns - window.get("lookback_s", 0) * 10**9
+    return {**wanted, "window": {"to_ns": str(now_ns), **window, "from_ns": str(start_ns)}}
 
 
 def _covers(held: Scope, wanted: Scope) -> bool:

@@ -49,12 +49,12 @@ def read_lines(client: Client, grant: str, query: Mapping[str, Any]) -> Iterator
 
 
 def followed_lines(
-    client: Client, grant: str, query: Mapping[str, Any], *, on_wait: Callable[[str], None]
+    client: Client, grant: str, query: Mapping[str, Any], *, silence_s: float, on_wait: Callable[[str], None]
 ) -> Iterator[Body | Ended | None]:
     """Yield the records of a tail, None once when it is open, and at the end why it ended.
 
     A server that stops, or a connection that breaks while the grant is still active, is tried again from where the tail
-    stood; `on_wait` tells of it.
+    stood; `on_wait` tells of it. Nothing at all for `silence_s` counts as broken: by then the grant must have ended.
 
     Raises:
         Refused: the gateway refused; also SignedOut, Unreachable.
@@ -64,7 +64,7 @@ def followed_lines(
     asked = dict(query)
     for attempt in range(_RECONNECTS + 1):
         ended = Ended("lost")
-        for record, resume in _one_tail(client, grant, asked, position, first=attempt == 0):
+        for record, resume in _one_tail(client, grant, asked, position, silence_s=silence_s, first=attempt == 0):
             position = resume or position
             if isinstance(record, Ended):
                 ended = record
@@ -72,7 +72,7 @@ def followed_lines(
                 received += record is not None and record["type"] == "line"
                 yield record
         if ended.reason == "lost":
-            ended = Ended(_why(client, grant))
+            ended = _why_lost(client, grant, last=attempt == _RECONNECTS)
         if ended.reason not in ("drain", "lost") or attempt == _RECONNECTS:
             yield ended
             return
@@ -82,14 +82,23 @@ def followed_lines(
         time.sleep(_PAUSE_S)
 
 
+def _why_lost(client: Client, grant: str, *, last: bool) -> Ended:
+    try:
+        return Ended(_why(client, grant))
+    except Unreachable:
+        if last:
+            raise
+        return Ended("lost")  # the server may be starting again
+
+
 def _one_tail(
-    client: Client, grant: str, query: Mapping[str, Any], position: str | None, *, first: bool
+    client: Client, grant: str, query: Mapping[str, Any], position: str | None, *, silence_s: float, first: bool
 ) -> Iterator[tuple[Body | Ended | None, str | None]]:
     headers = {"Accept": SSE}
     if position is not None:
         headers["Last-Event-ID"] = position
     try:
-        with client.stream(f"/g/{grant}/logs", query=query, headers=headers) as response:
+        with client.stream(f"/g/{grant}/logs", query=query, headers=headers, silence_s=silence_s) as response:
             if first:
                 yield None, None
             for event in httpx2.EventSource(response, max_event_size=MAX_RECORD_BYTES):

@@ -74,7 +74,7 @@ def request(
     taken = offer or (offers["offers"][0]["number"] if offers["offers"] else None)
     if dry_run:
         return _offers_only(run, offers, taken)
-    if not new and (grant := covering_grant(run, offers)) is not None:
+    if not new and (grant := covering_grant(run, draft, offers)) is not None:
         return _covered(run, grant)
     if not run.out.json:
         show_offers(run, offers, taken)

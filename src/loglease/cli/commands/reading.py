@@ -25,6 +25,7 @@ Jsonl = Annotated[bool, flag("one JSON object a line, for programs")]
 NoEscape = Annotated[bool, flag("do not escape control characters; refused on a terminal", name="--no-escape")]
 
 _WARNED_MINUTES: Final = (5, 1)
+_AFTER_THE_END_S: Final = 15.0
 _USABLE: Final = ("active", "scheduled")
 _CUT: Final = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
 _FINE: Final = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
@@ -100,7 +101,9 @@ def tail(
     tally = Tally()
     ended = Ended("client")
     with ExitStack() as stack:
-        for record in followed_lines(run.client, held["id"], asked, on_wait=run.out.notice):
+        for record in followed_lines(
+            run.client, held["id"], asked, silence_s=_longest_s(run, held), on_wait=run.out.notice
+        ):
             if isinstance(record, Ended):
                 ended = record
             elif record is None:
@@ -158,6 +161,12 @@ def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool)
         run.out.raw(jsonl(record, masked) + "\n")
     else:
         run.out.raw(line_text(record, escape=escape) + "\n")
+
+
+def _longest_s(run: Run, grant: Body) -> float:
+    """Return for how long the grant can still be read, and a little more."""
+    own = left_s(run, grant) if grant.get("valid_until") else float(grant["duration_s"])
+    return own + _AFTER_THE_END_S
 
 
 @contextmanager

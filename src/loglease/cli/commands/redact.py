@@ -40,7 +40,7 @@ class NotRedacted(CliError):
 
 
 def redact(
-    *files: Annotated[Path, Parameter(name="FILE", help="files to read, - for standard input; default: that alone")],
+    *files: Annotated[Path, Parameter(name="FILE", help="files to read; default: standard input")],
     profile: Annotated[
         str, flag("a redaction profile by name, or a file with one; default pii-default")
     ] = "pii-default",
@@ -62,8 +62,10 @@ def redact(
     try:
         redactor = _redactor(profile, engine, key_file, tokens)
         counts = Counters()
-        for name in files or (Path("-"),):
-            with _opened(run, name) as source:
+        if not files:
+            _copy(run, redactor, run.stdin.buffer, "-", counts, explain=explain)
+        for name in files:
+            with _opened(name) as source:
                 _copy(run, redactor, source, str(name), counts, explain=explain)
     except RedactionError as error:
         raise NotRedacted(error) from error
@@ -106,10 +108,7 @@ def _key(file: Path | None) -> bytes:
 
 
 @contextmanager
-def _opened(run: Run, name: Path) -> Iterator[BinaryIO]:
-    if str(name) == "-":
-        yield run.stdin.buffer
-        return
+def _opened(name: Path) -> Iterator[BinaryIO]:
     try:
         source = name.open("rb", buffering=0)
     except OSError as error:

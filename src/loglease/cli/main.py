@@ -45,7 +45,7 @@ def run_command(
 ) -> int:
     """Run one command and return its exit code; whatever it could not do is said on stderr."""
     tokens = [*arguments]
-    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=Color.AUTO)
+    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=_color(environment))
 
     def start(flags: Flags, rest: Sequence[str], app: App) -> int:
         return _started(flags, rest, app, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -117,6 +117,11 @@ def _started(
     finally:
         run.close()
     return int(answer) if isinstance(answer, int) else Exit.DONE
+
+
+def _color(environment: Mapping[str, str]) -> Color:
+    """Guess whether errors are coloured that come before flags are read."""
+    return Color.NEVER if environment.get("NO_COLOR") else Color.AUTO
 
 
 def _form(tokens: Sequence[str], environment: Mapping[str, str]) -> OutputForm:

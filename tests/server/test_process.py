@@ -18,7 +18,8 @@ from tests.api.world import PASSWORD, WISH, settings_in
 
 from loglease.model.ids import GrantId
 from loglease.server.local import doctor, findings
-from loglease.server.process import Ready, serving
+from loglease.server.process import Ready, listening, serving
+from loglease.server.settings import Address, SettingsInvalid
 
 SERVE = """
 import sys
@@ -81,6 +82,10 @@ def test_serve_says_where_it_is_starts_stops_and_remembers_a_crash(tmp_path: Pat
         assert process.wait(timeout=30) == 0
     with served(data) as (process, printed):
         assert "Login" not in printed
+        command = [sys.executable, "-c", SERVE, str(data)]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (second.returncode, second.stderr.partition(" ")[0]) == (2, "error:")
+        assert "Traceback" not in second.stderr
         process.kill()
         process.wait(timeout=10)
     with served(data) as (process, printed):
@@ -92,23 +97,12 @@ def test_serve_says_where_it_is_starts_stops_and_remembers_a_crash(tmp_path: Pat
         assert [path.name for path in data.iterdir() if path.stat().st_mode & 0o077] == []
 
 
-def refused(program: str, data: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", program, str(data)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def test_an_address_in_use_and_a_second_process_are_refused_with_a_remedy(tmp_path: Path) -> None:
-    with served(tmp_path / "data") as (_, printed):
-        second = refused(SERVE, tmp_path / "data")
-        assert second.returncode == 2
-        assert second.stderr.startswith("error: ")
-        assert "next: " in second.stderr
-        assert "Traceback" not in second.stderr
-        listen = printed["Address"].removeprefix("http://")
-        taken = SERVE.replace("listen='127.0.0.1:0'", f"listen='{listen}'")
-        third = refused(taken, tmp_path / "other")
-        assert third.returncode == 2
-        assert f"{listen} cannot be listened on" in third.stderr
+def test_an_address_in_use_is_refused_with_a_remedy() -> None:
+    with listening(Address("127.0.0.1", 0)) as taken:
+        address = Address("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(SettingsInvalid, match=f"{address} cannot be listened on") as refused:
+            listening(address)
+    assert "--listen" in str(refused.value.next_step)
 
 
 async def journey(ready: Ready) -> tuple[httpx2.AsyncClient, dict[str, dict[str, str]], str]:
@@ -213,6 +207,30 @@ async def test_the_viewer_reads_with_a_code_and_its_cookie_once(tmp_path: Path) 
         ):
             assert (await client.get(address, headers=headers)).status_code == status, headers
         await client.aclose()
+
+
+async def test_a_stopping_process_ends_its_tails_and_says_so(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    opened = asyncio.Event()
+    async with serving(settings_in(tmp_path)) as ready:
+        client, people, grant = await journey(ready)
+        (ready.services.data_dir / "logs" / "pay-api.log").write_text(f"{_now()} one line\n")
+
+        async def tail() -> None:
+            address = f"{ready.url}/g/{grant}/logs?follow=true"
+            async with client.stream("GET", address, headers=people["alice"]) as stream:
+                async for line in stream.aiter_lines():
+                    lines.append(orjson.loads(line))
+                    opened.set()
+
+        tailing = asyncio.create_task(tail())
+        async with asyncio.timeout(20):
+            await opened.wait()
+    async with asyncio.timeout(5):
+        await tailing
+    await client.aclose()
+    assert lines[-1]["reason"] == "drain"
+    assert lines[-1]["resume"]
 
 
 async def test_a_process_that_drains_is_not_ready(tmp_path: Path) -> None:

@@ -88,3 +88,17 @@ def test_addresses() -> None:
     for wrong in ("80", ":80", "host:", "host:x", "host:70000"):
         with pytest.raises(ValueError, match="not host:port"):
             address_of(wrong)
+
+
+def test_the_example_of_the_documentation_is_a_configuration(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "configuration.md").read_text()
+    (tmp_path / "loglease.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    (found,) = source_configurations(load_settings(environment={"LOGLEASE_DATA_DIR": str(tmp_path)}))
+    assert (found.name, sorted(found.label_names), found.compress) == ("app", ["env", "service"], True)
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "configuration.md").read_text()
+    for area, field in Settings.model_fields.items():
+        for name in getattr(field.annotation, "model_fields", {}):
+            assert f"`{area}.{name}`" in page, f"{area}.{name}"

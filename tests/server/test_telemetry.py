@@ -22,6 +22,16 @@ def test_only_declared_fields_are_written_and_control_characters_are_shown() -> 
     assert found["error"] == "a\\u{a}b\\u{1b}[31m"
 
 
+def test_a_closed_stream_costs_messages_and_nothing_else() -> None:
+    out = io.StringIO()
+    configure(out)
+    try:
+        out.close()
+        structlog.get_logger("x").info("something")
+    finally:
+        structlog.reset_defaults()
+
+
 def test_an_exception_leaves_its_place_and_not_its_text() -> None:
     with pytest.raises(RuntimeError) as raised:
         raise RuntimeError("secret of a line")

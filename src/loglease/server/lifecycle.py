@@ -8,10 +8,11 @@ from typing import Final
 from loglease import __version__
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
+from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
-from loglease.access.revoke import reassert
 from loglease.access.rules import Rules
+from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
@@ -92,9 +93,11 @@ def _policy_entry(tx: Transaction, rules: Rules, new_id: NewId) -> tuple[Draft, 
     return (Draft(id=EntryId(new_id(ENTRY)), type="policy.loaded", actor=SYSTEM, data=data),)
 
 
-async def take_up(*, log: EntryLog[Transaction], journal: Journal, new_id: NewId, random: Random) -> tuple[int, int]:
+async def take_up(
+    *, log: EntryLog[Transaction], journal: Journal, watch: Watch, new_id: NewId, random: Random
+) -> tuple[int, int]:
     """Record revocations that only the journal has, and close the sessions of a crashed process; return how many."""
-    late = await reassert(journal, log=log, new_id=new_id, random=random)
+    late = await reassert(journal, log=log, watch=watch, new_id=new_id, random=random)
     crashed = 0
     while closed := await recover_sessions(log=log, new_id=new_id):
         crashed += closed

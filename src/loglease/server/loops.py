@@ -10,11 +10,13 @@ from typing import Final
 import structlog
 
 from loglease.access.expire_due import expire_due
+from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
+LATE_EVERY_S: Final = 0.5
 REFUSALS_EVERY_S: Final = 30.0
 CLEAN_EVERY_S: Final = 3_600.0
 RESTART_AFTER_S: Final = 1.0
@@ -47,9 +49,20 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def refusals() -> None:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
+    async def late() -> None:
+        if services.watch.unrecorded:
+            await reassert(
+                services.journal,
+                log=services.log,
+                watch=services.watch,
+                new_id=services.new_id,
+                random=services.random,
+            )
+
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
+        "late": lambda: _every(LATE_EVERY_S, late),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, services.tokens.clean_up),
     }

@@ -21,7 +21,7 @@ from loglease.server.health import health_app
 from loglease.server.loops import running
 from loglease.server.services import Services
 from loglease.server.settings import Address, Settings, SettingsInvalid
-from loglease.server.wiring import build, close, create_app
+from loglease.server.wiring import Application, build, close, create_app
 
 BACKLOG: Final = 1_024
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -98,25 +98,24 @@ async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) 
     Raises:
         LogLeaseError: it could not be started.
     """
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = 0
 
     def heard() -> None:
-        nonlocal signals
-        signals += 1
-        stop.set()
+        (hurry if stop.is_set() else stop).set()
 
     for one in _SIGNALS:
         loop.add_signal_handler(one, heard)
-    async with serving(settings) as ready:
+    async with serving(settings, hurry=hurry) as ready:
         on_ready(ready)
         await stop.wait()
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Ready]:
+async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> AsyncIterator[Ready]:
     """Serve inside the block; leaving it drains: nothing new, bodies finish, the stop is recorded.
+
+    `hurry` ends the waiting for bodies.
 
     Raises:
         LogLeaseError: it could not be started.
@@ -127,7 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Ready]:
         services = await build(settings)
         try:
             admin = await services.accounts.first_admin()
-            async with running(services), _answering(services, listeners):
+            async with running(services), _answering(services, listeners, hurry or asyncio.Event()):
                 scheme = "https" if settings.http.tls else "http"
                 yield Ready(
                     services=services,
@@ -152,7 +151,7 @@ def _with_ports(settings: Settings, listeners: list[socket.socket]) -> Settings:
 
 
 @asynccontextmanager
-async def _answering(services: Services, listeners: list[socket.socket]) -> AsyncIterator[None]:
+async def _answering(services: Services, listeners: list[socket.socket], hurry: asyncio.Event) -> AsyncIterator[None]:
     app = create_app(services)
     servers = [
         _server(app, services.settings, tls=services.settings.http.tls),
@@ -169,12 +168,23 @@ async def _answering(services: Services, listeners: list[socket.socket]) -> Asyn
         began = time.monotonic()
         services.standing.draining = True
         services.hub.close()
-        await app.gateway.drain(services.settings.http.drain_s)
+        await _drained(app, services.settings.http.drain_s, hurry)
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*tasks)
         app.gateway.close()
         _log.info("stopped", duration_ms=round((time.monotonic() - began) * 1_000))
+
+
+async def _drained(app: Application, within_s: float, hurry: asyncio.Event) -> None:
+    """End all sessions: tails at once, queries when they are done or the time is over, or when told to hurry."""
+    draining = asyncio.create_task(app.gateway.drain(within_s))
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await app.gateway.drain(0)
+    hurried.cancel()
+    await draining
 
 
 async def _started(servers: list[_Server]) -> None:

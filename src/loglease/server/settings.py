@@ -153,9 +153,8 @@ class PolicySettings(_Area):
 
 
 class RedactionSettings(_Area):
-    """Where further redaction profiles are, and how many threads redact."""
+    """How many threads redact and evaluate."""
 
-    directory: Path | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 2
 
 

@@ -14,6 +14,7 @@ from loglease.access.journal import Journal
 from loglease.access.refusals import Refusals
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
+from loglease.audit.checking import check_log
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
@@ -127,8 +128,9 @@ async def _built(
     )
     await asyncio.to_thread(_prove_redactor, rules, key, random)
     services.standing.redactor_proven = True
+    await check_log(store)
     await record_start(log=log, settings=settings, rules=rules, replica=replica, new_id=new_id, random=random)
-    await take_up(log=log, journal=journal, new_id=new_id, random=random)
+    await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
     await watch.poll()
     return services
 

@@ -95,7 +95,7 @@ def token_of(headers: Headers) -> str:
 def _no_credential() -> NotAuthenticated:
     return NotAuthenticated(
         "This call needs a token: Authorization: Bearer …, or Basic with the token as password.",
-        next_step="loglease login, or make a token with loglease admin token",
+        next_step="loglease login, or make a token: loglease token create LABEL --right logs.read",
     )
 
 

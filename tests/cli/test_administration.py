@@ -14,7 +14,14 @@ from loglease.model.instant import parse_instant
 
 AT = "2026-11-23T09:42:10.000000Z"
 NOW = {"Date": "Mon, 23 Nov 2026 09:42:10 GMT"}
-SOURCE = {"id": "files", "kind": "files", "follow": True, "ok": True, "description": "Logs of the shop", "labels": ["service"]}
+SOURCE = {
+    "id": "files",
+    "kind": "files",
+    "follow": True,
+    "ok": True,
+    "description": "Logs of the shop",
+    "labels": ["service"],
+}
 LOCKED: dict[str, Any] = {
     "id": LOCK,
     "on": "person:dave",

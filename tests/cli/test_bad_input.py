@@ -138,8 +138,8 @@ WRONG = [
         2,
         "error: 'planet:earth' cannot be locked. [invalid_field]\n",
         (
-            "next: Write kind:name with one of grant, request, principal, person, group, token, policy, source, target, "
-            "everything.\n"
+            "next: Write kind:name with one of grant, request, principal, person, group, token, policy, source, "
+            "target, everything.\n"
         ),
     ),
     (

@@ -100,18 +100,22 @@ def tail(
     }
     tally = Tally()
     ended = Ended("client")
-    with ExitStack() as stack:
-        for record in followed_lines(
-            run.client, held["id"], asked, silence_s=_longest_s(run, held), on_wait=run.out.notice
-        ):
-            if isinstance(record, Ended):
-                ended = record
-            elif record is None:
-                active = run.client.get(f"/grants/{held['id']}")
-                run.out.notice(active_words(run, active))
-                stack.enter_context(_warned(run, active))
-            else:
-                _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
+    try:
+        with ExitStack() as stack:
+            for record in followed_lines(
+                run.client, held["id"], asked, silence_s=_longest_s(run, held), on_wait=run.out.notice
+            ):
+                if isinstance(record, Ended):
+                    ended = record
+                elif record is None:
+                    active = run.client.get(f"/grants/{held['id']}")
+                    run.out.notice(active_words(run, active))
+                    stack.enter_context(_warned(run, active))
+                else:
+                    _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
+    except KeyboardInterrupt:
+        run.out.notice(f"stopped; {tally.lines:,} lines received")
+        raise
     return _exit(run, held["id"], tally, ended)
 
 

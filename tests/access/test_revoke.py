@@ -8,10 +8,13 @@ import pytest
 from tests.access.journey import active_grant, revoke_grant, submitted
 from tests.fakes.world import World, caller, principal
 
+from loglease.access.add_lock import add_lock
 from loglease.access.errors import NotFound, NotPermitted
 from loglease.access.journal import Journal
-from loglease.access.revoke import reassert, revoke
-from loglease.access.watch import Cut, GrantCut, Watch
+from loglease.access.permissions import is_held
+from loglease.access.reassert import reassert
+from loglease.access.revoke import revoke
+from loglease.access.watch import Cut, GrantCut, LockCut, Watch
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.errors import GrantEnded
 from loglease.model.grant import GrantState
@@ -45,13 +48,16 @@ async def test_a_revocation_works_while_nothing_can_be_recorded(world: World, tm
     watch.subscribe(heard.append)
     revoked = await revoke_grant(world, grant.id, log=BrokenLog(), watch=watch)
     assert not revoked.durable
+    with pytest.raises(AuditUnavailable):
+        watch.require_ready()
     assert heard == [GrantCut(grant=grant.id, why=CloseWhy.REVOKED, text="grant revoked")]
 
     journal = Journal.open(tmp_path / "revocations.journal")
     assert [record.grants for record in journal.records()] == [(grant.id,)]
     world.clock.advance(60)
-    assert await reassert(journal, log=world.log, new_id=world.new_id, random=world.random) == 1
-    assert await reassert(journal, log=world.log, new_id=world.new_id, random=world.random) == 0
+    assert await reassert(journal, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 1
+    assert await reassert(journal, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 0
+    watch.require_ready()
     journal.close()
 
     def query(tx: Transaction) -> tuple[Any, list[Any]]:
@@ -114,3 +120,31 @@ async def test_an_ended_grant_is_not_revoked(world: World) -> None:
     world.clock.advance(601)
     with pytest.raises(GrantEnded):
         await revoke_grant(world, grant.id)
+
+
+async def test_a_lock_works_while_nothing_can_be_recorded(world: World, tmp_path: Path) -> None:
+    grant = await active_grant(world)
+    watch = Watch(world.store, world.clock, world.random)
+    heard: list[Cut] = []
+    watch.subscribe(heard.append)
+    journal = Journal.open(tmp_path / "revocations.journal")
+    locked = await add_lock(
+        LockOn(LockKind.EVERYTHING),
+        reason="leak",
+        caller=caller(principal("erin", roles=(Role.ADMIN,)), world.clock.now()),
+        log=BrokenLog(),
+        store=world.store,
+        watch=watch,
+        journal=journal,
+        clock=world.clock,
+        new_id=world.new_id,
+        random=world.random,
+    )
+    assert not locked.durable
+    assert heard == [LockCut(on=LockOn(LockKind.EVERYTHING), text="locked")]
+    assert await reassert(journal, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 1
+    journal.close()
+    again = Journal.open(tmp_path / "revocations.journal")
+    assert await reassert(again, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 0
+    again.close()
+    assert await world.store.read(lambda tx: is_held(tx, grant, world.clock.now()))

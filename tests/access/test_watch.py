@@ -5,6 +5,7 @@ from tests.access.journey import active_grant, revoke_grant
 from tests.fakes.world import World, caller, principal
 
 from loglease.access.add_lock import add_lock
+from loglease.access.journal import Journal
 from loglease.access.watch import CLOCK_BACK_S, LEASE_S, Cut, GrantCut, LeaseLost, LockCut, SubjectCut, Watch
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.instant import Instant
@@ -45,8 +46,11 @@ async def test_locks_are_cuts(world: World) -> None:
     await watch.poll()
     erin = caller(principal("erin", roles=(Role.ADMIN,)), world.clock.now())
     ports = {key: value for key, value in world.ports.items() if key != "rules"}
+    journal = Journal.open(world.directory / "revocations.journal")
+    ports |= {"store": world.store, "watch": watch, "journal": journal, "clock": world.clock}
     await add_lock(LockOn(LockKind.SOURCE, "files"), reason="leak", caller=erin, **ports)
     await add_lock(LockOn(LockKind.PERSON, "alice"), reason="left", caller=erin, **ports)
+    journal.close()
     await watch.poll()
     assert heard == [LockCut(on=LockOn(LockKind.SOURCE, "files"), text="locked"), SubjectCut(subject="sub_alice")]
 

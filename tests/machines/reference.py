@@ -219,19 +219,20 @@ class Reference:
         return self.grant_state(name) in ("scheduled", "active") and grant.lines < LINES
 
     def reserve(self, name: str, lines: int, settled: int) -> int | None:
-        """Answer how many lines are reserved; None where it is refused."""
+        """Answer how many lines may follow now; None where it is refused."""
         session = self.sessions[name]
         grant = self.grants[session.grant]
         if not session.open or self.grant_state(session.grant) != "active":
             return None
         handed = min(session.settled + settled, session.ceiling)
-        more = min(lines, MOST_AT_ONCE - (session.ceiling - handed), LINES - grant.lines)
-        if more < 1:
+        still_open = session.ceiling - handed
+        more = max(0, min(lines, MOST_AT_ONCE - still_open, LINES - grant.lines))
+        if still_open + more < 1:
             return 0
         session.settled = handed
         session.ceiling += more
         grant.lines += more
-        return more
+        return still_open + more
 
     def close(self, name: str, settled: int) -> None:
         session = self.sessions[name]

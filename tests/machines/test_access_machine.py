@@ -250,10 +250,19 @@ class AccessMachine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(["alice", "bob", "carol"]), by=st.sampled_from(["erin", "erin", "bob"]))
     def lock(self, who: str, by: str) -> None:
         ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
-        act = add_lock(LockOn(LockKind.PERSON, who), reason="left", caller=self.caller(by), **ports)
-        lock = self.attempt("lock", act, expected=by == "erin")
-        if lock is not None:
-            self.locks[PEOPLE[who].person] = lock.id
+        act = add_lock(
+            LockOn(LockKind.PERSON, who),
+            reason="left",
+            caller=self.caller(by),
+            store=self.world.store,
+            watch=Watch(self.world.store, self.world.clock, self.world.random),
+            journal=self.journal,
+            clock=self.world.clock,
+            **ports,
+        )
+        locked = self.attempt("lock", act, expected=by == "erin")
+        if locked is not None:
+            self.locks[PEOPLE[who].person] = locked.lock.id
             self.model.locked.add(PEOPLE[who].person)
 
     @rule(who=st.sampled_from(["alice", "bob", "carol"]), by=st.sampled_from(["erin", "erin", "bob"]))

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
+
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
+from loglease.access.journal import Journal, JournalRecord
 from loglease.access.once import Once
 from loglease.access.records import Data, refs
 from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S, dependent_grants, resolved, revoked_entries
-from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.access.watch import LockCut, Watch
+from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
+from loglease.model.clock import Clock
 from loglease.model.hold import Lock, LockKind, LockOn
 from loglease.model.ids import ENTRY, LOCK, REVOCATION, EntryId, LockId, NewId, PersonId, PrincipalId, RevocationId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.principal import Principal, Role
-from loglease.store.interface import RevocationRow, Transaction
+from loglease.store.interface import RevocationRow, Store, StoreUnavailable, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """A lock that is in force. `durable` False: this process's journal has it, the database does not yet."""
+
+    lock: Lock
+    durable: bool
+
 
 _ON_PEOPLE = (LockKind.PERSON, LockKind.PRINCIPAL)
 
@@ -25,11 +40,17 @@ async def add_lock(
     revoke: bool = False,
     caller: Caller,
     log: EntryLog[Transaction],
+    store: Store,
+    watch: Watch,
+    journal: Journal,
+    clock: Clock,
     new_id: NewId,
     random: Random,
     once: Once | None = None,
-) -> Lock:
+) -> Locked:
     """Set a lock; with `revoke` the grants that depend on it are revoked in the same act. An equal lock is one lock.
+
+    Like a revocation it does not wait for its record: the journal makes it durable while the record cannot be made.
 
     Raises:
         NotFound: nobody and nothing has that name.
@@ -37,6 +58,8 @@ async def add_lock(
     """
     caller.require_role(Role.ADMIN)
     reason = reason[:MAX_REASON]
+
+    lock_id = LockId(new_id(LOCK))
 
     def work(tx: Transaction, now: Instant) -> Recorded[Lock]:
         if once is not None and (created := once.created(tx, now)) is not None:
@@ -47,11 +70,9 @@ async def add_lock(
         same = [lock for lock in tx.holds.locks(now=now, on=exact) if lock.until == until]
         if same and not revoke:
             return Recorded(same[0])
-        lock = Lock(
-            id=LockId(new_id(LOCK)), on=exact, reason=reason, added_by=caller.principal.id, added_at=now, until=until
-        )
+        lock = Lock(id=lock_id, on=exact, reason=reason, added_by=caller.principal.id, added_at=now, until=until)
         tx.holds.insert_lock(lock)
-        entries = _entries(tx, lock, caller, new_id=new_id, random=random)
+        entries = lock_entries(tx, lock, actor=caller.principal.subject, new_id=new_id, random=random)
         if revoke:
             grants = dependent_grants(tx, exact, now)
             row = RevocationRow(
@@ -68,10 +89,36 @@ async def add_lock(
             once.remember(tx, lock.id, now)
         return Recorded(lock, tuple(entries))
 
-    return await log.commit(work, urgent=True, limit_s=RECORD_WITHIN_S)
+    try:
+        lock = await log.commit(work, urgent=True, limit_s=RECORD_WITHIN_S)
+    except (AuditUnavailable, StoreUnavailable):
+        exact = await store.read(lambda tx: resolved(tx, on))
+        by, now = caller.principal.id, clock.now()
+        lock = Lock(id=lock_id, on=exact, reason=reason, added_by=by, added_at=now, until=until)
+        await journal.append(_journalled(lock))
+        watch.unrecorded.add(lock.id)
+        watch.apply(LockCut(on=exact, text="locked"))
+        return Locked(lock=lock, durable=False)
+    # The database has it; a journal that cannot be written is shown by health and stops no lock.
+    with contextlib.suppress(OSError):
+        await journal.append(_journalled(lock))
+    return Locked(lock=lock, durable=True)
 
 
-def _entries(tx: Transaction, lock: Lock, caller: Caller, *, new_id: NewId, random: Random) -> list[Draft]:
+def _journalled(lock: Lock) -> JournalRecord:
+    return JournalRecord(
+        kind="lock",
+        id=lock.id,
+        on=str(lock.on),
+        grants=(),
+        at=lock.added_at,
+        reason=lock.reason,
+        by=lock.added_by,
+        until=lock.until,
+    )
+
+
+def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, random: Random) -> list[Draft]:
     """Return one entry for a thing, or one for each subject of a person; a locked person's tokens and sign-ins end."""
     commitments = Commitments(random)
     reason: Data = {"reason_c": commitments.to("reason_c", lock.reason)} if lock.reason else {}
@@ -87,7 +134,7 @@ def _entries(tx: Transaction, lock: Lock, caller: Caller, *, new_id: NewId, rand
                 Draft(
                     id=EntryId(new_id(ENTRY)),
                     type="principal.locked",
-                    actor=caller.principal.subject,
+                    actor=actor,
                     ref=refs(lock=lock.id),
                     data={"lock": lock.id, "subject": one.subject, "cause": "lock", **reason},
                     private=commitments.taken(),
@@ -103,7 +150,7 @@ def _entries(tx: Transaction, lock: Lock, caller: Caller, *, new_id: NewId, rand
         Draft(
             id=EntryId(new_id(ENTRY)),
             type="lock.added",
-            actor=caller.principal.subject,
+            actor=actor,
             ref=refs(lock=lock.id),
             data=data,
             private=commitments.taken(),

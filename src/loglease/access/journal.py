@@ -12,13 +12,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import orjson
 
 from loglease.model.errors import LogLeaseError
-from loglease.model.hold import parse_lock_on
-from loglease.model.ids import GrantId, PrincipalId, RevocationId
+from loglease.model.hold import Lock, parse_lock_on
+from loglease.model.ids import GrantId, LockId, PrincipalId, RevocationId
 from loglease.model.instant import Instant
 from loglease.store.interface import RevocationRow
 
@@ -34,15 +34,31 @@ class JournalDamaged(LogLeaseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRecord:
-    """One act: what kind, on what, which grants it ended, when, why and by whom."""
+    """One act: a revocation or a lock, on what, which grants it ended, when, why and by whom.
 
-    kind: str
+    Attributes:
+        until: for a lock that lapses.
+    """
+
+    kind: Literal["revoke", "lock"]
     id: str
     on: str
     grants: tuple[GrantId, ...]
     at: Instant
     reason: str
     by: PrincipalId
+    until: Instant | None = None
+
+    def lock(self) -> Lock:
+        """Return the lock as the database stores it."""
+        return Lock(
+            id=LockId(self.id),
+            on=parse_lock_on(self.on),
+            reason=self.reason,
+            added_by=self.by,
+            added_at=self.at,
+            until=self.until,
+        )
 
     def row(self) -> RevocationRow:
         """Return the act as the database stores it."""
@@ -66,6 +82,7 @@ class JournalRecord:
                 "at": self.at,
                 "reason": self.reason,
                 "by": self.by,
+                "until": self.until,
             }
         )
         return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload

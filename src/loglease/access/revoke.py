@@ -6,6 +6,7 @@ cannot be made, the journal alone makes the act durable, it is applied in memory
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +19,10 @@ from loglease.access.once import Once
 from loglease.access.permissions import matches, require_may_revoke, visible_grant
 from loglease.access.records import Data, refs
 from loglease.access.watch import GrantCut, Watch
-from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, EntryLog, Recorded
+from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, CancelWhy, RequestMove, RequestState
 from loglease.model.access_request import move as move_request
 from loglease.model.clock import Clock
-from loglease.model.errors import GrantEnded
 from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import (
@@ -110,7 +110,9 @@ async def revoke(
         return await _revoke_here(
             on, revocation, reason=reason, caller=caller, store=store, watch=watch, journal=journal, now=clock.now()
         )
-    await journal.append(_journalled(revoked, reason, caller.principal.id))
+    # The database has it; a journal that cannot be written is shown by health and stops no revocation.
+    with contextlib.suppress(OSError):
+        await journal.append(_journalled(revoked, reason, caller.principal.id))
     return revoked
 
 
@@ -254,29 +256,7 @@ async def _revoke_here(
     if revoked.durable:
         return revoked
     await journal.append(_journalled(revoked, reason, caller.principal.id))
+    watch.unrecorded.add(revoked.id)
     for grant_id in revoked.grants:
         watch.apply(GrantCut(grant=grant_id, why=CloseWhy.REVOKED, text="grant revoked"))
     return revoked
-
-
-async def reassert(journal: Journal, *, log: EntryLog[Transaction], new_id: NewId, random: Random) -> int:
-    """Record the revocations that only the journal has, before anything is served; return how many there were."""
-
-    def work(tx: Transaction, now: Instant) -> Recorded[int]:
-        late = 0
-        entries: list[Draft] = []
-        for record in journal.records():
-            if record.kind != "revoke" or tx.revocations.find(RevocationId(record.id)) is not None:
-                continue
-            found = [tx.grants.find(grant_id) for grant_id in record.grants]
-            grants = [grant for grant in found if grant is not None and grant.is_live(now)]
-            row = record.row()
-            try:
-                entries += revoked_entries(tx, row, grants, actor=SYSTEM, new_id=new_id, random=random, late=True)
-            except GrantEnded:
-                continue
-            tx.revocations.insert(row)
-            late += 1
-        return Recorded(late, tuple(entries))
-
-    return await log.commit(work, urgent=True)

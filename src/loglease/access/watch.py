@@ -15,7 +15,8 @@ from typing import Final
 import orjson
 
 from loglease.access.commitments import Random
-from loglease.audit.interface import EntryRow
+from loglease.access.errors import ClockSuspect
+from loglease.audit.interface import AuditUnavailable, EntryRow
 from loglease.model.clock import Clock
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId
@@ -27,6 +28,8 @@ LEASE_S: Final = 2.0
 POLL_S: Final = 0.25
 ATTEMPT_S: Final = 1.0
 CLOCK_BACK_S: Final = 1.0
+HIGH_WATER: Final = "high_water"
+"""Name of the stored value that keeps the latest database time; `Store.touch` raises it."""
 
 _AT_ONCE: Final = 1_000
 _SECOND_NS: Final = 1_000_000_000
@@ -90,6 +93,8 @@ class Watch:
         """History generation of the database."""
         self.clock_suspect = False
         """The database's clock stepped back: nothing new may begin."""
+        self.unrecorded: set[str] = set()
+        """Acts that took effect here and are not on the record yet; until they are, nothing new may begin."""
         self.now_minus_boot_us = 0
         """Database time less boot time in microseconds, as of the start of the last poll; for deadlines."""
 
@@ -108,6 +113,18 @@ class Watch:
             if row.draft.type in _CUTS and (cut := cut_of(row.draft.type, row.draft.ref, row.draft.data)) is not None:
                 self.apply(cut)
 
+    def require_ready(self) -> None:
+        """Refuse to begin anything while what was revoked is not recorded, or while the clock cannot be trusted.
+
+        Raises:
+            AuditUnavailable: a revocation took effect here and waits to be recorded.
+            ClockSuspect: the database's clock stepped back.
+        """
+        if self.unrecorded:
+            raise AuditUnavailable("A revocation is not on the record yet.", next_step="Try again in a moment.")
+        if self.clock_suspect:
+            raise ClockSuspect("The clock stepped back.", next_step="Tell an operator: loglease doctor.")
+
     def deadline_ns(self, until: Instant) -> int:
         """Return the boot time of an instant, by the offset that the last poll saw at its start."""
         return (until - self.now_minus_boot_us) * 1_000
@@ -118,6 +135,9 @@ class Watch:
         Raises:
             StoreUnavailable: the lease was not renewed.
         """
+        if self._seen is None:
+            mark = await self._store.read(lambda tx: tx.values.find(HIGH_WATER))
+            self._high_water = Instant(int(mark or 0))
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
         rows, self._seen, self.epoch = await self._store.read(self._newer)

@@ -17,7 +17,7 @@ from loglease.server.api.bodies import LockBody, ReasonBody
 from loglease.server.api.calls import CallerOf, OnceOf, ServicesOf, is_replay
 from loglease.server.api.conversions import lock_on_of, until_of
 from loglease.server.api.fields import id_pattern
-from loglease.server.api.grants import ended_sessions
+from loglease.server.api.grants import JOURNALLED, ended_sessions
 from loglease.server.api.operations import Routes
 from loglease.server.api.views import lock_shown
 from loglease.store.interface import Transaction
@@ -39,7 +39,7 @@ async def list_locks(caller: CallerOf, services: ServicesOf) -> r.Page[r.LockSho
     return await services.store.read(query)
 
 
-@routes.post("/locks", answers=r.LockShown, status=201, creates=True, problems=("not_found",))
+@routes.post("/locks", answers=r.LockShown, status=201, creates=True, problems=("not_found",), also=JOURNALLED)
 async def create_lock(
     body: LockBody, caller: CallerOf, services: ServicesOf, once: OnceOf, response: Response
 ) -> r.LockShown:
@@ -47,22 +47,30 @@ async def create_lock(
     started = services.clock.now()
     if await is_replay(services, once):
         response.headers["Idempotent-Replayed"] = "true"
-    lock = await add_lock(
+    locked = await add_lock(
         lock_on_of(body.on),
         reason=body.reason,
         until=until_of(body.until, started),
         revoke=body.revoke,
         caller=caller,
         log=services.log,
+        store=services.store,
+        watch=services.watch,
+        journal=services.journal,
+        clock=services.clock,
         new_id=services.new_id,
         random=services.random,
         once=once,
     )
+    lock = locked.lock
+    if not locked.durable:
+        response.status_code = 202
     response.headers["Location"] = f"/api/v1/locks/{lock.id}"
     before = await services.store.read(lambda tx: [one.id for one in dependent_grants(tx, lock.on, started)])
     ended, ending = await ended_sessions(services, lambda _: before, started)
     now = services.clock.now()
-    return await services.store.read(lambda tx: lock_shown(tx, lock, now, ended, ending))
+    shown = await services.store.read(lambda tx: lock_shown(tx, lock, now, ended, ending))
+    return shown.model_copy(update={"durable": locked.durable})
 
 
 @routes.get("/locks/{lock_id}", answers=r.LockShown, problems=("not_found",))

@@ -340,6 +340,9 @@ class LockShown(Resource):
     lifted_at: At | None = None
     lifted_by: Who | None = None
     in_force: bool
+    durable: Annotated[bool, Field(description="False: journalled on this machine, the database did not answer.")] = (
+        True
+    )
     sessions_ended: list[SessionIdText] = Field(default_factory=list)
     sessions_ending: list[SessionIdText] = Field(default_factory=list)
 

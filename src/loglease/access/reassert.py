@@ -1,0 +1,53 @@
+"""Record what only the revocation journal has: acts that took effect while the record could not be made."""
+
+from __future__ import annotations
+
+from loglease.access.add_lock import lock_entries
+from loglease.access.commitments import Random
+from loglease.access.journal import Journal, JournalRecord
+from loglease.access.revoke import revoked_entries
+from loglease.access.watch import Watch
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.ids import LockId, NewId, RevocationId
+from loglease.model.instant import Instant
+from loglease.store.interface import Transaction
+
+
+async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch, new_id: NewId, random: Random) -> int:
+    """Record revocations and locks that the database does not know, and return how many there were.
+
+    Runs before a process serves anything, and again while `watch.unrecorded` holds something.
+
+    Raises:
+        AuditUnavailable: they still cannot be recorded, so nothing new may begin yet.
+    """
+    known = frozenset(watch.unrecorded)
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        entries: list[Draft] = []
+        late = 0
+        for record in journal.records():
+            if _is_recorded(tx, record):
+                continue
+            late += 1
+            if record.kind == "lock":
+                lock = record.lock()
+                tx.holds.insert_lock(lock)
+                entries += lock_entries(tx, lock, actor=SYSTEM, new_id=new_id, random=random)
+                continue
+            found = [tx.grants.find(grant_id) for grant_id in record.grants]
+            grants = [grant for grant in found if grant is not None and grant.is_live(now)]
+            row = record.row()
+            entries += revoked_entries(tx, row, grants, actor=SYSTEM, new_id=new_id, random=random, late=True)
+            tx.revocations.insert(row)
+        return Recorded(late, tuple(entries))
+
+    late = await log.commit(work, urgent=True)
+    watch.unrecorded -= known
+    return late
+
+
+def _is_recorded(tx: Transaction, record: JournalRecord) -> bool:
+    if record.kind == "lock":
+        return tx.holds.find_lock(LockId(record.id)) is not None
+    return tx.revocations.find(RevocationId(record.id)) is not None

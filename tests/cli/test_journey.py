@@ -162,7 +162,7 @@ def test_from_asking_to_the_cut(installation: Installation, people: dict[str, Pe
         said = tail.stderr.read()
         assert tail.wait(PATIENCE_S) == 9
     assert "revoked by bob at " in said
-    assert f'"incident over"; 2 lines received in {revoked["sessions_ended"][0]}' in said  # type: ignore[index]
+    assert f'"incident over"; 2 lines received in {revoked["sessions_ended"][0]}' in said
 
     assert alice.run("logs", "--grant", grant).returncode == 9
     entries = alice.json("audit", "list", "--grant", grant, "--all")

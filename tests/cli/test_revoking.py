@@ -108,5 +108,6 @@ def test_suspend_and_resume_take_a_reason(cli: Cli, server: FakeServer) -> None:
     assert cli("suspend", GRANT, "--reason", "look").out == f"{GRANT} of alice@example.com is suspended.\n"
     assert json.loads(cli("resume", GRANT, "--reason", "fine", "--output", "json").out)["state"] == "active"
     assert server.sent("POST", f"/grants/{GRANT}/suspend")[0].body == {"reason": "look"}
+    assert server.sent("POST", f"/grants/{GRANT}/resume")[0].body == {"reason": "fine"}
     assert cli("suspend", "--reason", "x").code == 2
     assert cli("suspend", GRANT).code == 2

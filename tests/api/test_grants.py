@@ -63,9 +63,9 @@ async def test_a_suspended_grant_is_resumed_by_somebody_else(world: World) -> No
     assert (held.json()["state"], held.json()["holds"][0]["reason"]) == ("suspended", "look")
     used = await world.client.post(f"/grants/{grant}/activate", headers=alice)
     assert (used.status_code, used.json()["code"]) == (409, "grant_not_active")
-    own = await world.client.post(f"/grants/{grant}/resume", headers=alice)
+    own = await world.client.post(f"/grants/{grant}/resume", json={"reason": "mine"}, headers=alice)
     assert (own.status_code, own.json()["code"]) == (403, "not_permitted")
-    resumed = await world.client.post(f"/grants/{grant}/resume", headers=bob)
+    resumed = await world.client.post(f"/grants/{grant}/resume", json={"reason": "it was right"}, headers=bob)
     assert resumed.json()["state"] == "scheduled"
 
 

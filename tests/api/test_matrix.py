@@ -74,6 +74,7 @@ BODIES: dict[str, Any] = {
     "create_request": WISH,
     "create_review": {"verdict": "approve"},
     "suspend_live_grant": {"reason": "x"},
+    "resume_suspended_grant": {"reason": "x"},
     "revoke_grant": {"reason": "x"},
     "create_revocation": {"on": "source:nowhere", "reason": "x"},
     "create_lock": {"on": "source:nowhere", "reason": "x"},

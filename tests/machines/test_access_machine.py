@@ -244,7 +244,8 @@ class AccessMachine(RuleBasedStateMachine):
     @rule(grant=grants, who=people)
     def resume(self, grant: Any, who: str) -> None:
         expected = self.model.resume(self.model.people[who], grant)
-        act = resume_grant(grant, caller=self.caller(who), log=self.world.log, new_id=self.world.new_id)
+        ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
+        act = resume_grant(grant, reason="it was right", caller=self.caller(who), **ports)
         self.attempt("resume", act, expected=expected)
 
     @rule(who=st.sampled_from(["alice", "bob", "carol"]), by=st.sampled_from(["erin", "erin", "bob"]))

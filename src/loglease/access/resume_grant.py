@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from loglease.access.caller import Caller
+from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import NotPermitted
 from loglease.access.permissions import require_may_revoke, visible_grant
-from loglease.access.records import refs
+from loglease.access.records import Data, refs
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.grant import Grant, refusal
 from loglease.model.hold import SuspendCause
@@ -14,7 +15,9 @@ from loglease.model.instant import Instant
 from loglease.store.interface import Transaction
 
 
-async def resume_grant(grant_id: GrantId, *, caller: Caller, log: EntryLog[Transaction], new_id: NewId) -> Grant:
+async def resume_grant(
+    grant_id: GrantId, *, reason: str, caller: Caller, log: EntryLog[Transaction], new_id: NewId, random: Random
+) -> Grant:
     """Lift the suspension that a person set. No session resumes by itself; without one nothing changes.
 
     Raises:
@@ -34,12 +37,17 @@ async def resume_grant(grant_id: GrantId, *, caller: Caller, log: EntryLog[Trans
         if not found:
             return Recorded(grant)
         tx.holds.delete_suspension(found[0])
+        commitments = Commitments(random)
+        data: Data = {"cause": "person"}
+        if reason:
+            data["reason_c"] = commitments.to("reason_c", reason)
         entry = Draft(
             id=EntryId(new_id(ENTRY)),
             type="grant.resumed",
             actor=caller.principal.subject,
             ref=refs(request=grant.request, grant=grant.id),
-            data={"cause": "person"},
+            data=data,
+            private=commitments.taken(),
         )
         return Recorded(grant, (entry,))
 

@@ -145,9 +145,18 @@ async def suspend_live_grant(
 
 
 @routes.post("/grants/{grant_id}/resume", answers=r.GrantShown, problems=MOVE_PROBLEMS)
-async def resume_suspended_grant(grant_id: GrantPath, caller: CallerOf, services: ServicesOf) -> r.GrantShown:
+async def resume_suspended_grant(
+    grant_id: GrantPath, body: ReasonBody, caller: CallerOf, services: ServicesOf
+) -> r.GrantShown:
     """Lift the suspension of a grant; clients open new sessions themselves."""
-    done = await resume_grant(GrantId(grant_id), caller=caller, log=services.log, new_id=services.new_id)
+    done = await resume_grant(
+        GrantId(grant_id),
+        reason=body.reason,
+        caller=caller,
+        log=services.log,
+        new_id=services.new_id,
+        random=services.random,
+    )
     return await shown(services, seeing(caller), done.id)
 
 

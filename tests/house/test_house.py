@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MOST_LINES = 500
+LINT_IMPORTS = str(Path(sys.executable).parent / "lint-imports")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError")
 VAGUE = re.compile(r"^(async )?def (get|handle|process|manage)_|^class \w*(Manager|Helper|Utils)\b", re.MULTILINE)
 ADDRESS = re.compile(r'"resolved": *"http|registry *= *"http|^--(extra-)?index-url|https?://', re.MULTILINE)
@@ -43,7 +45,7 @@ def test_every_direct_dependency_is_locked() -> None:
 
 
 def test_the_import_contracts_hold() -> None:
-    linted = subprocess.run(["lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    linted = subprocess.run([LINT_IMPORTS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout
 
 
@@ -68,7 +70,7 @@ def test_a_planted_violation_is_caught(tmp_path: Path, package: str, line: str, 
     subprocess.run(["cp", str(ROOT / "pyproject.toml"), str(tmp_path)], check=True)
     (tree / "loglease" / package / "planted.py").write_text(f'"""Planted."""\n\n{line}\n')
     linted = subprocess.run(
-        ["lint-imports", "--no-cache"],
+        [LINT_IMPORTS, "--no-cache"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

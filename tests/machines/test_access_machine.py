@@ -383,7 +383,7 @@ class AccessMachine(RuleBasedStateMachine):
         now = self.world.clock.now()
         SEEN["step"] += 1
 
-        def query(tx: Transaction) -> tuple[dict[str, str], dict[str, str], dict[str, int], dict[str, set[str]]]:
+        def query(tx: Transaction) -> Any:
             requests = {one.id: str(one.state_at(now)) for one in tx.requests.page(limit=200)}
             grants = tx.grants.page(limit=200)
             states = {one.id: str(one.state_at(now, held=is_held(tx, one, now))) for one in grants}

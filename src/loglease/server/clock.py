@@ -33,7 +33,7 @@ def system_random(count: int) -> bytes:
 
 
 @cache
-def process_marker() -> bytes:
+def run_marker() -> bytes:
     """Return random bytes that stay the same while the process runs: the mark of the redactor's canary."""
     return system_random(16).hex().encode()
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TextIO
 
 from loglease import redaction
 from loglease.model.errors import LogLeaseError
-from loglease.server.clock import process_marker, system_random
+from loglease.server.clock import run_marker, system_random
 from loglease.server.configured_sources import inbox_of, source_configurations
 from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
@@ -180,7 +180,7 @@ def _redactor() -> list[Finding]:
     found = []
     for profile in redaction.profiles():
         try:
-            redaction.redactor_for([profile.pin], keys=keys, marker=process_marker())
+            redaction.redactor_for([profile.pin], keys=keys, marker=run_marker())
         except redaction.RedactionError as error:
             found.append(Finding("redaction", "fail", f"{profile.pin} fails its self-test: {error}.", "Install anew."))
     return found or [Finding("redaction", "ok", f"{len(redaction.profiles())} profiles pass their self-test.")]

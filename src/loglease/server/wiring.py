@@ -22,7 +22,7 @@ from loglease.model.clock import Clock
 from loglease.model.ids import NewId
 from loglease.redaction import KEY_BYTES, Keys, redactor_for
 from loglease.server.application import joined
-from loglease.server.clock import SystemClock, SystemNewId, process_marker, system_random
+from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
 from loglease.server.edge import App, Receive, Scope, Send
@@ -169,7 +169,7 @@ def _prove_redactor(rules: Rules, key: bytes, random: Random) -> None:
     """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads."""
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     for pin in sorted(rules.profile_digests):
-        redactor_for([pin], keys=keys, marker=process_marker())
+        redactor_for([pin], keys=keys, marker=run_marker())
 
 
 def _secret_file(path: Path, random: Random) -> bytes:
@@ -208,7 +208,7 @@ class Application:
 
     def __init__(self, services: Services) -> None:
         door = ViewerDoor(services)
-        redactors = Redactors(services.pseudonym_key, process_marker())
+        redactors = Redactors(services.pseudonym_key, run_marker())
         self.gateway = Gateway(
             GatewayServices(
                 log=services.log,

@@ -2,7 +2,7 @@
 
 A client goes through the journey again and again and notes what the server acknowledged. The server gets `kill -9`, is
 started again, and must know every request, review, grant and revocation that it acknowledged, each exactly once, also
-where the client repeats the call that was under way. `LOGLEASE_CRASH_ROUNDS` says how often; moments repeat by seed.
+where the client repeats the call that was under way. `CRASH_ROUNDS` says how often; moments repeat by seed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 import httpx2
 from tests.fakes.stack import Person, Refused, Stack
 
-ROUNDS = int(os.environ.get("LOGLEASE_CRASH_ROUNDS", "5"))
-SEED = int(os.environ.get("LOGLEASE_CRASH_SEED", "20261125"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
+SEED = int(os.environ.get("CRASH_SEED", "20261125"))
 LONGEST_S = 2.5
 LINE = '{"ts":"2026-11-23T09:00:00Z","level":"info","msg":"hello"}\n'
 

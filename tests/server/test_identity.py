@@ -126,12 +126,18 @@ async def disable(world: World, admin: dict[str, str], account: str) -> None:
     assert done.status_code == 200, done.text
 
 
-async def test_disabling_ends_every_token_at_once(world: World) -> None:
+async def test_disabling_ends_tokens_grants_and_requests_at_once(world: World) -> None:
     alice = await world.add("alice@example.com")
+    bob = await world.add("bob@example.com", groups=("approvers",))
     admin = await world.sign_in("admin", world.admin_password)
-    assert (await world.client.get("/me", headers=alice)).status_code == 200
+    grant = await world.approved(alice, bob)
+    request = (await world.created("/requests", WISH, alice)).json()["id"]
     await disable(world, admin, "alice@example.com")
     assert (await world.client.get("/me", headers=alice)).status_code == 401
+    ended = (await world.client.get(f"/grants/{grant}", headers=bob)).json()
+    assert (ended["state"], ended["reason"]) == ("revoked", "the account was disabled")
+    left = (await world.client.get(f"/requests/{request}", headers=bob)).json()
+    assert (left["state"], left["cause"]) == ("cancelled", "deleted")
 
 
 async def test_an_access_token_ends_after_a_quarter_of_an_hour(world: World) -> None:

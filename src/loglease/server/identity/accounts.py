@@ -7,19 +7,32 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.access.caller import STEP_UP_S, Caller
+from loglease.access.cancel_request import cancelled_entry
 from loglease.access.commitments import Random
 from loglease.access.errors import NotFound, NotPermitted
 from loglease.access.once import Once
+from loglease.access.revoke import dependent_grants, revoked_entries
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.access_request import CancelWhy, RequestMove, RequestState, move
 from loglease.model.digest import canonical_bytes, sha256_hex
 from loglease.model.errors import FieldFault, InvalidField
-from loglease.model.ids import PERSON, PRINCIPAL, NewId, PersonId, PrincipalId, SubjectId
+from loglease.model.hold import LockKind, LockOn
+from loglease.model.ids import (
+    PERSON,
+    PRINCIPAL,
+    REVOCATION,
+    NewId,
+    PersonId,
+    PrincipalId,
+    RevocationId,
+    SubjectId,
+)
 from loglease.model.instant import Instant
 from loglease.model.principal import Kind, Principal, Role
 from loglease.server.identity.names import checked_account, checked_name, folded
 from loglease.server.identity.passwords import Passwords, checked_password, generated_password
 from loglease.server.identity.records import LOCAL, principal_added, principal_changed
-from loglease.store.interface import LocalAccount, LostRace, Transaction
+from loglease.store.interface import LocalAccount, LostRace, RevocationRow, Transaction
 
 ADMIN_ACCOUNT: Final = "admin"
 _SUBJECT_BYTES: Final = 17
@@ -196,7 +209,7 @@ class Accounts:
         return principal_changed(principal.subject, change, names, actor=actor, new_id=self.new_id, other=other)
 
     async def change(self, principal_id: PrincipalId, change: Change, *, etag: str, caller: Caller) -> Principal:
-        """Change a login. Disabling it ends its tokens at once; its grants are held while it is disabled.
+        """Change a login. Disabling it ends its tokens, grants and undecided requests in the same act.
 
         Raises:
             NotFound: there is none.
@@ -221,9 +234,10 @@ class Accounts:
             self._require_may_change(before, after, caller, now)
             if after != before:
                 tx.principals.update(after)
+            entries = self._entries(before, after, caller.principal.subject)
             if before.enabled and not after.enabled:
-                tx.tokens.revoke(now, principal=after.id)
-            return Recorded(after, tuple(self._entries(before, after, caller.principal.subject)))
+                entries += self._taken_away(tx, after, caller, now)
+            return Recorded(after, tuple(entries))
 
         return await self.log.commit(work, urgent=True)
 
@@ -235,6 +249,32 @@ class Accounts:
             raise NotPermitted(
                 "Nobody changes their own roles or disables their own account.", next_step="Ask another administrator."
             )
+
+    def _taken_away(self, tx: Transaction, principal: Principal, caller: Caller, now: Instant) -> list[Draft]:
+        """End what depends on a login that was disabled: tokens, grants, undecided requests."""
+        by, subject = caller.principal.id, caller.principal.subject
+        tx.tokens.revoke(now, principal=principal.id)
+        on = LockOn(LockKind.PRINCIPAL, principal.id)
+        grants = dependent_grants(tx, on, now)
+        entries: list[Draft] = []
+        if grants:
+            row = RevocationRow(
+                id=RevocationId(self.new_id(REVOCATION)),
+                on=on,
+                grants=tuple(grant.id for grant in grants),
+                by=by,
+                at=now,
+                reason="the account was disabled",
+            )
+            entries += revoked_entries(tx, row, grants, actor=subject, new_id=self.new_id, random=self.random)
+            tx.revocations.insert(row)
+        for request in tx.requests.pending_of(principal.id):
+            if request.state_at(now) is RequestState.PENDING:
+                why = CancelWhy.DELETED
+                done = move(request, RequestMove.CANCEL, by=by, now=now, cause=why)
+                tx.requests.update(done)
+                entries.append(cancelled_entry(done, why, actor=subject, new_id=self.new_id))
+        return entries
 
     def _entries(self, before: Principal, after: Principal, actor: str) -> list[Draft]:
         entries = []

@@ -100,7 +100,7 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
         raise _refused()
     if now >= token.expires_at:
         raise TokenExpired("The token has expired.", next_step="loglease login")
-    _require_unlocked(tx, token, principal, now)
+    require_unlocked(tx, principal, now, token=token)
     interactive = token.kind in _INTERACTIVE
     caller = Caller(
         principal=principal,
@@ -113,9 +113,14 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
     return Known(caller=caller, token=token)
 
 
-def _require_unlocked(tx: Transaction, token: StoredToken, principal: Principal, now: Instant) -> None:
+def require_unlocked(tx: Transaction, principal: Principal, now: Instant, *, token: StoredToken | None = None) -> None:
+    """Refuse somebody whom a lock is aimed at. One on everything stops grants, not the control plane.
+
+    Raises:
+        Locked: a lock on the login, the person, a group of theirs, or the token.
+    """
     for lock in tx.holds.locks(now=now):
-        on_token = lock.on.kind is LockKind.TOKEN and lock.on.name == token.id
+        on_token = token is not None and lock.on.kind is LockKind.TOKEN and lock.on.name == token.id
         if on_token or (lock.on.kind in _PERSONAL_LOCKS and matches(lock.on, principal=principal)):
             raise Locked("A lock stops this for now.", next_step="Ask an administrator.")
 

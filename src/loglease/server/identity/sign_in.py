@@ -16,6 +16,7 @@ from loglease.model.principal import Principal
 from loglease.server.identity import secrets
 from loglease.server.identity.accounts import ADMIN_ACCOUNT
 from loglease.server.identity.brake import Brake
+from loglease.server.identity.credentials import require_unlocked
 from loglease.server.identity.names import folded
 from loglease.server.identity.passwords import Passwords, checked_password
 from loglease.server.identity.records import LOCAL, sign_in_ended, sign_in_failed, signed_in, token_revoked
@@ -91,13 +92,14 @@ class SignIns:
         """Check a password and start a chain of access and refresh tokens.
 
         Raises:
-            NotAuthenticated: account or password is wrong, or the account is disabled or locked out by a lock.
+            NotAuthenticated: account or password is wrong, or the account is disabled.
+            Locked: the password is right, and a lock is aimed at its owner.
             RateLimited: too many failures; the message says how long to wait.
         """
         local = await self._checked(account, password, address)
 
         def work(tx: Transaction, now: Instant) -> Recorded[SignedIn]:
-            principal = self._standing(tx, local)
+            principal = self._standing(tx, local, now)
             pair = self._pair(tx, principal, now, signed_in_at=now, chain=self.random(_CHAIN_BYTES).hex())
             entry = signed_in(principal, address=address, new_id=self.new_id, random=self.random)
             return Recorded(replace(pair, must_change=local.must_change), (entry,))
@@ -114,7 +116,7 @@ class SignIns:
         local = await self._checked(account, password, address)
 
         def work(tx: Transaction, now: Instant) -> Recorded[WebSignedIn]:
-            principal = self._standing(tx, local)
+            principal = self._standing(tx, local, now)
             secret = new_secret(secrets.WEB, self.random)
             token = self._token(tx, secret, principal, now, life_s=SIGN_IN_S, signed_in_at=now, chain=secret.lookup)
             entry = signed_in(principal, address=address, new_id=self.new_id, random=self.random)
@@ -182,11 +184,12 @@ class SignIns:
             random=self.random,
         )
 
-    def _standing(self, tx: Transaction, local: LocalAccount) -> Principal:
-        """Return the account's principal; a disabled one is answered like a wrong password."""
+    def _standing(self, tx: Transaction, local: LocalAccount, now: Instant) -> Principal:
+        """Return the account's principal; a disabled one is answered like a wrong password, a locked one is told."""
         principal = tx.principals.find(local.principal)
         if principal is None or not principal.enabled:
             raise NotAuthenticated(_WRONG, next_step="Check both and try again.")
+        require_unlocked(tx, principal, now)
         return principal
 
     def _token(

@@ -1,0 +1,147 @@
+"""What promises and attacks share: one real server for all tests of a process, its people, and a loop for sync tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from tests.fakes.stack import CONFIG, Person, Stack
+from tests.fakes.world import Runner
+
+T = TypeVar("T")
+
+LINE = '{"level":"info","msg":"paid by ann@example.com with 4111111111111111"}\n'
+PASSWORD = "of this test only"
+
+POLICY = """
+api: loglease/v1
+kind: Catalog
+id: main
+names: {groups: [approvers], sources: [files]}
+labels: {service: string, env: string}
+redaction: {secrets: [], pii-default: [secrets], strict: [pii-default]}
+---
+api: loglease/v1
+kind: AccessPolicy
+id: ordinary
+title: Logs of this test
+who: {kinds: [human, agent], any_of: [group:everybody, 'agent:alice-bot']}
+scopes:
+  - {sources: [files], labels: {service: [shop, web, evil]}, lookback: 24h, live: true}
+ask: {reason: {min: 5}}
+grant:
+  duration: {default: 30m, max: 1h}
+  activate_within: 8h
+  limits: {lines: 10000, queries_per_min: 1000, tails: 20}
+  redaction: pii-default
+approve:
+  - otherwise: true
+    stages: [{from: [group:approvers], need: 1}]
+pending_max: 4h
+---
+api: loglease/v1
+kind: AccessPolicy
+id: payments
+title: Payments take two
+who: {kinds: [human], any_of: [group:everybody]}
+scopes:
+  - {sources: [files], labels: {service: pay}, lookback: 24h, live: true}
+ask: {reason: {min: 5}}
+grant:
+  duration: {default: 30m, max: 1h}
+  activate_within: 8h
+  limits: {lines: 10000, queries_per_min: 1000, tails: 20}
+  redaction: pii-default
+approve:
+  - otherwise: true
+    stages: [{from: [group:approvers], need: 2}]
+pending_max: 4h
+"""
+
+PEOPLE: dict[str, dict[str, Any]] = {
+    "alice": {},
+    "bob": {"groups": ["approvers"]},
+    "carol": {"groups": ["approvers"]},
+    "mallory": {},
+    "sam": {"roles": ["auditor"]},
+}
+
+_started: dict[Path, Stack] = {}
+
+
+def populated(folder: Path) -> Stack:
+    """Start a server with a policy, logs and people."""
+    (folder / "policy").mkdir(parents=True)
+    (folder / "policy" / "policy.yaml").write_text(POLICY)
+    stack = Stack(folder, config=f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n')
+    stack.logs.mkdir()
+    for service in ("shop", "web", "pay"):
+        (stack.logs / f"{service}.log").write_text(LINE * 200)
+    stack.start()
+    admin = stack.sign_in("admin")
+    for name, about in PEOPLE.items():
+        stack.passwords[name] = f"{name}: {PASSWORD}"
+        body = {"account": name, "email": f"{name}@example.com", "password": stack.passwords[name], **about}
+        admin.create("/principals", body)
+    return stack
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One server for all tests of this process that do not stop it."""
+    base = tmp_path_factory.getbasetemp()
+    if base not in _started:
+        _started[base] = populated(tmp_path_factory.mktemp("server"))
+    yield _started[base]
+    _started[base].stop()
+
+
+@pytest.fixture
+def killable(tmp_path: Path) -> Iterator[Stack]:
+    """Serve from a folder of its own; the test may kill and start it."""
+    stack = populated(tmp_path)
+    yield stack
+    stack.stop()
+
+
+def crowd(stack: Stack) -> dict[str, Person]:
+    """Return everybody, just signed in."""
+    return {name: stack.sign_in(name) for name in (*PEOPLE, "admin")}
+
+
+def granted(alice: Person, bob: Person, selector: str = '{service="shop"}', **changes: Any) -> str:
+    """Return a grant that one person approved."""
+    request = alice.ask(selector, **changes)
+    bob.decide(request)
+    return alice.grant_of(request)
+
+
+def followed(found: Callable[[], T], within_s: float = 20) -> T:
+    """Return what is found once it is there."""
+    until = time.monotonic() + within_s
+    while not (value := found()):
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+
+@contextmanager
+def running(context: AbstractAsyncContextManager[T]) -> Iterator[tuple[Runner, T]]:
+    """Keep an async context open on a loop of its own, for tests that are not async."""
+    run = Runner()
+    try:
+        made = run(context.__aenter__())
+        try:
+            yield run, made
+        finally:
+            run(context.__aexit__(None, None, None))
+            with contextlib.suppress(asyncio.CancelledError):
+                run(asyncio.sleep(0.05))  # transports that were closed finish closing
+    finally:
+        run.close()

@@ -1,0 +1,138 @@
+"""Promise 2, blind: "Every answer is a function of permitted, already redacted lines. Data outside the scope or under a
+mask changes no byte of any response: not a body, a count, a statistic, an error, a status code or the number of frames."
+
+Two data sets that differ only there are read through a real gateway on a real socket, with a source that holds nothing
+back, and every byte that comes is compared: status, headers, body, and where its frames were cut. Pseudonyms are
+compared by pattern, since which values are equal is what they concede. `LOGLEASE_BLIND_EXAMPLES` asks for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from tests.fakes.world import Runner
+from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
+from tests.promises.shared import running
+from tests.promises.twins import WINDOW_NS, Twins, by_pattern, queries, twins
+
+from loglease.model.grant import Grant
+from loglease.model.limits import Limits
+from loglease.model.scope import Level
+
+EXAMPLES = int(os.environ.get("LOGLEASE_BLIND_EXAMPLES", "220"))
+GENEROUS = Limits(queries_per_min=10**9, lines=10**12, bytes=10**15)
+FORMATS = ("application/x-ndjson", "text/event-stream", "text/plain")
+TIMES = ("start=0", f"start={T0 + 100}", f"start={T0 + 300}&end={T0 + 700}", f"start=0&end={T0 + 5_000}")
+MORE = (f"start={T0 - 900}&end={T0 - 800}", f"start={T0 + 9}&end={T0 + 3}", "start=x", "start=0&limit=0")
+_DATE = re.compile(rb"\r\ndate: [^\r]*", re.IGNORECASE)
+
+
+@dataclass
+class Reading:
+    """A gateway, the two grants that are read under, and a loop to run it in."""
+
+    run: Runner
+    world: World
+    plain: Grant
+    ruled: Grant
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
+    with running(world(tmp_path_factory.mktemp("blind"), loose=True, page_lines=3)) as (run, made):
+        made.profile = "pii-default@1"
+        window = {"start_ns": T0, "end_ns": T0 + WINDOW_NS, "limits": GENEROUS}
+        plain = run(made.grant('{service="a"}', **window))
+        ruled = run(made.grant('{service="a"}', level=Level.WARN, contains=("pay",), **window))
+        yield Reading(run, made, plain, ruled)
+
+
+def transcript(answer: Answer) -> bytes:
+    """Return everything that a client can see but the time of day and the values behind pseudonyms."""
+    return by_pattern(_DATE.sub(b"", answer.raw))
+
+
+async def both(made: World, data: Twins, path: str, *headers: str) -> tuple[Answer, Answer]:
+    answers = []
+    for lines in (data.one, data.other):
+        made.reader.lines = list(lines)
+        answers.append(await call(made, path, TOKEN, *headers))
+    return answers[0], answers[1]
+
+
+async def followed_on(made: World, data: Twins, path: str, accept: str, answers: tuple[Answer, Answer]) -> None:
+    """Go on where the answers stopped: a resume value is an answer, too."""
+    resume = [re.findall(rb'"resume":"([^"]+)"|\nid: (\S+)\nevent: end', answer.body) for answer in answers]
+    assert resume[0] == resume[1]
+    if resume[0]:
+        value = (resume[0][-1][0] or resume[0][-1][1]).decode()
+        one, other = await both(made, data, path, f"Accept: {accept}", f"Last-Event-ID: {value}")
+        assert transcript(one) == transcript(other)
+
+
+@pytest.mark.parametrize("ruled", [False, True], ids=["labels and time", "line rules too"])
+def test_hidden_data_changes_no_byte(reading: Reading, ruled: bool) -> None:
+    grant = reading.ruled if ruled else reading.plain
+
+    @settings(
+        max_examples=EXAMPLES // 2,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        data=twins(line_rules=ruled),
+        query=queries(),
+        accept=st.sampled_from(FORMATS),
+        direction=st.sampled_from(["forward", "backward"]),
+        times=st.sampled_from(TIMES * 4 + MORE),
+        limit=st.sampled_from(["", "", "&limit=1", "&limit=3", "&limit=5000"]),
+    )
+    def changes_no_byte(data: Twins, query: str, accept: str, direction: str, times: str, limit: str) -> None:
+        path = f"/g/{grant.id}/logs?{times}&direction={direction}{limit}&query={quote(query)}"
+
+        async def compared() -> None:
+            one, other = await both(reading.world, data, path, f"Accept: {accept}")
+            assert one.status
+            event(f"status {one.status}")
+            event(f"lines: {min(len(one.body.splitlines()) - 1, 5) if one.status == 200 else 'none'}")
+            assert transcript(one) == transcript(other)
+            if one.status == 200 and limit:
+                await followed_on(reading.world, data, path, accept, (one, other))
+
+        reading.run(compared())
+
+    changes_no_byte()
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_a_slow_source_shows_nothing_of_what_it_gave_between(reading: Reading, accept: str, direction: str) -> None:
+    """Pages that are full of hidden lines must not show in where the frames of an answer are cut."""
+    seen = [line(T0 + 10 * at, f"visible {at}", service="a") for at in range(6)]
+    hidden = [line(T0 + 10 * at + 5, "not for you " * at, service="b") for at in range(1, 6)]
+    data = Twins(tuple(seen), tuple(sorted([*seen, *hidden], key=lambda one: one.ts)))
+    reader = reading.world.reader
+    quick = reader.read
+
+    async def read(plan):
+        async for page in quick(plan):
+            yield page
+            await asyncio.sleep(0.05)
+
+    path = f"/g/{reading.plain.id}/logs?start=0&direction={direction}"
+    reader.read = read
+    try:
+        one, other = reading.run(both(reading.world, data, path, f"Accept: {accept}"))
+    finally:
+        reader.read = quick
+    assert transcript(one) == transcript(other)
+    assert one.body.count(b"visible") == len(seen)

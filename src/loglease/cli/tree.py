@@ -66,7 +66,7 @@ GROUPS: Final = (
         (
             ("add", "locks:add", "Lock a person, group, grant or other thing; with --revoke its grants end."),
             ("list", "locks:list_", "List locks."),
-            ("lift", "locks:lift", "Lift a lock that somebody else added."),
+            ("lift", "locks:lift", "Lift a lock; never one that is aimed at you."),
         ),
     ),
     (

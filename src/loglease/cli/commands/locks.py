@@ -44,7 +44,7 @@ def add(
         return Exit.DONE
     run.out.data(f"Locked {lock['on']} at {lock['added_at'][11:19]} UTC   ({lock['id']})")
     run.out.data(f"Sessions ended {len(lock['sessions_ended'])}, still ending {len(lock['sessions_ending'])}.")
-    run.out.notice("Somebody else lifts it: loglease lock lift " + lock["id"])
+    run.out.notice("It is lifted by an administrator: loglease lock lift " + lock["id"])
     return Exit.DONE
 
 
@@ -79,9 +79,10 @@ def lift(
     reason: Reason = None,
     run: Here,
 ) -> None:
-    """Lift a lock that somebody else added.
+    """Lift a lock; never one that is aimed at you.
 
-    Grants that it suspended can be used again, as far as their clocks still run.
+    Grants that it suspended can be used again, as far as their clocks still run. A lock on everything is lifted by
+    another administrator than the one who added it.
     """
     lock_id = chosen(run, id_, LOCK)
     lock = run.client.post(f"/locks/{lock_id}/lift", {"reason": reason or run.asked("--reason", "Why")})

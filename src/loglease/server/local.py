@@ -24,7 +24,7 @@ from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
 from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.process import Ready, run_process
-from loglease.server.settings import Settings, SettingsInvalid, load_settings
+from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
 from loglease.server.wiring import DATABASE, JOURNAL, PSEUDONYM_KEY
 from loglease.sources.registry import Source, Sources
@@ -95,8 +95,9 @@ def _announce(ready: Ready, out: TextIO) -> None:
         lines += _first_login(ready.admin_password, settings.data_dir, shown=out.isatty())
     inbox = inbox_of(settings)
     logs = f"put log files into {inbox}" if inbox else f"sources: {', '.join(sorted(ready.services.sources))}"
+    usual = ready.url == f"http://{HttpSettings().listen}"
     lines += [
-        "Next      1. sign in: loglease login" + ("" if settings.http.listens_at.port else f" --server {ready.url}"),
+        f"Next      1. sign in: {'' if usual else f'export LOGLEASE_SERVER={ready.url} && '}loglease login",
         "          2. add the people who ask and approve: loglease admin user add bob@example.com --group approvers",
         f"          3. {logs}; then loglease request '{{service=\"…\"}}'",
     ]
@@ -153,7 +154,9 @@ def findings(*, config: Path | None = None, data_dir: Path | None = None) -> lis
             config=config, overrides=_overrides(data_dir=data_dir, listen=None, health=None, insecure=False)
         )
     except SettingsInvalid as error:
-        faults = [Finding("settings", "fail", fault.detail, error.next_step) for fault in error.faults]
+        faults = [
+            Finding("settings", "fail", f"{fault.pointer}: {fault.detail}", error.next_step) for fault in error.faults
+        ]
         return found + (faults or [Finding("settings", "fail", error.message, error.next_step)])
     found.append(Finding("settings", "ok", f"The data directory is {settings.data_dir}."))
     return [*found, *_data(settings), _listener(settings), *_sources_and_policy(settings)]
@@ -218,7 +221,9 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
     try:
         configurations = source_configurations(settings)
     except SettingsInvalid as error:
-        return [Finding("sources", "fail", fault.detail, error.next_step) for fault in error.faults]
+        return [
+            Finding("sources", "fail", f"{fault.pointer}: {fault.detail}", error.next_step) for fault in error.faults
+        ]
     found = []
     for one in configurations:
         missing = sorted(
@@ -228,7 +233,7 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
         detail = (
             f"{one.name}: {', '.join(missing)} is no directory."
             if missing
-            else f"{one.name}: {len(one.watches)} watches."
+            else f"{one.name}: {len(one.watches)} {'watch' if len(one.watches) == 1 else 'watches'}."
         )
         found.append(Finding("source", grade, detail, "Correct the path, or make the directory."))
     known = Sources(
@@ -241,7 +246,8 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
         faults = [Finding("policy", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
         return found + (faults or [Finding("policy", "fail", error.message, error.next_step)])
     own = policy_directory(settings)
-    detail = f"{len(rules.bundle.policies)} policies from {own or 'the default that ships'}."
+    count = len(rules.bundle.policies)
+    detail = f"{count} {'policy' if count == 1 else 'policies'} from {own or 'the default that ships'}."
     return [*found, Finding("policy", "ok", detail)]
 
 

@@ -255,7 +255,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[FieldFault]:
             continue
         area, separator, _ = rest.partition("__")
         if not separator or area not in Settings.areas:
-            faults.append(FieldFault(name, "unknown_variable", f"{name} is no setting; areas are separated by two _."))
+            faults.append(FieldFault(name, "unknown_variable", "This is no setting; areas are separated by two _."))
     return faults
 
 
@@ -270,5 +270,5 @@ def _merged(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _fault(error: ErrorDetails) -> FieldFault:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return FieldFault(place, "unknown_field", f"{place} is no setting. Remove it or correct its name.")
-    return FieldFault(place, str(error["type"]), f"{place}: {error['msg'].removeprefix('Value error, ')}.")
+        return FieldFault(place, "unknown_field", "This is no setting. Remove it or correct its name.")
+    return FieldFault(place, str(error["type"]), f"{error['msg'].removeprefix('Value error, ')}.")

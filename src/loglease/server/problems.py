@@ -22,8 +22,8 @@ class Kind:
     help: str
 
 
-def _kinds() -> dict[str, Kind]:
-    table = {
+_TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
+    {
         400: {
             "malformed": ("The call is not well-formed", "Send JSON in UTF-8, with the fields of the API reference."),
             "query_invalid": ("The query is not LogQL", "The detail names the column. Correct the query."),
@@ -119,10 +119,11 @@ def _kinds() -> dict[str, Kind]:
         },
         504: {"source_timeout": ("The log source did not answer", "Ask for less, or try again.")},
     }
-    return {code: Kind(status, *texts) for status, codes in table.items() for code, texts in codes.items()}
+)
 
-
-KINDS: Final[Mapping[str, Kind]] = MappingProxyType(_kinds())
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {code: Kind(status, *texts) for status, codes in _TABLE.items() for code, texts in codes.items()}
+)
 """Every problem code. Codes are public: never renamed, never reused."""
 
 _RETRY_S: Final[Mapping[str, int]] = MappingProxyType(

@@ -21,9 +21,9 @@ from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malformed
 from loglease.server.api import audit, grants, identity, locks, requests, sources
-from loglease.server.api import resources as r
 from loglease.server.api.calls import known_parameters
 from loglease.server.api.operations import problem_answers
+from loglease.server.api.problem_shape import Problem
 from loglease.server.edge import API, TRACE
 from loglease.server.problems import (
     MEDIA_TYPE,
@@ -117,7 +117,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    problem = TypeAdapter(r.Problem).json_schema(ref_template="#/components/schemas/{model}")
+    problem = TypeAdapter(Problem).json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs", {})
     schemas["Problem"] = problem
     for path in document["paths"].values():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx2
 import pytest
-from tests.fakes.stack import CONFIG, Person, Stack
+from tests.fakes.stack import CONFIG, Person, Refused, Stack
 from tests.fakes.world import Runner
 
 T = TypeVar("T")
@@ -70,6 +72,7 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "carol": {"groups": ["approvers"]},
     "mallory": {},
     "sam": {"roles": ["auditor"]},
+    "erin": {"roles": ["admin"]},
 }
 
 _started: dict[Path, Stack] = {}
@@ -122,6 +125,13 @@ def granted(alice: Person, bob: Person, selector: str = '{service="shop"}', **ch
     return alice.grant_of(request)
 
 
+def changed(admin: Person, principal: str, **fields: Any) -> None:
+    """Change an account as an administrator."""
+    path = f"/principals/{principal}"
+    etag = httpx2.get(f"{admin.url}/api/v1{path}", headers=admin.headers()).headers["etag"]
+    admin.call("PATCH", path, fields, if_match=etag)
+
+
 def followed(found: Callable[[], T], within_s: float = 20) -> T:
     """Return what is found once it is there."""
     until = time.monotonic() + within_s
@@ -129,6 +139,39 @@ def followed(found: Callable[[], T], within_s: float = 20) -> T:
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)
     return value
+
+
+class Following:
+    """A tail that is read in a thread of its own; `records` grows until it ends."""
+
+    def __init__(self, person: Person, grant: str, **parameters: str) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.fault: Exception | None = None
+        self._lines = person.lines(grant, follow="true", since="1h", **parameters)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            self.records.extend(self._lines)
+        except (httpx2.TransportError, Refused) as error:
+            self.fault = error
+
+    @property
+    def texts(self) -> list[str]:
+        return [one["line"] for one in self.records if one["type"] == "line"]
+
+    def has(self, count: int) -> Following:
+        """Wait for so many lines."""
+        followed(lambda: len(self.texts) >= count)
+        return self
+
+    def end(self) -> str | None:
+        """Wait for the end and return its reason; None if there was no end record."""
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the tail goes on"
+        last = self.records[-1] if self.records else {}
+        return str(last["reason"]) if last.get("type") == "end" else None
 
 
 @contextmanager

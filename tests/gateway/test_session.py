@@ -169,7 +169,7 @@ def test_an_idle_tail_reserves_nothing_and_its_next_line_waits_for_one_record():
 
 def test_a_lapsed_reservation_covers_nothing():
     machine = session()
-    machine.offer([item(1, 100), item(2, 100)])
+    machine.offer([item(1, 3_000), item(2, 3_000)])
     assert isinstance(machine.step(moment(1)), Reserve)
     machine.reserved(Reservation(seq=1, ceiling_lines=256, ceiling_bytes=65_536), 1)
     step = machine.step(moment(1 + 250 * MS))

@@ -51,7 +51,9 @@ lines_anywhere = st.builds(
 )
 
 
-@pytest.mark.parametrize("rules", [{}, {"level": Level.WARN}, {"contains": ("pay",)}], ids=["streams", "level", "literal"])
+@pytest.mark.parametrize(
+    "rules", [{}, {"level": Level.WARN}, {"contains": ("pay",)}], ids=["streams", "level", "literal"]
+)
 def test_only_covered_lines_leave_whatever_the_source_gives(tmp_path: Path, rules: dict) -> None:
     with running(world(tmp_path, loose=True, page_lines=4)) as (run, made):
         grant = run(made.grant('{service="a"}', start_ns=T0, end_ns=T0 + 20, limits=LIFTED, **rules))

@@ -196,5 +196,3 @@ def _closed(auditor: Person, grants: list[str]) -> list[dict[str, Any]]:
         for grant in grants
         for entry in auditor.call("GET", f"/audit/entries?grant={grant}&type=session.closed")["items"]
     ]
-
-

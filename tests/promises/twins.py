@@ -125,7 +125,9 @@ def twins(draw: st.DrawFn, *, line_rules: bool) -> Twins:
     return Twins(_in_order(one), _in_order(other))
 
 
-_below_the_rules = st.sampled_from(("level=debug pay", "level=error", "info pay", "", f"level=debug {secret('card', 3)}"))
+_below_the_rules = st.sampled_from(
+    ("level=debug pay", "level=error", "info pay", "", f"level=debug {secret('card', 3)}")
+)
 
 
 def _in_order(lines: list[Line]) -> tuple[Line, ...]:

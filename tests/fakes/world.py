@@ -147,7 +147,7 @@ class World:
 
     async def start(self) -> World:
         self.store = open_store(self.directory / "db" / "loglease.sqlite3", clock=self.clock)
-        self.log = Sequencer(self.store, self.clock)
+        self.log = Sequencer(self.store, self.clock, limit_s=60)
         return self
 
     async def stop(self) -> None:

@@ -359,7 +359,7 @@ async def world(
 ) -> AsyncIterator[World]:
     clock = ShiftedClock()
     store = open_store(directory / "data" / "loglease.sqlite3", clock=clock)
-    sequencer = Sequencer(store, clock)
+    sequencer = Sequencer(store, clock, limit_s=60)
     log = SwitchedLog(sequencer)
     watch = Watch(store, clock, system_random)
     sequencer.on_committed(watch.committed)

@@ -72,7 +72,9 @@ moves = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(sizes, moves, st.integers(0, 40), st.sampled_from([100, 5_000, 10**9]), st.one_of(st.none(), st.integers(1, 20)))
-def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(sizes, moves, lines, size, limit):
+def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noqa: C901, PLR0915 - one case per move
+    sizes, moves, lines, size, limit
+):
     ledger = Ledger(lines, size)
     machine = session(limit=limit)
     items = [item(number, size) for number, size in enumerate(sizes)]

@@ -343,7 +343,8 @@ class Gateway:
             if session.kind is SessionKind.TAIL:
                 session.cut(CloseWhy.DRAIN, "drain")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._empty.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
         for session in list(self._index.all()):
             session.cut(CloseWhy.DRAIN, "drain")
         await self._empty.wait()
@@ -352,7 +353,8 @@ class Gateway:
     async def settled(self) -> None:
         """Wait until everything that is written behind the client's back is written."""
         while self._behind:
-            await asyncio.wait(set(self._behind))
+            await asyncio.gather(*self._behind, return_exceptions=True)
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Let the threads go; after `drain`."""

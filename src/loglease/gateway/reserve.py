@@ -56,7 +56,8 @@ class Recorder:
             )
         )
         try:
-            return await asyncio.wait_for(asyncio.shield(work), RECORD_WITHIN_S)
+            async with asyncio.timeout(RECORD_WITHIN_S):
+                return await asyncio.shield(work)
         except TimeoutError:
             work.add_done_callback(_forgotten)
             return CloseWhy.AUDIT

@@ -115,6 +115,8 @@ class ServedSession:
         self._asked_from = (0, 0)
         self._asked = (0, 0)
         self._is_shortened = False
+        self._commit_ns = 0
+        self._acknowledged_ns = 0
         self._progress_ns = started_ns
 
     # What happens to it.
@@ -167,6 +169,7 @@ class ServedSession:
         standing.ceiling_lines = reservation.ceiling_lines
         standing.ceiling_bytes = reservation.ceiling_bytes
         standing.lapse_ns = acknowledged_ns + LAPSE_NS
+        self._commit_ns, self._acknowledged_ns = acknowledged_ns - self._asked_ns, acknowledged_ns
         if self._is_shortened and grown == (0, 0) and not self._covered_next():
             self.end(CloseWhy.ENDED)
 
@@ -306,7 +309,9 @@ class ServedSession:
             or len(self._queue) > standing.ceiling_lines - standing.handed_lines
             or self._queued_bytes + len(self._rest) > standing.ceiling_bytes - standing.handed_bytes
         )
-        return more and (used_half or since >= RENEW_NS)
+        # Where a commit takes longer than handing over what it allows, one for all of it beats two for its halves.
+        is_slow_to_commit = self._commit_ns > 2 * (moment.boot_ns - self._acknowledged_ns)
+        return more and ((used_half and not is_slow_to_commit) or since >= RENEW_NS)
 
     def _must_grow(self) -> bool:
         """Say whether waiting for more use would not help: a budget is at its end, or the next line is very large."""

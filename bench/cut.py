@@ -1,9 +1,9 @@
 """How long a revocation takes to reach open tails, and what still arrives afterwards.
 
-The server runs in a process of its own, the clients in this one, and both read the same monotonic clock. Healthy clients
-measure milliseconds from the acknowledged revocation to their last byte, 0 if that came before; stalled ones, with small receive buffers, read again two seconds after it and
-count what they still get. Each round is repeated at once with an orderly close on sockets with default buffers, which is
-what a server does that just ends its handler.
+The server runs in a process of its own, the clients in this one, and both read the same monotonic clock. Healthy
+clients measure milliseconds from the acknowledged revocation to their last byte, 0 if that came before; stalled ones,
+with small receive buffers, read again two seconds after it and count what they still get. Each round is repeated at
+once with an orderly close on sockets with default buffers, which is what a server does that just ends its handler.
 
 Run: ``python -m bench.cut [--tails 200] [--rate 1] [--rounds 3] [--stalled 20]``. The last line is one object of JSON.
 """
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gateway_stack import request_bytes, stack
+
 from loglease.gateway import GatewaySettings, SessionProtocol
 from loglease.gateway.connection import Connection
 from loglease.model.hold import LockKind, LockOn
@@ -74,7 +75,7 @@ class Drip:
     async def read(self, plan: ReadPlan) -> AsyncIterator[Page]:
         """Give nothing."""
         del plan
-        for page in ():
+        for page in list[Page]():
             yield page
 
     async def follow(self, plan: ReadPlan) -> AsyncIterator[Page | Gap]:
@@ -86,14 +87,14 @@ class Drip:
             await asyncio.sleep((self._number % 100) / 100 / self._rate)
         while True:
             count = 200 if flood else 1
-            now = time.time_ns()
+            now = time.clock_gettime_ns(time.CLOCK_REALTIME)
             yield Page([labels], array("I", [0] * count), array("q", [now] * count), [LINE] * count, [None] * count)
             await asyncio.sleep(0.01 if flood else 1 / self._rate)
 
     async def series(self, selector: Selector, interval: Interval) -> AsyncIterator[Labels]:
         """Give nothing."""
         del selector, interval
-        for labels in ():
+        for labels in list[Labels]():
             yield labels
 
     async def label_values(self, name: str, selector: Selector, interval: Interval) -> set[str]:
@@ -121,7 +122,7 @@ async def serve(mode: str, grants: int, rate: float) -> None:
             ids = [grant.id for grant in found]
             print(json.dumps({"port": made.port, "grants": ids, "flood": flood.id}), flush=True)
             loop = asyncio.get_running_loop()
-            while (line := await loop.run_in_executor(None, sys.stdin.readline)).strip() == "revoke":
+            while (await loop.run_in_executor(None, sys.stdin.readline)).strip() == "revoke":
                 await made.revoke(LockOn(LockKind.GRANT, flood.id))
                 began_ns = time.monotonic_ns()
                 on = LockOn(LockKind.GRANT, ids[0]) if grants == 1 else LockOn(LockKind.PRINCIPAL, made.person.id)
@@ -177,7 +178,9 @@ class Round:
 async def one_round(mode: str, arguments: argparse.Namespace, grants: int) -> Round:
     """Open the tails, revoke, measure."""
     command = [sys.executable, "-m", "bench.cut", "serve", mode, str(grants), str(arguments.rate)]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert server.stdin is not None
     assert server.stdout is not None
     loop = asyncio.get_running_loop()

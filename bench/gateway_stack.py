@@ -1,4 +1,4 @@
-"""A gateway with real store, log and use cases, built by hand for measurements; policy is left out, grants are inserted."""
+"""A gateway with real store, log and use cases, built by hand for measurements: no policy, grants are inserted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from loglease.sources.interface import Reader
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
 
-TOKEN = "llp_bench"
+TOKEN = "llp_bench"  # noqa: S105 - made up, and the stack takes any
 _numbers = itertools.count(1)
 
 
@@ -51,13 +51,17 @@ class OpenRules:
     revision = 1
     profile_digests: dict[str, str] = {}  # noqa: RUF012 - a stand-in, never changed
 
-    def final_terms(self, point: object, request: object, terms: Terms, *rest: object) -> Terms:
+    def final_terms(self, _point: object, _request: object, terms: Terms, *_rest: object) -> Terms:
         """Return the terms as they are."""
         return terms
 
 
 def _made(prefix: str) -> str:
-    return id_of(prefix, unix_ms=time.time_ns() // 1_000_000, randomness=next(_numbers).to_bytes(10, "big"))
+    return id_of(
+        prefix,
+        unix_ms=time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000,
+        randomness=next(_numbers).to_bytes(10, "big"),
+    )
 
 
 @dataclass
@@ -210,7 +214,7 @@ async def stack(
         ),
         settings,
     )
-    config = uvicorn.Config(gateway, http=protocol, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(gateway, http=protocol, lifespan="off", log_config=None, access_log=False)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +104,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if base not in _started:
         _started[base] = populated(tmp_path_factory.mktemp("server"))
     yield _started[base]
+    wire().close()
+    wire.cache_clear()
     _started[base].stop()
 
 
@@ -110,12 +114,65 @@ def killable(tmp_path: Path) -> Iterator[Stack]:
     """Serve from a folder of its own; the test may kill and start it."""
     stack = populated(tmp_path)
     yield stack
+    wire().close()
+    wire.cache_clear()
     stack.stop()
 
 
+@cache
+def wire() -> httpx2.Client:
+    """Return the one client of this process: making one costs more than a call."""
+    return httpx2.Client(timeout=60)
+
+
+class QuickPerson(Person):
+    """Somebody who keeps connections open."""
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        given = self.headers({name.replace("_", "-"): value for name, value in headers.items()})
+        response = wire().request(method, f"{self.url}/api/v1{path}", json=body, headers=given)
+        if response.status_code >= 400:
+            raise Refused(response)
+        return response.json() if response.content else None
+
+
+    def lines(self, grant: str, query: str = "{}", **parameters: str) -> Iterator[dict[str, Any]]:
+        path = f"{self.url}/g/{grant}/logs"
+        headers = self.headers({"accept": "application/x-ndjson"})
+        with wire().stream("GET", path, params={"query": query, **parameters}, headers=headers) as response:
+            if response.status_code >= 400:
+                response.read()
+                raise Refused(response)
+            for line in response.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+
+_crowds: dict[str, dict[str, Person]] = {}
+
+
 def crowd(stack: Stack) -> dict[str, Person]:
-    """Return everybody, just signed in."""
-    return {name: stack.sign_in(name) for name in (*PEOPLE, "admin")}
+    """Return everybody, signed in; what earlier tests left pending is cancelled."""
+    people = _crowds.get(stack.url)
+    if people is None or not all(_is_signed_in(people[name]) for name in ("alice", "mallory")):
+        people = {name: quick(stack.sign_in(name)) for name in (*PEOPLE, "admin")}
+        _crowds[stack.url] = people
+    for one in (people["alice"], people["bob"]):
+        for pending in one.call("GET", "/requests?mine=true&state=pending")["items"]:
+            one.call("POST", f"/requests/{pending['id']}/cancel")
+    return dict(people)
+
+
+def quick(person: Person) -> Person:
+    return QuickPerson(person.url, person.name, person.token)
+
+
+def _is_signed_in(person: Person) -> bool:
+    try:
+        person.call("GET", "/me")
+    except Refused:
+        return False
+    return True
 
 
 def granted(alice: Person, bob: Person, selector: str = '{service="shop"}', **changes: Any) -> str:
@@ -128,7 +185,7 @@ def granted(alice: Person, bob: Person, selector: str = '{service="shop"}', **ch
 def changed(admin: Person, principal: str, **fields: Any) -> None:
     """Change an account as an administrator."""
     path = f"/principals/{principal}"
-    etag = httpx2.get(f"{admin.url}/api/v1{path}", headers=admin.headers()).headers["etag"]
+    etag = wire().get(f"{admin.url}/api/v1{path}", headers=admin.headers()).headers["etag"]
     admin.call("PATCH", path, fields, if_match=etag)
 
 

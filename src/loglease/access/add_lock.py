@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
-from loglease.access.journal import Journal, JournalRecord
+from loglease.access.dependents import dependent_grants, take_away
+from loglease.access.journal import Journal, JournalRecord, revocation_record
 from loglease.access.once import Once
 from loglease.access.records import Data, refs
-from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S, dependent_grants, resolved, revoked_entries
+from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S, resolved
 from loglease.access.watch import LockCut, Watch
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.clock import Clock
@@ -30,6 +31,26 @@ class Locked:
 
 
 _ON_PEOPLE = (LockKind.PERSON, LockKind.PRINCIPAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A lock that somebody wants, with the act of revocation that goes with it, if one does."""
+
+    on: LockOn
+    reason: str
+    until: Instant | None
+    by: Principal
+    lock_id: LockId
+    revocation: RevocationId | None
+
+    def at(self, tx: Transaction, now: Instant) -> tuple[Lock, RevocationRow | None]:
+        on, by = resolved(tx, self.on), self.by.id
+        lock = Lock(id=self.lock_id, on=on, reason=self.reason, added_by=by, added_at=now, until=self.until)
+        if self.revocation is None:
+            return lock, None
+        grants = tuple(grant.id for grant in dependent_grants(tx, on, now))
+        return lock, RevocationRow(id=self.revocation, on=on, grants=grants, by=by, at=now, reason=self.reason)
 
 
 async def add_lock(
@@ -59,63 +80,70 @@ async def add_lock(
     caller.require_role(Role.ADMIN)
     reason = reason[:MAX_REASON]
 
-    lock_id = LockId(new_id(LOCK))
+    wanted = _Wanted(
+        on=on,
+        reason=reason,
+        until=until,
+        by=caller.principal,
+        lock_id=LockId(new_id(LOCK)),
+        revocation=RevocationId(new_id(REVOCATION)) if revoke else None,
+    )
 
-    def work(tx: Transaction, now: Instant) -> Recorded[Lock]:
+    def work(tx: Transaction, now: Instant) -> Recorded[tuple[Lock, RevocationRow | None]]:
         if once is not None and (created := once.created(tx, now)) is not None:
             found = tx.holds.find_lock(LockId(created))
             if found is not None:
-                return Recorded(found)
-        exact = resolved(tx, on)
-        same = [lock for lock in tx.holds.locks(now=now, on=exact) if lock.until == until]
+                return Recorded((found, None))
+        lock, act = wanted.at(tx, now)
+        same = [one for one in tx.holds.locks(now=now, on=lock.on) if one.until == until]
         if same and not revoke:
-            return Recorded(same[0])
-        lock = Lock(id=lock_id, on=exact, reason=reason, added_by=caller.principal.id, added_at=now, until=until)
+            return Recorded((same[0], None))
         tx.holds.insert_lock(lock)
-        entries = lock_entries(tx, lock, actor=caller.principal.subject, new_id=new_id, random=random)
-        if revoke:
-            grants = dependent_grants(tx, exact, now)
-            row = RevocationRow(
-                id=RevocationId(new_id(REVOCATION)),
-                on=exact,
-                grants=tuple(grant.id for grant in grants),
-                by=caller.principal.id,
-                at=now,
-                reason=reason,
-            )
-            entries += revoked_entries(tx, row, grants, actor=caller.principal.subject, new_id=new_id, random=random)
-            tx.revocations.insert(row)
+        actor = caller.principal.subject
+        entries = lock_entries(tx, lock, actor=actor, new_id=new_id, random=random)
+        if act is not None:
+            grants = dependent_grants(tx, act.on, now)
+            entries += take_away(tx, act, grants, actor=actor, now=now, new_id=new_id, random=random)
         if once is not None:
             once.remember(tx, lock.id, now)
-        return Recorded(lock, tuple(entries))
+        return Recorded((lock, act), tuple(entries))
 
     try:
-        lock = await log.commit(work, urgent=True, limit_s=RECORD_WITHIN_S)
+        lock, act = await log.commit(work, urgent=True, limit_s=RECORD_WITHIN_S)
     except (AuditUnavailable, StoreUnavailable):
-        exact = await store.read(lambda tx: resolved(tx, on))
-        by, now = caller.principal.id, clock.now()
-        lock = Lock(id=lock_id, on=exact, reason=reason, added_by=by, added_at=now, until=until)
-        await journal.append(_journalled(lock))
-        watch.unrecorded.add(lock.id)
-        watch.apply(LockCut(on=exact, text="locked"))
-        return Locked(lock=lock, durable=False)
-    # The database has it; a journal that cannot be written is shown by health and stops no lock.
-    with contextlib.suppress(OSError):
-        await journal.append(_journalled(lock))
+        return await _lock_here(wanted, store=store, watch=watch, journal=journal, now=clock.now())
+    if lock.id == wanted.lock_id:
+        # The database has it; a journal that cannot be written is shown by health and stops no lock.
+        with contextlib.suppress(OSError):
+            for record in _journalled(lock, act):
+                await journal.append(record)
     return Locked(lock=lock, durable=True)
 
 
-def _journalled(lock: Lock) -> JournalRecord:
-    return JournalRecord(
-        kind="lock",
-        id=lock.id,
-        on=str(lock.on),
-        grants=(),
-        at=lock.added_at,
-        reason=lock.reason,
-        by=lock.added_by,
-        until=lock.until,
-    )
+async def _lock_here(wanted: _Wanted, *, store: Store, watch: Watch, journal: Journal, now: Instant) -> Locked:
+    """Make a lock durable in the journal and apply it in memory, while the record cannot be made."""
+    lock, act = await store.read(lambda tx: wanted.at(tx, now))
+    for record in _journalled(lock, act):
+        await journal.append(record)
+        watch.unrecorded.add(record.id)
+    watch.apply(LockCut(on=lock.on, text="locked"))
+    return Locked(lock=lock, durable=False)
+
+
+def _journalled(lock: Lock, act: RevocationRow | None) -> list[JournalRecord]:
+    records = [
+        JournalRecord(
+            kind="lock",
+            id=lock.id,
+            on=str(lock.on),
+            grants=(),
+            at=lock.added_at,
+            reason=lock.reason,
+            by=lock.added_by,
+            until=lock.until,
+        )
+    ]
+    return records if act is None else [*records, revocation_record(act)]
 
 
 def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, random: Random) -> list[Draft]:

@@ -1,7 +1,7 @@
 """The revocation journal: what this process acknowledged, kept on this machine, whatever becomes of the database.
 
 One append-only file of records: length and CRC-32 of the payload as big-endian 32-bit numbers, then the payload, JSON.
-A torn last record is cut off; damage before it refuses the start.
+A torn last record is cut off; damage that whole records follow refuses the start.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock as ThreadLock
 from typing import Final, Literal, Self
 
 import orjson
@@ -88,13 +89,22 @@ class JournalRecord:
         return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
 
 
+def revocation_record(row: RevocationRow) -> JournalRecord:
+    """Return the record of an act of revocation."""
+    return JournalRecord(
+        kind="revoke", id=row.id, on=str(row.on), grants=row.grants, at=row.at, reason=row.reason, by=row.by
+    )
+
+
 class Journal:
     """The journal of one process; `append` returns once the record is on the disk."""
 
-    def __init__(self, descriptor: int, records: list[JournalRecord]) -> None:
+    def __init__(self, descriptor: int, records: list[JournalRecord], size: int) -> None:
         self._descriptor = descriptor
         self._records = records
-        self._lock = asyncio.Lock()
+        self._size = size
+        # Held by the writing thread: whoever waits for it may be cancelled, the write goes on.
+        self._writing = ThreadLock()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -104,6 +114,8 @@ class Journal:
             JournalDamaged: a record that is not the last one is damaged.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+        _keep_name(path.parent)
         content = b""
         while part := os.read(descriptor, 1 << 20):
             content += part
@@ -111,7 +123,7 @@ class Journal:
         if whole < len(content):
             os.ftruncate(descriptor, whole)
             os.fsync(descriptor)
-        return cls(descriptor, records)
+        return cls(descriptor, records, whole)
 
     def records(self) -> list[JournalRecord]:
         """Return all records, oldest first."""
@@ -123,19 +135,35 @@ class Journal:
         Raises:
             OSError: it is not; the act must not be acknowledged on the strength of the journal.
         """
-        async with self._lock:
-            await asyncio.to_thread(self._write, record.encoded())
-            self._records.append(record)
+        await asyncio.to_thread(self._write, record)
 
-    def _write(self, encoded: bytes) -> None:
-        view = memoryview(encoded)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        os.fsync(self._descriptor)
+    def _write(self, record: JournalRecord) -> None:
+        encoded = record.encoded()
+        with self._writing:
+            try:
+                view = memoryview(encoded)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+                os.fsync(self._descriptor)
+            except OSError:
+                # A torn record before the next one would be damage.
+                os.ftruncate(self._descriptor, self._size)
+                raise
+            self._size += len(encoded)
+            self._records.append(record)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _keep_name(directory: Path) -> None:
+    """Make the name of a new file as durable as its content."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _decoded(content: bytes, path: Path) -> tuple[list[JournalRecord], int]:
@@ -143,21 +171,28 @@ def _decoded(content: bytes, path: Path) -> tuple[list[JournalRecord], int]:
     records: list[JournalRecord] = []
     position = 0
     while position < len(content):
-        if position + _HEADER.size > len(content):
+        payload = _payload_at(content, position)
+        if payload is None:
+            # Only the last record can be torn. JSON has no zero bytes, so none of it looks like a record's beginning.
+            if any(_payload_at(content, later) is not None for later in range(position + 1, len(content))):
+                raise JournalDamaged(
+                    f"{path} is damaged at byte {position}.",
+                    next_step="Restore it from a backup, or move it away and revoke again what it held.",
+                )
             break
-        length, crc = _HEADER.unpack_from(content, position)
-        end = position + _HEADER.size + length
-        if end > len(content):
-            break
-        payload = content[position + _HEADER.size : end]
-        if length > _MAX_RECORD or zlib.crc32(payload) != crc:
-            if end == len(content):
-                break
-            raise JournalDamaged(
-                f"{path} is damaged at byte {position}.",
-                next_step="Restore it from a backup, or move it away and revoke again what it held.",
-            )
         fields = orjson.loads(payload)
         records.append(JournalRecord(**{**fields, "grants": tuple(fields["grants"])}))
-        position = end
+        position += _HEADER.size + len(payload)
     return records, position
+
+
+def _payload_at(content: bytes, position: int) -> bytes | None:
+    """Return the payload of the whole record that begins there, or None."""
+    start = position + _HEADER.size
+    if start > len(content):
+        return None
+    length, crc = _HEADER.unpack_from(content, position)
+    if not 0 < length <= min(_MAX_RECORD, len(content) - start):
+        return None
+    payload = content[start : start + length]
+    return payload if zlib.crc32(payload) == crc else None

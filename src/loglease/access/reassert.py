@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from loglease.access.add_lock import lock_entries
 from loglease.access.commitments import Random
+from loglease.access.dependents import asked_before, dependent_grants, take_away
 from loglease.access.journal import Journal, JournalRecord
-from loglease.access.revoke import revoked_entries
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.grant import Grant
 from loglease.model.ids import LockId, NewId, RevocationId
 from loglease.model.instant import Instant
-from loglease.store.interface import Transaction
+from loglease.store.interface import RevocationRow, Transaction
 
 
 async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch, new_id: NewId, random: Random) -> int:
@@ -35,16 +36,25 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
                 tx.holds.insert_lock(lock)
                 entries += lock_entries(tx, lock, actor=SYSTEM, new_id=new_id, random=random)
                 continue
-            found = [tx.grants.find(grant_id) for grant_id in record.grants]
-            grants = [grant for grant in found if grant is not None and grant.is_live(now)]
             row = record.row()
-            entries += revoked_entries(tx, row, grants, actor=SYSTEM, new_id=new_id, random=random, late=True)
-            tx.revocations.insert(row)
+            grants = _concerned(tx, row, now)
+            entries += take_away(tx, row, grants, actor=SYSTEM, now=now, new_id=new_id, random=random, late=True)
         return Recorded(late, tuple(entries))
 
     late = await log.commit(work, urgent=True)
     watch.unrecorded -= known
     return late
+
+
+def _concerned(tx: Transaction, row: RevocationRow, now: Instant) -> list[Grant]:
+    """Return the live grants that the act named, and those that came out of requests it should have cancelled."""
+    named = [grant for grant_id in row.grants if (grant := tx.grants.find(grant_id)) is not None and grant.is_live(now)]
+    slipped = [
+        grant
+        for grant in dependent_grants(tx, row.on, now)
+        if grant.id not in row.grants and asked_before(tx, grant, row.at)
+    ]
+    return named + slipped
 
 
 def _is_recorded(tx: Transaction, record: JournalRecord) -> bool:

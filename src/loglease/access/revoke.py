@@ -11,38 +11,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from loglease.access.caller import Caller
-from loglease.access.cancel_request import cancelled_entry
-from loglease.access.commitments import Commitments, Random
+from loglease.access.commitments import Random
+from loglease.access.dependents import dependent_grants, take_away
 from loglease.access.errors import NotFound
 from loglease.access.journal import Journal, JournalRecord
 from loglease.access.once import Once
-from loglease.access.permissions import matches, require_may_revoke, visible_grant
-from loglease.access.records import Data, refs
-from loglease.access.watch import GrantCut, Watch
-from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
-from loglease.model.access_request import AccessRequest, CancelWhy, RequestMove, RequestState
-from loglease.model.access_request import move as move_request
+from loglease.access.permissions import may_see_request, require_may_revoke, visible_grant
+from loglease.access.watch import GrantCut, Watch, token_cut
+from loglease.audit.interface import AuditUnavailable, EntryLog, Recorded
 from loglease.model.clock import Clock
-from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
+from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import (
-    ENTRY,
-    REVOCATION,
-    EntryId,
-    GrantId,
-    NewId,
-    PersonId,
-    PrincipalId,
-    RequestId,
-    RevocationId,
-)
-from loglease.model.instant import Instant, instant_text
+from loglease.model.ids import REVOCATION, GrantId, NewId, PrincipalId, RequestId, RevocationId, TokenId
+from loglease.model.instant import Instant
 from loglease.model.principal import Role
 from loglease.model.session import CloseWhy
 from loglease.store.interface import RevocationRow, Store, StoreUnavailable, Transaction
 
 MAX_REASON: Final = 500
 RECORD_WITHIN_S: Final = 1.0
+_OF_APPROVERS: Final = frozenset({LockKind.GRANT, LockKind.REQUEST})
+"""What those may take away who may review it; the rest takes an administrator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +66,9 @@ async def revoke(
         NotPermitted: the caller may not revoke it.
         GrantEnded: the one grant that was named ended before.
     """
+    if on.kind not in _OF_APPROVERS:
+        # Before anything is looked up: what exists is nobody else's business.
+        caller.require_role(Role.ADMIN)
     revocation = RevocationId(new_id(REVOCATION))
     reason = reason[:MAX_REASON]
 
@@ -97,9 +89,7 @@ async def revoke(
             at=now,
             reason=reason,
         )
-        entries = revoked_entries(tx, row, grants, actor=caller.principal.subject, new_id=new_id, random=random)
-        entries += _cancelled(tx, exact, caller, now, new_id=new_id)
-        tx.revocations.insert(row)
+        entries = take_away(tx, row, grants, actor=caller.principal.subject, now=now, new_id=new_id, random=random)
         if once is not None:
             once.remember(tx, revocation, now)
         return Recorded(_result(row), tuple(entries))
@@ -110,9 +100,10 @@ async def revoke(
         return await _revoke_here(
             on, revocation, reason=reason, caller=caller, store=store, watch=watch, journal=journal, now=clock.now()
         )
-    # The database has it; a journal that cannot be written is shown by health and stops no revocation.
-    with contextlib.suppress(OSError):
-        await journal.append(_journalled(revoked, reason, caller.principal.id))
+    if revoked.id == revocation:
+        # The database has it; a journal that cannot be written is shown by health and stops no revocation.
+        with contextlib.suppress(OSError):
+            await journal.append(_journalled(revoked, reason, caller.principal.id))
     return revoked
 
 
@@ -150,80 +141,12 @@ def _affected(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> list
         return [grant] if grant.is_live(now) else []
     if on.kind is LockKind.REQUEST:
         found = tx.requests.find(RequestId(on.name))
-        if found is None:
+        if found is None or not may_see_request(caller, found):
             raise NotFound(f"There is no request {on.name} for you.", next_step="loglease requests")
         require_may_revoke(caller, found)
-    else:
-        caller.require_role(Role.ADMIN)
+    if on.kind is LockKind.TOKEN and tx.tokens.find(TokenId(on.name)) is None:
+        raise NotFound(f"There is no token {on.name}.", next_step="loglease token list")
     return dependent_grants(tx, on, now)
-
-
-def dependent_grants(tx: Transaction, on: LockOn, now: Instant) -> list[Grant]:
-    """Return the live grants that depend on a thing."""
-    directory = tx.principals.directory()
-    return [
-        grant
-        for grant in tx.grants.live()
-        if grant.is_live(now) and matches(on, principal=directory.principal(grant.holder), grant=grant)
-    ]
-
-
-def revoked_entries(
-    tx: Transaction,
-    row: RevocationRow,
-    grants: list[Grant],
-    *,
-    actor: str,
-    new_id: NewId,
-    random: Random,
-    late: bool = False,
-) -> list[Draft]:
-    """Revoke these grants with their tokens, and return one entry for each."""
-    entries = []
-    for grant in grants:
-        done = move(grant, GrantMove.REVOKE, by=row.by, now=row.at, reason=row.reason or None)
-        tx.grants.update(done)
-        tx.tokens.revoke(row.at, grant=grant.id)
-        commitments = Commitments(random)
-        data: Data = {"cause": str(row.on.kind), "effective_at": instant_text(row.at), "late": late}
-        if row.on.name:
-            data["object"] = row.on.name
-        if row.reason:
-            data["reason_c"] = commitments.to("reason_c", row.reason)
-        entries.append(
-            Draft(
-                id=EntryId(new_id(ENTRY)),
-                type="grant.revoked",
-                actor=actor,
-                ref=refs(request=grant.request, grant=grant.id),
-                data=data,
-                private=commitments.taken(),
-            )
-        )
-    return entries
-
-
-def _cancelled(tx: Transaction, on: LockOn, caller: Caller, now: Instant, *, new_id: NewId) -> list[Draft]:
-    entries = []
-    for request in _dependent_requests(tx, on, now):
-        why = CancelWhy.REVOKED
-        done = move_request(request, RequestMove.CANCEL, by=caller.principal.id, now=now, cause=why)
-        tx.requests.update(done)
-        entries.append(cancelled_entry(done, why, actor=caller.principal.subject, new_id=new_id))
-    return entries
-
-
-def _dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[AccessRequest]:
-    if on.kind is LockKind.REQUEST:
-        found = tx.requests.find(RequestId(on.name))
-        return [found] if found is not None and found.state_at(now) is RequestState.PENDING else []
-    owners: list[PrincipalId] = []
-    if on.kind is LockKind.PRINCIPAL:
-        owners = [PrincipalId(on.name)]
-    elif on.kind is LockKind.PERSON:
-        owners = [one.id for one in tx.principals.of_person(PersonId(on.name))]
-    pending = [request for owner in owners for request in tx.requests.pending_of(owner)]
-    return [request for request in pending if request.state_at(now) is RequestState.PENDING]
 
 
 def _journalled(revoked: Revoked, reason: str, by: PrincipalId) -> JournalRecord:
@@ -259,4 +182,6 @@ async def _revoke_here(
     watch.unrecorded.add(revoked.id)
     for grant_id in revoked.grants:
         watch.apply(GrantCut(grant=grant_id, why=CloseWhy.REVOKED, text="grant revoked"))
+    if revoked.on.kind is LockKind.TOKEN:
+        watch.apply(token_cut(revoked.on.name))
     return revoked

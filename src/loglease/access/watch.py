@@ -32,10 +32,21 @@ HIGH_WATER: Final = "high_water"
 """Name of the stored value that keeps the latest database time; `Store.touch` raises it."""
 
 _AT_ONCE: Final = 1_000
+_TOKEN_REVOKED: Final = "token revoked"  # noqa: S105 - a close reason
 _SECOND_NS: Final = 1_000_000_000
 _CUTS: Final = frozenset(
-    {"grant.revoked", "grant.ended", "grant.suspended", "lock.added", "principal.locked", "principal.changed"}
+    {
+        "grant.revoked",
+        "grant.ended",
+        "grant.suspended",
+        "lock.added",
+        "principal.locked",
+        "principal.changed",
+        "token.revoked",
+    }
 )
+_WHOLE_LOGIN: Final = frozenset({"password", "refresh_reused"})
+"""Causes of a token's end with which other tokens of the same login end, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +181,9 @@ class Watch:
         """Keep the lease until cancelled; when it runs out, tell everybody and go on trying."""
         while True:
             try:
-                await asyncio.wait_for(self.poll(), ATTEMPT_S)
+                # Not `wait_for`: in Python 3.11 it can swallow a cancellation, and this loop would never end.
+                async with asyncio.timeout(ATTEMPT_S):
+                    await self.poll()
             except (StoreUnavailable, TimeoutError):
                 self._note_loss()
             jitter = 0.8 + 0.4 * self._random(1)[0] / 255
@@ -180,6 +193,11 @@ class Watch:
         if not self._lost and self._clock.boot_ns() >= self.lease_until_ns:
             self._lost = True
             self.apply(LeaseLost())
+
+
+def token_cut(token: str) -> LockCut:
+    """Return the cut of what one token has opened."""
+    return LockCut(on=LockOn(LockKind.TOKEN, token), text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
 
 
 def cut_of(entry_type: str, ref: object, data: object) -> Cut | None:
@@ -198,6 +216,10 @@ def cut_of(entry_type: str, ref: object, data: object) -> Cut | None:
             return LockCut(on=LockOn(LockKind(facts["on"]), facts.get("object", "")), text="locked")
         case "principal.locked":
             return SubjectCut(subject=facts["subject"])
+        case "token.revoked" if facts["cause"] in _WHOLE_LOGIN:
+            return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
+        case "token.revoked":
+            return token_cut(facts["token"])
         case "principal.changed" if facts["change"] == "disabled":
             return SubjectCut(subject=facts["subject"])
         case _:

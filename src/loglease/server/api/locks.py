@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from loglease.access.add_lock import add_lock
+from loglease.access.dependents import dependent_grants
 from loglease.access.errors import NotFound
 from loglease.access.lift_lock import lift_lock
-from loglease.access.revoke import dependent_grants
 from loglease.model.ids import LockId
 from loglease.model.principal import Role
 from loglease.server.api import resources as r

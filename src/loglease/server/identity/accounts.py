@@ -9,9 +9,9 @@ from typing import Final
 from loglease.access.caller import STEP_UP_S, Caller
 from loglease.access.cancel_request import cancelled_entry
 from loglease.access.commitments import Random
+from loglease.access.dependents import dependent_grants, revoked_entries
 from loglease.access.errors import NotFound, NotPermitted
 from loglease.access.once import Once
-from loglease.access.revoke import dependent_grants, revoked_entries
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import CancelWhy, RequestMove, RequestState, move
 from loglease.model.digest import canonical_bytes, sha256_hex

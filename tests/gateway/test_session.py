@@ -213,3 +213,15 @@ def test_a_cut_in_the_middle_of_a_record_is_known():
     machine.end(CloseWhy.REVOKED)
     account = machine.account()
     assert (account.lines, account.size) == (1, 4_096)
+
+
+def test_nothing_is_handed_over_while_the_renewal_of_a_lapsed_reservation_is_under_way():
+    machine = session()
+    machine.offer([item(n, 3_000) for n in range(3)])
+    assert isinstance(machine.step(moment(1)), Reserve)
+    machine.reserved(Reservation(seq=1, ceiling_lines=256, ceiling_bytes=65_536), 1)
+    assert isinstance(machine.step(moment(201 * MS)), Reserve)
+    assert isinstance(machine.step(moment(249 * MS)), Slice)
+    assert isinstance(machine.step(moment(1 + 250 * MS)), Wait)
+    machine.reserved(Reservation(seq=2, ceiling_lines=257, ceiling_bytes=68_536), 300 * MS)
+    assert isinstance(machine.step(moment(300 * MS)), Slice)

@@ -44,8 +44,7 @@ async def ended_in_order(
     if write_end is None:
         connection.reset()
         return False
-    while not connection.is_lost and not connection.is_writable and not looking.hurried and looking.go_on():
-        await asyncio.sleep(LOOK_S)
+    await _taken_up(connection, looking)
     if not connection.is_writable:
         connection.reset()
         return False
@@ -59,6 +58,14 @@ async def ended_in_order(
         await asyncio.sleep(LOOK_S)
     connection.reset()
     return False
+
+
+async def _taken_up(connection: Connection, looking: _Looks) -> None:
+    """Wait until the connection takes bytes again, unless the session is cut."""
+    while not (connection.is_lost or connection.is_writable or looking.hurried):
+        if not looking.go_on():
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 class _Looks:

@@ -239,8 +239,11 @@ class ServedSession:
             return Wait(standing.deadline_ns)
         if not moment.writable:
             return self._stalled(moment)
-        if self._should_reserve(moment):
-            return self._reserve(moment)
+        return self._reserve(moment) if self._should_reserve(moment) else self._offer_slice(moment, gap)
+
+    def _offer_slice(self, moment: Moment, gap: bytes) -> Step:
+        """Return the next slice if it may be handed over at this moment, else what that waits for."""
+        standing = self.standing
         content, items = self._next_slice(gap)
         why = may_serve(
             standing,
@@ -270,8 +273,8 @@ class ServedSession:
     def _waits_for_more(self) -> bool:
         """Say whether the next slice of a query can still grow.
 
-        SECURITY: where an answer is cut into frames must not depend on how hidden lines spread the visible ones over the
-        source's pages; tested in tests/promises/test_2_blind.py. A tail hands its lines over as they come.
+        SECURITY: where an answer is cut into frames must not depend on how hidden lines spread the visible ones over
+        the source's pages; tested in tests/promises/test_2_blind.py. A tail hands its lines over as they come.
         """
         if self._follow or self._rest or self._done is not None:
             return False

@@ -14,7 +14,8 @@ import orjson
 
 from loglease.access.caller import Caller
 from loglease.access.commitments import Random
-from loglease.access.open_session import Opened, open_session
+from loglease.access.errors import NotFound
+from loglease.access.open_session import Opened, OpeningUncertain, open_session
 from loglease.access.refusals import Refusals, record_refusals
 from loglease.access.rules import Rules
 from loglease.access.serving import NOTHING
@@ -47,7 +48,7 @@ from loglease.logql import print_query
 from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.grant import Grant
-from loglease.model.ids import NewId
+from loglease.model.ids import NewId, SessionId
 from loglease.model.instant import Interval
 from loglease.model.session import CloseWhy, Front, SessionKind
 from loglease.redaction import RedactionError, Redactor
@@ -220,20 +221,29 @@ class Gateway:
         self, grant: Grant, kind: SessionKind, interval: Interval, parameters: Parameters, caller: Caller
     ) -> Opened:
         services = self._services
-        return await open_session(
-            grant.id,
-            kind=kind,
-            front=Front.PLAIN,
-            query=parameters.query,
-            interval=interval,
-            limit=parameters.limit,
-            caller=caller,
-            replica=services.replica,
-            log=services.log,
-            rules=services.rules(),
-            new_id=services.new_id,
-            random=services.random,
-        )
+        try:
+            return await open_session(
+                grant.id,
+                kind=kind,
+                front=Front.PLAIN,
+                query=parameters.query,
+                interval=interval,
+                limit=parameters.limit,
+                caller=caller,
+                replica=services.replica,
+                log=services.log,
+                rules=services.rules(),
+                new_id=services.new_id,
+                random=services.random,
+            )
+        except OpeningUncertain as error:
+            self._later(self._close_if_opened(error.session))
+            raise
+
+    async def _close_if_opened(self, session: SessionId) -> None:
+        """Close a session whose opening came too late for its client; nothing was served."""
+        with contextlib.suppress(NotFound):
+            await self._recorder.close(session, why=CloseWhy.AUDIT, account=NOTHING, cut_ms=None)
 
     async def _means(self, grant: Grant) -> tuple[Reader, Redactor]:
         """Return the reader and the redactor of a grant, before anything is opened."""

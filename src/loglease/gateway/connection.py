@@ -28,6 +28,7 @@ LOW_WATER: Final = 1 * 1024
 USER_TIMEOUT_MS: Final = 30_000
 MAX_HEAD_BYTES: Final = 64 * 1024
 
+_HEAD_END: Final = b"\r\n\r\n"
 _RESET: Final = struct.pack("ii", 1, 0)
 _MAC_NOT_SENT: Final = 0x1024
 """`SO_NWRITE` of macOS: bytes in the send buffer."""
@@ -121,6 +122,7 @@ class SessionProtocol(HttpToolsProtocol):
 
     connection: Connection
     _head_bytes = 0
+    _head_edge = b""
     _in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -140,7 +142,10 @@ class SessionProtocol(HttpToolsProtocol):
         if self.connection.serves_session:
             return
         if self._in_head:
-            self._head_bytes += len(data)
+            seen = self._head_edge + data
+            end = seen.find(_HEAD_END)
+            self._head_bytes += len(data) if end < 0 else end  # what follows its end is a body, which may be larger
+            self._head_edge = seen[1 - len(_HEAD_END) :]
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.send_400_response("The request head is too large.")
                 return
@@ -149,7 +154,7 @@ class SessionProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a head."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._head_edge = True, 0, b""
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -158,7 +163,7 @@ class SessionProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The message is whole; what comes next is a head."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._head_edge = True, 0, b""
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

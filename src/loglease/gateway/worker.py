@@ -17,7 +17,7 @@ from loglease.gateway.planner import Plan
 from loglease.gateway.recheck import Order, Recheck
 from loglease.gateway.resume import Position
 from loglease.gateway.served import Item
-from loglease.logql import Filters, Streams, level_of
+from loglease.logql import LEVELS, Filters, Streams, level_of
 from loglease.model.labels import Labels, labels_of
 from loglease.redaction import RedactionStream, Redactor, Span
 from loglease.sources.interface import Direction, Metadata, Page
@@ -28,6 +28,7 @@ CONTEXT_LINES: Final = 400
 MAX_HELD: Final = 5_000
 MAX_STREAMS: Final = 20_000
 DERIVED_LEVEL: Final = "detected_level"
+_LEVELS: Final = {level: (DERIVED_LEVEL, level) for level in LEVELS}
 _PSEUDONYM: Final = "pseudonym"
 
 
@@ -230,7 +231,7 @@ class Worker:
                 continue
             text = row.text.decode()
             quoted = orjson.dumps(text)
-            metadata = (*row.metadata, (DERIVED_LEVEL, row.level))
+            metadata = (*row.metadata, _LEVELS[row.level])
             masked: dict[str, int] = {}
             pseudonyms = (*row.stream.pseudonyms, *row.pseudonyms)
             if row.spans:

@@ -71,7 +71,7 @@ def level_of(line: bytes, labels: Iterable[tuple[str, str]], metadata: Iterable[
         labels: redacted labels of its stream.
         metadata: its redacted metadata; a level that a source derived itself must not be among it.
     """
-    named = _named(labels) or _named(metadata)
+    named = (_named(labels) if labels else None) or (_named(metadata) if metadata else None)
     if named is not None:
         return named
     head = line[:SEARCHED]
@@ -86,11 +86,12 @@ def level_of(line: bytes, labels: Iterable[tuple[str, str]], metadata: Iterable[
 
 
 def _named(pairs: Iterable[tuple[str, str]]) -> str | None:
-    values = dict(pairs)
-    for key in KEYS:
-        if key in values and (found := _WORDS.get(values[key].strip().lower())) is not None:
-            return found
-    return None
+    """Return the level that a label or field names; where several do, the first of `KEYS` counts."""
+    found = {name: value for name, value in pairs if name in KEYS}
+    if not found:
+        return None
+    levels = (_WORDS.get(found[key].strip().lower()) for key in KEYS if key in found)
+    return next((level for level in levels if level is not None), None)
 
 
 def _in_json(line: bytes) -> str | None:

@@ -12,6 +12,9 @@ from loglease.model.instant import NANOSECONDS, event_time_text
 from loglease.model.labels import Labels
 from loglease.sources.interface import Metadata
 
+MAX_PAIRS: Final = 10_000
+"""Distinct sets of labels or metadata whose encoding is kept."""
+
 
 class Line(NamedTuple):
     """One redacted line that is to be written; `quoted` is its text as a JSON string."""
@@ -50,14 +53,11 @@ class _Records:
     """Line records as JSON without a newline; what repeats is encoded once."""
 
     def __init__(self) -> None:
-        self._labels: dict[Labels, bytes] = {}
+        self._pairs: dict[Labels, bytes] = {}
         self._second = -1
         self._second_text = b""
 
     def line(self, line: Line) -> bytes:
-        encoded = self._labels.get(line.labels)
-        if encoded is None:
-            encoded = self._labels[line.labels] = orjson.dumps(dict(line.labels))
         second, rest = divmod(line.event_ns, NANOSECONDS)
         if second != self._second:
             self._second = second
@@ -66,10 +66,18 @@ class _Records:
             line.event_ns,
             self._second_text,
             rest,
-            encoded,
-            orjson.dumps(dict(line.metadata)),
+            self._encoded(line.labels),
+            self._encoded(line.metadata),
             line.quoted,
         )
+
+    def _encoded(self, pairs: Labels) -> bytes:
+        found = self._pairs.get(pairs)
+        if found is None:
+            if len(self._pairs) >= MAX_PAIRS:
+                self._pairs.clear()
+            found = self._pairs[pairs] = orjson.dumps(dict(pairs))
+        return found
 
 
 def _end(reason: str, lines: int, resume: str | None) -> bytes:

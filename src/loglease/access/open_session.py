@@ -13,7 +13,7 @@ from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
 from loglease.access.permissions import held_grant, require_unlocked
 from loglease.access.records import Data, refs, scope_data
 from loglease.access.rules import Rules
-from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.errors import GrantEnded
 from loglease.model.grant import Grant
 from loglease.model.ids import ENTRY, SESSION, EntryId, GrantId, NewId, SessionId
@@ -38,6 +38,14 @@ class Opened:
     grant: Grant
     interval: Interval
     now: Instant
+
+
+class OpeningUncertain(AuditUnavailable):
+    """The opening was not on the record in time. Whoever asked has to close `session`, in case it still comes."""
+
+    def __init__(self, session: SessionId, cause: AuditUnavailable) -> None:
+        super().__init__(cause.message, next_step=cause.next_step)
+        self.session = session
 
 
 async def open_session(
@@ -67,10 +75,15 @@ async def open_session(
         GrantEnded, GrantNotActive, Locked, PolicyDenied: the grant cannot be used now.
         NotPermitted: the event window has nothing of the interval.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
+        OpeningUncertain: it could not be recorded in time.
     """
     caller.require(Right.LOGS_READ)
+    session_id = SessionId(new_id(SESSION))
+    is_given_up = False
 
     def work(tx: Transaction, now: Instant) -> Recorded[Opened]:
+        if is_given_up:
+            raise AuditUnavailable("Nobody waits for this session any more.")
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
@@ -84,7 +97,7 @@ async def open_session(
         clamped = _clamped(grant, interval)
         _require_budget(tx, grant, kind, now)
         session = Session(
-            id=SessionId(new_id(SESSION)),
+            id=session_id,
             grant=grant.id,
             principal=caller.principal.id,
             kind=kind,
@@ -101,7 +114,11 @@ async def open_session(
         )
         return Recorded(opened, (*entries, *recorded))
 
-    return await log.commit(work)
+    try:
+        return await log.commit(work)
+    except AuditUnavailable as error:
+        is_given_up = True
+        raise OpeningUncertain(session_id, error) from error
 
 
 def _clamped(grant: Grant, interval: Interval) -> Interval:

@@ -154,7 +154,7 @@ class SessionProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a head."""
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._head_edge = True, 0, b""
+        self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -163,7 +163,7 @@ class SessionProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The message is whole; what comes next is a head."""
-        self._in_head, self._head_bytes, self._head_edge = True, 0, b""
+        self._in_head, self._head_bytes = True, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

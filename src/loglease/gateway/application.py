@@ -125,6 +125,7 @@ class Gateway:
             new_id=services.new_id,
             random=services.random,
             replica=services.replica,
+            is_stopping=lambda: self._is_draining,
         )
         self._behind: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
 
 from loglease.access.close_session import close_session
@@ -33,6 +35,7 @@ class Recorder:
 
     Attributes:
         replica: the name of this process in the records.
+        is_stopping: whether the process stops, so that nothing may be tried for ever.
     """
 
     log: EntryLog[Transaction]
@@ -40,6 +43,7 @@ class Recorder:
     new_id: NewId
     random: Random
     replica: str
+    is_stopping: Callable[[], bool]
 
     async def reserve(self, session: SessionId, grant: GrantId, step: Reserve, now: Instant) -> Reservation | CloseWhy:
         """Record and reserve, or return why the session has to end; it never takes longer than two seconds."""
@@ -89,8 +93,11 @@ class Recorder:
             return CloseWhy.DATABASE
 
     async def close(self, session: SessionId, *, why: CloseWhy, account: Settled, cut_ms: int | None) -> None:
-        """Settle a session; tried again for some seconds. What fails for good is closed by recovery, as a crash."""
-        for wait_s in (*_CLOSE_AGAIN_S, None):
+        """Settle a session, however long that takes: an open one that nobody serves would hold its place for good.
+
+        Only a process that stops gives up, after some seconds; recovery closes the session then, as a crash.
+        """
+        for wait_s in chain(_CLOSE_AGAIN_S, repeat(None)):
             try:
                 await close_session(
                     session,
@@ -103,10 +110,10 @@ class Recorder:
                     random=self.random,
                 )
             except (AuditUnavailable, StoreUnavailable) as error:
-                if wait_s is None:
+                if wait_s is None and self.is_stopping():
                     _log.error("session_not_settled", extra={"session": session, "code": error.code})
                     return
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(_CLOSE_AGAIN_S[-1] if wait_s is None else wait_s)
             else:
                 return
 

@@ -1,0 +1,64 @@
+"""Sessions do not outlive their client in the books: neither an outage nor a late opening leaves one open."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.gateway.world import T0, Tail, call, line, world
+
+from loglease.access.watch import LeaseLost
+from loglease.audit.interface import AuditUnavailable
+from loglease.gateway import reserve
+from loglease.model.limits import Limits
+
+
+async def _unclosed(w: Any) -> int:
+    return len(await w.store.read(lambda tx: tx.sessions.unclosed()))
+
+
+async def test_an_outage_longer_than_all_patience_leaves_no_session_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reserve, "_CLOSE_AGAIN_S", (0.01, 0.01))
+    async with world(tmp_path, lines=[line(T0, "old", service="a")]) as w:
+        grant = await w.grant(limits=Limits(tails=1))
+        tail = await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0")
+        await tail.next()
+        commit = w.log.commit
+
+        async def broken(*_args: Any, **_options: Any) -> Any:
+            raise AuditUnavailable("The record cannot be made.")
+
+        w.log.commit = broken  # type: ignore[method-assign]
+        w.watch.apply(LeaseLost())
+        await tail.rest()
+        await asyncio.sleep(0.2)
+        w.log.commit = commit  # type: ignore[method-assign]
+        await w.gateway.settled()
+        assert await _unclosed(w) == 0
+        again = await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0")
+        assert (await again.next())["line"] == "old"
+        again.close()
+
+
+async def test_an_opening_that_was_given_up_on_is_closed_when_it_comes_after_all(tmp_path: Path) -> None:
+    async with world(tmp_path, lines=[line(T0, "old", service="a")]) as w:
+        grant = await w.grant()
+        commit = w.log.commit
+
+        async def late(work: Any, *, urgent: bool = False, limit_s: float | None = None) -> Any:
+            if urgent:
+                return await commit(work, urgent=urgent, limit_s=limit_s)
+            w.log.commit = commit
+            await commit(work, urgent=urgent, limit_s=limit_s)
+            raise AuditUnavailable("It was not on the record in time; it may still come.")
+
+        w.log.commit = late  # type: ignore[method-assign]
+        refused = await call(w, f"/g/{grant.id}/logs?start=0")
+        assert refused.status == 503
+        await w.gateway.settled()
+        assert [one["data"]["why"] for one in await w.entries("session.closed")] == ["audit"]
+        assert await _unclosed(w) == 0

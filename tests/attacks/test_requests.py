@@ -159,7 +159,9 @@ def test_ap_09_opening_a_review_changes_nothing_and_it_counts_once(server: Stack
     assert len(reviews_of(alice, request)) == 1
 
 
-@pytest.mark.parametrize("duration", ["0", "-1", "1e12", "1000000000000", "NaN", '"P1Y"', '"60m "', '"60"', "1.5", "true", "null"])
+@pytest.mark.parametrize(
+    "duration", ["0", "-1", "1e12", "1000000000000", "NaN", '"P1Y"', '"60m "', '"60"', "1.5", "true", "null"]
+)
 def test_ap_11_a_strange_duration_is_refused_or_shown_as_clamped(server: Stack, duration: str) -> None:
     alice = crowd(server)["alice"]
     content = json.dumps(WISH)[:-1] + f', "duration_s": {duration}}}'

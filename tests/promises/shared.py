@@ -135,7 +135,6 @@ class QuickPerson(Person):
             raise Refused(response)
         return response.json() if response.content else None
 
-
     def lines(self, grant: str, query: str = "{}", **parameters: str) -> Iterator[dict[str, Any]]:
         path = f"{self.url}/g/{grant}/logs"
         headers = self.headers({"accept": "application/x-ndjson"})

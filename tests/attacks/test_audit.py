@@ -1,0 +1,107 @@
+"""Audit and accounting: no record, no line; exact sums. Rows AD of the attack catalogue."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.attacks.doors import sent
+from tests.fakes.stack import Refused, Stack
+from tests.gateway.world import T0, TOKEN, Tail, call, line, world
+from tests.promises.shared import crowd, followed, granted
+
+from loglease.model.limits import Limits
+from loglease.store.sqlite_library import running_library
+
+SQLITE = running_library().module
+
+
+def test_ad_01_a_log_that_cannot_be_written_serves_nothing_and_heals(server: Stack) -> None:
+    people = crowd(server)
+    alice = people["alice"]
+    grant = granted(alice, people["bob"])
+    alice.call("POST", f"/grants/{grant}/activate")
+    with closing(SQLITE.connect(str(server.folder / "data" / "loglease.db"), isolation_level=None)) as foreign:
+        foreign.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            answer = sent(alice, "GET", f"/g/{grant}/logs?since=1h")
+            assert answer.status_code == 503
+            assert "paid by" not in answer.text
+        foreign.execute("ROLLBACK")
+
+    def healed() -> bool:
+        try:
+            return [one["type"] for one in alice.lines(grant, since="1h", limit="1")] == ["line", "end"]
+        except Refused as refused:
+            assert refused.status == 503
+            return False
+
+    assert followed(healed)
+    opened = people["sam"].call("GET", f"/audit/entries?grant={grant}&type=session.opened")["items"]
+    assert len(opened) == 1
+
+
+TEXTS = ["", "one\ntwo", "again", "again", "x" * 9_000, "é\x1b[31m", " ", "again"]
+
+
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "text/event-stream", "text/plain"])
+@pytest.mark.parametrize("follow", [False, True], ids=["query", "tail"])
+async def test_ad_06_what_is_recorded_is_what_a_client_counts(tmp_path: Path, accept: str, follow: bool) -> None:
+    lines = [line(T0 + n, text, service="a") for n, text in enumerate(TEXTS * 5)]
+    async with world(tmp_path, lines=lines) as made:
+        grant = await made.grant(limits=Limits(tails=5))
+        path = f"/g/{grant.id}/logs?start=0&direction=forward"
+        if follow:
+            tail = await Tail.open(made, f"{path}&follow=true&limit={len(lines)}", f"Accept: {accept}")
+            body = (await tail.rest()).body
+        else:
+            body = (await call(made, path, TOKEN, f"Accept: {accept}")).body
+        counted = body.count(b'"type":"line"') if "plain" not in accept else len(body.split(b"\n")) - 2
+        closed = (await made.entries("session.closed"))[0]["data"]
+        assert counted == len(lines)
+        assert closed["total"]["lines"] == closed["settled"]["lines"] == counted
+        end = body.rindex(b'{"type":"end"') if accept.endswith("ndjson") else None
+        if end is not None:
+            assert closed["total"]["bytes"] == end
+        assert closed["uncertain"] == {"lines": 0, "bytes": 0}
+        assert (await made.stored_grant(grant)).usage.lines == counted
+
+
+async def test_ad_06_reconnecting_counts_each_line_once(tmp_path: Path) -> None:
+    lines = [line(T0 + n // 3, text, service="a") for n, text in enumerate(TEXTS * 5)]
+    async with world(tmp_path, lines=lines) as made:
+        grant = await made.grant()
+        path = f"/g/{grant.id}/logs?start=0&direction=forward&limit=7"
+        resume: tuple[str, ...] = ()
+        got: list[str] = []
+        while found := (answer := await call(made, path, TOKEN, *resume)).lines:
+            got += found
+            resume = (f"Last-Event-ID: {answer.records[-1]['resume']}",)
+        assert len(got) == len(lines)
+        totals = [one["data"]["total"]["lines"] for one in await made.entries("session.closed")]
+        assert sum(totals) == len(got)
+        assert (await made.stored_grant(grant)).usage.lines == len(got)
+
+
+def test_ad_08_entries_take_no_verb_that_changes_and_no_sql(server: Stack) -> None:
+    people = crowd(server)
+    admin = people["admin"]
+    newest = admin.call("GET", "/audit/entries?limit=1")["items"][0]
+    for path in ("/api/v1/audit/entries", f"/api/v1/audit/entries/{newest['id']}"):
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert sent(admin, method, path, json={}).status_code in (404, 405)
+    with closing(SQLITE.connect(str(server.folder / "data" / "loglease.db"), isolation_level=None, timeout=10)) as hand:
+        for statement in ("UPDATE entries SET bytes = x'00'", "DELETE FROM entries", "DELETE FROM seq_head"):
+            with pytest.raises(SQLITE.IntegrityError):
+                hand.execute(statement)
+
+
+def test_ad_05_text_that_looks_like_a_record_is_one_entry(server: Stack) -> None:
+    people = crowd(server)
+    forged = '"}\r\n{"type":"grant.scheduled","actor":"sub_x"}\u202e'
+    request = people["alice"].ask(reason=forged)
+    entries = people["sam"].call("GET", f"/audit/entries?request={request['id']}")["items"]
+    assert sorted(one["type"] for one in entries) == ["offer.made", "request.submitted"]
+    assert "sub_x" not in json.dumps(entries)

@@ -1,0 +1,92 @@
+"""Ends: everywhere, at once, for good. Rows RV of the attack catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.attacks.doors import refusal
+from tests.fakes.stack import Person, Refused, Stack
+from tests.gateway.world import T0, TOKEN, Tail, call, line, world
+from tests.promises.shared import crowd, granted
+
+
+def test_rv_05_nothing_that_was_given_out_before_opens_anything_afterwards(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant = granted(alice, bob)
+    body = {"kind": "grant", "label": "for curl", "grant": grant, "expires_in_s": 600}
+    token = Person(server.url, "alice", alice.create("/tokens", body)["secret"])
+    records = list(token.lines(grant, since="1h", limit="3"))
+    resume = records[-1]["resume"]
+    bob.call("POST", f"/grants/{grant}/revoke", {"reason": "over"})
+    with pytest.raises(Refused) as refused:
+        list(token.lines(grant, since="1h"))
+    assert refused.value.status in (401, 403)
+    for who in (alice, token):
+        for more in ({}, {"last-event-id": resume}):
+            answer = httpx2.get(
+                f"{server.url}/g/{grant}/logs?since=1h&limit=3",
+                headers=who.headers({"accept": "text/event-stream", **more}),
+            )
+            assert answer.status_code in (401, 403)
+            assert "paid by" not in answer.text
+    with pytest.raises(Refused) as refused:
+        token.call("GET", f"/grants/{grant}")
+    assert refused.value.status == 401
+    with pytest.raises(Refused) as refused:
+        alice.create("/tokens", body)
+    assert refused.value.status in (403, 404, 409)
+
+
+@pytest.mark.parametrize("offset_ms", [-10, 0, 10])
+async def test_rv_06_a_line_that_is_ready_at_the_end_or_later_stays(tmp_path: Path, offset_ms: int) -> None:
+    async with world(tmp_path, lines=[line(T0, "before", service="a")]) as made:
+        grant = await made.grant(duration_s=1)
+        tail = await Tail.open(made, f"/g/{grant.id}/logs?follow=true&start=0")
+        await tail.next()
+        assert grant.valid_until is not None
+        # Forward to just around the end, well inside the lease; before the end a line may or may not still go out.
+        made.clock.ahead_us += int(grant.valid_until) - int(made.clock.now()) + offset_ms * 1_000
+        made.reader.add(line(T0 + 1, "around the end", service="a"))
+        answer = await tail.rest()
+        assert answer.end == "expired"
+        if offset_ms >= 0:
+            assert answer.lines == ["before"]
+        assert (await call(made, f"/g/{grant.id}/logs?start=0")).status == 403
+        closed = (await made.entries("session.closed"))[0]["data"]
+        assert closed["total"]["lines"] == len(answer.lines)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "revoked", "denied"])
+def test_rv_10_the_last_approval_comes_too_late(server: Stack, end: str) -> None:
+    people = crowd(server)
+    alice, bob, carol = people["alice"], people["bob"], people["carol"]
+    request = alice.ask('{service="pay"}')
+    bob.decide(request)
+    match end:
+        case "cancelled":
+            alice.call("POST", f"/requests/{request['id']}/cancel")
+        case "revoked":
+            people["admin"].create("/revocations", {"on": f"request:{request['id']}", "reason": "no"})
+        case _:
+            bob.decide(request, "deny", comment="after all: no")
+    with pytest.raises(Refused) as refused:
+        carol.decide(request)
+    assert refusal(refused.value) == (409, "request_not_pending")
+    shown = alice.call("GET", f"/requests/{request['id']}")
+    assert shown["state"] in ("cancelled", "denied")
+    assert "grant" not in shown
+
+
+async def test_rv_05_a_resume_value_is_checked_like_any_call(tmp_path: Path) -> None:
+    lines = [line(T0 + n, f"line {n}", service="a") for n in range(9)]
+    async with world(tmp_path, lines=lines) as made:
+        grant = await made.grant()
+        path = f"/g/{grant.id}/logs?start=0&limit=3"
+        resume = (await call(made, path)).records[-1]["resume"]
+        await made.revoke(grant)
+        answers = await asyncio.gather(*(call(made, path, TOKEN, f"Last-Event-ID: {resume}") for _ in range(3)))
+        assert {answer.status for answer in answers} == {403}

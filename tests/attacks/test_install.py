@@ -1,0 +1,89 @@
+"""Safe as installed. Rows DP of the attack catalogue."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+from tests.fakes.stack import START, Stack
+
+from loglease.server.settings import load_settings
+
+ASKED = (
+    "/me",
+    "/requests",
+    "/grants",
+    "/sessions?grant=x",
+    "/audit/entries",
+    "/locks",
+    "/principals",
+    "/sources",
+    "/tokens",
+)
+
+
+def test_dp_01_what_nobody_configured_is_closed(tmp_path: Path) -> None:
+    settings = load_settings(environment={"HOME": str(tmp_path)})
+    assert settings.http.listens_at.loopback
+    assert settings.http.health_at.loopback
+    assert settings.http.origins == []
+    assert settings.limits.enforced
+
+
+def test_dp_01_a_fresh_server_knows_nobody_and_has_no_secret_that_repeats(tmp_path: Path) -> None:
+    passwords, keys = set(), set()
+    for name in ("one", "two"):
+        stack = Stack(tmp_path / name).start()
+        try:
+            for path in ASKED:
+                assert httpx2.get(f"{stack.url}/api/v1{path}").status_code == 401, path
+            for account, password in (("admin", "admin"), ("admin", ""), ("root", "root"), ("loglease", "loglease")):
+                body = {"account": account, "password": password}
+                assert httpx2.post(f"{stack.url}/api/v1/sign-in", json=body).status_code in (401, 422)
+            assert httpx2.get(f"{stack.url}/g/x/logs").status_code == 401
+            passwords.add(stack.passwords["admin"])
+            keys.add((stack.folder / "data" / "pseudonym.key").read_bytes())
+            admin = stack.sign_in("admin")
+            assert not (stack.folder / "data" / "admin-password").exists()
+            assert [one["account"] for one in admin.call("GET", "/principals")["items"]] == ["admin"]
+        finally:
+            stack.stop()
+    assert len(passwords) == len(keys) == 2
+    assert all(len(one) >= 16 for one in passwords)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_dp_02_files_are_ours_alone_and_a_key_that_others_read_refuses_the_start(server: Stack, tmp_path: Path) -> None:
+    data = server.folder / "data"
+    wide = [path for path in (data, *data.rglob("*")) if mode(path) & 0o077]
+    assert wide == []
+
+    stack = Stack(tmp_path).start()
+    assert mode(tmp_path / "data" / "admin-password") == 0o600
+    stack.stop()
+    for name in ("pseudonym.key",):
+        path = tmp_path / "data" / name
+        path.chmod(0o644)
+        done = _started(stack)
+        assert done.returncode != 0
+        assert re.search(r"open to others|mode", done.stderr), done.stderr
+        path.chmod(0o600)
+
+
+def _started(stack: Stack) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", START, str(stack.folder / "loglease.toml")],
+        env={**os.environ, "LOGLEASE_DATA_DIR": str(stack.folder / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

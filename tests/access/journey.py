@@ -38,6 +38,7 @@ async def active_grant(world: World) -> Grant:
     if done.grant is None:
         raise AssertionError("one approval should do")
     ports = {key: value for key, value in world.ports.items() if key != "random"}
+    ports["watch"] = Watch(world.store, world.clock, world.random)
     return await activate_grant(done.grant.id, caller=caller(principal("alice"), world.clock.now()), **ports)
 
 

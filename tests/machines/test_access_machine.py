@@ -207,6 +207,7 @@ class AccessMachine(RuleBasedStateMachine):
         name = self.holder_or(grant, who)
         expected = self.model.activate(self.model.people[name], grant)
         ports = {key: value for key, value in self.world.ports.items() if key != "random"}
+        ports["watch"] = Watch(self.world.store, self.world.clock, self.world.random)
         result = self.attempt("activate", activate_grant(grant, caller=self.caller(name), **ports), expected=expected)
         if result is not None:
             assert result.valid_until - result.valid_from == DURATION * 1_000_000

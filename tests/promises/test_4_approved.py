@@ -25,6 +25,7 @@ from loglease.access.activate_grant import activate_grant
 from loglease.access.caller import Caller
 from loglease.access.open_session import open_session
 from loglease.access.review_request import Reviewed, review_request
+from loglease.access.watch import Watch
 from loglease.model.access_request import AccessRequest
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
@@ -73,6 +74,7 @@ async def grants(world: World) -> list[Grant]:
 
 async def activate(world: World, grant: Grant) -> Grant:
     ports = {key: value for key, value in world.ports.items() if key != "random"}
+    ports["watch"] = Watch(world.store, world.clock, world.random)
     return await activate_grant(grant.id, caller=signed_in(world, "alice"), **ports)
 
 

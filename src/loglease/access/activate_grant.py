@@ -9,6 +9,7 @@ from loglease.access.errors import PolicyDenied
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import refs
 from loglease.access.rules import Rules
+from loglease.access.watch import Watch
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
@@ -19,7 +20,7 @@ from loglease.store.interface import Transaction
 
 
 async def activate_grant(
-    grant_id: GrantId, *, caller: Caller, log: EntryLog[Transaction], rules: Rules, new_id: NewId
+    grant_id: GrantId, *, caller: Caller, log: EntryLog[Transaction], watch: Watch, rules: Rules, new_id: NewId
 ) -> Grant:
     """Start a scheduled grant. An active one is returned unchanged.
 
@@ -27,8 +28,10 @@ async def activate_grant(
         NotFound: there is none that the caller holds.
         GrantEnded, GrantNotActive: it has ended, was revoked, lapsed, or is suspended.
         PolicyDenied: the policy no longer allows it, or an approver lost the right to approve.
+        AuditUnavailable, ClockSuspect: nothing may begin at the moment.
     """
     caller.require(Right.LOGS_READ)
+    watch.require_ready()
 
     def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
         require_unlocked(tx, caller, now)

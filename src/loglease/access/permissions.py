@@ -21,7 +21,8 @@ _OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
 
 def may_see_request(caller: Caller, request: AccessRequest) -> bool:
     """Say whether a request is the caller's business: theirs, theirs to review, or they oversee all."""
-    mine = request.requester == caller.principal.id or caller.principal.person in request.persons
+    # That two persons may be the same one only takes rights away, so it shows nobody the other's requests.
+    mine = request.requester == caller.principal.id or request.persons == {caller.principal.person}
     return mine or caller.principal.id in request.eligible or bool(caller.principal.roles & _OVERSEERS)
 
 

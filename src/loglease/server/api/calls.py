@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from loglease.access.caller import Caller
+from loglease.access.errors import NotPermitted
 from loglease.access.once import Once
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import Instant
@@ -26,6 +27,8 @@ from loglease.server.services import Services
 
 CLI_AGENT: Final = b"loglease-cli/"
 MAX_KEY: Final = 255
+_GRANT_PATH: Final = "/grants/{grant_id}"
+_OF_ONE_GRANT: Final = frozenset({"/me", "/sessions", "/sessions/{session_id}"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 bearer_scheme: Final = HTTPBearer(
@@ -89,14 +92,23 @@ async def known_caller(
 
     Raises:
         NotAuthenticated, TokenExpired, Locked: see `Credentials`.
+        NotPermitted: a token of one grant, on a way that leads elsewhere.
         CsrfFailed: a cookie without the signs of our own page.
         RateLimited: too many calls of this principal.
     """
     known = await authenticated(request, services)
     request.state.caller = known.caller
+    _require_its_grant(request, known.caller)
     urgent = any(part in request.url.path for part in ("/revocations", "/revoke", "/locks"))
     services.rates.take_principal(known.caller.principal, urgent=urgent)
     return known
+
+
+def _require_its_grant(request: Request, caller: Caller) -> None:
+    """Keep a token of one grant on the ways to that grant; which one it is, the use cases look at."""
+    path = request.scope["route"].path
+    if caller.only_grant is not None and path not in _OF_ONE_GRANT and not path.startswith(_GRANT_PATH):
+        raise NotPermitted("A token of one grant does nothing else.", next_step="loglease login")
 
 
 async def authenticated(request: Request, services: Services) -> Known:

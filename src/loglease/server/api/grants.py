@@ -115,6 +115,7 @@ async def activate_scheduled_grant(grant_id: GrantPath, caller: CallerOf, servic
         GrantId(grant_id),
         caller=caller,
         log=services.log,
+        watch=services.watch,
         rules=services.rules.current,
         new_id=services.new_id,
     )

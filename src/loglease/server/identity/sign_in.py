@@ -187,7 +187,10 @@ class SignIns:
     def _standing(self, tx: Transaction, local: LocalAccount, now: Instant) -> Principal:
         """Return the account's principal; a disabled one is answered like a wrong password, a locked one is told."""
         principal = tx.principals.find(local.principal)
-        if principal is None or not principal.enabled:
+        stored = tx.principals.local(local.name)
+        # The password was checked before this transaction; meanwhile it may have been changed.
+        changed = stored is None or stored.password_hash != local.password_hash
+        if changed or principal is None or not principal.enabled:
             raise NotAuthenticated(_WRONG, next_step="Check both and try again.")
         require_unlocked(tx, principal, now)
         return principal
@@ -290,6 +293,7 @@ class SignIns:
         encoded = await self.passwords.hashed(checked_password(new_password, local.name))
 
         def work(tx: Transaction, now: Instant) -> Recorded[None]:
+            self._standing(tx, local, now)
             own = None if caller.token is None else tx.tokens.find(caller.token)
             tx.principals.update_local(replace(local, password_hash=encoded, must_change=False))
             tx.tokens.revoke(now, principal=local.principal)

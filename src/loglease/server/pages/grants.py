@@ -116,8 +116,14 @@ async def activate(site: Site, request: Request, caller: Caller) -> Response:
     """Start the clock of an own grant."""
     await site.form(request)
     grant_id = _id(request)
+    services = site.services
     await activate_grant(
-        grant_id, caller=caller, log=site.services.log, rules=site.services.rules.current, new_id=site.services.new_id
+        grant_id,
+        caller=caller,
+        log=services.log,
+        watch=services.watch,
+        rules=services.rules.current,
+        new_id=services.new_id,
     )
     return site.go(f"/grants/{grant_id}")
 

@@ -122,7 +122,7 @@ async def add_lock(
 
 async def _lock_here(wanted: _Wanted, *, store: Store, watch: Watch, journal: Journal, now: Instant) -> Locked:
     """Make a lock durable in the journal and apply it in memory, while the record cannot be made."""
-    lock, act = await store.read(lambda tx: wanted.at(tx, now))
+    lock, act = await store.read(lambda tx: wanted.at(tx, now), urgent=True)
     for record in _journalled(lock, act):
         await journal.append(record)
         watch.unrecorded.add(record.id)

@@ -175,7 +175,7 @@ async def _revoke_here(
             return _first(tx, exact, caller, now)
         return Revoked(id=revocation, on=exact, grants=tuple(one.id for one in grants), at=now, durable=False)
 
-    revoked = await store.read(query)
+    revoked = await store.read(query, urgent=True)
     if revoked.durable:
         return revoked
     await journal.append(_journalled(revoked, reason, caller.principal.id))

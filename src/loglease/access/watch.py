@@ -147,11 +147,11 @@ class Watch:
             StoreUnavailable: the lease was not renewed.
         """
         if self._seen is None:
-            mark = await self._store.read(lambda tx: tx.values.find(HIGH_WATER))
+            mark = await self._store.read(lambda tx: tx.values.find(HIGH_WATER), urgent=True)
             self._high_water = Instant(int(mark or 0))
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
-        rows, self._seen, self.epoch = await self._store.read(self._newer)
+        rows, self._seen, self.epoch = await self._store.read(self._newer, urgent=True)
         for row in rows:
             entry = orjson.loads(row.content)
             if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:

@@ -423,8 +423,11 @@ class Transaction(Protocol):
 class Store(Protocol):
     """A database that is open."""
 
-    async def read(self, query: Callable[[Transaction], Result]) -> Result:
+    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
         """Run a query on a connection that cannot write, and return what it returns.
+
+        Args:
+            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
 
         Raises:
             StoreUnavailable: the database cannot be read.

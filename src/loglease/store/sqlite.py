@@ -31,6 +31,7 @@ from loglease.store.transaction import SqlTransaction
 Result = TypeVar("Result")
 
 READERS: Final = 4
+URGENT_READERS: Final = 2
 HIGH_WATER: Final = "high_water"
 """The named value that holds the latest time the database has seen, in microseconds."""
 
@@ -101,6 +102,30 @@ class SqliteGroup:
         return {entry_id: entry.content for entry_id, entry in found if entry is not None}
 
 
+class _Readers:
+    """Connections that cannot write, each used by one thread at a time."""
+
+    def __init__(self, threads: ThreadPoolExecutor, connections: Sequence[SqliteConnection]) -> None:
+        self.threads = threads
+        self._free: SimpleQueue[SqliteConnection] = SimpleQueue()
+        for connection in connections:
+            self._free.put(connection)
+
+    def run(self, query: Callable[[Transaction], Result]) -> Result:
+        """Run a query in a thread of ours."""
+        reader = self._free.get()
+        try:
+            return reader.run(lambda _, transaction: query(transaction))
+        finally:
+            self._free.put(reader)
+
+    def close(self) -> None:
+        """Finish what is running, then close the connections."""
+        self.threads.shutdown()
+        while not self._free.empty():
+            self._free.get().close()
+
+
 class SqliteStore:
     """`Store` and the log's `Rows` on one SQLite file. Made by `open_store`."""
 
@@ -111,22 +136,28 @@ class SqliteStore:
         self._lock = lock
         self._writer = SqliteConnection(path, library, writes=True)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._readers: SimpleQueue[SqliteConnection] = SimpleQueue()
-        self._reader_threads = self._writer_thread
         if library.mode is Mode.WAL:
-            self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-            for _ in range(READERS):
-                self._readers.put(SqliteConnection(path, library, writes=False))
+            self._readers, self._urgent_readers = (
+                _Readers(
+                    ThreadPoolExecutor(count, thread_name_prefix=name),
+                    [SqliteConnection(path, library, writes=False) for _ in range(count)],
+                )
+                for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
+            )
         else:
-            self._readers.put(self._writer)
+            self._readers = self._urgent_readers = _Readers(self._writer_thread, [self._writer])
 
-    async def read(self, query: Callable[[Transaction], Result]) -> Result:
+    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
         """Run a query on a connection that cannot write, and return what it returns.
+
+        Args:
+            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
 
         Raises:
             StoreUnavailable: the database cannot be read.
         """
-        return await self._on(self._reader_threads, lambda: self._read(query))
+        readers = self._urgent_readers if urgent else self._readers
+        return await self._on(readers.threads, lambda: readers.run(query))
 
     async def touch(self) -> Instant:
         """Write and commit the high-water mark of time; return the time when it began.
@@ -150,10 +181,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
-        self._reader_threads.shutdown()
+        self._readers.close()
+        self._urgent_readers.close()
         self._writer_thread.shutdown()
-        while not self._readers.empty():
-            self._readers.get().close()
         self._writer.close()
         self._lock.release()
 
@@ -163,13 +193,6 @@ class SqliteStore:
         except RuntimeError as error:  # the executor's answer after its shutdown
             raise StoreUnavailable("The database is closed.") from error
         return await running
-
-    def _read(self, query: Callable[[Transaction], Result]) -> Result:
-        reader = self._readers.get()
-        try:
-            return reader.run(lambda _, transaction: query(transaction))
-        finally:
-            self._readers.put(reader)
 
     def _touch(self, _: Connection, transaction: SqlTransaction) -> Instant:
         now = self._clock.now()

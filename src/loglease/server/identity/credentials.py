@@ -63,7 +63,7 @@ class Credentials:
         if secret is None or secret.kind not in kinds:
             raise _refused()
         now = self.clock.now()
-        return await self.store.read(lambda tx: _known(tx, secret, channel, now))
+        return await self.store.read(lambda tx: _known(tx, secret, channel, now), urgent=True)
 
     async def viewer(self, code: str, *, grant: GrantId, cookie: str) -> Known:
         """Spend a viewer code and return who may open that one stream.

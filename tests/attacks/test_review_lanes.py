@@ -1,0 +1,69 @@
+"""What ends access waits for nobody: long reads of others hold up neither the gateway's lease nor a revocation."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.access.journey import active_grant, revoke_grant
+from tests.api.world import world_in
+from tests.fakes.world import World, principal
+
+from loglease.access.watch import Watch
+from loglease.audit.interface import AuditUnavailable
+from loglease.model.review import Channel
+
+AT_ONCE = 40
+
+
+class BrokenLog:
+    async def commit(self, work: Any, *, urgent: bool = False, limit_s: float | None = None) -> Any:
+        raise AuditUnavailable("The record cannot be made.")
+
+
+@asynccontextmanager
+async def long_reads(store: Any) -> AsyncIterator[None]:
+    """Keep every ordinary reader busy, and many more reads waiting."""
+    release = threading.Event()
+    reads = [asyncio.create_task(store.read(lambda _tx: release.wait(30))) for _ in range(AT_ONCE)]
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        release.set()
+        await asyncio.gather(*reads)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = await World(tmp_path).start()
+    await made.add(principal("alice"), principal("bob", groups=("engineering", "approvers")))
+    yield made
+    await made.stop()
+
+
+async def test_long_reads_do_not_cost_the_lease(world: World) -> None:
+    watch = Watch(world.store, world.clock, world.random)
+    async with long_reads(world.store):
+        await asyncio.wait_for(watch.poll(), 2)
+
+
+async def test_long_reads_do_not_hold_up_a_revocation_without_a_record(world: World) -> None:
+    grant = await active_grant(world)
+    async with long_reads(world.store):
+        revoked = await asyncio.wait_for(revoke_grant(world, grant.id, log=BrokenLog()), 2)
+    assert revoked.grants == (grant.id,)
+
+
+async def test_long_reads_keep_nobody_from_being_recognised(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as w:
+        bob = await w.add("bob@example.com")
+        async with long_reads(w.services.store):
+            token = bob["Authorization"].removeprefix("Bearer ")
+            known = await asyncio.wait_for(w.services.credentials.bearer(token, Channel.API), 2)
+        assert known.caller.principal.account == "bob@example.com"

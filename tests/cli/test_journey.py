@@ -120,8 +120,10 @@ def people(installation: Installation) -> dict[str, Person]:
     password = (installation.directory / "data" / "admin-password").read_text()
     signed_in = admin.run("login", "admin", "--password-stdin", "--new-password", stdin=f"{password}{PASSWORD} 1\n")
     assert signed_in.returncode == 0, signed_in.stderr
-    found = {"admin": admin}
-    for name, groups in (("alice", []), ("bob", ["--group", "approvers"])):
+    found = {"admin": admin, "second admin": installation.person("second admin")}
+    second = found["second admin"].run("login", "admin", "--password-stdin", stdin=f"{PASSWORD} 1\n")
+    assert second.returncode == 0, second.stderr
+    for name, groups in (("alice", []), ("bob", ["--group", "approvers"]), ("leaver", [])):
         added = admin.run("admin", "user", "add", name, "--password-stdin", *groups, stdin=f"{PASSWORD} 2\n")
         assert added.returncode == 0, added.stderr
         found[name] = installation.person(name)
@@ -177,7 +179,7 @@ def _soon(stream: IO[str]) -> str:
 
 
 def test_lists_tokens_locks_and_offboarding(people: dict[str, Person]) -> None:
-    admin, alice = people["admin"], people["alice"]
+    admin, alice = people["second admin"], people["leaver"]
     assert alice.run("whoami").returncode == 0
     assert "files" in alice.run("sources", "list").stdout
     assert alice.run("sources", "labels", "files", "service").returncode == 0
@@ -189,11 +191,11 @@ def test_lists_tokens_locks_and_offboarding(people: dict[str, Person]) -> None:
     assert alice.run("token", "delete", "@last").returncode == 0
     assert by_token.run("requests").returncode == 11
 
-    locked = admin.run("lock", "add", "person:alice", "--reason", "left", "--revoke")
+    locked = admin.run("lock", "add", "person:leaver", "--reason", "left", "--revoke")
     assert locked.returncode == 0, locked.stderr
     assert alice.run("requests").returncode in (6, 11)
     assert admin.run("lock", "list").stdout.count("in force") == 1
-    assert admin.run("admin", "user", "disable", "alice").returncode == 0
+    assert admin.run("admin", "user", "disable", "leaver").returncode == 0
     assert "disabled" in admin.run("admin", "user", "list").stdout
     assert admin.run("logout").returncode == 0
     assert admin.run("whoami").returncode == 11

@@ -52,6 +52,5 @@ def _is_idle(tx: Transaction, grant: Grant, now: Instant) -> bool:
     timeout_s = grant.shape.idle_timeout_s
     if timeout_s is None or grant.stored_state_at(now) is not GrantState.ACTIVE or tx.sessions.unclosed(grant=grant.id):
         return False
-    sessions = tx.sessions.of_grant(grant.id, 1)
-    since = sessions[0].closed_at if sessions and sessions[0].closed_at else grant.valid_from
+    since = tx.sessions.last_closed(grant.id) or grant.valid_from
     return since is not None and now - since >= timeout_s * MICROSECONDS

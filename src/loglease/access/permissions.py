@@ -14,7 +14,7 @@ from loglease.model.ids import GrantId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal, Role
 from loglease.model.rights import Right
-from loglease.store.interface import Transaction
+from loglease.store.interface import Login, Transaction
 
 _OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
 
@@ -24,6 +24,13 @@ def may_see_request(caller: Caller, request: AccessRequest) -> bool:
     # That two persons may be the same one only takes rights away, so it shows nobody the other's requests.
     mine = request.requester == caller.principal.id or request.persons == {caller.principal.person}
     return mine or caller.principal.id in request.eligible or bool(caller.principal.roles & _OVERSEERS)
+
+
+def concerned(caller: Caller) -> Login | None:
+    """Return the login that has to occur in whatever `may_see_request` shows this caller; None for who sees all."""
+    if caller.principal.roles & _OVERSEERS:
+        return None
+    return Login(caller.principal.id, caller.principal.person)
 
 
 def visible_request(tx: Transaction, caller: Caller, request_id: RequestId) -> AccessRequest:

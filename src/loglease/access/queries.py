@@ -12,7 +12,14 @@ from typing import Final, TypeVar
 import orjson
 
 from loglease.access.caller import Caller
-from loglease.access.permissions import is_held, locks_on_grant, may_see_request, visible_grant, visible_request
+from loglease.access.permissions import (
+    concerned,
+    is_held,
+    locks_on_grant,
+    may_see_request,
+    visible_grant,
+    visible_request,
+)
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import Lock, Suspension
@@ -140,10 +147,13 @@ def requests_page(
     """Return the requests that the caller may see, newest first; states are those that the clock gives."""
     caller.require(Right.REQUESTS_READ)
     requester = caller.principal.id if mine else None
+    concerning = concerned(caller)
     stored = {None: None, RequestState.EXPIRED: None}.get(state, state)
 
     def page(last: RequestId | None) -> Sequence[AccessRequest]:
-        return tx.requests.page(state=stored, requester=requester, source=source, before=last, limit=_CHUNK)
+        return tx.requests.page(
+            state=stored, requester=requester, source=source, concerning=concerning, before=last, limit=_CHUNK
+        )
 
     found: list[RequestView] = []
     for request in _all(page, before, lambda one: one.id):
@@ -172,9 +182,12 @@ def grants_page(
     """Return the grants that the caller may see, newest first."""
     caller.require(Right.REQUESTS_READ)
     holder = caller.principal.id if mine else None
+    concerning = concerned(caller)
 
     def page(last: GrantId | None) -> Sequence[Grant]:
-        return tx.grants.page(holder=holder, live_at=now if live else None, before=last, limit=_CHUNK)
+        return tx.grants.page(
+            holder=holder, live_at=now if live else None, concerning=concerning, before=last, limit=_CHUNK
+        )
 
     found: list[GrantView] = []
     for grant in _all(page, before, lambda one: one.id):

@@ -42,12 +42,11 @@ class Refusals:
         """Count a refusal; return its entry if it is to be recorded by itself, None if it is counted with others."""
         key = (caller.principal.subject if caller else SYSTEM, operation, code)
         minute = self._minutes.get(key)
-        if minute is None or now - minute.started >= _MINUTE:
-            if minute is None and len(self._minutes) >= MAX_KEYS:
-                key = (SYSTEM, "any", "overflow")
-                minute = self._minutes.get(key)
-            if minute is None or minute.count == 0:
-                minute = self._minutes[key] = _Minute(started=now)
+        if minute is None and len(self._minutes) >= MAX_KEYS:
+            key = (SYSTEM, "any", "overflow")
+            minute = self._minutes.get(key)
+        if minute is None or (now - minute.started >= _MINUTE and minute.count == 0):
+            minute = self._minutes[key] = _Minute(started=now)
         if minute.singly < SINGLY_A_MINUTE:
             minute.singly += 1
             return self._draft(key, 1, now, now, ref or {})

@@ -11,8 +11,9 @@ from loglease.model.grant import EndWhy, Grant, GrantState, Usage
 from loglease.model.ids import GrantId, PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.store.document import Codec
-from loglease.store.interface import LostRace
-from loglease.store.schema import grants
+from loglease.store.interface import Login, LostRace
+from loglease.store.requests import concerns
+from loglease.store.schema import grants, requests
 
 _FIXED: Final = ("id", "holder", "policy")
 _MOVING: Final = (
@@ -123,6 +124,7 @@ class SqlGrants:
         *,
         holder: PrincipalId | None = None,
         live_at: Instant | None = None,
+        concerning: Login | None = None,
         before: GrantId | None = None,
         limit: int = 50,
     ) -> Sequence[Grant]:
@@ -132,6 +134,9 @@ class SqlGrants:
             query = query.where(grants.c.holder == holder)
         if live_at is not None:
             query = query.where(_LIVE, grants.c.due_at > live_at)
+        if concerning is not None:
+            query = query.join(requests, requests.c.id == grants.c.request_id)
+            query = query.where(or_(grants.c.holder == concerning.principal, concerns(concerning)))
         if before is not None:
             query = query.where(grants.c.id < before)
         return [_grant(row) for row in self._connection.execute(query).mappings()]

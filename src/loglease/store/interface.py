@@ -45,6 +45,14 @@ class LostRace(LogLeaseError):
     code = "version_mismatch"
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A principal with the human being behind it."""
+
+    principal: PrincipalId
+    person: PersonId
+
+
 class Requests(Protocol):
     """Access requests."""
 
@@ -73,10 +81,15 @@ class Requests(Protocol):
         state: RequestState | None = None,
         requester: PrincipalId | None = None,
         source: str | None = None,
+        concerning: Login | None = None,
         before: RequestId | None = None,
         limit: int = 50,
     ) -> Sequence[AccessRequest]:
-        """Return requests, newest first, older than `before`. States are the stored ones."""
+        """Return requests, newest first, older than `before`. States are the stored ones.
+
+        Args:
+            concerning: leave out those in which this login does not occur at all; whoever asks tests the rest.
+        """
 
 
 class Reviews(Protocol):
@@ -126,10 +139,15 @@ class Grants(Protocol):
         *,
         holder: PrincipalId | None = None,
         live_at: Instant | None = None,
+        concerning: Login | None = None,
         before: GrantId | None = None,
         limit: int = 50,
     ) -> Sequence[Grant]:
-        """Return grants, newest first, older than `before`; with `live_at` those not ended then."""
+        """Return grants, newest first, older than `before`; with `live_at` those not ended then.
+
+        Args:
+            concerning: leave out those in whose requests this login does not occur at all.
+        """
 
 
 class Holds(Protocol):
@@ -180,6 +198,9 @@ class Sessions(Protocol):
 
     def open_tails(self, grant_id: GrantId) -> int:
         """Return how many tails of a grant are not closed."""
+
+    def last_closed(self, grant_id: GrantId) -> Instant | None:
+        """Return when a session of a grant closed last; not always the one that opened last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

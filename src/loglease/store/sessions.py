@@ -36,6 +36,7 @@ _OPENED_AFTER: Final = _COUNT.where(sessions.c.opened_at > bindparam("since"))
 _OPEN_TAILS: Final = _COUNT.where(
     sessions.c.state != SessionState.CLOSED.value, sessions.c.kind == SessionKind.TAIL.value
 )
+_LAST_CLOSED: Final = select(func.max(sessions.c.closed_at)).where(sessions.c.grant_id == bindparam("key"))
 
 
 class SqlSessions:
@@ -85,6 +86,11 @@ class SqlSessions:
     def open_tails(self, grant_id: GrantId) -> int:
         """Return how many tails of a grant are not closed."""
         return int(self._connection.execute(_OPEN_TAILS, {"key": grant_id}).scalar_one())
+
+    def last_closed(self, grant_id: GrantId) -> Instant | None:
+        """Return when a session of a grant closed last; not always the one that opened last."""
+        found = self._connection.execute(_LAST_CLOSED, {"key": grant_id}).scalar_one()
+        return None if found is None else Instant(found)
 
 
 def _moving(session: Session) -> dict[str, object]:

@@ -178,9 +178,7 @@ class Round:
 async def one_round(mode: str, arguments: argparse.Namespace, grants: int) -> Round:
     """Open the tails, revoke, measure."""
     command = [sys.executable, "-m", "bench.cut", "serve", mode, str(grants), str(arguments.rate)]
-    server = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
     loop = asyncio.get_running_loop()

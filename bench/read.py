@@ -2,7 +2,7 @@
 
 Made-up JSON logs, a fiftieth of the lines with something to mask, are stored by the file source. Then a grant for one
 service (a tenth of the lines) reads through the gateway over a real socket, with a line filter and without, beside
-`zstd -dc … | grep -c` and a bare read of the same bytes in the same run, interleaved. The stages are measured as CPU time
+`zstd -dc … | grep -c` and a bare read of the same bytes in the same run, interleaved. Stages are measured as CPU time
 of one thread without a socket; what the whole run needed beyond them is recording, sending and the client.
 
 Run: ``python -m bench.read [--mb 1000] [--rounds 3] [--profile pii-default@1]``. The last line is one object of JSON.

@@ -11,7 +11,7 @@ from tests.gateway.world import T0, Tail, call, line, world
 
 from loglease.access.watch import LeaseLost
 from loglease.audit.interface import AuditUnavailable
-from loglease.gateway import reserve
+from loglease.gateway import GatewaySettings, reserve
 from loglease.model.limits import Limits
 
 
@@ -62,3 +62,22 @@ async def test_an_opening_that_was_given_up_on_is_closed_when_it_comes_after_all
         await w.gateway.settled()
         assert [one["data"]["why"] for one in await w.entries("session.closed")] == ["audit"]
         assert await _unclosed(w) == 0
+
+
+async def test_places_are_taken_before_the_opening_is_on_record(tmp_path: Path) -> None:
+    async with world(tmp_path, settings=GatewaySettings(queries=2), lines=[line(T0, "old", service="a")]) as w:
+        grant = await w.grant()
+        commit, go_on = w.log.commit, asyncio.Event()
+
+        async def slow(work: Any, *, urgent: bool = False, limit_s: float | None = None) -> Any:
+            await go_on.wait()
+            return await commit(work, urgent=urgent, limit_s=limit_s)
+
+        w.log.commit = slow  # type: ignore[method-assign]
+        calls = [asyncio.create_task(call(w, f"/g/{grant.id}/logs?start=0")) for _ in range(6)]
+        done, _ = await asyncio.wait(calls, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 4:
+            done, _ = await asyncio.wait(calls, timeout=0.2)
+        go_on.set()
+        statuses = sorted([(await one).status for one in calls])
+        assert statuses == [200, 200, 503, 503, 503, 503]

@@ -64,7 +64,7 @@ def test_a_lost_lease_reaches_all():
 
 def test_a_session_that_opens_meanwhile_hears_of_it():
     index = GrantIndex()
-    with index.hearing() as heard:
+    with index.hearing(SessionKind.QUERY) as heard:
         index.apply(LeaseLost())
     index.apply(LeaseLost())
     assert heard == [LeaseLost()]

@@ -180,7 +180,7 @@ class Gateway:
         reader, redactor = await self._means(grant)
         kind = SessionKind.TAIL if parameters.follow else SessionKind.QUERY
         self._admit(kind)
-        with self._index.hearing() as heard:
+        with self._index.hearing(kind) as heard:
             opened = await self._open(grant, kind, _from(after, parameters), parameters, caller)
             try:
                 # The policy in force may have narrowed the terms since the grant was looked at.

@@ -49,32 +49,37 @@ class GrantIndex:
     _hearing: list[list[Cut]] = field(default_factory=list)
 
     @contextmanager
-    def hearing(self) -> Iterator[list[Cut]]:
-        """Collect the cuts of a while: a session that opens meanwhile has to follow them, too."""
+    def hearing(self, kind: SessionKind) -> Iterator[list[Cut]]:
+        """Collect the cuts while a session opens, since it has to follow them, too; its place is taken from here on."""
         heard: list[Cut] = []
         self._hearing.append(heard)
+        self._count(kind, 1)
         try:
             yield heard
         finally:
+            self._count(kind, -1)
             self._hearing = [one for one in self._hearing if one is not heard]
 
     def add(self, session: OpenSession) -> None:
         """Take in a session."""
         self._by_grant.setdefault(session.grant.id, set()).add(session)
-        self._by_kind[session.kind] = self.open(session.kind) + 1
+        self._count(session.kind, 1)
 
     def remove(self, session: OpenSession) -> None:
         """Forget a session; one that is not there is no error."""
         found = self._by_grant.get(session.grant.id, set())
         if session in found:
             found.remove(session)
-            self._by_kind[session.kind] -= 1
+            self._count(session.kind, -1)
         if not found:
             self._by_grant.pop(session.grant.id, None)
 
     def open(self, kind: SessionKind) -> int:
-        """Return how many sessions of a kind are open."""
+        """Return how many sessions of a kind are open or opening."""
         return self._by_kind.get(kind, 0)
+
+    def _count(self, kind: SessionKind, change: int) -> None:
+        self._by_kind[kind] = self.open(kind) + change
 
     def all(self) -> Iterable[OpenSession]:
         """Return all open sessions."""

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from tests.fakes.world import Runner
-from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
+from tests.gateway.world import T0, TOKEN, Answer, Line, World, call, line, world
 from tests.promises.shared import running
-from tests.promises.twins import WINDOW_NS, Twins, by_pattern, queries, twins
+from tests.promises.twins import CLASSES, WINDOW_NS, Twins, by_pattern, queries, secret, twins
 
 from loglease.model.grant import Grant
 from loglease.model.limits import Limits
@@ -111,6 +111,36 @@ def test_hidden_data_changes_no_byte(reading: Reading, ruled: bool) -> None:
         reading.run(compared())
 
     changes_no_byte()
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_no_question_finds_out_what_a_mask_hides(reading: Reading, cls: str) -> None:
+    """Letter by letter, with parts of the hidden values, with expressions over labels: the answers do not move.
+
+    The letters of a pseudonym itself are no secret; an expression over a label sees them as everybody does.
+    """
+    pages: list[list[Line]] = [[], []]
+    for side, lines in enumerate(pages):
+        for n in range(12):
+            value = secret(cls, 50 * (side + 1) + n)
+            lines.append(line(T0 + 2 * n, value, service="a"))
+            lines.append(line(T0 + 2 * n + 1, f"by {n}", service="a", owner=value))
+    data = Twins(tuple(pages[0]), tuple(pages[1]))
+    whole = secret(cls, 50)
+    parts = [*"abdfghijkmqwz0123789@.:=", whole, whole[:4], whole[-6:], whole[3:9], cls, "⟦", "⟧"]
+    quoted = [part.replace('"', "") for part in parts]
+    asked = [f'{{}} {op} "{part}"' for part in quoted for op in ("|=", "!=")]
+    asked += [f'{{owner{op}"{part}"}}' for part in quoted if part not in ".:" for op in ("=", "!=")]
+    asked += [f'{{owner{op}".*{part}.*"}}' for part in (*"0189@.:", cls) for op in ("=~", "!~")]
+
+    async def compared() -> None:
+        for query in asked:
+            path = f"/g/{reading.plain.id}/logs?start=0&query={quote(query)}"
+            one, other = await both(reading.world, data, path)
+            assert one.status == 200, query
+            assert transcript(one) == transcript(other), query
+
+    reading.run(compared())
 
 
 @pytest.mark.parametrize("accept", FORMATS)

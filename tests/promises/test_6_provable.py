@@ -182,9 +182,9 @@ TAMPERED = {
 @pytest.fixture(scope="module")
 def copy(used: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
-    with closing(SQLITE.connect(str(database(used)))) as source:
-        with closing(SQLITE.connect(str(folder / "loglease.db"))) as target:
-            source.backup(target)
+    source, target = SQLITE.connect(str(database(used))), SQLITE.connect(str(folder / "loglease.db"))
+    with closing(source), closing(target):
+        source.backup(target)
     return folder / "loglease.db"
 
 

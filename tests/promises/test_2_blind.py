@@ -113,25 +113,24 @@ def test_hidden_data_changes_no_byte(reading: Reading, ruled: bool) -> None:
     changes_no_byte()
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_no_question_finds_out_what_a_mask_hides(reading: Reading, cls: str) -> None:
+def test_no_question_finds_out_what_a_mask_hides(reading: Reading) -> None:
     """Letter by letter, with parts of the hidden values, with expressions over labels: the answers do not move.
 
     The letters of a pseudonym itself are no secret; an expression over a label sees them as everybody does.
     """
     pages: list[list[Line]] = [[], []]
-    for side, lines in enumerate(pages):
-        for n in range(12):
-            value = secret(cls, 50 * (side + 1) + n)
-            lines.append(line(T0 + 2 * n, value, service="a"))
-            lines.append(line(T0 + 2 * n + 1, f"by {n}", service="a", owner=value))
+    asked = [f'{{}} {op} "{letter}"' for letter in "aqz7@:⟦" for op in ("|=", "!=")]
+    asked += [f'{{owner{op}".*{part}.*"}}' for part in ("1", "@", "email", "card") for op in ("=~", "!~")]
+    for cls in CLASSES:
+        for n in range(5):
+            for side, lines in enumerate(pages):
+                value = secret(cls, 50 * (side + 1) + n)
+                lines.append(line(T0 + len(lines), value, service="a"))
+                lines.append(line(T0 + len(lines), f"by {n}", service="a", owner=value))
+        whole = secret(cls, 50).replace('"', "")
+        asked += [f'{{}} {op} "{part}"' for part in (whole, whole[-6:], whole[3:9]) for op in ("|=", "!=")]
+        asked += [f'{{owner{op}"{whole}"}}' for op in ("=", "!=")]
     data = Twins(tuple(pages[0]), tuple(pages[1]))
-    whole = secret(cls, 50)
-    parts = [*"abdfghijkmqwz0123789@.:=", whole, whole[:4], whole[-6:], whole[3:9], cls, "⟦", "⟧"]
-    quoted = [part.replace('"', "") for part in parts]
-    asked = [f'{{}} {op} "{part}"' for part in quoted for op in ("|=", "!=")]
-    asked += [f'{{owner{op}"{part}"}}' for part in quoted if part not in ".:" for op in ("=", "!=")]
-    asked += [f'{{owner{op}".*{part}.*"}}' for part in (*"0189@.:", cls) for op in ("=~", "!~")]
 
     async def compared() -> None:
         for query in asked:

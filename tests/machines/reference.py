@@ -211,6 +211,12 @@ class Reference:
         grant.suspended = grant.suspended and not accepted
         return accepted
 
+    def lock(self, person: str) -> None:
+        self.locked.add(person)
+        for name, request in self.requests.items():
+            if request.requester.person == person and self.request_state(name) == "pending":
+                request.state = "cancelled"
+
     def may_open(self, who: Who, name: str) -> bool:
         grant = self.grants[name]
         return self.may_read(grant, name) and self.activate(who, name)

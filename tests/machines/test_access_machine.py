@@ -265,7 +265,7 @@ class AccessMachine(RuleBasedStateMachine):
         locked = self.attempt("lock", act, expected=by == "erin")
         if locked is not None:
             self.locks[PEOPLE[who].person] = locked.lock.id
-            self.model.locked.add(PEOPLE[who].person)
+            self.model.lock(PEOPLE[who].person)
 
     @rule(who=st.sampled_from(["alice", "bob", "carol"]), by=st.sampled_from(["erin", "erin", "bob"]))
     def lift(self, who: str, by: str) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
-from loglease.access.dependents import dependent_grants, take_away
+from loglease.access.dependents import cancelled_requests, dependent_grants, take_away
 from loglease.access.journal import Journal, JournalRecord, revocation_record
 from loglease.access.once import Once
 from loglease.access.records import Data, refs
 from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S, resolved
 from loglease.access.watch import LockCut, Watch
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
+from loglease.model.access_request import CancelWhy
 from loglease.model.clock import Clock
 from loglease.model.hold import Lock, LockKind, LockOn
 from loglease.model.ids import ENTRY, LOCK, REVOCATION, EntryId, LockId, NewId, PersonId, PrincipalId, RevocationId
@@ -147,7 +148,7 @@ def _journalled(lock: Lock, act: RevocationRow | None) -> list[JournalRecord]:
 
 
 def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, random: Random) -> list[Draft]:
-    """Return one entry for a thing, or one for each subject of a person; a locked person's tokens and sign-ins end."""
+    """Return the entries of a lock; a locked person's tokens and sign-ins end, and undecided requests are cancelled."""
     commitments = Commitments(random)
     reason: Data = {"reason_c": commitments.to("reason_c", lock.reason)} if lock.reason else {}
     if lock.on.kind in _ON_PEOPLE:
@@ -168,7 +169,17 @@ def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, rand
                     private=commitments.taken(),
                 )
             )
-        return drafts
+        cancelled = cancelled_requests(
+            tx,
+            lock.on,
+            CancelWhy.LOCKED,
+            before=lock.added_at,
+            by=lock.added_by,
+            now=lock.added_at,
+            actor=actor,
+            new_id=new_id,
+        )
+        return [*drafts, *cancelled]
     data: Data = {"lock": lock.id, "on": str(lock.on.kind), **reason}
     if lock.on.name:
         data["object"] = lock.on.name

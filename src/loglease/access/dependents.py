@@ -42,7 +42,9 @@ def take_away(
     return [
         *revoked_entries(tx, row, grants, actor=actor, new_id=new_id, random=random, late=late),
         *_token_entries(tx, row, actor=actor, new_id=new_id),
-        *_cancelled(tx, row, now, actor=actor, new_id=new_id),
+        *cancelled_requests(
+            tx, row.on, CancelWhy.REVOKED, before=row.at, by=row.by, now=now, actor=actor, new_id=new_id
+        ),
     ]
 
 
@@ -109,13 +111,23 @@ def _token_entries(tx: Transaction, row: RevocationRow, *, actor: str, new_id: N
     return [Draft(id=EntryId(new_id(ENTRY)), type="token.revoked", actor=actor, ref=refs(token=token_id), data=data)]
 
 
-def _cancelled(tx: Transaction, row: RevocationRow, now: Instant, *, actor: str, new_id: NewId) -> list[Draft]:
+def cancelled_requests(
+    tx: Transaction,
+    on: LockOn,
+    why: CancelWhy,
+    *,
+    before: Instant,
+    by: PrincipalId,
+    now: Instant,
+    actor: str,
+    new_id: NewId,
+) -> list[Draft]:
+    """Cancel the undecided requests that depend on a thing and were submitted before the act, one entry for each."""
     entries = []
-    for request in _dependent_requests(tx, row.on, now):
-        if request.submitted_at > row.at:
+    for request in _dependent_requests(tx, on, now):
+        if request.submitted_at > before:
             continue
-        why = CancelWhy.REVOKED
-        done = move_request(request, RequestMove.CANCEL, by=row.by, now=now, cause=why)
+        done = move_request(request, RequestMove.CANCEL, by=by, now=now, cause=why)
         tx.requests.update(done)
         entries.append(cancelled_entry(done, why, actor=actor, new_id=new_id))
     return entries

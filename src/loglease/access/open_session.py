@@ -186,7 +186,7 @@ def _entries(
         "text_c": commitments.to("text_c", query),
         "scopes": scopes,
         "start_ns": str(interval.start),
-        "live": interval.end is None,
+        "live": session.kind is SessionKind.TAIL,
         "plan": "evaluate",
     }
     if interval.end is not None:

@@ -90,3 +90,14 @@ async def test_a_clock_that_steps_back_is_suspect_and_lengthens_nothing(world: W
     await watch.poll()
     assert watch.clock_suspect
     assert watch.deadline_ns(end) <= before
+
+
+async def test_what_was_heard_at_once_is_not_heard_again_by_polling(world: World) -> None:
+    watch, heard = watching(world)
+    world.log.on_committed(watch.committed)
+    await watch.poll()
+    grant = await active_grant(world)
+    await revoke_grant(world, grant.id)
+    await watch.poll()
+    await watch.poll()
+    assert [cut.grant for cut in heard if isinstance(cut, GrantCut)] == [grant.id]

@@ -31,7 +31,7 @@ def test_ds_02_with_all_tail_places_taken_everything_else_goes_on(server: Stack)
         assert refused.value.status == 429
         assert server.sign_in("carol").call("GET", "/me")
         other = granted(alice, bob)
-        tail = Following(alice, other).has(1)
+        tail = Following.opened(alice, other)
         assert sent(alice, "GET", "/api/v1/grants").status_code == 200
         bob.call("POST", f"/grants/{grant}/revoke", {"reason": "enough"})
         for one in sockets:

@@ -42,7 +42,7 @@ async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
 
 def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -> None:
     people = crowd(server)
-    tail = Following(people["alice"], granted(people["alice"], people["bob"], '{service="web"}')).has(1)
+    tail = Following.opened(people["alice"], granted(people["alice"], people["bob"], '{service="web"}'))
     text = f'{{"level":"info","msg":"{EMAIL} paid with {CARD}"}}\n'.encode()
     before = len(tail.texts)
     with (server.logs / "web.log").open("ab", buffering=0) as log:

@@ -219,8 +219,24 @@ class Following:
 
     def has(self, count: int) -> Following:
         """Wait for so many lines."""
-        followed(lambda: len(self.texts) >= count)
+        followed(lambda: len(self.texts) >= count or not self._thread.is_alive())
+        assert len(self.texts) >= count, (self.fault, self.records[-1:])
         return self
+
+    @classmethod
+    def opened(cls, person: Person, grant: str, **parameters: str) -> Following:
+        """Return a tail that has its first line.
+
+        A process hears of its own cuts twice, the second time by polling; a tail that opens just after a lock was lifted
+        may so be ended by it once more, and its client opens another.
+        """
+        while True:
+            tail = cls(person, grant, **parameters)
+            followed(lambda: tail.texts or not tail._thread.is_alive())  # noqa: B023 - used before the next one is made
+            if tail.texts:
+                return tail
+            assert tail.records, tail.fault
+            assert tail.records[-1]["reason"] in ("locked", "suspended"), tail.records
 
     def end(self) -> str | None:
         """Wait for the end and return its reason; None if there was no end record."""

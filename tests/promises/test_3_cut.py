@@ -16,7 +16,7 @@ from tests.gateway.world import T0, Tail, call, eventually, line, stalled_client
 from tests.promises.shared import Following, changed, crowd, followed, granted
 
 People = dict[str, Person]
-LATER = '{"level":"info","msg":"after the end"}\n'
+LATER = '{"level":"info","msg":"after the %s"}\n'
 
 
 def revoked(people: People, grant: str) -> Callable[[], None]:
@@ -69,20 +69,18 @@ def test_each_end_reaches_an_open_tail_for_good(server: Stack, name: str) -> Non
     people = crowd(server)
     alice = people["alice"]
     grant = granted(alice, people["bob"])
-    tail = Following(alice, grant).has(1)
+    tail = Following.opened(alice, grant)
     undo = act(people, grant)
     with (server.logs / "shop.log").open("a") as file:
-        file.write(LATER)
+        file.write(LATER % name)
     try:
         assert tail.end() == why
-        assert "after the end" not in tail.texts
+        assert f"after the {name}" not in str(tail.texts)
         with pytest.raises(Refused) as refused:
             list(alice.lines(grant, since="1h"))
         assert refused.value.status in (401, 403)
     finally:
         undo()
-        lines = (server.logs / "shop.log").read_text().replace(LATER, "")
-        (server.logs / "shop.log").write_text(lines)
 
 
 def test_a_grant_that_expires_ends_its_tail_by_the_clock(server: Stack) -> None:
@@ -182,7 +180,7 @@ def test_a_revocation_reaches_all_tails_of_a_person_in_one_act(server: Stack) ->
     people = crowd(server)
     alice = people["alice"]
     grants = [granted(alice, people["bob"]) for _ in range(3)]
-    tails = [Following(alice, grant).has(1) for grant in grants for _ in range(2)]
+    tails = [Following.opened(alice, grant) for grant in grants for _ in range(2)]
     shown = people["admin"].create("/revocations", {"on": "person:alice", "reason": "gone"})
     assert set(grants) <= set(shown["grants"])
     assert {tail.end() for tail in tails} == {"revoked"}

@@ -119,8 +119,10 @@ class Watch:
             listener(cut)
 
     def committed(self, rows: Sequence[EntryRow]) -> None:
-        """Hear of entries that this process has just made durable."""
+        """Hear of entries that this process has just made durable; polling does not repeat what was heard in order."""
         for row in rows:
+            if row.index == self._seen:
+                self._seen += 1
             if row.draft.type in _CUTS and (cut := cut_of(row.draft.type, row.draft.ref, row.draft.data)) is not None:
                 self.apply(cut)
 
@@ -151,11 +153,16 @@ class Watch:
             self._high_water = Instant(int(mark or 0))
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
-        rows, self._seen, self.epoch = await self._store.read(self._newer, urgent=True)
+        rows, size, self.epoch = await self._store.read(self._newer, urgent=True)
+        heard = self._seen or 0
         for row in rows:
+            # A cut that was heard already must not reach what was opened since, after a lock was lifted.
+            if row.index < heard:
+                continue
             entry = orjson.loads(row.content)
             if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:
                 self.apply(cut)
+        self._seen = max(heard, size)
         self.clock_suspect = database_now < self._high_water - CLOCK_BACK_S * MICROSECONDS
         self._high_water = max(self._high_water, database_now)
         # Only ever later: a clock that steps back must not lengthen what runs.

@@ -225,18 +225,8 @@ class Following:
 
     @classmethod
     def opened(cls, person: Person, grant: str, **parameters: str) -> Following:
-        """Return a tail that has its first line.
-
-        A process hears of its own cuts twice, the second time by polling; a tail that opens just after a lock was lifted
-        may so be ended by it once more, and its client opens another.
-        """
-        while True:
-            tail = cls(person, grant, **parameters)
-            followed(lambda: tail.texts or not tail._thread.is_alive())  # noqa: B023 - used before the next one is made
-            if tail.texts:
-                return tail
-            assert tail.records, tail.fault
-            assert tail.records[-1]["reason"] in ("locked", "suspended"), tail.records
+        """Return a tail that has its first line."""
+        return cls(person, grant, **parameters).has(1)
 
     def end(self) -> str | None:
         """Wait for the end and return its reason; None if there was no end record."""

@@ -71,16 +71,16 @@ def test_each_end_reaches_an_open_tail_for_good(server: Stack, name: str) -> Non
     grant = granted(alice, people["bob"])
     tail = Following.opened(alice, grant)
     undo = act(people, grant)
-    with (server.logs / "shop.log").open("a") as file:
-        file.write(LATER % name)
     try:
-        assert tail.end() == why
-        assert f"after the {name}" not in str(tail.texts)
+        assert tail.end() == why  # though no line comes that would have to be recorded
+        with (server.logs / "shop.log").open("a") as file:
+            file.write(LATER % name)
         with pytest.raises(Refused) as refused:
             list(alice.lines(grant, since="1h"))
         assert refused.value.status in (401, 403)
     finally:
         undo()
+    assert f"after the {name}" not in str(tail.texts)
 
 
 def test_a_grant_that_expires_ends_its_tail_by_the_clock(server: Stack) -> None:
@@ -92,7 +92,8 @@ def test_a_grant_that_expires_ends_its_tail_by_the_clock(server: Stack) -> None:
     with pytest.raises(Refused) as refused:
         list(alice.lines(grant, since="1h"))
     assert refused.value.status == 403
-    assert alice.call("GET", f"/grants/{grant}")["state"] == "ended"
+    # A session never outlives its grant; it may end a few milliseconds before it, since its deadline only moves forward.
+    assert followed(lambda: alice.call("GET", f"/grants/{grant}")["state"] == "ended")
 
 
 async def test_no_line_that_came_up_after_the_end_is_handed_over(tmp_path: Path) -> None:

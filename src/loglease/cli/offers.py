@@ -14,6 +14,7 @@ from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 
 DEFAULT_LOOKBACK_S: Final = 3_600
+_SECOND_NS: Final = 1_000_000_000
 _USABLE: Final = ("active", "scheduled")
 
 
@@ -152,7 +153,8 @@ def _as_of_now(run: Run, wanted: Body) -> Body:
     """Return a scope of a draft with the event window that it has at this moment."""
     now_ns = run.client.now() * 1_000
     window = wanted["window"]
-    start_ns = window.get("from_ns") or now_ns - window.get("lookback_s", 0) * 10**9
+    # The server tells its time to the second, so a grant of this very second may begin a little later than that.
+    start_ns = window.get("from_ns") or min(now_ns - 1, now_ns + _SECOND_NS - window.get("lookback_s", 0) * _SECOND_NS)
     return {**wanted, "window": {"to_ns": str(now_ns), **window, "from_ns": str(start_ns)}}
 
 

@@ -232,6 +232,20 @@ async def test_sessions(store: SqliteStore, change: Change) -> None:
         await change(lambda tx: tx.sessions.update(values.session(7)))
 
 
+async def test_the_newest_session_is_the_one_that_opened_last(store: SqliteStore, change: Change) -> None:
+    waited = values.session(1, opened_at=Instant(NOW + 9))
+    went_first = values.session(2)
+
+    def work(tx: Transaction) -> None:
+        with_grant(tx)
+        tx.sessions.insert(went_first)
+        tx.sessions.insert(waited)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.sessions.of_grant(waited.grant)) == [waited, went_first]
+    assert await store.read(lambda tx: tx.sessions.of_grant(waited.grant, 1)) == [waited]
+
+
 async def test_principals_and_their_accounts(store: SqliteStore, change: Change) -> None:
     one = values.principal(1)
     bot = values.principal(2, kind=Kind.AGENT, person=one.person, subject=one.subject)

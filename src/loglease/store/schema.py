@@ -151,7 +151,7 @@ sessions: Final = Table(
     CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
     CheckConstraint("settled_lines >= 0 AND settled_bytes >= 0", name="settled"),
     CheckConstraint("ceiling_lines >= settled_lines AND ceiling_bytes >= settled_bytes", name="ceiling"),
-    Index(None, "grant_id", "id"),
+    Index(None, "grant_id", "opened_at"),
     _partial("ix_sessions_unclosed", "grant_id", "replica", where="state <> 'closed'"),
 )
 

@@ -29,7 +29,10 @@ _UPDATE: Final = (
 )
 _UNCLOSED: Final = _SELECT.where(sessions.c.state != SessionState.CLOSED.value).order_by(sessions.c.id)
 _OF_GRANT: Final = (
-    _SELECT.where(sessions.c.grant_id == bindparam("key")).order_by(sessions.c.id.desc()).limit(bindparam("most"))
+    _SELECT.where(sessions.c.grant_id == bindparam("key"))
+    # An id tells when an opening was asked for; they open in the order of the log.
+    .order_by(sessions.c.opened_at.desc(), sessions.c.id.desc())
+    .limit(bindparam("most"))
 )
 _COUNT: Final = select(func.count()).select_from(sessions).where(sessions.c.grant_id == bindparam("key"))
 _OPENED_AFTER: Final = _COUNT.where(sessions.c.opened_at > bindparam("since"))

@@ -345,7 +345,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_sessions_grant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
-    op.create_index(op.f("ix_sessions_grant_id_id"), "sessions", ["grant_id", "id"], unique=False)
+    op.create_index(op.f("ix_sessions_grant_id_opened_at"), "sessions", ["grant_id", "opened_at"], unique=False)
     op.create_index(
         "ix_sessions_unclosed",
         "sessions",

@@ -17,6 +17,7 @@ from loglease.model.rights import Right
 from loglease.store.interface import Login, Transaction
 
 _OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
+_ON_PEOPLE = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
 
 
 def may_see_request(caller: Caller, request: AccessRequest) -> bool:
@@ -139,4 +140,24 @@ def require_unlocked(tx: Transaction, caller: Caller, now: Instant, *, source: s
     stored = tx.principals.find(caller.principal.id)
     locked = any(matches(lock.on, principal=stored, source=source) for lock in tx.holds.locks(now=now))
     if stored is None or not stored.enabled or locked:
-        raise Locked("A lock stops this for now.", next_step="Ask an administrator.")
+        raise _locked()
+
+
+def require_may_decide(tx: Transaction, caller: Caller, now: Instant) -> None:
+    """Refuse a caller who is disabled, or at whom a lock is aimed. One on everything stops grants, not reviews.
+
+    Raises:
+        Locked: they may not decide anything now.
+    """
+    stored = tx.principals.find(caller.principal.id)
+    if stored is None or not stored.enabled or is_aimed_at(tx, stored, now):
+        raise _locked()
+
+
+def is_aimed_at(tx: Transaction, principal: Principal, now: Instant) -> bool:
+    """Say whether a lock is aimed at a login, its person, or a group of theirs."""
+    return any(lock.on.kind in _ON_PEOPLE and matches(lock.on, principal=principal) for lock in tx.holds.locks(now=now))
+
+
+def _locked() -> Locked:
+    return Locked("A lock stops this for now.", next_step="Ask an administrator.")

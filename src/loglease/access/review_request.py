@@ -19,7 +19,7 @@ from loglease.access.errors import (
     SelfReview,
 )
 from loglease.access.once import Once
-from loglease.access.permissions import require_unlocked, visible_request
+from loglease.access.permissions import require_may_decide, visible_request
 from loglease.access.records import Data, refs, terms_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import Draft, EntryLog, Recorded
@@ -111,7 +111,7 @@ async def review_request(
         if once is not None:
             once.created(tx, now)
         request = visible_request(tx, caller, request_id)
-        require_unlocked(tx, caller, now)
+        require_may_decide(tx, caller, now)
         _require_other_person(caller, request)
         _require_same_terms(digest, request)
         reviews = tx.reviews.of_request(request.id)

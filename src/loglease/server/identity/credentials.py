@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from loglease.access.caller import Caller
 from loglease.access.errors import Locked
-from loglease.access.permissions import matches
+from loglease.access.permissions import is_aimed_at
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.clock import Clock
-from loglease.model.hold import LockKind
+from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal
@@ -21,7 +21,6 @@ from loglease.store.interface import Store, StoredToken, Transaction
 
 _INTERACTIVE = frozenset({secrets.ACCESS, secrets.WEB})
 _BEARER = frozenset({secrets.ACCESS, secrets.PERSONAL, secrets.SERVICE, secrets.GRANT})
-_PERSONAL_LOCKS = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +118,9 @@ def require_unlocked(tx: Transaction, principal: Principal, now: Instant, *, tok
     Raises:
         Locked: a lock on the login, the person, a group of theirs, or the token.
     """
-    for lock in tx.holds.locks(now=now):
-        on_token = token is not None and lock.on.kind is LockKind.TOKEN and lock.on.name == token.id
-        if on_token or (lock.on.kind in _PERSONAL_LOCKS and matches(lock.on, principal=principal)):
-            raise Locked("A lock stops this for now.", next_step="Ask an administrator.")
+    on_token = token is not None and tx.holds.locks(now=now, on=LockOn(LockKind.TOKEN, token.id))
+    if on_token or is_aimed_at(tx, principal, now):
+        raise Locked("A lock stops this for now.", next_step="Ask an administrator.")
 
 
 def _refused() -> NotAuthenticated:

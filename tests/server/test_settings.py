@@ -25,6 +25,27 @@ def test_flags_beat_variables_beat_the_file(tmp_path: Path, monkeypatch: pytest.
     assert (settings.http.listen, settings.http.health, settings.http.drain_s) == ("127.0.0.1:4", "127.0.0.1:6", 3)
 
 
+def test_a_file_that_is_named_names_the_data_directory(tmp_path: Path) -> None:
+    named = tmp_path / "server.toml"
+    named.write_text(f'data_dir = "{tmp_path / "there"}"\n')
+    assert load_settings(config=named, environment={"HOME": "/nowhere"}).data_dir == tmp_path / "there"
+    by_variable = load_settings(config=named, environment={"LOGLEASE_DATA_DIR": str(tmp_path / "variable")})
+    assert by_variable.data_dir == tmp_path / "variable"
+    by_flag = load_settings(config=named, overrides={"data_dir": str(tmp_path / "flag")}, environment={})
+    assert by_flag.data_dir == tmp_path / "flag"
+
+
+def test_a_data_directory_does_not_name_another(tmp_path: Path) -> None:
+    found = faults_of(tmp_path, 'data_dir = "/srv/elsewhere"\n[limitz]\n')
+    assert "--config" in found["data_dir"]
+    assert "is no setting" in found["limitz"]
+    named = tmp_path / "server.toml"
+    named.write_text("data_dir = 7\n")
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings(config=named, environment={"HOME": str(tmp_path)})
+    assert refused.value.faults[0].pointer == "data_dir"
+
+
 def faults_of(tmp_path: Path, toml: str) -> dict[str, str]:
     (tmp_path / "loglease.toml").write_text(toml)
     with pytest.raises(SettingsInvalid) as refused:

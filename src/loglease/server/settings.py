@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
@@ -213,23 +213,28 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     given = dict(overrides or {})
-    data_dir = Path(given.get("data_dir") or environment.get(f"{PREFIX}DATA_DIR") or default_data_dir(environment))
-    values = _file_values(config, data_dir.expanduser())
+    said = given.get("data_dir") or environment.get(f"{PREFIX}DATA_DIR")
+    values = _file_values(config, Path(said or default_data_dir(environment)).expanduser())
     faults = _unknown_variables(environment)
+    named = _data_dir_of(values, config, faults)
+    data_dir = Path(said or named or default_data_dir(environment))
     values = _merged(_merged(values, EnvSettingsSource(Settings)()), given)
     values["data_dir"] = str(data_dir.expanduser().absolute())
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        faults += [_fault(one) for one in error.errors(include_url=False)]
-        raise SettingsInvalid(
-            f"The configuration has {len(faults)} mistake{'s' * (len(faults) != 1)}.",
-            next_step="Correct them: docs/reference/configuration.md has every setting.",
-            faults=tuple(faults),
-        ) from error
+        raise _with_mistakes([*faults, *(_fault(one) for one in error.errors(include_url=False))]) from error
     if faults:
-        raise SettingsInvalid("A variable is not known.", next_step="Correct its name.", faults=tuple(faults))
+        raise _with_mistakes(faults)
     return settings
+
+
+def _with_mistakes(faults: Sequence[FieldFault]) -> SettingsInvalid:
+    return SettingsInvalid(
+        f"The configuration has {len(faults)} mistake{'s' * (len(faults) != 1)}.",
+        next_step="Correct them: docs/reference/configuration.md has every setting.",
+        faults=tuple(faults),
+    )
 
 
 def _file_values(config: Path | None, data_dir: Path) -> dict[str, Any]:
@@ -244,6 +249,24 @@ def _file_values(config: Path | None, data_dir: Path) -> dict[str, Any]:
         raise SettingsInvalid(f"{path} cannot be read.", next_step="Check its mode and encoding.") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"{path} is not TOML: {error}.", next_step="Correct the line it names.") from error
+
+
+def _data_dir_of(values: Mapping[str, Any], config: Path | None, faults: list[FieldFault]) -> str | None:
+    """Return the data directory that a file names; one that lies in a data directory cannot name another."""
+    named = values.get("data_dir")
+    if named is None:
+        return None
+    if config is None:
+        faults.append(
+            FieldFault(
+                "data_dir", "not_here", f"{FILE_NAME} is looked for in the data directory; use --config or a flag."
+            )
+        )
+        return None
+    if not isinstance(named, str) or not named:
+        faults.append(FieldFault("data_dir", "wrong_type", "It is no path in quotes."))
+        return None
+    return named
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[FieldFault]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Cli
+from tests.cli.fake_server import FakeServer
 
 from loglease.cli.configuration import Color, Flags, OutputForm, settings_from
 from loglease.cli.errors import ConfigurationInvalid
@@ -49,6 +51,16 @@ def test_no_color_is_heard_and_a_flag_overrules_it(environment: dict[str, str]) 
     plain = {**environment, "NO_COLOR": "1"}
     assert settings_from(Flags(), plain).color is Color.NEVER
     assert settings_from(Flags(color=Color.ALWAYS), plain).color is Color.ALWAYS
+
+
+@pytest.mark.parametrize("words", [["logs"], ["requests", "--nonsense"], ["nonsense"]])
+def test_errors_are_coloured_only_where_that_is_wanted(cli: Cli, server: FakeServer, words: list[str]) -> None:
+    server.on("GET", "/grants", {"items": []})
+    assert "\x1b[" in cli(*words, terminal=True).err
+    for plain in (["--color", "never"], ["--color=never"]):
+        assert "\x1b[" not in cli(*words, *plain, terminal=True).err
+    assert "\x1b[" not in cli(*words, terminal=True, NO_COLOR="1").err
+    assert "\x1b[" in cli(*words, "--color", "always", NO_COLOR="1").err
 
 
 @pytest.mark.parametrize(

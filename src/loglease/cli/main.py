@@ -45,7 +45,7 @@ def run_command(
 ) -> int:
     """Run one command and return its exit code; whatever it could not do is said on stderr."""
     tokens = [*arguments]
-    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=_color(environment))
+    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=_color(tokens, environment))
 
     def start(flags: Flags, rest: Sequence[str], app: App) -> int:
         return _started(flags, rest, app, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -119,22 +119,30 @@ def _started(
     return int(answer) if isinstance(answer, int) else Exit.DONE
 
 
-def _color(environment: Mapping[str, str]) -> Color:
-    """Guess whether errors are coloured that come before flags are read."""
-    return Color.NEVER if environment.get("NO_COLOR") else Color.AUTO
+def _color(tokens: Sequence[str], environment: Mapping[str, str]) -> Color:
+    """Guess whether errors are coloured: they may come before flags are read."""
+    default = Color.NEVER if environment.get("NO_COLOR") else Color.AUTO
+    wanted = _last_of("--color", tokens)
+    return Color(wanted) if wanted in set(Color) and wanted != Color.AUTO else default
 
 
 def _form(tokens: Sequence[str], environment: Mapping[str, str]) -> OutputForm:
-    """Guess the form of output for errors that come before flags are read."""
-    wanted = environment.get("LOGLEASE_OUTPUT", "")
+    """Guess the form of errors: they may come before flags are read."""
+    wanted = _last_of("--output", tokens) or environment.get("LOGLEASE_OUTPUT", "")
+    return OutputForm.JSON if wanted == OutputForm.JSON else OutputForm.TABLE
+
+
+def _last_of(flag: str, tokens: Sequence[str]) -> str | None:
+    """Return the last value that the command line gives a flag."""
+    found = None
     for at, word in enumerate(tokens):
         if word == "--":
             break
-        if word == "--output" and at + 1 < len(tokens):
-            wanted = tokens[at + 1]
-        elif word.startswith("--output="):
-            wanted = word.partition("=")[2]
-    return OutputForm.JSON if wanted == OutputForm.JSON else OutputForm.TABLE
+        if word == flag and at + 1 < len(tokens):
+            found = tokens[at + 1]
+        elif word.startswith(f"{flag}="):
+            found = word.partition("=")[2]
+    return found
 
 
 def _usage(error: CycloptsError) -> Usage:

@@ -34,6 +34,16 @@ def test_one_grant_shows_both_clocks_and_its_sessions(cli: Cli, server: FakeServ
     assert json.loads(cli("grants", GRANT, "--output", "json").out)["sessions"][0]["why"] == "revoked"
 
 
+@pytest.mark.parametrize("until", [{"valid_until": "2026-11-23T10:12:00.900000Z"}, {"valid_until": None}])
+def test_a_countdown_never_shows_more_than_was_granted(cli: Cli, server: FakeServer, until: dict[str, str]) -> None:
+    began = {"scheduled_at": "2026-11-23T09:42:00.900000Z", "valid_from": "2026-11-23T09:42:00.900000Z"}
+    ends = {"activate_by": "2026-11-23T10:12:00.900000Z", **until}
+    behind = {"Date": "Mon, 23 Nov 2026 09:41:58 GMT"}
+    server.on("GET", f"/grants/{GRANT}", Reply(grant_shown(**began, **ends), headers=behind))
+    server.on("GET", f"/grants/{GRANT}/usage", Reply(usage(), headers=behind))
+    assert "(30:00 left)" in cli("grants", GRANT).out
+
+
 def test_a_grant_that_was_revoked_says_by_whom_when_and_why(cli: Cli, server: FakeServer) -> None:
     server.on("GET", f"/grants/{GRANT}", revoked_grant())
     server.on("GET", f"/grants/{GRANT}/usage", usage())

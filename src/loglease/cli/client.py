@@ -21,7 +21,7 @@ from loglease.cli.configuration import Settings, is_loopback
 from loglease.cli.errors import Refused, SignedOut, Unreachable
 from loglease.cli.secret_files import read_secret
 from loglease.cli.token_store import Tokens, TokenStore
-from loglease.model.instant import Instant, after
+from loglease.model.instant import MICROSECONDS, Instant, after, parse_instant
 
 API: Final = "/api/v1"
 PAGE: Final = 200
@@ -182,6 +182,14 @@ class Client:
         if self._server_minus_monotonic is None:
             self.get("/health")
         return after(Instant(0), (self._server_minus_monotonic or 0.0) + time.monotonic())
+
+    def left_s(self, until: str, *, since: str) -> float:
+        """Return the seconds until an instant, never more than there were `since`; both as the API writes them.
+
+        The server tells its time to the second, so the difference alone could promise a second more than was granted.
+        """
+        end = parse_instant(until)
+        return max(0.0, min(end - self.now(), end - parse_instant(since)) / MICROSECONDS)
 
     def address(self, path: str) -> str:
         """Return the full address of a path of the server."""

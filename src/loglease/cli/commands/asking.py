@@ -15,7 +15,7 @@ from loglease.cli.output import moment
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import clock_text, waiting
 from loglease.model.ids import REQUEST
-from loglease.model.instant import MICROSECONDS, parse_duration, parse_event_time, parse_instant
+from loglease.model.instant import parse_duration, parse_event_time
 
 _AFTER = {"denied": Exit.NO, "cancelled": Exit.NO, "expired": Exit.NO, "approved": Exit.DONE}
 
@@ -148,11 +148,10 @@ def _follow(run: Run, sent: Body, wait_s: int | None) -> Exit:
 def _decided(run: Run, sent: Body, wait_s: int | None) -> Body:
     """Ask again and again until the request has its verdict, or for so long; Ctrl-C leaves it pending."""
     shown = sent
-    expires = parse_instant(sent["expires_at"])
     with waiting(run.out) as wait:
         try:
             while shown["state"] == "pending" and (wait_s is None or wait.elapsed_s < wait_s):
-                left = (expires - run.client.now()) / MICROSECONDS
+                left = run.client.left_s(sent["expires_at"], since=sent["submitted_at"])
                 wait.tell(f"{_progress(shown)} · {clock_text(left)} left          Ctrl-C leaves it pending")
                 wait.pause(None if wait_s is None else wait_s - wait.elapsed_s)
                 shown = run.client.get(f"/requests/{sent['id']}")

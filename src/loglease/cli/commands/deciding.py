@@ -15,7 +15,7 @@ from loglease.cli.run import Here, Run, flag
 from loglease.cli.terms import ShownTerms, checked_terms, digest_words
 from loglease.cli.waiting import clock_text
 from loglease.model.ids import REQUEST
-from loglease.model.instant import MICROSECONDS, parse_duration, parse_instant
+from loglease.model.instant import parse_duration
 
 Verdict = Literal["approve", "deny"]
 ID = Annotated[str, Parameter(name="ID", help="the request; @last is the newest that waits for you")]
@@ -121,7 +121,7 @@ def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
     if run.out.json and run.settings.yes:
         return
     who = shown["requester"]
-    left = (parse_instant(terms.expires_at) - run.client.now()) / MICROSECONDS
+    left = run.client.left_s(terms.expires_at, since=shown["submitted_at"])
     facts = [
         ("Request", f"{shown['id']} {shown['state']}"),
         ("Who", f"{who['name']} <{who['account']}>, {who['kind']}"),

@@ -13,7 +13,7 @@ from loglease.cli.output import moment, size_text
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import clock_text
 from loglease.model.ids import GRANT
-from loglease.model.instant import MICROSECONDS, duration_text, parse_instant
+from loglease.model.instant import duration_text
 
 ID = Annotated[str, Parameter(name="ID", help="the grant; @last is your newest")]
 
@@ -88,10 +88,21 @@ def ended_words(grant: Body) -> str:
     return f"{how}{f' by {by}' if by else ''} at {moment(grant.get('ended_at'))} UTC{reason}"
 
 
+def hold_words(grant: Body) -> str:
+    """Say who suspended a grant and why, as the end of a sentence; empty if nothing holds it."""
+    said = []
+    for hold in grant["holds"]:
+        by = (hold.get("by") or {}).get("account")
+        who = f"by {by}" if by else f"by a lock on its {hold['cause']}" if hold["kind"] == "lock" else hold["cause"]
+        said.append(f" {who}" + (f': "{hold["reason"]}"' if hold["reason"] else ""))
+    return ";".join(said)
+
+
 def left_s(run: Run, grant: Body) -> float:
     """Return the seconds until the clock ends a grant, by the server's time."""
-    until = grant.get("valid_until") or grant["activate_by"]
-    return max(0.0, (parse_instant(until) - run.client.now()) / MICROSECONDS)
+    if grant.get("valid_until") is None:
+        return run.client.left_s(grant["activate_by"], since=grant["scheduled_at"])
+    return run.client.left_s(grant["valid_until"], since=grant["valid_from"])
 
 
 def budget_words(grant: Body) -> str:

@@ -61,6 +61,8 @@ async def test_a_suspended_grant_is_resumed_by_somebody_else(world: World) -> No
     grant = await world.approved(alice, bob)
     held = await world.client.post(f"/grants/{grant}/suspend", json={"reason": "look"}, headers=bob)
     assert (held.json()["state"], held.json()["holds"][0]["reason"]) == ("suspended", "look")
+    shown = await world.client.get(f"/grants/{grant}", headers=alice)
+    assert shown.json()["holds"][0]["by"]["account"] == "bob@example.com"
     used = await world.client.post(f"/grants/{grant}/activate", headers=alice)
     assert (used.status_code, used.json()["code"]) == (409, "grant_not_active")
     own = await world.client.post(f"/grants/{grant}/resume", json={"reason": "mine"}, headers=alice)

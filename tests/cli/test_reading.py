@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.cli.conftest import Cli
 from tests.cli.fake_server import Call, FakeServer, Reply
 from tests.cli.resources import (
+    BOB,
     GRANT,
     REQUEST,
     SESSION,
@@ -26,6 +27,8 @@ from loglease.cli.commands.reading import whole_query
 from loglease.cli.lines import Tally, line_text
 from loglease.cli.terminal import is_unsafe
 
+HELD = {"kind": "suspension", "cause": "person", "reason": "look", "by": BOB, "since": "2026-11-23T10:00:00.000000Z"}
+LOCKED = {"kind": "lock", "cause": "person", "reason": "left", "since": "2026-11-23T10:00:00.000000Z"}
 LOGS = f"/g/{GRANT}/logs"
 MASKED = "timeout user=⟦email:q3f7k2p9xa⟧ card ⟦card …1111⟧ to ⟦email⟧"
 
@@ -115,7 +118,8 @@ def test_the_limit_is_told_when_it_is_reached(cli: Cli) -> None:
 @pytest.mark.parametrize(("grants", "code", "error"), [([], 7, "not_found"), ([1, 2], 8, "grant_ambiguous")])
 def test_which_grant_has_to_be_clear(cli: Cli, server: FakeServer, grants: list[int], code: int, error: str) -> None:
     suspended = grant_shown(state="suspended", id=GRANT[:-1] + "Z")
-    server.on("GET", "/grants", {"items": [suspended, *(grant_shown(id=f"{GRANT[:-1]}{one}") for one in grants)]})
+    usable = [grant_shown(id=f"{GRANT[:-1]}{one}") for one in grants]
+    server.on("GET", "/grants", {"items": [suspended, *usable] if usable else []})
     found = cli("logs")
     assert (found.code, f"[{error}]" in found.err) == (code, True)
 
@@ -158,7 +162,8 @@ def test_a_tail_that_breaks_off_asks_the_grant_why(cli: Cli, server: FakeServer,
     [
         ("expired", {"state": "ended", "ended_why": "expired"}, "ended (expired)"),
         ("ended", {"state": "ended", "ended_why": "used"}, "ended (used)"),
-        ("suspended", {"state": "suspended", "holds": [{"kind": "lock", "reason": "left"}]}, 'suspended: "left"'),
+        ("suspended", {"state": "suspended", "holds": [HELD]}, 'suspended by bob@example.com: "look"; 0 lines'),
+        ("locked", {"state": "suspended", "holds": [LOCKED]}, 'locked by a lock on its person: "left"; 0 lines'),
         ("locked", {"state": "suspended", "holds": []}, "locked; "),
     ],
 )
@@ -167,6 +172,28 @@ def test_every_cut_ends_with_nine(cli: Cli, server: FakeServer, reason: str, end
     server.on("GET", f"/grants/{GRANT}", grant_shown(), grant_shown(), grant_shown(**ended))
     found = cli("tail", "--grant", GRANT)
     assert (found.code, words in found.err) == (9, True), found.err
+
+
+@pytest.mark.parametrize("words", [["logs"], ["tail"], ["logs", "--grant", GRANT]])
+@pytest.mark.parametrize(
+    ("hold", "said", "remedy"),
+    [
+        ({}, 'is suspended by bob@example.com: "look".', "Ask one of its approvers to resume it"),
+        ({"by": None, "kind": "lock", "cause": "person"}, "by a lock on its person", "Ask an administrator to lift"),
+    ],
+)
+def test_a_suspended_grant_is_said_to_be_suspended(
+    cli: Cli, server: FakeServer, words: list[str], hold: dict[str, Any], said: str, remedy: str
+) -> None:
+    held = grant_shown(state="suspended", holds=[{**HELD, **hold}])
+    server.on("GET", "/grants", {"items": [held]})
+    server.on("GET", f"/grants/{GRANT}", held)
+    found = cli(*words)
+    assert found.code == 8
+    assert f"error: {GRANT} is suspended by" in found.err
+    assert said in found.err
+    assert remedy in found.err
+    assert not server.sent("GET", LOGS)
 
 
 @pytest.mark.parametrize(

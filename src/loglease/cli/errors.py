@@ -83,6 +83,13 @@ class SeveralGrants(CliError):
     exit_code = Exit.CONFLICT
 
 
+class GrantHeld(CliError):
+    """The only grants that could be used are suspended."""
+
+    code = "grant_not_active"
+    exit_code = Exit.CONFLICT
+
+
 class SignedOut(CliError):
     """There is no sign-in to use."""
 

@@ -8,8 +8,8 @@ from threading import Timer
 from typing import Annotated, Any, Final
 
 from loglease.cli.client import Body
-from loglease.cli.commands.grants import active_words, budget_words, left_s
-from loglease.cli.errors import Exit, NotFoundHere, SeveralGrants, Usage
+from loglease.cli.commands.grants import active_words, budget_words, hold_words, left_s
+from loglease.cli.errors import Exit, GrantHeld, NotFoundHere, SeveralGrants, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
 from loglease.cli.output import size_text
@@ -26,6 +26,7 @@ NoEscape = Annotated[bool, flag("do not escape control characters; refused on a 
 
 _WARNED_MINUTES: Final = (5, 1)
 _AFTER_THE_END_S: Final = 15.0
+_NAMED: Final = 5
 _USABLE: Final = ("active", "scheduled")
 _CUT: Final = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
 _FINE: Final = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
@@ -137,16 +138,35 @@ def _may_print(run: Run, no_escape: bool) -> None:  # noqa: FBT001 - the flag as
 
 def _grant(run: Run, text: str | None) -> Body:
     if text is not None:
-        return run.client.get(f"/grants/{chosen(run, text, GRANT, mine=True)}")
-    usable = [one for one in run.client.items("/grants", most=None, mine=True, live=True) if one["state"] in _USABLE]
+        held = run.client.get(f"/grants/{chosen(run, text, GRANT, mine=True)}")
+        if held["state"] == "suspended":
+            raise _held([held])
+        return held
+    live = list(run.client.items("/grants", most=None, mine=True, live=True))
+    usable = [one for one in live if one["state"] in _USABLE]
+    if not usable and live:
+        raise _held(live)
     if not usable:
         raise NotFoundHere(
             "You have no grant that can be used.", next_step="loglease request '{service=\"…\"}' --reason …"
         )
     if len(usable) > 1:
-        named = ", ".join(one["id"] for one in usable[:5])
+        named = ", ".join(one["id"] for one in usable[:_NAMED])
         raise SeveralGrants(f"{len(usable)} grants would do: {named}.", next_step="Name one with --grant.")
     return usable[0]
+
+
+def _held(live: list[Body]) -> GrantHeld:
+    """Say that grants are there but suspended, by whom and why, and who can change that."""
+    said = "; ".join(f"{one['id']} is suspended{hold_words(one)}" for one in live[:_NAMED])
+    return GrantHeld(f"{said}.", next_step=_to_go_on(live))
+
+
+def _to_go_on(held: list[Body]) -> str:
+    """Say who can lift what suspends these grants."""
+    kinds = {hold["kind"] for one in held for hold in one["holds"]}
+    whom = "an administrator to lift the lock" if kinds == {"lock"} else "one of its approvers to resume it"
+    return f"Ask {whom}; its clock runs on meanwhile. See: loglease grants {held[0]['id']}"
 
 
 def _start(held: Body, since: str | None, from_: str | None) -> str | int | None:
@@ -214,7 +234,8 @@ def _exit(run: Run, grant_id: str, tally: Tally, ended: Ended) -> Exit:
         return Exit.COULD_NOT
     grant = run.client.get(f"/grants/{grant_id}")
     run.out.notice(f"{_cut_words(grant, ended)}; {tally.lines:,} lines received{_session(run, grant_id, ended)}")
-    run.out.notice(f"next: loglease request --like {grant['request']}")
+    again = f"loglease request --like {grant['request']}"
+    run.out.notice(f"next: {_to_go_on([grant]) if grant['state'] == 'suspended' else again}")
     return Exit.CUT
 
 
@@ -226,8 +247,7 @@ def _cut_words(grant: Body, ended: Ended) -> str:
         return f"revoked{f' by {by}' if by else ''}{at}{reason}"
     if grant["state"] == "ended":
         return f"ended ({grant.get('ended_why', 'expired')}){at}"
-    holds = "; ".join(hold["reason"] for hold in grant["holds"])
-    return f"{ended.reason}" + (f': "{holds}"' if holds else "")
+    return f"{ended.reason}{hold_words(grant)}"
 
 
 def _session(run: Run, grant_id: str, ended: Ended) -> str:

@@ -234,6 +234,7 @@ class HoldShown(Resource):
     kind: HoldKind
     cause: str
     reason: str
+    by: Annotated[Who | None, Field(description="Who suspended it; not said of locks.")] = None
     since: At
     until: At | None = None
 

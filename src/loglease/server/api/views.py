@@ -192,7 +192,7 @@ def spent_of(view: GrantView) -> r.Spent:
     )
 
 
-def _holds(view: GrantView) -> list[r.HoldShown]:
+def _holds(tx: Transaction, view: GrantView) -> list[r.HoldShown]:
     locks = [
         r.HoldShown(
             kind=r.HoldKind.LOCK,
@@ -204,7 +204,13 @@ def _holds(view: GrantView) -> list[r.HoldShown]:
         for lock in view.locks
     ]
     suspensions = [
-        r.HoldShown(kind=r.HoldKind.SUSPENSION, cause=str(one.cause), reason=one.reason, since=instant_text(one.since))
+        r.HoldShown(
+            kind=r.HoldKind.SUSPENSION,
+            cause=str(one.cause),
+            reason=one.reason,
+            by=maybe_who(tx, one.by),
+            since=instant_text(one.since),
+        )
         for one in view.suspensions
     ]
     return locks + suspensions
@@ -228,7 +234,7 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         idle_timeout_s=grant.shape.idle_timeout_s,
         digest=grant.digest,
         reviews=list(grant.reviews),
-        holds=_holds(view),
+        holds=_holds(tx, view),
         open_sessions=sum(one.state is not SessionState.CLOSED for one in view.sessions),
         scheduled_at=instant_text(grant.scheduled_at),
         activate_by=instant_text(grant.activate_by),

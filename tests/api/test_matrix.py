@@ -49,7 +49,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "resume_suspended_grant": EVERYBODY,
     "revoke_grant": EVERYBODY,
     "create_revocation": ADMINS,
-    "find_revocation": EVERYBODY,
+    "find_revocation": SIGNED_IN,
     "list_sessions": EVERYBODY,
     "find_session": EVERYBODY,
     "list_sources": SIGNED_IN,

@@ -221,6 +221,49 @@ async def test_a_token_does_only_what_it_carries(world: World) -> None:
     assert (await world.client.get("/audit/entries", headers=token)).status_code == 403
 
 
+async def test_reading_a_grant_takes_the_right_to_read_requests_or_its_lines(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    bob = await world.add("bob@example.com", groups=("approvers",))
+    grant = await world.approved(alice, bob)
+    paths = (f"/grants/{grant}", f"/grants/{grant}/usage", f"/sessions?grant={grant}")
+
+    async def statuses(who: dict[str, str], *rights: str) -> list[int]:
+        body = {"label": "one right", "rights": rights, "expires_in_s": 3_600}
+        issued = (await world.created("/tokens", body, who)).json()
+        token = {"Authorization": f"Bearer {issued['secret']}"}
+        return [(await world.client.get(path, headers=token)).status_code for path in paths]
+
+    assert await statuses(alice, "requests.read") == [200] * 3
+    assert await statuses(bob, "requests.read") == [200] * 3
+    assert await statuses(alice, "logs.read") == [200] * 3
+    assert await statuses(bob, "logs.read") == [404] * 3
+    assert await statuses(bob, "logs.read", "requests.read") == [200] * 3
+    for right in ("requests.write", "policy.read", "audit.read"):
+        assert await statuses(alice, right) == await statuses(bob, right) == [403] * 3
+
+
+async def test_an_act_of_revocation_and_the_log_are_read_with_their_own_rights(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    bob = await world.add("bob@example.com", groups=("approvers",))
+    grant = await world.approved(alice, bob)
+    request = (await world.client.get(f"/grants/{grant}", headers=alice)).json()["request"]
+    tokens = {}
+    for right in ("requests.read", "requests.write", "audit.read"):
+        body = {"label": right, "rights": [right], "expires_in_s": 3_600}
+        tokens[right] = {"Authorization": f"Bearer {(await world.created('/tokens', body, bob)).json()['secret']}"}
+    done = await world.created("/revocations", {"on": f"grant:{grant}", "reason": "over"}, tokens["requests.write"])
+    assert (done.status_code, done.json()["grants"]) == (201, [grant])
+    for path, rights in (
+        (f"/revocations/{done.json()['id']}", {"requests.read", "requests.write"}),
+        (f"/revocations/{grant}", {"requests.read"}),
+        (f"/audit/entries?grant={grant}", {"audit.read"}),
+        (f"/audit/entries?request={request}", {"audit.read"}),
+    ):
+        answers = {right: await world.client.get(path, headers=token) for right, token in tokens.items()}
+        assert {right for right, answer in answers.items() if answer.status_code == 200} == rights, path
+        assert {answer.status_code for answer in answers.values()} == {200, 403}
+
+
 async def test_new_tokens_and_roles_need_a_fresh_sign_in(world: World) -> None:
     await world.add("alice@example.com")
     pair = (await world.client.post("/sign-in", json={"account": "admin", "password": world.admin_password})).json()

@@ -33,13 +33,17 @@ class Caller:
     token: TokenId | None = None
     only_grant: GrantId | None = None
 
+    def has(self, right: Right) -> bool:
+        """Say whether the credential carries the right."""
+        return self.rights is None or right in self.rights
+
     def require(self, right: Right) -> None:
         """Refuse a token that does not carry the right.
 
         Raises:
             NotPermitted: the token lacks it.
         """
-        if self.rights is not None and right not in self.rights:
+        if not self.has(right):
             raise NotPermitted(f"This token lacks the right {right}.", next_step="Use a token with it, or sign in.")
 
     def require_role(self, *roles: Role) -> None:

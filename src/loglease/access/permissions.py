@@ -48,8 +48,24 @@ def visible_request(tx: Transaction, caller: Caller, request_id: RequestId) -> A
     return request
 
 
+def readable_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> tuple[Grant, AccessRequest]:
+    """Return a grant that the caller may see and whose token may read it.
+
+    That takes the right to read requests. A token that reads logs also reads the grants that it reads them under.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to see.
+        NotPermitted: the token has neither right.
+    """
+    if caller.has(Right.LOGS_READ) and not caller.has(Right.REQUESTS_READ):
+        held_grant(tx, caller, grant_id)
+    else:
+        caller.require(Right.REQUESTS_READ)
+    return visible_grant(tx, caller, grant_id)
+
+
 def visible_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> tuple[Grant, AccessRequest]:
-    """Return a grant that the caller may see, with its request.
+    """Return a grant that is the caller's business, whatever their token may do, with its request.
 
     Raises:
         NotFound: there is none, or it is not theirs to see.

@@ -17,7 +17,7 @@ from loglease.access.permissions import (
     is_held,
     locks_on_grant,
     may_see_request,
-    visible_grant,
+    readable_grant,
     visible_request,
 )
 from loglease.model.access_request import AccessRequest, RequestState
@@ -115,8 +115,9 @@ def grant_view(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant)
 
     Raises:
         NotFound: there is none that the caller may see.
+        NotPermitted: the token lacks the right to read it.
     """
-    grant, request = visible_grant(tx, caller, grant_id)
+    grant, request = readable_grant(tx, caller, grant_id)
     return _grant_view(tx, grant, request, now)
 
 

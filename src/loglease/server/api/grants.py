@@ -11,7 +11,7 @@ from fastapi import Path, Query, Response
 from loglease.access.activate_grant import activate_grant
 from loglease.access.caller import Caller
 from loglease.access.errors import NotFound
-from loglease.access.permissions import visible_grant
+from loglease.access.permissions import readable_grant
 from loglease.access.queries import grant_view, grants_page
 from loglease.access.resume_grant import resume_grant
 from loglease.access.return_grant import return_grant
@@ -22,6 +22,7 @@ from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, PrincipalId, RevocationId, SessionId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.principal import Role
+from loglease.model.rights import Right
 from loglease.model.session import Session, SessionState
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import ReasonBody, RevocationBody
@@ -276,9 +277,11 @@ async def find_revocation(revocation_id: RevocationPath, caller: CallerOf, servi
 
 
 def _visible(tx: Transaction, caller: Caller, revocation_id: str) -> RevocationRow:
+    if not caller.has(Right.REQUESTS_WRITE):  # whoever may revoke may see how far it got
+        caller.require(Right.REQUESTS_READ)
     row = tx.revocations.find(RevocationId(revocation_id))
     if row is None and revocation_id.startswith("grt_"):
-        grant, _ = visible_grant(tx, caller, GrantId(revocation_id))
+        grant, _ = readable_grant(tx, caller, GrantId(revocation_id))
         if grant.state is GrantState.REVOKED and grant.ended_at is not None:
             return RevocationRow(
                 id=RevocationId(grant.id),
@@ -301,7 +304,7 @@ async def list_sessions(
     """List the newest sessions of one grant."""
 
     def query(tx: Transaction) -> r.Page[r.SessionShown]:
-        found, _ = visible_grant(tx, caller, GrantId(grant))
+        found, _ = readable_grant(tx, caller, GrantId(grant))
         return r.Page(items=[session_shown(tx, one) for one in tx.sessions.of_grant(found.id, 200)])
 
     return await services.store.read(query)
@@ -321,7 +324,7 @@ def _session(tx: Transaction, caller: Caller, session_id: str) -> Session:
     session = tx.sessions.find(SessionId(session_id))
     if session is not None:
         try:
-            visible_grant(tx, caller, session.grant)
+            readable_grant(tx, caller, session.grant)
         except NotFound:
             session = None
     if session is None:

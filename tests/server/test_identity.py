@@ -15,6 +15,7 @@ from loglease.model.errors import InvalidField
 from loglease.model.ids import GrantId
 from loglease.model.principal import Role
 from loglease.model.review import Channel
+from loglease.policy.defaults import default_files
 from loglease.server.clock import system_random
 from loglease.server.identity import secrets
 from loglease.server.identity.brake import FREE_FAILURES, MAX_DELAY_S, Brake
@@ -405,6 +406,49 @@ async def test_agents_have_an_owner_and_their_tokens_expire(world: World) -> Non
     bobs = await world.sign_in("bob@example.com")
     foreign = await world.created("/tokens", {**wanted, "principal": bot["id"]}, bobs)
     assert (foreign.status_code, foreign.json()["code"]) == (403, "not_permitted")
+
+
+async def test_disabling_a_person_ends_their_agents_until_somebody_answers_for_them(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    policy = default_files(["files"])["policy.yaml"].decode()
+    policy = policy.replace("kinds: [human], any_of: [group:everybody]", "kinds: [agent], any_of: [group:bots]")
+    (rules / "policy.yaml").write_text(policy.replace("groups: [approvers]", "groups: [approvers, bots]"))
+    async with world_in(tmp_path, policy={"directory": str(rules)}) as world:
+        alice = await world.add("alice@example.com")
+        bob = await world.add("bob@example.com", groups=("approvers",))
+        admin = await world.sign_in("admin", world.admin_password)
+        owner = (await world.client.get("/me", headers=alice)).json()["principal"]["id"]
+        body = {"account": "bot", "kind": "agent", "owner": owner, "groups": ["bots"]}
+        bot = (await world.created("/principals", body, admin)).json()["principal"]["id"]
+        rights = ["requests.read", "requests.write", "logs.read"]
+        wanted = {"kind": "service", "label": "bot", "rights": rights, "expires_in_s": 600, "principal": bot}
+        secret = (await world.created("/tokens", wanted, alice)).json()["secret"]
+        token = {"Authorization": f"Bearer {secret}"}
+        grant = await world.approved(token, bob)
+        pending = (await world.created("/requests", WISH, token)).json()["id"]
+
+        await disable(world, admin, "alice@example.com")
+
+        assert (await world.client.get("/me", headers=token)).status_code == 401
+        ended = (await world.client.get(f"/grants/{grant}", headers=bob)).json()
+        assert (ended["state"], ended["reason"]) == ("revoked", "the account was disabled")
+        assert (await world.client.get(f"/requests/{pending}", headers=bob)).json()["state"] == "cancelled"
+        changes = [one["data"]["change"] for one in await entries(world, "principal.changed")]
+        assert changes.count("disabled") == 2
+
+        # Nobody answers for it, so it cannot be enabled, nor a new one be made.
+        shown = await world.client.get(f"/principals/{bot}", headers=admin)
+        headers = {**admin, "If-Match": shown.headers["etag"]}
+        early = await world.client.patch(f"/principals/{bot}", json={"enabled": True}, headers=headers)
+        assert (early.status_code, early.json()["code"]) == (403, "not_permitted")
+        another = await world.created("/principals", {**body, "account": "bot2"}, admin)
+        assert (another.status_code, another.json()["code"]) == (422, "invalid_field")
+        shown = await world.client.get(f"/principals/{owner}", headers=admin)
+        back = {**admin, "If-Match": shown.headers["etag"]}
+        assert (await world.client.patch(f"/principals/{owner}", json={"enabled": True}, headers=back)).is_success
+        assert (await world.client.patch(f"/principals/{bot}", json={"enabled": True}, headers=headers)).is_success
+        assert (await world.client.get("/me", headers=token)).status_code == 401
 
 
 async def test_failures_are_recorded_one_by_one_and_then_together(tmp_path: Path) -> None:

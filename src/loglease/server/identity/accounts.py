@@ -180,11 +180,11 @@ class Accounts:
         owner = None if wanted.owner is None else tx.principals.find(wanted.owner)
         if wanted.kind is Kind.HUMAN and wanted.owner is None:
             return None
-        if wanted.kind is Kind.HUMAN or owner is None or owner.kind is not Kind.HUMAN:
+        if wanted.kind is Kind.HUMAN or owner is None or owner.kind is not Kind.HUMAN or not owner.enabled:
             raise InvalidField(
-                "An agent or service has a human owner, and nobody else has.",
+                "An agent or service has a human owner whose account is enabled, and nobody else has.",
                 next_step="Name the principal id of the person who answers for it.",
-                faults=(FieldFault("/owner", "owner_required", "It names no human being."),),
+                faults=(FieldFault("/owner", "owner_required", "It names nobody who can answer for it."),),
             )
         return owner
 
@@ -211,10 +211,13 @@ class Accounts:
     async def change(self, principal_id: PrincipalId, change: Change, *, etag: str, caller: Caller) -> Principal:
         """Change a login. Disabling it ends its tokens, grants and undecided requests in the same act.
 
+        Where nobody is left to answer for the person's agents and services, they are disabled with it.
+
         Raises:
             NotFound: there is none.
             LostRace: somebody else changed it since `etag` was shown.
-            NotPermitted: the caller does not administer, or would change their own roles or standing.
+            NotPermitted: the caller does not administer, or would change their own roles or standing; or nobody answers
+                for the agent or service that is to be enabled.
         """
         caller.require_role(Role.ADMIN)
 
@@ -232,11 +235,14 @@ class Accounts:
                 enabled=before.enabled if change.enabled is None else change.enabled,
             )
             self._require_may_change(before, after, caller, now)
+            if after.enabled and not before.enabled:
+                _require_owner(tx, after)
             if after != before:
                 tx.principals.update(after)
             entries = self._entries(before, after, caller.principal.subject)
             if before.enabled and not after.enabled:
                 entries += self._taken_away(tx, after, caller, now)
+                entries += self._agents_disabled(tx, after, caller, now)
             return Recorded(after, tuple(entries))
 
         return await self.log.commit(work, urgent=True)
@@ -249,6 +255,16 @@ class Accounts:
             raise NotPermitted(
                 "Nobody changes their own roles or disables their own account.", next_step="Ask another administrator."
             )
+
+    def _agents_disabled(self, tx: Transaction, principal: Principal, caller: Caller, now: Instant) -> list[Draft]:
+        """Disable the agents and services that nobody answers for any more, and end what depends on them."""
+        entries: list[Draft] = []
+        for agent in _unanswered(tx, principal):
+            disabled = replace(agent, enabled=False)
+            tx.principals.update(disabled)
+            entries += self._entries(agent, disabled, caller.principal.subject)
+            entries += self._taken_away(tx, disabled, caller, now)
+        return entries
 
     def _taken_away(self, tx: Transaction, principal: Principal, caller: Caller, now: Instant) -> list[Draft]:
         """End what depends on a login that was disabled: tokens, grants, undecided requests."""
@@ -285,6 +301,28 @@ class Accounts:
         if before.enabled is not after.enabled:
             entries.append(self._changed(after, "enabled" if after.enabled else "disabled", (), actor))
         return entries
+
+
+def _answered(tx: Transaction, person: PersonId) -> bool:
+    """Say whether a human being can sign in, and so answer for the agents and services that are theirs."""
+    return any(one.enabled and one.kind is Kind.HUMAN for one in tx.principals.of_person(person))
+
+
+def _unanswered(tx: Transaction, principal: Principal) -> list[Principal]:
+    """Return the enabled agents and services of this login's person, if nobody is left to answer for them."""
+    if _answered(tx, principal.person):
+        return []
+    return [one for one in tx.principals.of_person(principal.person) if one.enabled]
+
+
+def _require_owner(tx: Transaction, principal: Principal) -> None:
+    """Refuse to enable an agent or service that nobody answers for.
+
+    Raises:
+        NotPermitted: no login of its owner is enabled.
+    """
+    if principal.kind is not Kind.HUMAN and not _answered(tx, principal.person):
+        raise NotPermitted("The owner of this account is disabled.", next_step="Enable its owner first.")
 
 
 def etag_of(principal: Principal) -> str:

@@ -6,8 +6,9 @@ from tests.fakes.world import World, caller, principal
 
 from loglease.access.add_lock import add_lock
 from loglease.access.journal import Journal
-from loglease.access.watch import CLOCK_BACK_S, LEASE_S, Cut, GrantCut, LeaseLost, LockCut, SubjectCut, Watch
+from loglease.access.watch import CLOCK_BACK_S, LEASE_S, Cut, GrantCut, LeaseLost, LockCut, SubjectCut, Watch, cut_of
 from loglease.model.hold import LockKind, LockOn
+from loglease.model.ids import SubjectId
 from loglease.model.instant import Instant
 from loglease.model.principal import Role
 from loglease.model.session import CloseWhy
@@ -101,3 +102,10 @@ async def test_what_was_heard_at_once_is_not_heard_again_by_polling(world: World
     await watch.poll()
     await watch.poll()
     assert [cut.grant for cut in heard if isinstance(cut, GrantCut)] == [grant.id]
+
+
+def test_a_reset_password_ends_what_the_whole_login_has_open() -> None:
+    data = {"subject": "sub_1", "change": "password", "names": []}
+    cut = cut_of("principal.changed", None, data)
+    assert cut == SubjectCut(subject=SubjectId("sub_1"), text="token revoked", why=CloseWhy.REVOKED)
+    assert cut_of("principal.changed", None, {**data, "change": "groups"}) is None

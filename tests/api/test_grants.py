@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.api.world import WISH, World
 
+from loglease.model.principal import Role
 from loglease.store.interface import StoreUnavailable
 
 
@@ -53,6 +55,33 @@ async def test_without_the_database_a_revocation_is_journalled_and_says_so(
     refused = await world.created("/requests", WISH, alice)
     assert refused.status_code == 503
     assert refused.headers["retry-after"]
+
+
+async def test_a_preview_names_what_a_revocation_ends_and_is_refused_like_it(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    bob = await world.add("bob@example.com", groups=("approvers",))
+    sam = await world.add("sam@example.com", roles=(Role.AUDITOR,))
+    admin = await world.sign_in("admin", world.admin_password)
+    grant = await world.approved(alice, bob)
+    pending = (await world.created("/requests", WISH, alice)).json()["id"]
+
+    async def preview(on: str, who: dict[str, str]) -> Any:
+        return (await world.client.get("/revocations/preview", params={"on": on}, headers=who)).json()
+
+    for on in ("person:alice@example.com", "person:nobody", "group:approvers", "source:files", "everything"):
+        for who in (alice, bob, sam):
+            assert (await preview(on, who))["code"] == "not_permitted"
+    assert (await preview(f"grant:{grant}", sam))["code"] == "not_permitted"
+    assert (await preview("person:nobody", admin))["code"] == "not_found"
+    found = await preview("person:alice@example.com", admin)
+    assert ([one["id"] for one in found["grants"]], found["requests"]) == ([grant], [pending])
+    assert found["on"].startswith("person:per_")
+    assert [one["id"] for one in (await preview("source:files", admin))["grants"]] == [grant]
+    assert (await preview("group:approvers", admin))["grants"] == []
+    assert [one["id"] for one in (await preview(f"grant:{grant}", bob))["grants"]] == [grant]
+    assert (await preview(f"request:{pending}", bob))["requests"] == [pending]
+    shown = await world.client.get(f"/grants/{grant}", headers=alice)
+    assert shown.json()["state"] == "scheduled", "nothing was taken away"
 
 
 async def test_a_suspended_grant_is_resumed_by_somebody_else(world: World) -> None:

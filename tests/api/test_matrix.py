@@ -49,6 +49,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "resume_suspended_grant": EVERYBODY,
     "revoke_grant": EVERYBODY,
     "create_revocation": ADMINS,
+    "preview_revocation": ADMINS,
     "find_revocation": SIGNED_IN,
     "list_sessions": EVERYBODY,
     "find_session": EVERYBODY,
@@ -64,6 +65,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "create_principal": ADMINS,
     "find_principal": OVERSEERS,
     "change_principal": ADMINS,
+    "reset_password": ADMINS,
     "list_persons": OVERSEERS,
     "list_groups": OVERSEERS,
 }
@@ -100,7 +102,8 @@ def address(path: str, operation: dict[str, Any]) -> str:
     path = path.removeprefix("/api/v1").replace("{source_id}", "files")
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")
-    return path + (f"?grant=grt_{MISSING}" if operation["operationId"] == "list_sessions" else "")
+    queries = {"list_sessions": f"?grant=grt_{MISSING}", "preview_revocation": "?on=source:nowhere"}
+    return path + queries.get(operation["operationId"], "")
 
 
 async def test_the_matrix_has_a_row_for_every_operation() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli
-from tests.cli.fake_server import FakeServer, Reply
+from tests.cli.fake_server import Call, FakeServer, Reply
 from tests.cli.resources import ALICE, BOB, GRANT, LOCK, TOKEN, grant_shown
 
 from loglease.model.instant import parse_instant
@@ -152,3 +153,56 @@ def test_an_account_is_changed_only_as_it_was_seen(cli: Cli, server: FakeServer,
     assert (call.body, call.headers["if-match"]) == ({"enabled": enabled}, '"v7"')
     assert cli("admin", "user", command, "nobody").code == 7
     assert "leads" in cli("admin", "user", "list").out
+
+
+@pytest.fixture
+def _carol(server: FakeServer) -> None:
+    """Two accounts, of which one is in a group and has a role."""
+    carol = {**PERSON, "id": BOB["id"], "account": "carol", "groups": [], "roles": ["auditor"]}
+    server.on("GET", "/principals", {"items": [PERSON, carol]})
+    for one in (PERSON, carol):
+        path = f"/principals/{one['id']}"
+        server.on("GET", path, Reply(one, headers={"ETag": '"v7"'}))
+        server.on("PATCH", path, partial(_patched, one))
+
+
+def _patched(one: dict[str, Any], call: Call) -> dict[str, Any]:
+    return {**one, **call.body}
+
+
+@pytest.mark.usefixtures("_carol")
+def test_groups_roles_and_names_are_changed_one_by_one(cli: Cli, server: FakeServer) -> None:
+    words = ["--name", "Carol", "--add-group", "approvers", "--add-role", "admin", "--remove-role", "auditor"]
+    found = cli("admin", "user", "change", "Carol", *words)
+    assert found.out == "carol (Carol): groups approvers; roles admin\n"
+    (call,) = server.sent("PATCH", f"/principals/{BOB['id']}")
+    assert call.body == {"name": "Carol", "groups": ["approvers"], "roles": ["admin"]}
+    assert call.headers["if-match"] == '"v7"'
+    left = cli("admin", "user", "change", "alice@example.com", "--remove-group", "leads")
+    assert "groups none" in left.out
+    assert cli("admin", "user", "change", "carol").code == 2
+    assert "auditor" in cli("admin", "user", "show", "carol").out
+
+
+@pytest.mark.usefixtures("_carol")
+def test_several_people_join_and_leave_a_group(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/groups", {"items": [{"name": "leads", "members": [ALICE]}]})
+    assert "alice@example.com" in cli("admin", "group", "list").out
+    joined = cli("admin", "group", "add", "approvers", "alice@example.com", "carol")
+    assert joined.out.splitlines() == [
+        "alice@example.com (Alice): groups approvers, leads; roles none",
+        "carol (Alice): groups approvers; roles auditor",
+    ]
+    assert "groups none" in cli("admin", "group", "remove", "leads", "alice@example.com").out
+    assert cli("admin", "group", "add", "approvers").code == 2
+    assert cli("admin", "group", "add", "approvers", "carol", "nobody").code == 7
+    assert len(server.sent("PATCH", f"/principals/{BOB['id']}")) == 1, "nobody is changed if one is not known"
+
+
+@pytest.mark.usefixtures("_carol")
+def test_a_new_password_is_all_that_stdout_gets(cli: Cli, server: FakeServer) -> None:
+    server.on(
+        "POST", f"/principals/{BOB['id']}/password", {"principal": {**PERSON, "account": "carol"}, "password": "x"}
+    )
+    found = cli("admin", "user", "reset-password", "carol")
+    assert (found.out, "carol, shown this once" in found.err) == ("x\n", True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.cli.conftest import Cli
-from tests.cli.fake_server import FakeServer, Reply
+from tests.cli.fake_server import FakeServer, Reply, problem
 from tests.cli.resources import ALICE, BOB, GRANT, REQUEST, REVOCATION, SESSION, grant_shown
 
 DONE = {
@@ -75,24 +75,31 @@ def test_an_act_that_is_only_journalled_says_so(cli: Cli, server: FakeServer) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "fits"),
+    ("words", "on"),
     [
-        ([GRANT], True),
-        ([REQUEST], True),
-        (["--person", ALICE["account"]], True),
-        (["--person", "dave"], False),
-        (["--source", "files"], True),
-        (["--policy", "other"], False),
-        (["--group", "leads"], True),
-        (["--group", "nobody"], False),
+        ([GRANT], f"grant:{GRANT}"),
+        ([REQUEST], f"request:{REQUEST}"),
+        (["--person", ALICE["account"]], f"person:{ALICE['account']}"),
+        (["--group", "leads"], "group:leads"),
     ],
 )
-def test_a_dry_run_lists_and_takes_nothing(cli: Cli, server: FakeServer, words: list[str], fits: bool) -> None:
-    server.on("GET", "/groups", {"items": [{"name": "leads", "members": [ALICE]}]})
-    found = cli("revoke", *words, "--dry-run", "--output", "json")
-    assert [one["id"] for one in json.loads(found.out)["items"]] == [GRANT] * fits
+def test_a_dry_run_shows_and_takes_nothing(cli: Cli, server: FakeServer, words: list[str], on: str) -> None:
+    preview = {"on": on, "grants": [grant_shown()], "requests": [REQUEST]}
+    server.on("GET", "/revocations/preview", preview)
+    assert json.loads(cli("revoke", *words, "--dry-run", "--output", "json").out) == preview
+    assert server.sent("GET", "/revocations/preview")[0].query == {"on": on}
+    found = cli("revoke", *words, "--dry-run")
+    assert (found.code, GRANT in found.out) == (0, True)
+    assert f"would be cancelled: {REQUEST}" in found.out
+    server.on("GET", "/revocations/preview", {**preview, "grants": [], "requests": []})
+    assert cli("revoke", *words, "--dry-run").err == "Nothing would end.\n"
     assert not server.sent("POST", "/revocations")
-    assert cli("revoke", *words, "--dry-run").code == 0
+
+
+def test_a_dry_run_is_refused_where_the_act_would_be(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/revocations/preview", problem(403, "not_permitted", "This takes the role admin."))
+    found = cli("revoke", "--person", "dave", "--dry-run")
+    assert (found.code, found.out) == (6, "")
 
 
 @pytest.mark.parametrize("words", [[], [GRANT, "--person", "dave"], ["--person", "a", "--group", "b"]])

@@ -11,7 +11,7 @@ from tests.cli.conftest import Cli
 
 from loglease.cli.errors import _EXITS, Exit
 from loglease.cli.reference import reference
-from loglease.cli.tree import COMMANDS, GROUPS, USERS
+from loglease.cli.tree import COMMANDS, GROUPS, PEOPLE_GROUPS, USERS
 from loglease.server.problems import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def named() -> Iterator[tuple[str, str]]:
     yield from ((place, text) for _, _, place, text in COMMANDS)
-    for _, _, _, commands in (*GROUPS, (None, "user", "", USERS)):
+    for _, _, _, commands in (*GROUPS, (None, "user", "", USERS), (None, "group", "", PEOPLE_GROUPS)):
         yield from ((place, text) for _, place, text in commands)
 
 

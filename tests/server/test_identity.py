@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.api.world import PASSWORD, WISH, ShiftedClock, World, world_in
 
+from loglease.access.caller import STEP_UP_S, Caller
+from loglease.access.errors import StepUpRequired
 from loglease.model.errors import InvalidField
 from loglease.model.ids import GrantId
+from loglease.model.instant import after
 from loglease.model.principal import Role
 from loglease.model.review import Channel
 from loglease.policy.defaults import default_files
@@ -404,8 +407,52 @@ async def test_agents_have_an_owner_and_their_tokens_expire(world: World) -> Non
     token = {"Authorization": f"Bearer {issued.json()['secret']}"}
     assert (await world.client.get("/me", headers=token)).json()["principal"]["kind"] == "agent"
     bobs = await world.sign_in("bob@example.com")
-    foreign = await world.created("/tokens", {**wanted, "principal": bot["id"]}, bobs)
-    assert (foreign.status_code, foreign.json()["code"]) == (403, "not_permitted")
+    for named in (bot["id"], "bot", "BOT", "alice@example.com", "nobody"):
+        foreign = await world.created("/tokens", {**wanted, "principal": named}, bobs)
+        assert (foreign.status_code, foreign.json()["code"]) == (422, "invalid_field")
+        assert foreign.json()["detail"] == f"There is no agent or service {named!r} of yours."
+    by_name = await world.created("/tokens", {**wanted, "principal": "Bot"}, alice)
+    assert by_name.json()["token"]["kind"] == "service"
+    by_admin = await world.created("/tokens", {**wanted, "principal": "bot"}, admin)
+    assert by_admin.status_code == 201
+
+
+async def test_a_password_is_reset_by_an_administrator_and_all_sign_ins_end(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    mallory = await world.add("mallory@example.com", roles=(Role.AUDITOR,))
+    admin = await world.sign_in("admin", world.admin_password)
+    me = (await world.client.get("/me", headers=alice)).json()["principal"]["id"]
+    path = f"/principals/{me}/password"
+    for who in (alice, mallory):
+        assert (await world.client.post(path, json={}, headers=who)).json()["code"] == "not_permitted"
+    done = await world.client.post(path, json={}, headers=admin)
+    assert (done.status_code, done.json()["principal"]["id"]) == (200, me)
+    assert (await world.client.get("/me", headers=alice)).status_code == 401
+    old = await world.client.post("/sign-in", json={"account": "alice@example.com", "password": PASSWORD})
+    assert old.status_code == 401
+    again = await world.sign_in("alice@example.com", done.json()["password"])
+    assert (await world.client.get("/me", headers=again)).json()["must_change_password"] is True
+    changes = [one["data"]["change"] for one in await entries(world, "principal.changed")]
+    assert changes.count("password") == 1
+
+
+async def test_whose_password_is_not_reset(world: World) -> None:
+    admin = await world.sign_in("admin", world.admin_password)
+    me = (await world.client.get("/me", headers=admin)).json()["principal"]["id"]
+    own = await world.client.post(f"/principals/{me}/password", json={}, headers=admin)
+    assert (own.status_code, "--new-password" in own.json()["next"][0]["text"]) == (403, True)
+    body = {"account": "bot", "kind": "service", "owner": me}
+    bot = (await world.created("/principals", body, admin)).json()["principal"]["id"]
+    none = await world.client.post(f"/principals/{bot}/password", json={}, headers=admin)
+    assert (none.status_code, none.json()["detail"]) == (422, "bot has no password.")
+    await world.add("alice@example.com")
+    principals = (await world.services.store.read(lambda tx: tx.principals.directory())).principals.values()
+    root, alice = (next(one for one in principals if one.account == name) for name in ("admin", "alice@example.com"))
+    long_ago = after(world.services.clock.now(), -STEP_UP_S - 1)
+    with pytest.raises(StepUpRequired):
+        await world.services.accounts.reset_password(
+            alice.id, caller=Caller(principal=root, channel=Channel.CLI, signed_in_at=long_ago)
+        )
 
 
 async def test_disabling_a_person_ends_their_agents_until_somebody_answers_for_them(tmp_path: Path) -> None:

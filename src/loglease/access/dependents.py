@@ -124,7 +124,7 @@ def cancelled_requests(
 ) -> list[Draft]:
     """Cancel the undecided requests that depend on a thing and were submitted before the act, one entry for each."""
     entries = []
-    for request in _dependent_requests(tx, on, now):
+    for request in dependent_requests(tx, on, now):
         if request.submitted_at > before:
             continue
         done = move_request(request, RequestMove.CANCEL, by=by, now=now, cause=why)
@@ -133,7 +133,8 @@ def cancelled_requests(
     return entries
 
 
-def _dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[AccessRequest]:
+def dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[AccessRequest]:
+    """Return the undecided requests that depend on a thing."""
     if on.kind is LockKind.REQUEST:
         found = tx.requests.find(RequestId(on.name))
         return [found] if found is not None and found.state_at(now) is RequestState.PENDING else []

@@ -12,13 +12,14 @@ from typing import Final
 
 from loglease.access.caller import Caller
 from loglease.access.commitments import Random
-from loglease.access.dependents import dependent_grants, take_away
+from loglease.access.dependents import dependent_grants, dependent_requests, take_away
 from loglease.access.errors import NotFound
 from loglease.access.journal import Journal, JournalRecord
 from loglease.access.once import Once
 from loglease.access.permissions import may_see_request, require_may_revoke, visible_grant
 from loglease.access.watch import GrantCut, Watch, token_cut
 from loglease.audit.interface import AuditUnavailable, EntryLog, Recorded
+from loglease.model.access_request import AccessRequest
 from loglease.model.clock import Clock
 from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.hold import LockKind, LockOn
@@ -66,9 +67,7 @@ async def revoke(
         NotPermitted: the caller may not revoke it.
         GrantEnded: the one grant that was named ended before.
     """
-    if on.kind not in _OF_APPROVERS:
-        # Before anything is looked up: what exists is nobody else's business.
-        caller.require_role(Role.ADMIN)
+    _require_may_name(on, caller)
     revocation = RevocationId(new_id(REVOCATION))
     reason = reason[:MAX_REASON]
 
@@ -105,6 +104,25 @@ async def revoke(
         with contextlib.suppress(OSError):
             await journal.append(_journalled(revoked, reason, caller.principal.id))
     return revoked
+
+
+def would_revoke(
+    tx: Transaction, on: LockOn, *, caller: Caller, now: Instant
+) -> tuple[LockOn, list[Grant], list[AccessRequest]]:
+    """Return the thing by its id with the grants and undecided requests that `revoke` would end; change nothing.
+
+    Raises:
+        NotFound, NotPermitted: as `revoke`.
+    """
+    _require_may_name(on, caller)
+    exact = resolved(tx, on)
+    return exact, _affected(tx, exact, caller, now), dependent_requests(tx, exact, now)
+
+
+def _require_may_name(on: LockOn, caller: Caller) -> None:
+    if on.kind not in _OF_APPROVERS:
+        # Before anything is looked up: what exists is nobody else's business.
+        caller.require_role(Role.ADMIN)
 
 
 def _result(row: RevocationRow) -> Revoked:

@@ -229,5 +229,7 @@ def cut_of(entry_type: str, ref: object, data: object) -> Cut | None:
             return token_cut(facts["token"])
         case "principal.changed" if facts["change"] == "disabled":
             return SubjectCut(subject=facts["subject"])
+        case "principal.changed" if facts["change"] == "password":
+            return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
         case _:
             return None

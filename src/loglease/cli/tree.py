@@ -94,8 +94,20 @@ GROUPS: Final = (
 USERS: Final = (
     ("add", "admin:add", "Add a local account."),
     ("list", "admin:list_", "List accounts."),
-    ("disable", "admin:disable", "Disable an account: its sign-ins end and it cannot sign in."),
+    ("show", "admin:show", "Show one account."),
+    ("change", "admin:change", "Change name, groups or roles of an account."),
+    (
+        "reset-password",
+        "admin:reset_password",
+        "Give an account a new password, printed this once; its sign-ins and tokens end.",
+    ),
+    ("disable", "admin:disable", "Disable an account: it cannot sign in, its tokens and grants end."),
     ("enable", "admin:enable", "Enable an account again."),
+)
+PEOPLE_GROUPS: Final = (
+    ("list", "admin:list_groups", "List groups with their members."),
+    ("add", "admin:add_to_group", "Put accounts into a group; it needs no other making."),
+    ("remove", "admin:remove_from_group", "Take accounts out of a group."),
 )
 
 
@@ -122,6 +134,7 @@ def command_tree(words: Container[str] = ()) -> App:
         app.command(_group(name, text, commands, group, words))
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
     admin.command(_group("user", "Local accounts.", USERS, None, words))
+    admin.command(_group("group", "Groups of people.", PEOPLE_GROUPS, None, words))
     app.command(admin)
     app.command(f"{_HERE}.completion:words", name="complete-words", show=False)
     return app

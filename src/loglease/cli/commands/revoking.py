@@ -25,7 +25,7 @@ def revoke(
     source: Annotated[str | None, flag("all grants on this source")] = None,
     policy: Annotated[str | None, flag("all grants of this policy")] = None,
     reason: Reason = None,
-    dry_run: Annotated[bool, flag("show which grants it would end, as far as you may see them")] = False,
+    dry_run: Annotated[bool, flag("show what it would end; take nothing away")] = False,
     run: Here,
 ) -> Exit:
     """Take access away: grants, or all that a person, group, source or policy has.
@@ -114,37 +114,22 @@ def _tell(run: Run, one: Body) -> None:
 
 
 def _dry(run: Run, targets: list[str]) -> Exit:
-    found = []
-    for on in targets:
-        kind, _, name = on.partition(":")
-        found += [one for one in run.client.items("/grants", most=None, live=True) if _fits(run, kind, name, one)]
+    """Show what the acts would end; the server refuses where it would refuse the act."""
+    found = [run.client.get("/revocations/preview", on=on) for on in targets]
     if run.out.json:
-        run.out.resource({"items": found})
+        run.out.resource(found[0] if len(found) == 1 else {"items": found})
         return Exit.DONE
-    run.out.table(
-        ["GRANT", "STATE", "HOLDER", "SESSIONS", "WHAT"],
-        [[one["id"], one["state"], one["holder"]["account"], str(one["open_sessions"]), one["words"]] for one in found],
-        none="Nothing that you may see would end.",
-    )
+    grants = {one["id"]: one for preview in found for one in preview["grants"]}
+    requests = sorted({one for preview in found for one in preview["requests"]})
+    if grants or not requests:
+        run.out.table(
+            ["GRANT", "STATE", "HOLDER", "SESSIONS", "WHAT"],
+            [
+                [one["id"], one["state"], one["holder"]["account"], str(one["open_sessions"]), one["words"]]
+                for one in grants.values()
+            ],
+            none="Nothing would end.",
+        )
+    if requests:
+        run.out.data(f"Requests that would be cancelled: {', '.join(requests)}")
     return Exit.DONE
-
-
-def _fits(run: Run, kind: str, name: str, grant: Body) -> bool:
-    match kind:
-        case "grant":
-            return bool(grant["id"] == name)
-        case "request":
-            return bool(grant["request"] == name)
-        case "person":
-            return name in (grant["holder"]["account"], grant["holder"]["id"], grant["holder"]["name"])
-        case "source":
-            return any(scope["source"] == name for scope in grant["scopes"])
-        case "policy":
-            return bool(grant["policy"] == name)
-        case _:
-            return grant["holder"]["account"] in _members(run, name)
-
-
-def _members(run: Run, group: str) -> frozenset[str]:
-    members = [one["members"] for one in run.client.every("/groups") if one["name"] == group]
-    return frozenset(member["account"] for found in members for member in found)

@@ -25,7 +25,7 @@ def create(
     *,
     right: Annotated[tuple[str, ...], flag("what it may do, such as logs.read; repeatable")] = (),
     expires: Annotated[str, flag("how long it works, at most 90d, 365d for services; default 30d")] = _DEFAULT_EXPIRY,
-    service: Annotated[str | None, flag("issue it for this agent or service (prn_…)")] = None,
+    service: Annotated[str | None, flag("issue it for this agent or service, by its account")] = None,
     grant: Annotated[str | None, flag("it works for this grant alone and dies with it")] = None,
     run: Here,
 ) -> None:

@@ -140,7 +140,7 @@ class TokenBody(Body):
     expires_in_s: Seconds
     grant: GrantIdText | None = None
     principal: Annotated[
-        PrincipalIdText | None, Field(description="The agent or service that a service token is for.")
+        Account | None, Field(description="The agent or service that a service token is for, by account or id.")
     ] = None
 
 

@@ -15,7 +15,7 @@ from loglease.access.permissions import readable_grant
 from loglease.access.queries import grant_view, grants_page
 from loglease.access.resume_grant import resume_grant
 from loglease.access.return_grant import return_grant
-from loglease.access.revoke import Revoked, revoke
+from loglease.access.revoke import Revoked, revoke, would_revoke
 from loglease.access.suspend_grant import suspend_grant
 from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn
@@ -28,7 +28,7 @@ from loglease.server.api import resources as r
 from loglease.server.api.bodies import ReasonBody, RevocationBody
 from loglease.server.api.calls import CallerOf, OnceOf, PageOf, ServicesOf, is_replay, next_cursor, seeing
 from loglease.server.api.conversions import lock_on_of
-from loglease.server.api.fields import id_pattern
+from loglease.server.api.fields import OnText, id_pattern
 from loglease.server.api.operations import Routes
 from loglease.server.api.views import grant_shown, session_shown, spent_of, who
 from loglease.server.services import Services
@@ -252,6 +252,27 @@ async def create_revocation(
     response.status_code = 201 if done.durable else 202
     response.headers["Location"] = f"/api/v1/revocations/{done.id}"
     return await _revocation_shown(services, caller, done, body.reason)
+
+
+@routes.get("/revocations/preview", answers=r.RevocationPreview, problems=("not_found",))
+async def preview_revocation(
+    caller: CallerOf,
+    services: ServicesOf,
+    on: Annotated[OnText, Query()],
+) -> r.RevocationPreview:
+    """Show what a revocation would end; refused as the revocation itself would be."""
+    wanted = lock_on_of(on)
+    now = services.clock.now()
+
+    def query(tx: Transaction) -> r.RevocationPreview:
+        exact, grants, requests = would_revoke(tx, wanted, caller=caller, now=now)
+        return r.RevocationPreview(
+            on=str(exact),
+            grants=[grant_shown(tx, grant_view(tx, caller, one.id, now)) for one in grants],
+            requests=[one.id for one in requests],
+        )
+
+    return await services.store.read(query)
 
 
 @routes.get("/revocations/{revocation_id}", answers=r.RevocationShown, problems=("not_found",))

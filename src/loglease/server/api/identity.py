@@ -120,7 +120,7 @@ async def create_token(
         rights=frozenset(body.rights),
         expires_in_s=body.expires_in_s,
         grant=None if body.grant is None else GrantId(body.grant),
-        principal=None if body.principal is None else PrincipalId(body.principal),
+        principal=body.principal,
     )
     issued = await services.tokens.issue(wanted, caller=caller, once=once)
     if issued.secret is None:
@@ -204,6 +204,15 @@ async def change_principal(
     done = await services.accounts.change(PrincipalId(principal_id), change, etag=etag, caller=caller)
     response.headers["ETag"] = f'"{etag_of(done)}"'
     return principal_shown(done)
+
+
+@routes.post(
+    "/principals/{principal_id}/password", answers=r.PasswordIssued, problems=("not_found", "step_up_required")
+)
+async def reset_password(principal_id: PrincipalPath, caller: CallerOf, services: ServicesOf) -> r.PasswordIssued:
+    """Give a login a generated password, shown this once; its sign-ins and tokens end."""
+    done = await services.accounts.reset_password(PrincipalId(principal_id), caller=caller)
+    return r.PasswordIssued(principal=principal_shown(done.principal), password=done.password or "")
 
 
 @routes.get("/persons", answers=r.Page[r.PersonShown])

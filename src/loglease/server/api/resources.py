@@ -329,6 +329,14 @@ class RevocationShown(Resource):
     sessions_ending: list[SessionIdText]
 
 
+class RevocationPreview(Resource):
+    """What an act of revocation would end, as of now."""
+
+    on: str
+    grants: list[GrantShown]
+    requests: Annotated[list[RequestIdText], Field(description="Undecided requests that it would cancel.")]
+
+
 class LockShown(Resource):
     """A lock: while it is in force nothing that it matches can be used."""
 
@@ -386,6 +394,13 @@ class PrincipalAdded(Resource):
 
     principal: PrincipalShown
     password: str | None = None
+
+
+class PasswordIssued(Resource):
+    """A login with its new generated password, which is shown this once."""
+
+    principal: PrincipalShown
+    password: str
 
 
 class PersonShown(Resource):

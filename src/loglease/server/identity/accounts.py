@@ -222,9 +222,7 @@ class Accounts:
         caller.require_role(Role.ADMIN)
 
         def work(tx: Transaction, now: Instant) -> Recorded[Principal]:
-            before = tx.principals.find(principal_id)
-            if before is None:
-                raise NotFound(f"There is no principal {principal_id}.", next_step="loglease admin user list")
+            before = _known(tx, principal_id)
             if etag != etag_of(before):
                 raise LostRace("The account was changed meanwhile.", next_step="Load it again, then repeat.")
             after = replace(
@@ -244,6 +242,40 @@ class Accounts:
                 entries += self._taken_away(tx, after, caller, now)
                 entries += self._agents_disabled(tx, after, caller, now)
             return Recorded(after, tuple(entries))
+
+        return await self.log.commit(work, urgent=True)
+
+    async def reset_password(self, principal_id: PrincipalId, *, caller: Caller) -> Added:
+        """Give a login a generated password, to be changed at the next sign-in; its sign-ins and tokens end.
+
+        Raises:
+            NotFound: there is none.
+            NotPermitted: the caller does not administer, or means their own login.
+            InvalidField: the login has no password.
+            StepUpRequired: the caller's sign-in is too old.
+        """
+        caller.require_role(Role.ADMIN)
+        if caller.principal.id == principal_id:
+            raise NotPermitted(
+                "Nobody resets their own password.",
+                next_step=f"loglease login {caller.principal.account} --new-password",
+            )
+        password = generated_password(self.random)
+        encoded = await self.passwords.hashed(password)
+
+        def work(tx: Transaction, now: Instant) -> Recorded[Added]:
+            caller.require_sign_in(now, STEP_UP_S)
+            principal = _known(tx, principal_id)
+            local = tx.principals.local(principal.account)
+            if local is None or local.principal != principal.id:
+                raise InvalidField(
+                    f"{principal.account} has no password.",
+                    next_step="Agents and services have tokens: loglease token.",
+                )
+            tx.principals.update_local(replace(local, password_hash=encoded, must_change=True))
+            tx.tokens.revoke(now, principal=principal.id)
+            entry = self._changed(principal, "password", (), caller.principal.subject)
+            return Recorded(Added(principal=principal, password=password), (entry,))
 
         return await self.log.commit(work, urgent=True)
 
@@ -338,6 +370,13 @@ def etag_of(principal: Principal) -> str:
             }
         )
     )[:32]
+
+
+def _known(tx: Transaction, principal_id: PrincipalId) -> Principal:
+    found = tx.principals.find(principal_id)
+    if found is None:
+        raise NotFound(f"There is no principal {principal_id}.", next_step="loglease admin user list")
+    return found
 
 
 def _subject(random: Random) -> SubjectId:

@@ -19,7 +19,8 @@ from loglease.model.instant import Instant, after
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.rights import Right
 from loglease.server.identity import secrets
-from loglease.server.identity.records import token_issued, token_revoked
+from loglease.server.identity.names import folded
+from loglease.server.identity.records import LOCAL, token_issued, token_revoked
 from loglease.server.identity.secrets import Secret, new_secret
 from loglease.store.interface import Store, StoredToken, Transaction
 
@@ -46,7 +47,8 @@ class NewToken:
     rights: frozenset[Right]
     expires_in_s: int
     grant: GrantId | None = None
-    principal: PrincipalId | None = None
+    principal: str | None = None
+    """The agent or service by its account or id; only tokens of services name one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +135,16 @@ class Tokens:
         return caller.principal, expires_at, frozenset({Right.LOGS_READ})
 
     def _service_owner(self, tx: Transaction, wanted: NewToken, caller: Caller) -> Principal:
-        found = None if wanted.principal is None else tx.principals.find(wanted.principal)
-        if found is None or found.kind is Kind.HUMAN:
-            raise _invalid("/principal", "It names no agent or service.")
-        if found.person != caller.principal.person and Role.ADMIN not in caller.principal.roles:
-            raise NotPermitted("Only its owner or an administrator does that.", next_step="Ask its owner.")
+        named = wanted.principal or ""
+        found = tx.principals.find(PrincipalId(named)) or tx.principals.by_account(LOCAL, folded(named))
+        ours = found is not None and (found.person == caller.principal.person or Role.ADMIN in caller.principal.roles)
+        if found is None or found.kind is Kind.HUMAN or not ours:
+            # One answer, so that nobody learns by guessing which names there are.
+            raise InvalidField(
+                f"There is no agent or service {named[:80]!r} of yours.",
+                next_step="Name one that you own; an administrator may name any.",
+                faults=(FieldFault("/principal", "not_allowed", "It names no agent or service of yours."),),
+            )
         return found
 
     async def viewer_code(self, grant_id: GrantId, *, caller: Caller, cookie: StoredToken) -> Secret:

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from tests.gateway.world import T0, TOKEN, Tail, call, eventually, line, stalled_client, world
 
+from loglease.access.open_session import Places
 from loglease.access.watch import LeaseLost, LockCut, SubjectCut
 from loglease.gateway import GatewaySettings
 from loglease.model.hold import LockKind, LockOn
@@ -125,6 +126,18 @@ async def test_every_kind_of_cut_reaches_the_session(tmp_path, on, why):
         assert (await tail.next())["line"] == "not concerned"
         w.watch.apply(on(w, grant))
         assert (await tail.rest()).end == why
+
+
+async def test_a_principal_has_so_many_places_and_is_told_so(tmp_path):
+    async with world(tmp_path, settings=GatewaySettings(places=Places(sessions=2, tails=1))) as w:
+        grant = await w.grant()
+        tail = await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0")
+        other = await w.grant()
+        refused = await call(w, f"/g/{other.id}/logs?follow=true&start=0")
+        assert refused.status == 429
+        assert refused.body.startswith(b"rate_limited: You have 1 tails open")
+        assert (await call(w, f"/g/{other.id}/logs?start=0")).status == 200
+        tail.close()
 
 
 async def test_without_a_lease_nothing_opens_and_nothing_goes_on(tmp_path):

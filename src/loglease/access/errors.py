@@ -145,7 +145,7 @@ class BudgetUsed(LogLeaseError):
 
 
 class QueryLimit(LogLeaseError):
-    """The grant's limit of queries a minute or of tails at once is reached."""
+    """A limit of queries a minute or of sessions or tails at once is reached, the grant's or the principal's."""
 
     code = "rate_limited"
 

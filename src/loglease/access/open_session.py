@@ -31,6 +31,14 @@ _RESUMABLE: Final = frozenset({CloseWhy.DATABASE, CloseWhy.DRAIN, CloseWhy.SOURC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """How many sessions one principal may have open at once, over all grants; tails are among them."""
+
+    sessions: int
+    tails: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """An open session; `interval` is what is left of the asked one inside the grant's event window."""
 
@@ -62,6 +70,7 @@ async def open_session(
     rules: Rules,
     new_id: NewId,
     random: Random,
+    places: Places | None = None,
 ) -> Opened:
     """Open a session of a grant that the caller holds; naming a scheduled grant activates it.
 
@@ -69,6 +78,7 @@ async def open_session(
         query: the text as it was asked; recorded as a commitment.
         interval: event times that are asked for; `end` None for a tail.
         replica: the process that will own the session.
+        places: how many sessions the caller may have; None does not count them.
 
     Raises:
         NotFound: there is no such grant for the caller.
@@ -95,6 +105,8 @@ async def open_session(
         )
         grant = replace(grant, terms=terms)
         clamped = _clamped(grant, interval)
+        if places is not None:
+            _require_place(tx, caller, kind, places)
         _require_budget(tx, grant, kind, now)
         session = Session(
             id=session_id,
@@ -131,6 +143,21 @@ def _clamped(grant: Grant, interval: Interval) -> Interval:
         "The grant's event window has nothing of the time that is asked for.",
         rule="event window",
         next_step=f"loglease grants {grant.id}",
+    )
+
+
+def _require_place(tx: Transaction, caller: Caller, kind: SessionKind, places: Places) -> None:
+    """Count inside the transaction that opens: of several that are opened at once none sees a place that is taken."""
+    sessions, tails = tx.sessions.open_of(caller.principal.id)
+    what, most = "sessions", places.sessions
+    if kind is SessionKind.TAIL and tails >= places.tails:
+        what, most = "tails", places.tails
+    elif sessions < places.sessions:
+        return
+    raise QueryLimit(
+        f"You have {most} {what} open, as many as one account may have at once.",
+        rule=f"{what} of one principal",
+        next_step="Close one, or wait for one to end.",
     )
 
 

@@ -236,6 +236,7 @@ class Gateway:
                 rules=services.rules(),
                 new_id=services.new_id,
                 random=services.random,
+                places=self._settings.places,
             )
         except OpeningUncertain as error:
             self._later(self._close_if_opened(error.session))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from loglease.access.open_session import Places
+
 SLICE_BYTES: Final = 4_096
 """The most that is handed over after one look at `may_serve`."""
 
@@ -31,6 +33,7 @@ class GatewaySettings:
         chunk_lines: lines that are redacted in one go; a cut is noticed between two.
         chunk_bytes: likewise in bytes.
         workers: threads that redact and evaluate.
+        places: what one principal may have open at once; None does not count.
     """
 
     tails: int = 1_000
@@ -41,3 +44,4 @@ class GatewaySettings:
     chunk_lines: int = 1_000
     chunk_bytes: int = 256 * 1024
     workers: int = 2
+    places: Places | None = None

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
+from loglease.access.open_session import Places
 from loglease.access.refusals import Refusals
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
@@ -203,6 +204,12 @@ def _origins(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*settings.http.origins, *own]))
 
 
+def _gateway_settings(settings: Settings) -> GatewaySettings:
+    limits = settings.limits
+    places = Places(sessions=limits.principal_sessions, tails=limits.principal_tails) if limits.enforced else None
+    return GatewaySettings(workers=settings.redaction.threads, places=places)
+
+
 class Application:
     """The application of one process; `gateway` is drained before the process stops."""
 
@@ -226,7 +233,7 @@ class Application:
                 resume_key=hmac.digest(services.pseudonym_key, b"loglease/resume/1", "sha256"),
                 replica=services.replica,
             ),
-            GatewaySettings(workers=services.settings.redaction.threads),
+            _gateway_settings(services.settings),
         )
         self._app = joined(services, gateway=door.guarding(cast("App", self.gateway)), pages=create_pages(services))
 

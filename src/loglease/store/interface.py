@@ -199,6 +199,9 @@ class Sessions(Protocol):
     def open_tails(self, grant_id: GrantId) -> int:
         """Return how many tails of a grant are not closed."""
 
+    def open_of(self, principal: PrincipalId) -> tuple[int, int]:
+        """Return how many sessions of a principal are not closed, and how many of these are tails."""
+
     def last_closed(self, grant_id: GrantId) -> Instant | None:
         """Return when a session of a grant closed last; not always the one that opened last."""
 

@@ -153,6 +153,7 @@ sessions: Final = Table(
     CheckConstraint("ceiling_lines >= settled_lines AND ceiling_bytes >= settled_bytes", name="ceiling"),
     Index(None, "grant_id", "opened_at"),
     _partial("ix_sessions_unclosed", "grant_id", "replica", where="state <> 'closed'"),
+    _partial("ix_sessions_unclosed_principal", "principal", where="state <> 'closed'"),
 )
 
 locks: Final = Table(

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
-from loglease.model.ids import GrantId, SessionId
+from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
 from loglease.store.interface import LostRace
@@ -38,6 +38,9 @@ _COUNT: Final = select(func.count()).select_from(sessions).where(sessions.c.gran
 _OPENED_AFTER: Final = _COUNT.where(sessions.c.opened_at > bindparam("since"))
 _OPEN_TAILS: Final = _COUNT.where(
     sessions.c.state != SessionState.CLOSED.value, sessions.c.kind == SessionKind.TAIL.value
+)
+_OPEN_OF: Final = select(func.count(), func.count().filter(sessions.c.kind == SessionKind.TAIL.value)).where(
+    sessions.c.principal == bindparam("key"), sessions.c.state != SessionState.CLOSED.value
 )
 _LAST_CLOSED: Final = select(func.max(sessions.c.closed_at)).where(sessions.c.grant_id == bindparam("key"))
 
@@ -89,6 +92,11 @@ class SqlSessions:
     def open_tails(self, grant_id: GrantId) -> int:
         """Return how many tails of a grant are not closed."""
         return int(self._connection.execute(_OPEN_TAILS, {"key": grant_id}).scalar_one())
+
+    def open_of(self, principal: PrincipalId) -> tuple[int, int]:
+        """Return how many sessions of a principal are not closed, and how many of these are tails."""
+        found, tails = self._connection.execute(_OPEN_OF, {"key": principal}).one()
+        return int(found), int(tails)
 
     def last_closed(self, grant_id: GrantId) -> Instant | None:
         """Return when a session of a grant closed last; not always the one that opened last."""

@@ -354,6 +354,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state <> 'closed'"),
         postgresql_where=sa.text("state <> 'closed'"),
     )
+    op.create_index(
+        "ix_sessions_unclosed_principal",
+        "sessions",
+        ["principal"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
+    )
     op.create_table(
         "suspensions",
         sa.Column("grant_id", sa.Text(), nullable=False),

@@ -81,3 +81,35 @@ async def test_places_are_taken_before_the_opening_is_on_record(tmp_path: Path) 
         go_on.set()
         statuses = sorted([(await one).status for one in calls])
         assert statuses == [200, 200, 503, 503, 503, 503]
+
+
+@pytest.mark.parametrize("lost", [2, 3, 4])
+async def test_a_record_whose_answer_was_lost_is_not_settled_twice(tmp_path: Path, lost: int) -> None:
+    """The opening is the first record; the second reserves, and each later one also settles what was handed over."""
+    lines = [line(T0 + number, f"line {number}", service="a") for number in range(600)]
+    async with world(tmp_path, lines=lines) as w:
+        grant = await w.grant(limits=Limits(lines=5_000))
+        commit, calls = w.log.commit, 0
+
+        async def recorded_but_not_answered(work: Any, *, urgent: bool = False, limit_s: float | None = None) -> Any:
+            nonlocal calls
+            calls += not urgent
+            result = await commit(work, urgent=urgent, limit_s=limit_s)
+            if not urgent and calls == lost:
+                raise AuditUnavailable("It was not on the record in time; it may still come.")
+            return result
+
+        w.log.commit = recorded_but_not_answered  # type: ignore[method-assign]
+        answer = await call(w, f"/g/{grant.id}/logs?start=0&direction=forward")
+        received = len(answer.lines) if answer.status == 200 else 0
+        size = sum(len(one) + 1 for one in answer.body.splitlines()[:-1]) if received else 0
+        assert (received > 0) == (lost > 2)
+        closed = (await w.entries("session.closed"))[0]["data"]
+        assert closed["why"] == "audit"
+        assert closed["total"] == {"lines": received, "bytes": size}
+        batches = [one["data"] for one in await w.entries("batch.served")]
+        settled = [one["settled"] for one in [*batches, closed] if "settled" in one]
+        assert sum(one["lines"] for one in settled) == received
+        assert sum(one["bytes"] for one in settled) == size
+        usage = (await w.stored_grant(grant)).usage
+        assert (usage.lines, usage.bytes) == (received, size)

@@ -334,13 +334,14 @@ class AccessMachine(RuleBasedStateMachine):
 
     @rule(session=sessions, lines=st.integers(1, 400), settled=st.integers(0, 300))
     def hand_over(self, session: Any, lines: int, settled: int) -> None:
+        report = self.report(session, settled)
         reserved = self.model.reserve(session, lines, settled)
         ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
         result = self.attempt(
             "reserve",
             reserve(
                 session,
-                settled=Settled(lines=settled, size=settled),
+                settled=report,
                 want_lines=lines,
                 want_bytes=65_536,
                 replica="one",
@@ -357,17 +358,24 @@ class AccessMachine(RuleBasedStateMachine):
 
     @rule(session=sessions, settled=st.integers(0, 300))
     def close(self, session: Any, settled: int) -> None:
+        report = self.report(session, settled)
         self.model.close(session, settled)
         ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
         act = close_session(
             session,
             why=CloseWhy.CLIENT,
-            settled=Settled(lines=settled, size=settled),
+            settled=report,
             cut_ms=None,
             replica="one",
             **ports,
         )
         self.attempt("close", act, expected=True)
+
+    def report(self, session: str, settled: int) -> Settled:
+        """Return what a gateway reports that hands over lines of one byte, below the ceiling."""
+        known = self.model.sessions[session]
+        handed = min(settled, known.ceiling - known.settled)
+        return Settled(after_lines=known.settled, after_bytes=known.settled, lines=handed, size=handed)
 
     def holder_or(self, grant: str, who: str) -> str:
         return self.model.grants[grant].holder.name if who == "holder" else who

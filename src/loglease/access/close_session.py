@@ -8,7 +8,7 @@ from loglease.access.commitments import Random
 from loglease.access.ending import ended
 from loglease.access.errors import NotFound
 from loglease.access.records import Data, refs
-from loglease.access.serving import Settled
+from loglease.access.serving import Settled, settle
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.digest import SALT_BYTES
 from loglease.model.grant import Grant, GrantMove, GrantState
@@ -34,11 +34,12 @@ async def close_session(
     """Close a session of this process; repeating it answers the first result.
 
     Args:
-        settled: what was handed over since the last record.
+        settled: what was handed over since the last record; what the record has already is not settled again.
         cut_ms: milliseconds from the act that cut it to the last byte, if one did.
 
     Raises:
         NotFound: this process owns no such session.
+        AccountMismatch: what was handed over does not follow the record.
     """
 
     def work(tx: Transaction, now: Instant) -> Recorded[Session]:
@@ -47,17 +48,13 @@ async def close_session(
             raise NotFound(f"{session_id} is not a session of this process.")
         if session.state is SessionState.CLOSED:
             return Recorded(session)
-        account = replace(
-            session.account,
-            settled_lines=min(session.account.settled_lines + settled.lines, session.account.ceiling_lines),
-            settled_bytes=min(session.account.settled_bytes + settled.size, session.account.ceiling_bytes),
-        )
+        account, fresh = settle(session.account, settled)
         ending = replace(move(session, SessionMove.END, now=now, why=why), account=account)
         closed = move(ending, SessionMove.SETTLE, now=now)
         tx.grants.spend(session.grant, lines=-account.uncertain_lines, size=-account.uncertain_bytes)
         tx.sessions.update(closed)
         salt = random(SALT_BYTES)
-        entries = [closed_entry(tx, closed, settled=settled, salt=salt, cut_ms=cut_ms, crashed=False, new_id=new_id)]
+        entries = [closed_entry(tx, closed, settled=fresh, salt=salt, cut_ms=cut_ms, crashed=False, new_id=new_id)]
         grant = tx.grants.find(session.grant)
         if grant is not None and _is_used_up(tx, grant, why, now):
             entries.append(ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1])

@@ -160,3 +160,9 @@ class IdempotencyKeyReused(LogLeaseError):
     """The key was used for another body."""
 
     code = "idempotency_key_reused"
+
+
+class AccountMismatch(LogLeaseError):
+    """What a session reports does not go on where its record stands; a fault of ours, never of a caller."""
+
+    code = "internal"

@@ -8,7 +8,7 @@ from loglease.access.commitments import Random
 from loglease.access.errors import NotFound
 from loglease.access.permissions import is_held
 from loglease.access.records import Data, refs
-from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled
+from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled, settle
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.digest import SALT_BYTES
 from loglease.model.grant import Grant, GrantState, refusal
@@ -32,11 +32,13 @@ async def reserve(
     """Settle what was handed over since the last record and reserve at most 256 lines and 64 KiB, or one larger line.
 
     The new ceilings count from the start of the session. What the budgets no longer hold is not reserved. Asking for
-    nothing more renews what is still open, for a reader that was too slow to use it in time.
+    nothing more renews what is still open, for a reader that was too slow to use it in time. What the record has as
+    handed over already is not settled again.
 
     Raises:
         NotFound: this process owns no such open session.
         GrantEnded, GrantNotActive: the grant may not be used any more, so nothing may follow.
+        AccountMismatch: what was handed over does not follow the record.
     """
 
     def work(tx: Transaction, now: Instant) -> Recorded[Reservation]:
@@ -47,7 +49,7 @@ async def reserve(
         held = is_held(tx, grant, now) or session.epoch != tx.epoch
         if grant.state_at(now, held=held) is not GrantState.ACTIVE:
             raise refusal(grant, now, held=held)
-        account = _settled(session.account, settled)
+        account, fresh = settle(session.account, settled)
         lines, size = _wanted(grant, account, want_lines, want_bytes)
         nothing_open = account.uncertain_lines + lines < 1 or account.uncertain_bytes + size < 1
         if nothing_open or not tx.grants.spend(grant.id, lines=lines, size=size):
@@ -66,7 +68,7 @@ async def reserve(
             seq=account.seq + 1,
         )
         tx.sessions.update(replace(session, account=account))
-        entry = _entry(tx, session, grant, account, settled, new_id=new_id, salt=random(SALT_BYTES))
+        entry = _entry(tx, session, grant, account, fresh, new_id=new_id, salt=random(SALT_BYTES))
         reservation = Reservation(
             seq=account.seq, ceiling_lines=account.ceiling_lines, ceiling_bytes=account.ceiling_bytes
         )
@@ -80,15 +82,6 @@ def _open(tx: Transaction, session_id: SessionId, replica: str) -> Session:
     if session is None or session.replica != replica or session.state is not SessionState.OPEN:
         raise NotFound(f"{session_id} is not open here.", next_step="Open a new session.")
     return session
-
-
-def _settled(account: Account, settled: Settled) -> Account:
-    """Return the account with the newly handed over added; never above the ceiling that was recorded before."""
-    return replace(
-        account,
-        settled_lines=min(account.settled_lines + settled.lines, account.ceiling_lines),
-        settled_bytes=min(account.settled_bytes + settled.size, account.ceiling_bytes),
-    )
 
 
 def _wanted(grant: Grant, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:

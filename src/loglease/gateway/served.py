@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from loglease.access.serving import NOTHING, Settled
+from loglease.access.serving import Settled
 from loglease.gateway.resume import Position
 from loglease.model.digest import Canonical, canonical_bytes
 from loglease.model.labels import Labels
@@ -53,15 +53,20 @@ class _Tally:
     masked: dict[str, int] = field(default_factory=dict)
 
 
-def settled(items: Sequence[Item], *, size: int) -> Settled:
+def settled(
+    items: Sequence[Item], *, size: int, after: tuple[int, int] = (0, 0), rest: Settled | None = None
+) -> Settled:
     """Return the account of items that were handed over, in their order.
 
     Args:
         items: those whose first byte was handed over.
         size: body bytes that were handed over; less than the records' total if the last one was cut.
+        after: lines and bytes that were handed over before.
+        rest: the account of those that are left if the record asked for last came about.
     """
+    after_lines, after_bytes = after
     if not items:
-        return Settled(size=size) if size else NOTHING
+        return Settled(after_lines=after_lines, after_bytes=after_bytes, size=size, rest=rest)
     digest = hashlib.sha256()
     tally = _Tally()
     for item in items:
@@ -77,6 +82,8 @@ def settled(items: Sequence[Item], *, size: int) -> Settled:
             tally.masked[rule] = tally.masked.get(rule, 0) + count
     overflow = len(tally.pseudonyms) > MAX_PSEUDONYMS
     return Settled(
+        after_lines=after_lines,
+        after_bytes=after_bytes,
         lines=len(items),
         size=size,
         first_ns=min(stream.first_ns for stream in tally.streams.values()),
@@ -84,6 +91,7 @@ def settled(items: Sequence[Item], *, size: int) -> Settled:
         masked=tally.masked,
         served=_served_list(digest.hexdigest(), tally.streams, () if overflow else sorted(tally.pseudonyms)),
         overflow=overflow,
+        rest=rest,
     )
 
 

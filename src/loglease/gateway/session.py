@@ -174,8 +174,7 @@ class ServedSession:
             self.end(CloseWhy.ENDED)
 
     def not_reserved(self, why: CloseWhy) -> None:
-        """Take note that the record could not be made, or that the grant is over."""
-        self._in_flight = None
+        """Take note that the record was not made as far as is known, or that the grant is over."""
         self.end(why)
 
     def progressed(self, boot_ns: int) -> None:
@@ -205,8 +204,19 @@ class ServedSession:
         return self._gap_lines
 
     def account(self) -> Settled:
-        """Return what was handed over and is not on the record yet."""
-        return settled(self._unsettled, size=self.standing.handed_bytes - self._settled_bytes)
+        """Return what was handed over and is not known to be on the record yet."""
+        return self._report(rest=None if self._in_flight is None else self._report(self._in_flight))
+
+    def _report(self, but: tuple[int, int] = (0, 0), rest: Settled | None = None) -> Settled:
+        """Return what was handed over since the last known record, but for so many lines and bytes at its beginning."""
+        lines, size = but
+        standing = self.standing
+        return settled(
+            self._unsettled[lines:],
+            size=standing.handed_bytes - self._settled_bytes - size,
+            after=(standing.handed_lines - len(self._unsettled) + lines, self._settled_bytes + size),
+            rest=rest,
+        )
 
     @property
     def _over(self) -> bool:
@@ -343,9 +353,8 @@ class ServedSession:
         else:
             lines = max(0, min(lines, MAX_RESERVED_LINES) - open_lines)
             size = max(0, min(size, MAX_RESERVED_BYTES) - open_bytes)
-        handed = standing.handed_bytes - self._settled_bytes
-        account = settled(self._unsettled, size=handed)
-        self._in_flight = (len(self._unsettled), handed)
+        account = self._report()
+        self._in_flight = (account.lines, account.size)
         self._asked_ns = moment.boot_ns
         self._asked = (lines, size)
         self._asked_from = (standing.handed_lines, standing.handed_bytes)

@@ -32,6 +32,15 @@ from loglease.model.session import Session
 from loglease.store.interface import Transaction
 
 MAX_PAGE: Final = 200
+_DECIDING: Final = frozenset(
+    {
+        *(f"request.{what}" for what in ("submitted", "approved", "denied", "cancelled", "expired")),
+        *(f"grant.{what}" for what in ("scheduled", "activated", "suspended", "resumed", "ended", "revoked")),
+        "offer.made",
+        "review.given",
+    }
+)
+_READING: Final = frozenset({"session.opened", "query.recorded", "session.closed", "access.refused"})
 _CHUNK: Final = 200
 _MAX_LOOKED_AT: Final = 10_000
 
@@ -234,12 +243,17 @@ def inbox(tx: Transaction, caller: Caller, now: Instant) -> Inbox:
 def timeline(tx: Transaction, caller: Caller, request_id: RequestId) -> list[HistoryItem]:
     """Return what the audit log says about a request, its grant and sessions, oldest first, at most 200 facts.
 
+    What was decided comes before what was read: a grant that is used a lot still shows who approved it. Single batches
+    are left out; the close of their session has the sum.
+
     Raises:
         NotFound: there is no such request that the caller may see.
     """
     request = visible_request(tx, caller, request_id)
-    rows = tx.entries.page(request=request.id, limit=MAX_PAGE)
-    return [history_item(row.index, row.content) for row in reversed(rows)]
+    decided = tx.entries.page(request=request.id, types=_DECIDING, limit=MAX_PAGE)
+    read = tx.entries.page(request=request.id, types=_READING, limit=MAX_PAGE - len(decided))
+    rows = sorted((*decided, *read), key=lambda row: row.index)
+    return [history_item(row.index, row.content) for row in rows]
 
 
 def history_item(index: int, content: bytes) -> HistoryItem:

@@ -27,7 +27,6 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "grant.revoked": "grant revoked",
         "session.opened": "opened a session",
         "query.recorded": "asked a query",
-        "batch.served": "was given lines",
         "session.closed": "session closed",
         "access.refused": "was refused",
     }

@@ -11,7 +11,7 @@ from loglease.audit.interface import SYSTEM
 from loglease.model.principal import Directory
 from loglease.server.api.history import step_shown
 
-_QUIET: Final = frozenset({"batch.served", "query.recorded", "offer.made"})
+_QUIET: Final = frozenset({"query.recorded", "offer.made"})
 _GOOD: Final = frozenset({"request.approved", "grant.scheduled", "grant.activated", "grant.resumed"})
 _BAD: Final = frozenset({"request.denied", "grant.suspended", "grant.revoked", "access.refused"})
 

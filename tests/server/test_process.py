@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -131,6 +132,21 @@ async def journey(ready: Ready) -> tuple[httpx2.AsyncClient, dict[str, dict[str,
         headers={**people["bob"], **key(), "If-Match": f'"{request["digest"]}"'},
     )
     return client, people, str(review.json()["grant"])
+
+
+async def test_an_accepted_connection_sends_without_delay() -> None:
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found = writer.get_extra_info("socket")
+        accepted.set_result(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = listening(Address("127.0.0.1", 0))
+    async with await asyncio.start_server(look, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await accepted
+        writer.close()
 
 
 async def test_a_revocation_cuts_a_tail_and_says_so_and_events_tell_of_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Final
 
 from loglease.logql import holds_literal
 from loglease.logql.pipeline import MaskSpan
@@ -12,6 +13,9 @@ from loglease.model.instant import Interval
 from loglease.model.labels import Labels
 from loglease.model.scope import Level, Scope
 from loglease.sources.interface import Direction, Page, SourceProtocol
+
+MAX_STREAMS: Final = 20_000
+"""Streams whose answer a session keeps; it begins anew with the next one."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,8 @@ class Recheck:
 
     def _admits_stream(self, labels: Labels) -> bool:
         if labels not in self._admitted:
+            if len(self._admitted) >= MAX_STREAMS:
+                self._admitted.clear()
             self._admitted[labels] = self._scope.admits_stream(labels)
         return self._admitted[labels]
 

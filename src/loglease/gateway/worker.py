@@ -14,7 +14,7 @@ import orjson
 
 from loglease.gateway.frontends.plain import Encoder, Line
 from loglease.gateway.planner import Plan
-from loglease.gateway.recheck import Order, Recheck
+from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
 from loglease.gateway.resume import Position
 from loglease.gateway.served import Item
 from loglease.logql import LEVELS, Filters, Streams, level_of
@@ -26,7 +26,6 @@ CONTEXT_LINES: Final = 400
 """Lines before a backward page that can open a multi-line block reaching into it."""
 
 MAX_HELD: Final = 5_000
-MAX_STREAMS: Final = 20_000
 DERIVED_LEVEL: Final = "detected_level"
 _LEVELS: Final = {level: (DERIVED_LEVEL, level) for level in LEVELS}
 _PSEUDONYM: Final = "pseudonym"

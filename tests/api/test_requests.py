@@ -157,3 +157,7 @@ async def test_offers_say_why_there_is_none_and_what_would_help(world: World) ->
     assert answer["offers"] == []
     assert answer["explanation"]
     assert any(line.startswith("narrow to: ") for line in answer["explanation"])
+    assert answer["code"] == "policy_denied"
+    unsaid = (await world.client.post("/offers", json={**WISH, "reason": ""}, headers=alice)).json()
+    refused = await world.created("/requests", {**WISH, "reason": ""}, alice)
+    assert unsaid["code"] == refused.json()["code"] == "reason_required"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Cli
@@ -179,3 +180,55 @@ def test_cancel_withdraws(cli: Cli, server: FakeServer) -> None:
     server.on("POST", f"/requests/{REQUEST}/cancel", request_shown(state="cancelled"))
     assert cli("cancel", "@last").out == f"{REQUEST} is cancelled.\n"
     assert server.sent("GET", "/requests")[0].query["mine"] == "true"
+
+
+NEEDS_REASON = {"offers": [], "explanation": ["The reason has 0 characters."], "code": "reason_required", "words": "x"}
+NEEDS_TICKET = {"offers": [], "explanation": ["A ticket is missing."], "code": "ticket_required", "words": "x"}
+
+
+def test_a_terminal_is_asked_for_what_is_missing_and_sees_the_offer_before_it_is_sent(
+    cli: Cli, server: FakeServer
+) -> None:
+    too_short = {**NEEDS_REASON, "explanation": ["The reason has 3 characters; the policy asks for 10 or more."]}
+    server.on("POST", "/offers", NEEDS_REASON, too_short, NEEDS_TICKET, OFFERS)
+    found = cli("request", SELECTOR, "--wait", "0", terminal=True, stdin="why\ncheckout fails\nPAY-1\ny\n")
+    assert found.code == 10
+    (call,) = server.sent("POST", "/requests")
+    assert (call.body["reason"], call.body["ticket"]) == ("checkout fails", "PAY-1")
+    assert found.err.count("Why, for the people who decide: ") == 2
+    assert "asks for 10 or more" in found.err
+    assert found.err.index("Ticket: ") < found.err.index("Send this request? [y/N] ")
+    assert "Offer 1" in found.out
+
+
+@pytest.mark.parametrize(("answers", "code"), [("checkout fails\nn\n", 1), ("\n", 2), ("", 2)])
+def test_nothing_is_sent_without_an_answer_and_a_yes(cli: Cli, server: FakeServer, answers: str, code: int) -> None:
+    server.on("POST", "/offers", NEEDS_REASON, OFFERS)
+    found = cli("request", SELECTOR, terminal=True, stdin=answers)
+    assert found.code == code
+    assert not server.sent("POST", "/requests")
+
+
+def test_streams_and_source_are_asked_for_too(cli: Cli, server: FakeServer) -> None:
+    sources = [{"id": "files", "labels": ["service"]}, {"id": "loki", "labels": []}]
+    server.on("GET", "/sources", {"items": sources})
+    found = cli("request", "--reason", "why", "--wait", "0", terminal=True, stdin=f"{SELECTOR}\nloki\ny\n")
+    assert found.code == 10
+    assert "files: labels service\n" in found.err
+    scope = server.sent("POST", "/requests")[0].body["scopes"][0]
+    assert (scope["selector"], scope["source"]) == (SELECTOR, "loki")
+
+
+@pytest.mark.parametrize("how", [{}, {"terminal": True, "LOGLEASE_NO_INPUT": "1"}])
+def test_nobody_is_asked_where_nobody_answers(cli: Cli, server: FakeServer, how: dict[str, Any]) -> None:
+    server.on("POST", "/offers", NEEDS_REASON)
+    server.on("POST", "/requests", problem(422, "reason_required", "The reason has 0 characters."))
+    found = cli("request", SELECTOR, **how)
+    assert (found.code, "The reason has 0 characters. [reason_required]" in found.err) == (6, True)
+    assert "Why" not in found.err
+    assert cli("request", **how).code == 2
+
+
+def test_all_that_is_said_is_sent_without_a_question(cli: Cli, server: FakeServer) -> None:
+    found = cli("request", SELECTOR, "--reason", "checkout fails", "--wait", "0", terminal=True)
+    assert (found.code, "[y/N]" in found.err) == (10, False)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from loglease.cli.client import Body
 from loglease.cli.errors import Usage
+from loglease.cli.questions import may_be_asked
 from loglease.cli.run import Run
 from loglease.model.instant import EventWindow, duration_text
 from loglease.model.scope import Level, Scope
@@ -84,6 +85,8 @@ def _only_source(run: Run) -> str:
     if len(found) == 1:
         return found[0]
     known = ", ".join(found) or "none"
+    if found and may_be_asked(run):
+        return run.asked("--source", f"Which source ({known})")
     raise Usage("The source is not named.", next_step=f"Give --source; there are: {known}.")
 
 
@@ -124,8 +127,9 @@ def _names(approvers: Iterable[str]) -> str:
     return " or ".join(name.partition(":")[2] or name for name in approvers)
 
 
-def show_offers(run: Run, offers: Body, taken: int | None) -> None:
-    """Print what is asked and what would be granted, the taken offer marked."""
+def show_offers(run: Run, offers: Body, number: int | None) -> None:
+    """Print what is asked and what would be granted; the offer of that number, else the first, is marked as taken."""
+    taken = number or (offers["offers"][0]["number"] if offers["offers"] else None)
     run.out.facts([("You ask", offers["words"])])
     for offer in offers["offers"]:
         mark = "   <- taken" if offer["number"] == taken else ""

@@ -12,6 +12,7 @@ from loglease.cli.ids import chosen
 from loglease.cli.narrowing import level_of, size_of
 from loglease.cli.offers import Asked, covering_grant, draft_of, show_offers
 from loglease.cli.output import moment
+from loglease.cli.questions import asked_selector, filled_in, may_be_asked
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import clock_text, waiting
 from loglease.model.ids import REQUEST
@@ -48,9 +49,13 @@ def request(
     """Ask for access to one slice of the logs, and wait for the decision.
 
     Without further flags the last hour plus live is asked for; duration, limits and masking come from the best offer.
+    On a terminal what is missing, such as the reason, is asked for, and nothing is sent before you have seen the offer.
     Ctrl-C leaves the request pending.
     """
     wait_s = _wait_s(wait)
+    unsaid = selector is None and like is None and not all_streams
+    if unsaid and may_be_asked(run):
+        selector = asked_selector(run)
     asked = Asked(
         selector=selector,
         all_streams=all_streams,
@@ -71,14 +76,17 @@ def request(
     earlier = None if like is None else run.client.get(f"/requests/{chosen(run, like, REQUEST)}")
     draft = draft_of(run, asked, earlier)
     offers = run.client.post("/offers", draft)
-    taken = offer or (offers["offers"][0]["number"] if offers["offers"] else None)
     if dry_run:
-        return _offers_only(run, offers, taken)
+        return _offers_only(run, offers, offer)
     if not new and (grant := covering_grant(run, draft, offers)) is not None:
         return _covered(run, grant)
+    whole, offers = filled_in(run, draft, offers)
     if not run.out.json:
-        show_offers(run, offers, taken)
-    sent = run.client.post("/requests", draft if offer is None else {**draft, "offer": offer}, creates=True)
+        show_offers(run, offers, offer)
+    if (whole != draft or (unsaid and selector)) and offers["offers"] and not run.confirm("Send this request?"):
+        run.out.notice("Nothing was sent.")
+        return Exit.NO
+    sent = run.client.post("/requests", whole if offer is None else {**whole, "offer": offer}, creates=True)
     return _follow(run, sent, wait_s)
 
 
@@ -109,11 +117,11 @@ def _lines(count: int | None) -> int | None:
     return count
 
 
-def _offers_only(run: Run, offers: Body, taken: int | None) -> Exit:
+def _offers_only(run: Run, offers: Body, number: int | None) -> Exit:
     if run.out.json:
         run.out.resource(offers)
     else:
-        show_offers(run, offers, taken)
+        show_offers(run, offers, number)
         for line in offers["explanation"]:
             run.out.notice(line)
     return Exit.DONE if offers["offers"] else Exit.REFUSED

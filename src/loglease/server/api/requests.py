@@ -79,7 +79,12 @@ async def make_offers(body: WishBody, caller: CallerOf, services: ServicesOf) ->
         explanation += [text for text in (found.refusal.rule, found.refusal.next_step) if text]
     explanation += [f"narrow to: {scope_in_words(scope)}" for wish in found.narrowed for scope in wish.scopes]
     words = "; ".join(scope_in_words(scope, found.wish.limits, found.wish.duration_s) for scope in found.wish.scopes)
-    return r.Offers(offers=[offer_shown(offer) for offer in found.offers], explanation=explanation, words=words)
+    return r.Offers(
+        offers=[offer_shown(offer) for offer in found.offers],
+        explanation=explanation,
+        code=None if found.refusal is None else found.refusal.code,
+        words=words,
+    )
 
 
 @routes.get("/requests", answers=r.Page[r.RequestShown], problems=("invalid_cursor",))

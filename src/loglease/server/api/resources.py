@@ -119,6 +119,9 @@ class Offers(Resource):
 
     offers: list[OfferShown]
     explanation: Annotated[list[str], Field(description="Which rules decided, as far as the caller may know them.")]
+    code: Annotated[
+        str | None, Field(description="Where nothing is offered: the problem code that submitting would get.")
+    ] = None
     words: str
 
 

@@ -13,10 +13,12 @@ from tests.fakes.world import POLICY, World, caller, principal
 from loglease.access import refusals
 from loglease.access.close_session import close_session
 from loglease.access.expire_due import expire_due
-from loglease.access.open_session import open_session
+from loglease.access.open_session import Opened, open_session
+from loglease.access.recover_sessions import recover_sessions
 from loglease.access.refusals import Refusals
 from loglease.access.serving import NOTHING
-from loglease.model.grant import GrantState
+from loglease.model.errors import GrantEnded
+from loglease.model.grant import EndWhy, Grant, GrantState
 from loglease.model.ids import SessionId
 from loglease.model.instant import Interval
 from loglease.model.session import CloseWhy, Front, SessionKind
@@ -32,27 +34,30 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.stop()
 
 
+async def opened(world: World, grant: Grant) -> Opened:
+    now = world.clock.now()
+    return await open_session(
+        grant.id,
+        kind=SessionKind.QUERY,
+        front=Front.PLAIN,
+        query="{}",
+        interval=Interval(now * 1_000 - 10**9, now * 1_000),
+        limit=None,
+        caller=caller(principal("alice"), now),
+        replica="one",
+        **world.ports,
+    )
+
+
 async def test_idle_counts_from_the_session_that_closed_last(world: World) -> None:
     grant = await active_grant(world)
     assert grant.shape.idle_timeout_s == 60
-    opened: list[SessionId] = []
+    sessions: list[SessionId] = []
     for _ in range(2):
         world.clock.advance(1)
-        now = world.clock.now()
-        session = await open_session(
-            grant.id,
-            kind=SessionKind.QUERY,
-            front=Front.PLAIN,
-            query="{}",
-            interval=Interval(now * 1_000 - 10**9, now * 1_000),
-            limit=None,
-            caller=caller(principal("alice"), now),
-            replica="one",
-            **world.ports,
-        )
-        opened.append(session.session.id)
+        sessions.append((await opened(world, grant)).session.id)
     ports = {key: value for key, value in world.ports.items() if key != "rules"}
-    for session_id in reversed(opened):
+    for session_id in reversed(sessions):
         await close_session(session_id, why=CloseWhy.CLIENT, settled=NOTHING, cut_ms=None, replica="one", **ports)
         world.clock.advance(59)
     await expire_due(log=world.log, new_id=world.new_id)
@@ -60,6 +65,25 @@ async def test_idle_counts_from_the_session_that_closed_last(world: World) -> No
     world.clock.advance(1)
     await expire_due(log=world.log, new_id=world.new_id)
     assert (await world.store.read(lambda tx: tx.grants.find(grant.id))).state is GrantState.ENDED
+
+
+async def test_a_grant_that_lies_idle_is_over_whether_a_sweeper_has_run_or_not(world: World) -> None:
+    grant = await active_grant(world)
+    world.clock.advance(60)
+    with pytest.raises(GrantEnded, match="idle"):
+        await opened(world, grant)
+    await expire_due(log=world.log, new_id=world.new_id)
+    found = await world.store.read(lambda tx: tx.grants.find(grant.id))
+    assert (found.ended_why, found.ended_at) == (EndWhy.IDLE, grant.idle_at)
+
+
+async def test_a_session_that_a_crash_left_open_counts_as_use_until_it_is_closed(world: World) -> None:
+    grant = await active_grant(world)
+    await opened(world, grant)
+    world.clock.advance(90)
+    await recover_sessions(log=world.log, new_id=world.new_id)
+    world.clock.advance(59)
+    await opened(world, grant)
 
 
 def test_a_flood_of_different_refusals_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from loglease.model.instant import Instant
 from loglease.model.principal import Kind
 from loglease.model.review import Verdict
 from loglease.model.session import Account, CloseWhy, SessionState
-from loglease.store import sqlite
+from loglease.store import grants, requests, sqlite
 from loglease.store.interface import LocalAccount, LostRace, Transaction
 from loglease.store.sqlite import SqliteStore, open_store
 from loglease.store.sqlite_library import Mode, running_library
@@ -173,6 +173,39 @@ async def test_due_and_live_grants_and_their_pages(store: SqliteStore, change: C
     assert await numbers(lambda tx: tx.grants.page(limit=1)) == [3]
     assert await numbers(lambda tx: tx.grants.page(before=values.grant(3).id)) == [2, 1]
     assert await numbers(lambda tx: tx.grants.page(holder=PrincipalId("prn_eve"))) == []
+
+
+async def test_a_grant_is_due_when_it_lies_idle_and_not_while_it_is_in_use(store: SqliteStore, change: Change) -> None:
+    def work(tx: Transaction) -> None:
+        for number in (1, 2):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(values.grant(number))
+        tx.grants.update(values.active(1, idle_at=Instant(NOW + 60)))
+        tx.grants.update(values.active(2, idle_at=Instant(NOW + 60)))
+        tx.grants.update(values.active(2, idle_at=Instant(NOW + 60)).in_use())
+
+    await change(work)
+    found = await store.read(lambda tx: tx.grants.due(Instant(NOW + 60), 9))
+    assert [(one.id, one.idle_at) for one in found] == [(values.grant(1).id, NOW + 60)]
+    assert await store.read(lambda tx: tx.grants.due(Instant(NOW + 59), 9)) == []
+
+
+async def test_the_sweep_reads_what_is_due_through_an_index(store: SqliteStore, change: Change) -> None:
+    def plans(group: sqlite.SqliteGroup) -> list[str]:
+        connection = group.transaction.grants._connection  # type: ignore[attr-defined]
+        found = []
+        for statement in (grants._DUE, requests._DUE):
+            # As it runs: what is a parameter is a parameter, for which SQLite cannot prove that a partial index applies.
+            as_run = statement.compile(dialect=connection.dialect).construct_expanded_state({"now": NOW, "most": 9})
+            rows = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {as_run.statement}", tuple(as_run.positional_parameters)
+            )
+            found.append("; ".join(row.detail for row in rows))
+        return found
+
+    due_grants, due_requests = await store.group(plans)
+    assert "USING INDEX ix_grants_live (lapses_at<?)" in due_grants
+    assert "USING INDEX ix_requests_due (expires_at<?)" in due_requests
 
 
 async def test_locks(store: SqliteStore, change: Change) -> None:

@@ -56,17 +56,24 @@ async def close_session(
         salt = random(SALT_BYTES)
         entries = [closed_entry(tx, closed, settled=fresh, salt=salt, cut_ms=cut_ms, crashed=False, new_id=new_id)]
         grant = tx.grants.find(session.grant)
-        if grant is not None and _is_used_up(tx, grant, why, now):
-            entries.append(ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1])
+        if grant is not None and is_unused(tx, grant, now):
+            if _is_used_up(grant, why):
+                entries.append(ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1])
+            elif grant.shape.idle_timeout_s is not None:
+                tx.grants.update(grant.resting(now))
         return Recorded(closed, tuple(entries))
 
     return await log.commit(work, urgent=True)
 
 
-def _is_used_up(tx: Transaction, grant: Grant, why: CloseWhy, now: Instant) -> bool:
+def is_unused(tx: Transaction, grant: Grant, now: Instant) -> bool:
+    """Say whether a grant is active and no session of it is open."""
+    return grant.stored_state_at(now) is GrantState.ACTIVE and not tx.sessions.unclosed(grant=grant.id)
+
+
+def _is_used_up(grant: Grant, why: CloseWhy) -> bool:
     spent = 0 in grant.usage.left(grant.terms.limits)
-    used = spent or (grant.shape.single_use and why not in _KEPT_FOR_RESUMPTION)
-    return used and grant.stored_state_at(now) is GrantState.ACTIVE and not tx.sessions.unclosed(grant=grant.id)
+    return spent or (grant.shape.single_use and why not in _KEPT_FOR_RESUMPTION)
 
 
 def closed_entry(

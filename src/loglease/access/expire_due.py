@@ -8,19 +8,18 @@ from loglease.access.ending import ended
 from loglease.access.records import refs
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import RequestMove, move
-from loglease.model.grant import Grant, GrantMove, GrantState
 from loglease.model.ids import ENTRY, EntryId, NewId
-from loglease.model.instant import MICROSECONDS, Instant
+from loglease.model.instant import Instant
 from loglease.store.interface import Transaction
 
 AT_ONCE: Final = 100
 
 
 async def expire_due(*, log: EntryLog[Transaction], new_id: NewId) -> int:
-    """Expire requests and end grants whose time is over or that lie idle; return how many, at most 300 a call."""
+    """Expire requests and end grants whose time is over or that lie idle; return how many, at most 200 a call."""
 
     def work(tx: Transaction, now: Instant) -> Recorded[int]:
-        entries = [*_requests(tx, now, new_id), *_grants(tx, now, new_id), *_idle(tx, now, new_id)]
+        entries = [*_requests(tx, now, new_id), *_grants(tx, now, new_id)]
         return Recorded(len(entries), tuple(entries))
 
     return await log.commit(work)
@@ -38,19 +37,7 @@ def _requests(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
 
 def _grants(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
     return [
-        ended(tx, grant, GrantMove.EXPIRE, by=None, now=now, new_id=new_id)[1] for grant in tx.grants.due(now, AT_ONCE)
+        ended(tx, grant, how, by=None, now=now, new_id=new_id)[1]
+        for grant in tx.grants.due(now, AT_ONCE)
+        if (how := grant.lapse(now)) is not None
     ]
-
-
-def _idle(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
-    idle = [grant for grant in tx.grants.live() if _is_idle(tx, grant, now)][:AT_ONCE]
-    return [ended(tx, grant, GrantMove.IDLE, by=None, now=now, new_id=new_id)[1] for grant in idle]
-
-
-def _is_idle(tx: Transaction, grant: Grant, now: Instant) -> bool:
-    """Idle counts from when a session was last open, or from the activation."""
-    timeout_s = grant.shape.idle_timeout_s
-    if timeout_s is None or grant.stored_state_at(now) is not GrantState.ACTIVE or tx.sessions.unclosed(grant=grant.id):
-        return False
-    since = tx.sessions.last_closed(grant.id) or grant.valid_from
-    return since is not None and now - since >= timeout_s * MICROSECONDS

@@ -120,6 +120,9 @@ async def open_session(
             state=SessionState.OPEN,
         )
         tx.sessions.insert(session)
+        if grant.idle_at is not None:
+            grant = grant.in_use()
+            tx.grants.update(grant)
         opened = Opened(session=session, grant=grant, interval=clamped, now=now)
         recorded = _entries(
             opened, query, limit, caller, commitments_of(request.private, random), rules=rules, new_id=new_id

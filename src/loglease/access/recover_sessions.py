@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loglease.access.close_session import closed_entry
+from loglease.access.close_session import closed_entry, is_unused
 from loglease.access.serving import NOTHING
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.ids import NewId
@@ -24,6 +24,9 @@ async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId) -> int:
         for session in tx.sessions.unclosed()[:AT_ONCE]:
             closed = move(session, SessionMove.RECOVER, now=now)
             tx.sessions.update(closed)
+            grant = tx.grants.find(session.grant)
+            if grant is not None and grant.shape.idle_timeout_s is not None and is_unused(tx, grant, now):
+                tx.grants.update(grant.resting(now))
             entries.append(
                 closed_entry(tx, closed, settled=NOTHING, salt=b"", cut_ms=None, crashed=True, new_id=new_id)
             )

@@ -94,6 +94,7 @@ class Grant:
         activate_by: an unused grant lapses then.
         valid_from: set at activation, as is `valid_until`; the clock never restarts.
         key_salt: 32 random bytes from which the pseudonym key is derived.
+        idle_at: when it ends if no session opens before; None while one is open, and where policy sets no limit.
         ended_why: for `ended`; `ended_by` and `reason` also for `revoked`.
         epoch: history generation in which it was made or re-affirmed; an older one suspends.
     """
@@ -114,6 +115,7 @@ class Grant:
     state: GrantState = GrantState.SCHEDULED
     valid_from: Instant | None = None
     valid_until: Instant | None = None
+    idle_at: Instant | None = None
     ended_at: Instant | None = None
     ended_why: EndWhy | None = None
     ended_by: PrincipalId | None = None
@@ -123,14 +125,32 @@ class Grant:
 
     @property
     def due_at(self) -> Instant:
-        """When the clock ends it: the end of its validity, or of the time to activate it."""
+        """The end of its validity, or of the time to activate it."""
         return self.activate_by if self.valid_until is None else self.valid_until
+
+    @property
+    def lapses_at(self) -> Instant:
+        """When the clock ends it as things stand: at its end, or before that for lying idle."""
+        return self.due_at if self.idle_at is None else min(self.due_at, self.idle_at)
+
+    def lapse(self, now: Instant) -> GrantMove | None:
+        """Return how the clock has ended it although that is not stored yet; None if it has not."""
+        if self.state not in (GrantState.SCHEDULED, GrantState.ACTIVE) or now < self.lapses_at:
+            return None
+        return GrantMove.EXPIRE if self.lapses_at == self.due_at else GrantMove.IDLE
+
+    def in_use(self) -> Grant:
+        """Return it with a session open; it does not lie idle."""
+        return self if self.idle_at is None else replace(self, idle_at=None, version=self.version + 1)
+
+    def resting(self, since: Instant) -> Grant:
+        """Return it without an open session since then."""
+        timeout_s = self.shape.idle_timeout_s
+        return self if timeout_s is None else replace(self, idle_at=after(since, timeout_s), version=self.version + 1)
 
     def stored_state_at(self, now: Instant) -> GrantState:
         """Answer from the clock, without regard to locks and suspensions."""
-        if self.state in (GrantState.SCHEDULED, GrantState.ACTIVE) and now >= self.due_at:
-            return GrantState.ENDED
-        return self.state
+        return self.state if self.lapse(now) is None else GrantState.ENDED
 
     def state_at(self, now: Instant, *, held: bool) -> GrantState:
         """Answer from the clock and from whether a lock or suspension applies now."""
@@ -151,24 +171,26 @@ def move(grant: Grant, how: GrantMove, *, by: PrincipalId | None, now: Instant, 
         GrantEnded: it has ended or was revoked, or the clock has ended it.
         GrantNotActive: the move needs an active grant, or one that was not active yet.
     """
-    lapsed = grant.state is not grant.stored_state_at(now)
+    lapse = grant.lapse(now)
     after_state = NEXT.get((grant.state, how))
-    if after_state is None or (lapsed and how is not GrantMove.EXPIRE):
+    if after_state is None or lapse not in (None, how):
         raise refusal(grant, now)
-    if how is GrantMove.EXPIRE and not lapsed:
+    if how in (GrantMove.EXPIRE, GrantMove.IDLE) and lapse is None:
         raise GrantNotActive(f"{grant.id} has not reached its end.")
     if how is GrantMove.ACTIVATE:
+        timeout_s = grant.shape.idle_timeout_s
         return replace(
             grant,
             state=after_state,
             valid_from=now,
             valid_until=after(now, grant.terms.duration_s),
+            idle_at=None if timeout_s is None else after(now, timeout_s),
             version=grant.version + 1,
         )
     return replace(
         grant,
         state=after_state,
-        ended_at=grant.due_at if how is GrantMove.EXPIRE else now,
+        ended_at=now if lapse is None else grant.lapses_at,
         ended_why=_WHY.get(how),
         ended_by=by,
         reason=reason,
@@ -185,8 +207,10 @@ def refusal(grant: Grant, now: Instant, *, held: bool = False) -> GrantEnded | G
         why = f": {grant.reason}" if grant.reason else ""
         return GrantEnded(f"{grant.id} was revoked{when}{why}.", next_step=again)
     if state is GrantState.ENDED:
-        at = instant_text(grant.ended_at or grant.due_at)
-        return GrantEnded(f"{grant.id} ended at {at} ({grant.ended_why or EndWhy.EXPIRED}).", next_step=again)
+        lapse = grant.lapse(now)
+        at = instant_text(grant.ended_at or grant.lapses_at)
+        why = grant.ended_why or (EndWhy.EXPIRED if lapse is None else _WHY[lapse])
+        return GrantEnded(f"{grant.id} ended at {at} ({why}).", next_step=again)
     if state is GrantState.SUSPENDED:
         return GrantNotActive(f"{grant.id} is suspended.", next_step="Ask whoever suspended it; its clock runs on.")
     return GrantNotActive(f"{grant.id} is {state}.", next_step=f"loglease use {grant.id}")

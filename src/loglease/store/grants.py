@@ -13,13 +13,14 @@ from loglease.model.instant import Instant
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
 from loglease.store.requests import concerns
-from loglease.store.schema import grants, requests
+from loglease.store.schema import grants, requests, written_out
 
 _FIXED: Final = ("id", "holder", "policy")
 _MOVING: Final = (
     "state",
     "valid_from",
     "valid_until",
+    "idle_at",
     "ended_at",
     "ended_why",
     "ended_by",
@@ -36,21 +37,21 @@ _SELECT: Final = select(
     *(grants.c[f"{name}_used"] for name in _BUDGETS),
     grants.c.document,
 )
-_LIVE: Final = grants.c.state.in_([GrantState.SCHEDULED.value, GrantState.ACTIVE.value])
+_LIVE: Final = grants.c.state.in_([written_out(state) for state in (GrantState.SCHEDULED, GrantState.ACTIVE)])
 _INSERT: Final = insert(grants)
 _FIND: Final = _SELECT.where(grants.c.id == bindparam("key"))
 _OF_REQUEST: Final = _SELECT.where(grants.c.request_id == bindparam("key"))
 _UPDATE: Final = (
     update(grants)
     .where(grants.c.id == bindparam("key"), grants.c.version == bindparam("before"))
-    .values({name: bindparam(name) for name in (*_MOVING, "due_at")})
+    .values({name: bindparam(name) for name in (*_MOVING, "lapses_at")})
 )
 _DUE: Final = (
-    _SELECT.where(_LIVE, grants.c.due_at <= bindparam("now"))
-    .order_by(grants.c.due_at, grants.c.id)
+    _SELECT.where(_LIVE, grants.c.lapses_at <= bindparam("now"))
+    .order_by(grants.c.lapses_at, grants.c.id)
     .limit(bindparam("most"))
 )
-_LIVE_ONES: Final = _SELECT.where(_LIVE).order_by(grants.c.due_at, grants.c.id)
+_LIVE_ONES: Final = _SELECT.where(_LIVE).order_by(grants.c.lapses_at, grants.c.id)
 
 
 def _affords(name: str) -> ColumnElement[bool]:
@@ -82,7 +83,7 @@ class SqlGrants:
         row = {name: getattr(grant, name) for name in (*_FIXED, *_MOVING)}
         row |= {f"{name}_limit": getattr(limits, name) for name in _BUDGETS}
         row |= {f"{name}_used": getattr(grant.usage, name) for name in _BUDGETS}
-        row |= {"request_id": grant.request, "due_at": grant.due_at, "document": _CODEC.pack(grant)}
+        row |= {"request_id": grant.request, "lapses_at": grant.lapses_at, "document": _CODEC.pack(grant)}
         self._connection.execute(_INSERT, row)
 
     def find(self, grant_id: GrantId) -> Grant | None:
@@ -102,7 +103,7 @@ class SqlGrants:
             LostRace: the stored version is not the one before.
         """
         row = {name: getattr(after, name) for name in _MOVING}
-        row |= {"due_at": after.due_at, "key": after.id, "before": after.version - 1}
+        row |= {"lapses_at": after.lapses_at, "key": after.id, "before": after.version - 1}
         if self._connection.execute(_UPDATE, row).rowcount != 1:
             raise LostRace(f"{after.id} was changed meanwhile.", next_step=f"loglease grants {after.id}")
 
@@ -112,7 +113,7 @@ class SqlGrants:
         return self._connection.execute(_SPEND, amounts | {"key": grant_id}).rowcount == 1
 
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
-        """Return scheduled and active grants whose end has come, earliest first."""
+        """Return scheduled and active grants that the clock has ended, earliest first."""
         return [_grant(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
 
     def live(self) -> Sequence[Grant]:
@@ -133,7 +134,7 @@ class SqlGrants:
         if holder is not None:
             query = query.where(grants.c.holder == holder)
         if live_at is not None:
-            query = query.where(_LIVE, grants.c.due_at > live_at)
+            query = query.where(_LIVE, grants.c.lapses_at > live_at)
         if concerning is not None:
             query = query.join(requests, requests.c.id == grants.c.request_id)
             query = query.where(or_(grants.c.holder == concerning.principal, concerns(concerning)))

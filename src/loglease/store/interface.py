@@ -129,7 +129,7 @@ class Grants(Protocol):
         """Take from the budgets if all of it is left, in one conditional statement; negative amounts give back."""
 
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
-        """Return scheduled and active grants whose end has come, earliest first."""
+        """Return scheduled and active grants that the clock has ended, also for lying idle, earliest first."""
 
     def live(self) -> Sequence[Grant]:
         """Return all stored as scheduled or active, whatever the clock says."""
@@ -201,9 +201,6 @@ class Sessions(Protocol):
 
     def open_of(self, principal: PrincipalId) -> tuple[int, int]:
         """Return how many sessions of a principal are not closed, and how many of these are tails."""
-
-    def last_closed(self, grant_id: GrantId) -> Instant | None:
-        """Return when a session of a grant closed last; not always the one that opened last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

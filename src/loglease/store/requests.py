@@ -12,7 +12,7 @@ from loglease.model.ids import PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
-from loglease.store.schema import requests
+from loglease.store.schema import requests, written_out
 
 _COLUMNS: Final = (
     "id",
@@ -38,7 +38,7 @@ _UPDATE: Final = (
     .values({name: bindparam(name) for name in ("state", "decided_at", "decided_by", "cause", "version")})
 )
 _DUE: Final = (
-    _SELECT.where(requests.c.state == RequestState.PENDING.value, requests.c.expires_at <= bindparam("now"))
+    _SELECT.where(requests.c.state == written_out(RequestState.PENDING), requests.c.expires_at <= bindparam("now"))
     .order_by(requests.c.expires_at, requests.c.id)
     .limit(bindparam("most"))
 )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -50,6 +52,11 @@ def _one_of(column: str, values: Iterable[str], *, optional: bool = False) -> Ch
     listed = ", ".join(f"'{value}'" for value in values)
     condition = f"{column} IN ({listed})"
     return CheckConstraint(f"{column} IS NULL OR {condition}" if optional else condition, name=column)
+
+
+def written_out(value: str) -> ColumnElement[str]:
+    """Return a constant as text of a statement: given a parameter, SQLite does not see that a partial index fits."""
+    return literal_column(f"'{value}'", Text)
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
@@ -102,7 +109,8 @@ grants: Final = Table(
     Column("state", Text, nullable=False),
     Column("valid_from", BigInteger),
     Column("valid_until", BigInteger),
-    Column("due_at", BigInteger, nullable=False),
+    Column("idle_at", BigInteger),
+    Column("lapses_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("ended_why", Text),
     Column("ended_by", Text),
@@ -122,7 +130,7 @@ grants: Final = Table(
     CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
     Index(None, "holder", "id"),
-    _partial("ix_grants_live", "due_at", where="state IN ('scheduled', 'active')"),
+    _partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
 )
 
 sessions: Final = Table(

@@ -11,7 +11,7 @@ from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
 from loglease.store.interface import LostRace
-from loglease.store.schema import sessions
+from loglease.store.schema import sessions, written_out
 
 _FIXED: Final = ("id", "principal", "kind", "front", "replica", "opened_at", "epoch")
 _MOVING: Final = ("state", "closed_at", "why")
@@ -27,7 +27,7 @@ _UPDATE: Final = (
     .where(sessions.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in (*_MOVING, *_ACCOUNT)})
 )
-_UNCLOSED: Final = _SELECT.where(sessions.c.state != SessionState.CLOSED.value).order_by(sessions.c.id)
+_UNCLOSED: Final = _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id)
 _OF_GRANT: Final = (
     _SELECT.where(sessions.c.grant_id == bindparam("key"))
     # An id tells when an opening was asked for; they open in the order of the log.
@@ -37,12 +37,11 @@ _OF_GRANT: Final = (
 _COUNT: Final = select(func.count()).select_from(sessions).where(sessions.c.grant_id == bindparam("key"))
 _OPENED_AFTER: Final = _COUNT.where(sessions.c.opened_at > bindparam("since"))
 _OPEN_TAILS: Final = _COUNT.where(
-    sessions.c.state != SessionState.CLOSED.value, sessions.c.kind == SessionKind.TAIL.value
+    sessions.c.state != written_out(SessionState.CLOSED), sessions.c.kind == SessionKind.TAIL.value
 )
 _OPEN_OF: Final = select(func.count(), func.count().filter(sessions.c.kind == SessionKind.TAIL.value)).where(
-    sessions.c.principal == bindparam("key"), sessions.c.state != SessionState.CLOSED.value
+    sessions.c.principal == bindparam("key"), sessions.c.state != written_out(SessionState.CLOSED)
 )
-_LAST_CLOSED: Final = select(func.max(sessions.c.closed_at)).where(sessions.c.grant_id == bindparam("key"))
 
 
 class SqlSessions:
@@ -97,11 +96,6 @@ class SqlSessions:
         """Return how many sessions of a principal are not closed, and how many of these are tails."""
         found, tails = self._connection.execute(_OPEN_OF, {"key": principal}).one()
         return int(found), int(tails)
-
-    def last_closed(self, grant_id: GrantId) -> Instant | None:
-        """Return when a session of a grant closed last; not always the one that opened last."""
-        found = self._connection.execute(_LAST_CLOSED, {"key": grant_id}).scalar_one()
-        return None if found is None else Instant(found)
 
 
 def _moving(session: Session) -> dict[str, object]:

@@ -230,7 +230,8 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("valid_from", sa.BigInteger(), nullable=True),
         sa.Column("valid_until", sa.BigInteger(), nullable=True),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("idle_at", sa.BigInteger(), nullable=True),
+        sa.Column("lapses_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_why", sa.Text(), nullable=True),
         sa.Column("ended_by", sa.Text(), nullable=True),
@@ -262,7 +263,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_grants_live",
         "grants",
-        ["due_at"],
+        ["lapses_at"],
         unique=False,
         sqlite_where=sa.text("state IN ('scheduled', 'active')"),
         postgresql_where=sa.text("state IN ('scheduled', 'active')"),

@@ -161,3 +161,17 @@ async def test_offers_say_why_there_is_none_and_what_would_help(world: World) ->
     unsaid = (await world.client.post("/offers", json={**WISH, "reason": ""}, headers=alice)).json()
     refused = await world.created("/requests", {**WISH, "reason": ""}, alice)
     assert unsaid["code"] == refused.json()["code"] == "reason_required"
+
+
+async def test_labels_are_those_that_the_caller_may_ask_for(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    answer = await world.client.get("/sources/files/labels", headers=alice)
+    assert answer.json() == {"items": [{"name": "service", "values": [], "open": True}]}
+    admin = await world.sign_in("admin", world.admin_password)
+    owner = (await world.client.get("/me", headers=alice)).json()["principal"]["id"]
+    bot = await world.created("/principals", {"account": "bot", "kind": "agent", "owner": owner}, admin)
+    body = {"kind": "service", "label": "x", "rights": ["requests.read"], "expires_in_s": 60}
+    secret = (await world.created("/tokens", {**body, "principal": "bot"}, admin)).json()["secret"]
+    assert bot.status_code == 201
+    none = await world.client.get("/sources/files/labels", headers={"Authorization": f"Bearer {secret}"})
+    assert none.json() == {"items": []}, "the policy that ships is for people"

@@ -40,12 +40,24 @@ PERSON = {**ALICE, "issuer": "local", "person": "per_1", "groups": ["leads"], "r
 def test_sources_are_listed_shown_and_asked_for_labels(cli: Cli, server: FakeServer) -> None:
     server.on("GET", "/sources", {"items": [SOURCE, {**SOURCE, "id": "gone", "ok": False}]})
     server.on("GET", "/sources/files", SOURCE)
-    server.on("GET", "/sources/files/labels", {"items": [{"name": "service", "values": ["pay-api", "bil\x1bling"]}]})
+    labels = [{"name": "service", "values": ["pay-api", "bil\x1bling"], "open": False}]
+    server.on("GET", "/sources/files/labels", {"items": labels})
     assert "fail" in cli("sources", "list").out
     assert "Logs of the shop" in cli("sources", "show", "files").out
     assert "pay-api, bil\\x1bling" in cli("sources", "labels", "files", "service").out
     assert server.sent("GET", "/sources/files/labels")[0].query == {"name": "service"}
     assert json.loads(cli("sources", "list", "--output", "json").out)["items"][0] == SOURCE
+
+
+def test_where_policy_names_no_values_that_is_said(cli: Cli, server: FakeServer) -> None:
+    some = {"name": "env", "values": ["prod"], "open": True}
+    server.on("GET", "/sources/files/labels", {"items": [{"name": "service", "values": [], "open": True}, some]})
+    found = cli("sources", "labels", "files")
+    assert "service  any; the policy names none" in found.out
+    assert "env      prod, others" in found.out
+    assert "takes a grant" in found.err
+    server.on("GET", "/sources/files/labels", {"items": []})
+    assert cli("sources", "labels", "files").err == "No policy lets you ask for labels of this source.\n"
 
 
 def test_a_sources_name_cannot_leave_its_place_in_the_path(cli: Cli, server: FakeServer) -> None:

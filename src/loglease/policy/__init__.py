@@ -4,6 +4,7 @@
 again later; `explain` says why; `run_tests` runs the tests that a bundle carries.
 """
 
+from loglease.policy.askable import Askable, askable
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import CaseResult, catalog_profiles, run_tests
 from loglease.policy.decision import Point, decide
@@ -29,6 +30,7 @@ from loglease.policy.recheck import Recheck, redecide, stricter_terms
 from loglease.policy.trace import Decision
 
 __all__ = [
+    "Askable",
     "Bench",
     "Bundle",
     "CaseResult",
@@ -46,6 +48,7 @@ __all__ = [
     "Severity",
     "Viewer",
     "Waiting",
+    "askable",
     "catalog_profiles",
     "complaints",
     "decide",

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
+from loglease.cli.client import Body
 from loglease.cli.run import Here
 
 NAME = Annotated[str, Parameter(name="SOURCE", help="name of the source")]
@@ -61,7 +62,8 @@ def labels(
 ) -> None:
     """List the labels of a source, or the values of one label.
 
-    Only what may be asked for is listed; values are those that the policy's Catalog declares, never from lines.
+    Only what you may ask for is listed. Values are those that policies for you name; which ones there are in the logs
+    takes a grant to see.
     """
     found = run.client.every(f"/sources/{quote(source, safe='')}/labels", name=label)
     if run.out.json:
@@ -69,6 +71,14 @@ def labels(
         return
     run.out.table(
         ["LABEL", "VALUES"],
-        [[one["name"], ", ".join(one["values"])] for one in found],
-        none="No label can be asked for.",
+        [[one["name"], _values(one)] for one in found],
+        none="No policy lets you ask for that." if label else "No policy lets you ask for labels of this source.",
     )
+    if any(one["open"] for one in found):
+        run.out.notice("Which values there are in the logs takes a grant to see.")
+
+
+def _values(one: Body) -> str:
+    if not one["open"]:
+        return ", ".join(one["values"]) or "none"
+    return ", ".join([*one["values"], "others"]) if one["values"] else "any; the policy names none"

@@ -371,10 +371,11 @@ class SourceShown(Resource):
 
 
 class LabelShown(Resource):
-    """One label of a source with its values, as far as they may be asked for."""
+    """One label of a source that the caller may ask for."""
 
     name: str
-    values: list[str]
+    values: Annotated[list[str], Field(description="The values that policy names; none of them is read from logs.")]
+    open: Annotated[bool, Field(description="Whether other values may be asked for, too.")]
 
 
 class PrincipalShown(Resource):

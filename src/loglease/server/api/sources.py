@@ -8,6 +8,7 @@ from fastapi import Path, Query
 
 from loglease.access.errors import NotFound
 from loglease.model.rights import Right
+from loglease.policy import People, askable
 from loglease.server.api import resources as r
 from loglease.server.api.calls import CallerOf, ServicesOf
 from loglease.server.api.operations import Routes
@@ -59,9 +60,20 @@ async def list_labels(
     services: ServicesOf,
     name: Annotated[str | None, Query(max_length=128)] = None,
 ) -> r.Page[r.LabelShown]:
-    """List the labels of a source that scopes may name, with the values that policy declares."""
+    """List the labels of a source that the caller may ask for, with the values that policy names."""
     caller.require(Right.REQUESTS_READ)
     source = _source(services, source_id)
-    declared = services.rules.current.bundle.catalog.labels
-    names = sorted(source.trusted_labels) if name is None else sorted(source.trusted_labels & {name})
-    return r.Page(items=[r.LabelShown(name=label, values=sorted(declared.get(label) or ())) for label in names])
+    bundle = services.rules.current.bundle
+    directory = await services.store.read(lambda tx: tx.principals.directory())
+    found = askable(
+        bundle,
+        caller.principal,
+        people=People(directory, bundle.approver_sets),
+        source=source.name,
+        labels=source.trusted_labels if name is None else source.trusted_labels & {name},
+    )
+    return r.Page(
+        items=[
+            r.LabelShown(name=label, values=sorted(one.values), open=one.open) for label, one in sorted(found.items())
+        ]
+    )

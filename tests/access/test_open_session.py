@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,16 @@ from tests.access.journey import active_grant
 from tests.fakes.world import World, caller, principal
 
 from loglease.access.close_session import close_session
-from loglease.access.errors import QueryLimit
+from loglease.access.errors import QueryLimit, TokenRevoked
 from loglease.access.open_session import Opened, Places, open_session
 from loglease.access.serving import NOTHING
+from loglease.audit.interface import Recorded
 from loglease.model.grant import Grant
-from loglease.model.instant import Interval
+from loglease.model.ids import TOKEN, TokenId
+from loglease.model.instant import Instant, Interval, after
+from loglease.model.rights import Right
 from loglease.model.session import CloseWhy, Front, SessionKind
+from loglease.store.interface import StoredToken, Transaction
 
 PLACES = Places(sessions=5, tails=3)
 
@@ -31,7 +36,7 @@ async def opened(world: World, grant: Grant, kind: SessionKind, **changes: Any) 
         query="{}",
         interval=Interval(now * 1_000 - 10**9, end),
         limit=None,
-        caller=caller(principal("alice"), now),
+        caller=changes.pop("caller", caller(principal("alice"), now)),
         replica="one",
         places=changes.pop("places", PLACES),
         **world.ports,
@@ -61,6 +66,32 @@ async def test_tails_leave_places_for_queries_and_an_end_frees_its_place(world: 
     ports = {key: value for key, value in world.ports.items() if key != "rules"}
     await close_session(tails[0].session.id, why=CloseWhy.CLIENT, settled=NOTHING, cut_ms=None, replica="one", **ports)
     await opened(world, grants[1], SessionKind.TAIL)
+
+
+async def test_a_token_that_was_revoked_meanwhile_opens_nothing(world: World) -> None:
+    grant = await active_grant(world)
+    now = world.clock.now()
+    token = StoredToken(
+        id=TokenId(world.new_id(TOKEN)),
+        kind="llp",
+        principal=grant.holder,
+        lookup="public",
+        secret_sha256=b"s" * 32,
+        rights=frozenset({Right.LOGS_READ}),
+        created_at=now,
+        expires_at=after(now, 600),
+        epoch=0,
+        revoked_at=now,
+    )
+
+    def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+        tx.tokens.insert(token)
+        return Recorded(None)
+
+    await world.log.commit(work)
+    who = replace(caller(principal("alice"), now), token=token.id)
+    with pytest.raises(TokenRevoked):
+        await opened(world, grant, SessionKind.QUERY, caller=who)
 
 
 async def test_a_refused_opening_activates_nothing_and_costs_nothing(world: World) -> None:

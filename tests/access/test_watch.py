@@ -6,9 +6,20 @@ from tests.fakes.world import World, caller, principal
 
 from loglease.access.add_lock import add_lock
 from loglease.access.journal import Journal
-from loglease.access.watch import CLOCK_BACK_S, LEASE_S, Cut, GrantCut, LeaseLost, LockCut, SubjectCut, Watch, cut_of
+from loglease.access.watch import (
+    CLOCK_BACK_S,
+    LEASE_S,
+    Cut,
+    GrantCut,
+    LeaseLost,
+    LockCut,
+    SignInCut,
+    SubjectCut,
+    Watch,
+    cut_of,
+)
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import SubjectId
+from loglease.model.ids import SubjectId, TokenId
 from loglease.model.instant import Instant
 from loglease.model.principal import Role
 from loglease.model.session import CloseWhy
@@ -109,3 +120,10 @@ def test_a_reset_password_ends_what_the_whole_login_has_open() -> None:
     cut = cut_of("principal.changed", None, data)
     assert cut == SubjectCut(subject=SubjectId("sub_1"), text="token revoked", why=CloseWhy.REVOKED)
     assert cut_of("principal.changed", None, {**data, "change": "groups"}) is None
+
+
+def test_the_end_of_a_sign_in_ends_what_it_opened() -> None:
+    cut = cut_of("signin.ended", {"token": "tok_1"}, {"why": "logout"})
+    assert cut == SignInCut(sign_in=TokenId("tok_1"))
+    assert cut is not None
+    assert (cut.why, cut.text) == (CloseWhy.REVOKED, "signed out")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.gateway.world import made_id, principal
 
-from loglease.access.watch import GrantCut, LeaseLost, LockCut, SubjectCut
+from loglease.access.watch import GrantCut, LeaseLost, LockCut, SignInCut, SubjectCut
 from loglease.gateway.grant_index import GrantIndex, OpenSession
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, SessionId, TokenId
@@ -30,6 +30,7 @@ def opened(index: GrantIndex, token: str = "tok_a", groups: frozenset[str] = fro
         grant=GrantLike(),  # type: ignore[arg-type]
         principal=principal("alice", groups),
         token=TokenId(token),
+        sign_in=TokenId(f"{token}_first"),
         cut=lambda why, _text: cuts.append(why),
     )
     index.add(session)
@@ -44,6 +45,7 @@ def opened(index: GrantIndex, token: str = "tok_a", groups: frozenset[str] = fro
         lambda s: LockCut(on=LockOn(LockKind.GROUP, "oncall"), text="x"),
         lambda s: LockCut(on=LockOn(LockKind.PERSON, s.principal.person), text="x"),
         lambda s: SubjectCut(subject=s.principal.subject),
+        lambda s: SignInCut(sign_in=s.sign_in),
     ],
 )
 def test_a_cut_reaches_what_depends_on_it_and_nothing_else(cut_of):

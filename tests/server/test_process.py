@@ -225,6 +225,70 @@ async def test_the_viewer_reads_with_a_code_and_its_cookie_once(tmp_path: Path) 
         await client.aclose()
 
 
+class Following:
+    """A tail that somebody reads."""
+
+    def __init__(self, client: httpx2.AsyncClient, address: str, headers: dict[str, str]) -> None:
+        self.opened = asyncio.Event()
+        self.records: list[dict[str, Any]] = []
+        self._reading = asyncio.create_task(self._read(client, address, headers))
+
+    async def _read(self, client: httpx2.AsyncClient, address: str, headers: dict[str, str]) -> None:
+        async with client.stream("GET", address, headers=headers, timeout=30) as stream:
+            assert stream.status_code == 200
+            async for line in stream.aiter_lines():
+                self.records.append(orjson.loads(line))
+                self.opened.set()
+
+    async def end(self) -> str:
+        async with asyncio.timeout(20):
+            await self._reading
+        return str(self.records[-1]["reason"])
+
+    @property
+    def ended(self) -> bool:
+        return self._reading.done()
+
+
+async def test_signing_out_cuts_what_that_sign_in_opened_and_nothing_else(tmp_path: Path) -> None:
+    async with serving(settings_in(tmp_path)) as ready:
+        client, people, grant = await journey(ready)
+        services = ready.services
+        (services.data_dir / "logs" / "pay-api.log").write_text(f"{_now()} one line\n")
+        address = f"{ready.url}/g/{grant}/logs?follow=true&since=1h"
+        body = {"account": "alice@example.com", "password": PASSWORD}
+        pair = (await client.post("/sign-in", json=body)).json()
+        web = await services.sign_ins.web_sign_in("alice@example.com", PASSWORD, address="local")
+        known = await services.credentials.cookie(web.cookie.text())
+        code = await services.tokens.viewer_code(GrantId(grant), caller=known.caller, cookie=known.token)
+        own = {"Cookie": f"loglease={web.cookie.text()}", "Sec-Fetch-Site": "same-origin"}
+        label = {"label": "ci", "rights": ["logs.read"], "expires_in_s": 600}
+        headers = {**people["alice"], "Idempotency-Key": "ci"}
+        token = (await client.post("/tokens", json=label, headers=headers)).json()
+        tails = {
+            "kept": Following(client, address, people["alice"]),
+            "cli": Following(client, address, {"Authorization": f"Bearer {pair['access_token']}"}),
+            "viewer": Following(client, address, {"Authorization": f"Bearer {code.text()}", **own}),
+            "token": Following(client, address, {"Authorization": f"Bearer {token['secret']}"}),
+        }
+        async with asyncio.timeout(20):
+            for tail in tails.values():
+                await tail.opened.wait()
+        # Signing out comes with the newest token of the sign-in; the tail was opened with its first one.
+        newer = (await client.post("/refresh", json={"refresh_token": pair["refresh_token"]})).json()
+        out = await client.post("/sign-out", headers={"Authorization": f"Bearer {newer['access_token']}"})
+        assert out.status_code == 204
+        assert await tails["cli"].end() == "revoked"
+        await services.sign_ins.sign_out(known.caller)
+        assert await tails["viewer"].end() == "revoked"
+        assert (await client.delete(f"/tokens/{token['token']['id']}", headers=people["alice"])).status_code == 204
+        assert await tails["token"].end() == "revoked"
+        assert not tails["kept"].ended
+        await client.post("/sign-out", headers=people["alice"])
+        assert await tails["kept"].end() == "revoked"
+        await client.aclose()
+
+
 async def test_a_stopping_process_ends_its_tails_and_says_so(tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     opened = asyncio.Event()

@@ -23,6 +23,7 @@ class Caller:
     Attributes:
         rights: what the token may do; None for an interactive sign-in, which may do all that its person may.
         signed_in_at: when the person proved who they are, interactively; None for long-lived tokens.
+        sign_in: the first token of the sign-in that the credential belongs to; None for long-lived tokens.
         only_grant: the one grant that a grant token or viewer code works for.
     """
 
@@ -31,6 +32,7 @@ class Caller:
     rights: frozenset[Right] | None = None
     signed_in_at: Instant | None = None
     token: TokenId | None = None
+    sign_in: TokenId | None = None
     only_grant: GrantId | None = None
 
     def has(self, right: Right) -> bool:

@@ -53,6 +53,12 @@ class Locked(LogLeaseError):
     code = "locked"
 
 
+class TokenRevoked(LogLeaseError):
+    """The credential was taken away while the call was on its way."""
+
+    code = "not_authenticated"
+
+
 class StepUpRequired(LogLeaseError):
     """The act needs a more recent sign-in."""
 

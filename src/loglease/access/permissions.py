@@ -6,7 +6,7 @@ List, detail, timeline, events and every use case ask here, so that no door know
 from __future__ import annotations
 
 from loglease.access.caller import Caller
-from loglease.access.errors import Locked, NotFound, NotPermitted
+from loglease.access.errors import Locked, NotFound, NotPermitted, TokenRevoked
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
 from loglease.model.hold import Lock, LockKind, LockOn
@@ -148,15 +148,17 @@ def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
 
 
 def require_unlocked(tx: Transaction, caller: Caller, now: Instant, *, source: str | None = None) -> None:
-    """Refuse a caller who is disabled or locked, or a source that is.
+    """Refuse a caller who is disabled or locked or whose token was revoked since it was looked at, or a locked source.
 
     Raises:
         Locked: a lock applies; the message does not tell which.
+        TokenRevoked: the token was taken away, or its sign-in has ended.
     """
     stored = tx.principals.find(caller.principal.id)
     locked = any(matches(lock.on, principal=stored, source=source) for lock in tx.holds.locks(now=now))
     if stored is None or not stored.enabled or locked:
         raise _locked()
+    _require_token(tx, caller)
 
 
 def require_may_decide(tx: Transaction, caller: Caller, now: Instant) -> None:
@@ -164,10 +166,18 @@ def require_may_decide(tx: Transaction, caller: Caller, now: Instant) -> None:
 
     Raises:
         Locked: they may not decide anything now.
+        TokenRevoked: as `require_unlocked`.
     """
     stored = tx.principals.find(caller.principal.id)
     if stored is None or not stored.enabled or is_aimed_at(tx, stored, now):
         raise _locked()
+    _require_token(tx, caller)
+
+
+def _require_token(tx: Transaction, caller: Caller) -> None:
+    token = None if caller.token is None else tx.tokens.find(caller.token)
+    if token is not None and token.revoked_at is not None:
+        raise TokenRevoked("The sign-in or token of this call has ended.", next_step="loglease login")
 
 
 def is_aimed_at(tx: Transaction, principal: Principal, now: Instant) -> bool:

@@ -19,7 +19,7 @@ from loglease.access.errors import ClockSuspect
 from loglease.audit.interface import AuditUnavailable, EntryRow
 from loglease.model.clock import Clock
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import GrantId
+from loglease.model.ids import GrantId, TokenId
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.session import CloseWhy
 from loglease.store.interface import Store, StoredEntry, StoreUnavailable, Transaction
@@ -42,6 +42,7 @@ _CUTS: Final = frozenset(
         "lock.added",
         "principal.locked",
         "principal.changed",
+        "signin.ended",
         "token.revoked",
     }
 )
@@ -77,6 +78,15 @@ class SubjectCut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignInCut:
+    """Everything that one sign-in has opened ends with it; `sign_in` is its first token."""
+
+    sign_in: TokenId
+    text: str = "signed out"
+    why: CloseWhy = CloseWhy.REVOKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost:
     """This process no longer knows what was revoked: every session ends."""
 
@@ -84,7 +94,7 @@ class LeaseLost:
     text: str = "database"
 
 
-Cut = GrantCut | LockCut | SubjectCut | LeaseLost
+Cut = GrantCut | LockCut | SubjectCut | SignInCut | LeaseLost
 
 
 class Watch:
@@ -221,15 +231,21 @@ def cut_of(entry_type: str, ref: object, data: object) -> Cut | None:
             return GrantCut(grant=GrantId(refs["grant"]), why=why, text=f"grant ended: {facts['why']}")
         case "lock.added":
             return LockCut(on=LockOn(LockKind(facts["on"]), facts.get("object", "")), text="locked")
+        case "token.revoked" | "signin.ended":
+            return _credential_cut(entry_type, refs, facts)
         case "principal.locked":
             return SubjectCut(subject=facts["subject"])
-        case "token.revoked" if facts["cause"] in _WHOLE_LOGIN:
-            return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
-        case "token.revoked":
-            return token_cut(facts["token"])
         case "principal.changed" if facts["change"] == "disabled":
             return SubjectCut(subject=facts["subject"])
         case "principal.changed" if facts["change"] == "password":
             return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
         case _:
             return None
+
+
+def _credential_cut(entry_type: str, refs: dict[str, str], facts: dict[str, str]) -> Cut | None:
+    if entry_type == "signin.ended":
+        return SignInCut(sign_in=TokenId(refs["token"])) if "token" in refs else None
+    if facts["cause"] in _WHOLE_LOGIN:
+        return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
+    return token_cut(facts["token"])

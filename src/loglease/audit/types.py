@@ -105,7 +105,7 @@ principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|role
 principal.locked 300109 [lock?] lock, subject, cause, reason_c?
 principal.unlocked 300112 [lock?] lock, subject, reason_c?
 signin.succeeded 300201 [] auth:Auth, issuer, address_c?
-signin.ended 300202 [] why{logout|timeout|revoked|locked}
+signin.ended 300202 [token?] why{logout|timeout|revoked|locked}
 signin.failed 300201 [] method, error, count#, first_at, last_at, address_c?
 token.issued 300401 [token?] token, subject, rights:[], expires_at
 token.revoked 300404 [token?] token, subject, cause

@@ -289,6 +289,7 @@ class Gateway:
             grant=opened.grant,
             principal=caller.principal,
             token=caller.token,
+            sign_in=caller.sign_in,
             cut=pump.cut,
         )
         self._index.add(entry)

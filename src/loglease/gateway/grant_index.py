@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from loglease.access.permissions import matches
-from loglease.access.watch import Cut, GrantCut, LockCut, SubjectCut
+from loglease.access.watch import Cut, GrantCut, LockCut, SignInCut, SubjectCut
 from loglease.model.grant import Grant
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, SessionId, TokenId
@@ -24,6 +24,7 @@ class OpenSession:
     grant: Grant
     principal: Principal
     token: TokenId | None
+    sign_in: TokenId | None
     cut: Callable[[CloseWhy, str], None]
 
     def is_concerned(self, cut: Cut) -> bool:
@@ -32,6 +33,8 @@ class OpenSession:
             return self.grant.id == cut.grant
         if isinstance(cut, LockCut):
             return self._depends_on(cut.on)
+        if isinstance(cut, SignInCut):
+            return self.sign_in == cut.sign_in
         return not isinstance(cut, SubjectCut) or self.principal.subject == cut.subject
 
     def _depends_on(self, on: LockOn) -> bool:

@@ -252,7 +252,7 @@ class StoredToken:
         kind: ``llp`` personal, ``lls`` service, ``lla`` access, ``llr`` refresh, ``llg`` of one grant, ``llv`` viewer
             code, ``llw`` web session.
         lookup: public part by which it is found; `secret_sha256` is compared in constant time.
-        chain: tokens of one sign-in share it; reuse of a spent refresh token ends the chain.
+        chain: the first token of the sign-in that it belongs to; reuse of a spent refresh token ends the chain.
         signed_in_at: when the person proved who they are; None for tokens that are no sign-in.
         grant: for ``llg`` and ``llv``.
         spent_at: when a one-time token was used.
@@ -268,7 +268,7 @@ class StoredToken:
     expires_at: Instant
     epoch: int
     label: str = ""
-    chain: str | None = None
+    chain: TokenId | None = None
     signed_in_at: Instant | None = None
     grant: GrantId | None = None
     spent_at: Instant | None = None
@@ -296,7 +296,7 @@ class Tokens(Protocol):
         now: Instant,
         *,
         token_id: TokenId | None = None,
-        chain: str | None = None,
+        chain: TokenId | None = None,
         principal: PrincipalId | None = None,
         grant: GrantId | None = None,
     ) -> int:

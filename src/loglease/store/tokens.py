@@ -78,7 +78,7 @@ class SqlTokens:
         now: Instant,
         *,
         token_id: TokenId | None = None,
-        chain: str | None = None,
+        chain: TokenId | None = None,
         principal: PrincipalId | None = None,
         grant: GrantId | None = None,
     ) -> int:

@@ -107,6 +107,7 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
         rights=None if interactive else token.rights,
         signed_in_at=token.signed_in_at if interactive else None,
         token=token.id,
+        sign_in=token.chain,
         only_grant=token.grant,
     )
     return Known(caller=caller, token=token)

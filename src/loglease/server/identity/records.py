@@ -8,7 +8,7 @@ from typing import Final
 from loglease.access.commitments import Commitments, Random
 from loglease.access.records import Data, refs
 from loglease.audit.interface import SYSTEM, Draft
-from loglease.model.ids import ENTRY, EntryId, NewId
+from loglease.model.ids import ENTRY, EntryId, NewId, TokenId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.principal import Principal
 from loglease.store.interface import StoredToken
@@ -72,9 +72,9 @@ def sign_in_failed(
     return Draft(id=EntryId(new_id(ENTRY)), type="signin.failed", actor=SYSTEM, data=data, private=commitments.taken())
 
 
-def sign_in_ended(principal: Principal, *, why: str, new_id: NewId) -> Draft:
-    """Return the entry of a sign-in's end."""
-    return _draft(new_id, "signin.ended", principal.subject, {"why": why})
+def sign_in_ended(principal: Principal, sign_in: TokenId, *, why: str, new_id: NewId) -> Draft:
+    """Return the entry of a sign-in's end; processes that serve streams which it opened hear of it by this entry."""
+    return _draft(new_id, "signin.ended", principal.subject, {"why": why}, token=sign_in)
 
 
 def token_issued(token: StoredToken, owner: Principal, *, actor: str, new_id: NewId) -> Draft:

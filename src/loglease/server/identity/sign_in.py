@@ -30,7 +30,6 @@ SINGLY_A_MINUTE: Final = 10
 ADMIN_FILE: Final = "admin-password"
 """Where the first password is put if there is no terminal to show it on."""
 
-_CHAIN_BYTES: Final = 16
 _NEVER: Final = Instant(0)
 _WRONG: Final = "Account or password is wrong."
 
@@ -100,7 +99,7 @@ class SignIns:
 
         def work(tx: Transaction, now: Instant) -> Recorded[SignedIn]:
             principal = self._standing(tx, local, now)
-            pair = self._pair(tx, principal, now, signed_in_at=now, chain=self.random(_CHAIN_BYTES).hex())
+            pair = self._pair(tx, principal, now, signed_in_at=now)
             entry = signed_in(principal, address=address, new_id=self.new_id, random=self.random)
             return Recorded(replace(pair, must_change=local.must_change), (entry,))
 
@@ -118,7 +117,7 @@ class SignIns:
         def work(tx: Transaction, now: Instant) -> Recorded[WebSignedIn]:
             principal = self._standing(tx, local, now)
             secret = new_secret(secrets.WEB, self.random)
-            token = self._token(tx, secret, principal, now, life_s=SIGN_IN_S, signed_in_at=now, chain=secret.lookup)
+            token = self._token(tx, secret, principal, now, life_s=SIGN_IN_S, signed_in_at=now)
             entry = signed_in(principal, address=address, new_id=self.new_id, random=self.random)
             done = WebSignedIn(
                 principal=principal, cookie=secret, expires_at=token.expires_at, must_change=local.must_change
@@ -204,10 +203,12 @@ class SignIns:
         *,
         life_s: int,
         signed_in_at: Instant,
-        chain: str,
+        chain: TokenId | None = None,
     ) -> StoredToken:
+        """Store a token of a sign-in; the first one gives the chain its name."""
+        token_id = TokenId(self.new_id(TOKEN))
         token = StoredToken(
-            id=TokenId(self.new_id(TOKEN)),
+            id=token_id,
             kind=secret.kind,
             principal=principal.id,
             lookup=secret.lookup,
@@ -216,18 +217,26 @@ class SignIns:
             created_at=now,
             expires_at=min(after(now, life_s), after(signed_in_at, SIGN_IN_S)),
             epoch=tx.epoch,
-            chain=chain,
+            chain=chain or token_id,
             signed_in_at=signed_in_at,
         )
         tx.tokens.insert(token)
         return token
 
     def _pair(
-        self, tx: Transaction, principal: Principal, now: Instant, *, signed_in_at: Instant, chain: str
+        self,
+        tx: Transaction,
+        principal: Principal,
+        now: Instant,
+        *,
+        signed_in_at: Instant,
+        chain: TokenId | None = None,
     ) -> SignedIn:
         access, refresh = new_secret(secrets.ACCESS, self.random), new_secret(secrets.REFRESH, self.random)
         first = self._token(tx, access, principal, now, life_s=ACCESS_S, signed_in_at=signed_in_at, chain=chain)
-        second = self._token(tx, refresh, principal, now, life_s=SIGN_IN_S, signed_in_at=signed_in_at, chain=chain)
+        second = self._token(
+            tx, refresh, principal, now, life_s=SIGN_IN_S, signed_in_at=signed_in_at, chain=first.chain
+        )
         return SignedIn(
             principal=principal,
             access=access,
@@ -270,13 +279,14 @@ class SignIns:
         return pair
 
     async def sign_out(self, caller: Caller) -> None:
-        """End the sign-in that the caller's token belongs to; a long-lived token is left alone."""
+        """End the sign-in that the caller's token belongs to, with all it has opened; a long-lived token stays."""
 
         def work(tx: Transaction, now: Instant) -> Recorded[None]:
             token = None if caller.token is None else tx.tokens.find(caller.token)
             if token is None or token.chain is None or not tx.tokens.revoke(now, chain=token.chain):
                 return Recorded(None)
-            return Recorded(None, (sign_in_ended(caller.principal, why="logout", new_id=self.new_id),))
+            entry = sign_in_ended(caller.principal, token.chain, why="logout", new_id=self.new_id)
+            return Recorded(None, (entry,))
 
         await self.log.commit(work, urgent=True)
 

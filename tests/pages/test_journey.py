@@ -76,6 +76,7 @@ async def test_asking_narrowing_reading_and_revoking_without_scripts(world: Worl
     assert "error and above" in page
     assert "starts at first use" in page
     assert "loglease tail" in page
+    assert "logcli" not in page  # there is no such interface in this version
     assert (await alice.send(f"/grants/{grant[1]}/activate", {}, page=f"/grants/{grant[1]}")).status_code == 303
     assert 'role="timer"' in (await alice.get(f"/grants/{grant[1]}")).text
 
@@ -112,7 +113,16 @@ async def test_a_refusal_of_policy_has_three_parts(world: World) -> None:
     assert "reason_required" in answer.text
     assert ">Rule<" in answer.text
     assert ">Next<" in answer.text
+    assert re.search(r'<textarea id="reason"[^>]*reason-error[^>]*aria-invalid="true"', answer.text)
+    assert 'id="reason-error"' in answer.text
     assert 'value="pay-api"' in answer.text
+
+
+async def test_an_offer_says_when_it_is_shorter_than_what_was_asked(world: World) -> None:
+    alice = await world.signed_in("alice@example.com")
+    short = "Less time than you asked for"
+    assert short in (await alice.send("/requests/new", {**FORM, "duration": "99h", "step": "offers"})).text
+    assert short not in (await alice.send("/requests/new", {**FORM, "step": "offers"})).text
 
 
 async def test_a_denial_needs_a_comment_and_keeps_the_rest(world: World) -> None:
@@ -128,6 +138,13 @@ async def test_a_denial_needs_a_comment_and_keeps_the_rest(world: World) -> None
     assert done.status_code == 303
     late = await bob.get(path)
     assert "It is denied already" in late.text
+    other = await world.signed_in("carol@example.com")
+    token = await other.csrf("/settings")
+    too_late = await other.post(path, {"csrf": token, "verdict": "approve", "digest": request.digest, "step": "decide"})
+    assert too_late.status_code == 409
+    assert "It is denied already, by" in too_late.text
+    approvers = (await bob.get(f"/requests/{request.id}")).text.partition("<dt>Approvers</dt>")[2]
+    assert "bob@example.com" in approvers.partition("</dd>")[0]
 
 
 async def test_deciding_on_other_terms_is_refused(world: World) -> None:
@@ -167,6 +184,9 @@ async def test_every_page_has_an_empty_state_that_says_what_will_appear(world: W
 async def test_the_first_start_shows_a_checklist_to_the_administrator(world: World) -> None:
     admin = await world.signed_in("admin")
     assert "First steps" in (await admin.get("/")).text
+    assert "A first request" in (await admin.get("/")).text
+    await world.ask()
+    assert "First steps" not in (await admin.get("/")).text
     carol = await world.signed_in("carol@example.com")
     assert "First steps" not in (await carol.get("/")).text
 
@@ -199,6 +219,8 @@ async def test_a_new_password_ends_all_sign_ins(world: World) -> None:
     )
     assert done.status_code == 303
     assert (await elsewhere.get("/")).status_code == 303
+    assert "Your sign-in is over" in (await elsewhere.get("/sign-in")).text
+    assert "Your sign-in is over" not in (await world.browser().get("/sign-in")).text
     assert (await alice.sign_in("alice@example.com", "another long password")).status_code == 303
 
 

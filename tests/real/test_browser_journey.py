@@ -75,6 +75,9 @@ async def test_ask_approve_tail_revoke(browser: Browser, world: World, write: Ca
     assert await alice.locator(".line").count() == 0
     assert "ledger answers" not in await alice.content()
     await expect(alice.locator("#run")).to_be_disabled()
+    await expect(alice.locator("#lines")).to_be_hidden()
+    await alice.evaluate("() => new Promise((done) => setInterval(done, 500))")  # the countdown has ticked since
+    assert await alice.locator("#left").text_content() == "over"
     await alice.goto(f"{world.origin}/help")
     await alice.go_back()
     assert await alice.locator(".line").count() == 0
@@ -88,6 +91,9 @@ async def test_a_chip_filters_and_a_filter_filters(browser: Browser, world: Worl
     await alice.fill("#filter", "timeout")
     await alice.press("#filter", "Enter")
     await expect(alice.locator(".line")).to_have_count(1)
+    await alice.fill("#filter", "nothing has this")
+    await alice.click("#run")
+    await expect(alice.locator("#status")).to_contain_text("no line yet")
     await alice.fill("#filter", "")
     await alice.click("#run")
     await expect(alice.locator(".line")).to_have_count(21)

@@ -33,6 +33,16 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+_CLOSINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {"client": "by the reader", "complete": "read to the end", "limit": "limit reached"}
+)
+
+
+def closing_in_words(why: str) -> str:
+    """Return why a session or a grant ended; most reasons are words that say it themselves."""
+    return _CLOSINGS.get(why, why)
+
+
 def step_shown(item: HistoryItem, names: Mapping[str, str]) -> TimelineStep:
     """Return a recorded fact with its sentence; `names` has accounts by subject."""
     actor = "the clock" if item.actor == SYSTEM else names.get(item.actor, item.actor)
@@ -46,10 +56,9 @@ def _detail(entry_type: str, data: Mapping[str, Any]) -> str:
             narrowed = ", narrowed" if data.get("narrowed") else ""
             return f": {data.get('verdict', '')}{narrowed}"
         case "grant.activated":
-            return f" until {data.get('until_at', '')}"
+            return f", until {str(data.get('until_at', ''))[:19].replace('T', ' ')} UTC"
         case "grant.ended" | "session.closed" | "request.cancelled":
-            why = f": {data.get('why', '')}"
-            return why + (_lines(data) if entry_type == "session.closed" else "")
+            return f": {closing_in_words(str(data.get('why', '')))}{_lines(data)}"
         case "session.opened":
             return f": {data.get('kind', '')} over {data.get('front', '')}"
         case "grant.suspended":

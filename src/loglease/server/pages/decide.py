@@ -29,6 +29,7 @@ _SHOWN_AGAIN = frozenset(
         "duration_invalid",
         "window_invalid",
         "invalid_field",
+        "request_not_pending",
     }
 )
 

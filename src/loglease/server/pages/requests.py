@@ -155,7 +155,9 @@ def _offers(site: Site, decision: Decision, directory: Directory | None, caller:
         who: frozenset[PrincipalId] = frozenset()
         if directory is not None and offer.need:
             who = site.services.rules.current.eligible(offer.plans, requester=caller.principal, directory=directory)
-        shown.append({"offer": offer, "words": terms_in_words(offer.terms), "people": len(who)})
+        asked_s = decision.wish.duration_s
+        shorter = asked_s is not None and offer.terms.duration_s < asked_s
+        shown.append({"offer": offer, "words": terms_in_words(offer.terms), "people": len(who), "shorter": shorter})
     return shown
 
 
@@ -176,7 +178,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         )
     )
     asked = view.request
-    me = caller.principal.id
+    others_of = {caller.principal.id} if view.may_review else frozenset()
     return {
         "view": view,
         "request": asked,
@@ -186,7 +188,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "risks": risk_statements(asked, view.requester),
         "stages": _stages(site, asked, view.reviews, directory),
         "reviewers": [
-            one for one in (directory.principal(who) for who in sorted(asked.eligible - {me})) if one is not None
+            one for one in (directory.principal(who) for who in sorted(asked.eligible - others_of)) if one is not None
         ],
         "who": {review.reviewer: directory.principal(review.reviewer) for review in view.reviews},
         "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),

@@ -21,6 +21,7 @@ from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import duration_text, event_time_text, instant_text
 from loglease.model.principal import Role
 from loglease.model.words import plain
+from loglease.server.api.history import closing_in_words
 from loglease.server.edge import TRACE
 from loglease.server.identity.cookies import CSRF_FIELD, CSRF_HEADER, clear_cookie, cookie_of, csrf_fits, csrf_token
 from loglease.server.pages.static_files import StaticFiles
@@ -75,6 +76,7 @@ class Site:
             when=lambda instant: instant_text(instant)[:19].replace("T", " ") + " UTC",
             iso=instant_text,
             event_time=lambda ns: event_time_text(ns)[:19].replace("T", " ") + " UTC",
+            closing=closing_in_words,
             mib=lambda size: f"{size / (1 << 20):,.1f} MiB",
         )
         self._templates.tests["unusual"] = unusual

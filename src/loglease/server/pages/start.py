@@ -23,21 +23,22 @@ class FirstStep:
     done: bool
     text: str
     how: str
+    is_command: bool = False
 
 
 async def start_page(site: Site, request: Request, caller: Caller) -> Response:
     """Show the inbox."""
     now = site.services.clock.now()
-    found, people = await site.services.store.read(lambda tx: _found(tx, caller, now))
+    found, people, asked = await site.services.store.read(lambda tx: _found(tx, caller, now))
     entries = source_entries(site.services)
     steps = [
-        FirstStep(people > 1, "A second person", "loglease admin user add bob@example.com"),
+        FirstStep(people > 1, "A second person", "loglease admin user add bob@example.com", is_command=True),
         FirstStep(bool(entries), "A log source", "Put log files where the settings say, then: loglease sources"),
-        FirstStep(bool(found.my_requests or found.to_review), "A first request", "Ask for access below."),
+        FirstStep(asked, "A first request", "Somebody asks for access, on this page or with: loglease request"),
     ]
     checklist = steps if Role.ADMIN in caller.principal.roles and not all(step.done for step in steps) else []
     return site.page(request, "start.html", {"inbox": found, "checklist": checklist})
 
 
-def _found(tx: Transaction, caller: Caller, now: Instant) -> tuple[Inbox, int]:
-    return inbox(tx, caller, now), len(list(tx.principals.directory().humans()))
+def _found(tx: Transaction, caller: Caller, now: Instant) -> tuple[Inbox, int, bool]:
+    return inbox(tx, caller, now), len(list(tx.principals.directory().humans())), bool(tx.requests.page(limit=1))

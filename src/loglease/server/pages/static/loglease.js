@@ -30,6 +30,7 @@
   const tick = () => {
     const passed = performance.now() - started;
     for (const timer of timers) {
+      if (timer.element.dataset.over) continue;
       const left = Math.max(0, Math.ceil((timer.leftMs - passed) / 1000));
       timer.element.textContent = words(left);
       timer.element.classList.toggle("is-short", left <= 60);

@@ -127,6 +127,7 @@
     if (dead && !one("cut").hidden) return;
     stop();
     blank();
+    pane.hidden = one("hint").hidden = true;
     one("cut").hidden = false;
     one("cut-what").textContent = what;
     one("cut-count").textContent = `${received.toLocaleString("en")} lines were received here. They are no longer shown.`;
@@ -138,6 +139,7 @@
     one("run").disabled = true;
     one("grant-state").textContent = state;
     one("grant-state").className = `badge is-${state}`;
+    one("left").dataset.over = "yes"; // the countdown stops
     one("left").textContent = "over";
   };
   const stateNow = async () => {
@@ -208,6 +210,7 @@
     const answer = await open(signal);
     if (!answer.ok) { say(await problemOf(answer)); await look(); return; }
     await look();
+    if (mine === run && live) say("Following: no line yet within the scope, the window and the filter.", true);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -243,6 +246,7 @@
     received = 0;
     paused = false;
     one("cut").hidden = true;
+    pane.hidden = one("hint").hidden = false;
     one("pause").textContent = "Pause";
     one("pause").setAttribute("aria-pressed", "false");
     one("pause").disabled = false;

@@ -61,12 +61,14 @@ def activated(
         raise LookupError(grant.request)
     directory = tx.principals.directory()
     reviews = tx.reviews.of_request(request.id)
-    counted = rules.satisfied(request, reviews, directory)
+    counted = rules.satisfied(request, reviews, directory, now)
     if counted is None:
         raise PolicyDenied(
-            "An approver of this grant may no longer approve it.", rule=grant.policy, next_step="Ask for access anew."
+            "The approvals of this grant do not suffice now: the policy asks for more, or an approver lost the right.",
+            rule=grant.policy,
+            next_step="Ask for access anew.",
         )
-    terms = rules.final_terms(Point.ACTIVATION, request, grant.terms, reviews, directory, now)
+    terms = rules.final_terms(Point.ACTIVATION, request, grant.terms, directory, now)
     active = move(replace(grant, terms=terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
     tx.grants.update(active)
     entry = Draft(

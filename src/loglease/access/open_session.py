@@ -100,9 +100,7 @@ async def open_session(
         request = tx.requests.find(grant.request)
         if request is None:
             raise LookupError(grant.request)
-        terms = rules.final_terms(
-            Point.SESSION_OPEN, request, grant.terms, tx.reviews.of_request(request.id), tx.principals.directory(), now
-        )
+        terms = rules.final_terms(Point.SESSION_OPEN, request, grant.terms, tx.principals.directory(), now)
         grant = replace(grant, terms=terms)
         clamped = _clamped(grant, interval)
         if places is not None:

@@ -11,6 +11,8 @@ from loglease.access.caller import REVIEW_SIGN_IN_S, STEP_UP_S, Caller
 from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import (
     DigestMismatch,
+    GuardrailDenied,
+    PolicyDenied,
     PreconditionRequired,
     ReasonRequired,
     ReviewerNotEligible,
@@ -22,7 +24,7 @@ from loglease.access.once import Once
 from loglease.access.permissions import require_may_decide, visible_request
 from loglease.access.records import Data, refs, terms_data
 from loglease.access.rules import Rules
-from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestMove, RequestState, move
 from loglease.model.errors import AlreadyReviewed, RequestNotPending
 from loglease.model.grant import Grant
@@ -95,6 +97,9 @@ async def review_request(
 ) -> Reviewed:
     """Give a review. The same person with the same verdict again is the same review; nothing is written twice.
 
+    Policy is decided again with the last approval. Where it asks for more approvals by then, the request goes on
+    waiting for them; where it allows nothing any more, the request is denied.
+
     Raises:
         SelfReview, SamePerson, ReviewerNotHuman, ReviewerNotEligible, StageNotOpen: this caller may not, or not now.
         PreconditionRequired, DigestMismatch: the review does not name what is decided.
@@ -125,7 +130,7 @@ async def review_request(
         raw = any((scope.profile or "").partition("@")[0] == "raw" for scope in request.terms.scopes)
         caller.require_sign_in(now, STEP_UP_S if raw else REVIEW_SIGN_IN_S)
         directory = tx.principals.directory()
-        _require_eligible(tx, caller, request, reviews, verdict, rules=rules, directory=directory)
+        _require_eligible(tx, caller, request, reviews, verdict, rules=rules, directory=directory, now=now)
         review = Review(
             id=ReviewId(new_id(REVIEW)),
             request=request.id,
@@ -150,12 +155,15 @@ async def review_request(
         if verdict is Verdict.DENY:
             denied, entry = _denied(tx, request, review, caller, now, new_id=new_id)
             return Recorded(Reviewed(request=denied, review=review), (given, entry))
-        counted = rules.satisfied(request, [*reviews, review], directory)
+        counted = rules.satisfied(request, [*reviews, review], directory, now)
         if counted is None:
             return Recorded(Reviewed(request=request, review=review), (given,))
-        terms = rules.final_terms(
-            Point.FINAL_APPROVAL, request, granted_terms(request, counted), [*reviews, review], directory, now
-        )
+        terms = granted_terms(request, counted)
+        try:
+            terms = rules.final_terms(Point.FINAL_APPROVAL, request, terms, directory, now)
+        except (PolicyDenied, GuardrailDenied) as refusal:
+            denied, entry = _denied_by_policy(tx, request, refusal, now, new_id=new_id)
+            return Recorded(Reviewed(request=denied, review=review), (given, entry))
         done, grant, entries = approved(
             tx, request, counted, by=caller.principal, now=now, terms=terms, rules=rules, new_id=new_id, random=random
         )
@@ -214,6 +222,7 @@ def _require_eligible(
     *,
     rules: Rules,
     directory: Directory,
+    now: Instant,
 ) -> None:
     me = tx.principals.find(caller.principal.id)
     if caller.principal.id not in request.eligible or me is None:
@@ -222,7 +231,7 @@ def _require_eligible(
             rule=request.offer.policy,
             next_step="Ask its approvers.",
         )
-    rules.require_may_review(request, reviews, me, verdict, directory)
+    rules.require_may_review(request, reviews, me, verdict, directory, now)
 
 
 def _given(
@@ -240,7 +249,7 @@ def _given(
     data: Data = {
         "verdict": str(review.verdict),
         "digest_sha256": review.digest,
-        "eligible": list(rules.names_of(request, caller.principal, directory)),
+        "eligible": list(rules.names_of(request, caller.principal, directory, now)),
         "channel": str(review.channel),
         "auth": {"method": "password", "mfa": False, "age_s": age_s},
     }
@@ -271,5 +280,20 @@ def _denied(
         actor=caller.principal.subject,
         ref=refs(request=request.id),
         data={"by": "review", "review": review.id},
+    )
+    return denied, entry
+
+
+def _denied_by_policy(
+    tx: Transaction, request: AccessRequest, refusal: PolicyDenied | GuardrailDenied, now: Instant, *, new_id: NewId
+) -> tuple[AccessRequest, Draft]:
+    denied = move(request, RequestMove.DENY, by=None, now=now, cause="policy")
+    tx.requests.update(denied)
+    entry = Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="request.denied",
+        actor=SYSTEM,
+        ref=refs(request=request.id),
+        data={"by": "policy", "rule": refusal.rule or request.offer.policy},
     )
     return denied, entry

@@ -23,7 +23,7 @@ from loglease.policy.decision import Point, decide
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, PlanState, Refusal, eligible_reviewers, plan_state, review_refusal
 from loglease.policy.profiles import Profiles
-from loglease.policy.recheck import redecide, stricter_terms
+from loglease.policy.recheck import Recheck, redecide, stricter_terms
 from loglease.policy.trace import Decision
 
 _ERRORS: Mapping[str, type[LogLeaseError]] = {
@@ -86,17 +86,26 @@ class Rules:
         )
         return eligible_reviewers(plans, bench)
 
-    def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory) -> PlanState:
-        """Return how far the reviews of a request satisfy its plans, counting only who is still eligible."""
-        return plan_state(request.offer.plans, reviews, self._bench(request, directory))
+    def plans(self, request: AccessRequest, directory: Directory, now: Instant) -> tuple[Plan, ...]:
+        """Return all that must be satisfied: the plans of the offer that was taken, and what the policy adds today.
+
+        A policy that allows nothing any more adds nothing: that is seen, and refused, when the request is decided.
+        """
+        again = self._again(Point.FINAL_APPROVAL, request, directory, now)
+        return request.offer.plans if again is None or again.refusal is not None else again.plans
+
+    def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant) -> PlanState:
+        """Return how far the reviews of a request satisfy the plans, counting only who is still eligible."""
+        return plan_state(self.plans(request, directory, now), reviews, self._bench(request, directory))
 
     def satisfied(
-        self, request: AccessRequest, reviews: Sequence[Review], directory: Directory
+        self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant
     ) -> tuple[Review, ...] | None:
         """Return the approvals that count, if they satisfy all plans; None if they do not."""
-        if request.offer.outcome is Outcome.AUTO:
+        plans = self.plans(request, directory, now)
+        if request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in plans):
             return ()
-        state = self.state(request, reviews, directory)
+        state = plan_state(plans, reviews, self._bench(request, directory))
         return state.counted if state.satisfied else None
 
     def require_may_review(
@@ -106,6 +115,7 @@ class Rules:
         reviewer: Principal,
         verdict: Verdict,
         directory: Directory,
+        now: Instant,
     ) -> None:
         """Refuse a review that policy does not let this person give now.
 
@@ -113,36 +123,43 @@ class Rules:
             LogLeaseError: with the code of policy's refusal.
         """
         bench = self._bench(request, directory)
-        refusal = review_refusal(request.offer.plans, reviews, bench, reviewer, verdict)
+        refusal = review_refusal(self.plans(request, directory, now), reviews, bench, reviewer, verdict)
         if refusal is not None:
             raise refused(refusal)
 
-    def names_of(self, request: AccessRequest, reviewer: Principal, directory: Directory) -> tuple[str, ...]:
+    def names_of(
+        self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
+    ) -> tuple[str, ...]:
         """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
         people = People(directory, self.bundle.approver_sets)
-        blocks = (block for plan in request.offer.plans for stage in plan.stages for block in stage.blocks)
+        blocks = (
+            block for plan in self.plans(request, directory, now) for stage in plan.stages for block in stage.blocks
+        )
         return tuple(sorted({name for block in blocks for name in block.approvers if people.is_named(name, reviewer)}))
 
     def final_terms(
-        self,
-        point: Point,
-        request: AccessRequest,
-        terms: Terms,
-        reviews: Sequence[Review],
-        directory: Directory,
-        now: Instant,
+        self, point: Point, request: AccessRequest, terms: Terms, directory: Directory, now: Instant
     ) -> Terms:
         """Decide again and return what may be granted: `terms`, cut by what the present policy still allows.
 
-        Approvals are counted again until the grant is active; an approver who leaves later ends nothing.
-
         Raises:
-            PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or more approvals are demanded now.
+            PolicyDenied, GuardrailDenied: nothing of it is allowed any more.
         """
+        again = self._again(point, request, directory, now)
+        if again is None:
+            raise errors.PolicyDenied("Whoever asked is no longer known.")
+        if again.refusal is not None:
+            raise refused(again.refusal)
+        both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
+        if both is None:
+            raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
+        return both
+
+    def _again(self, point: Point, request: AccessRequest, directory: Directory, now: Instant) -> Recheck | None:
         requester = directory.principal(request.requester)
         if requester is None:
-            raise errors.PolicyDenied("Whoever asked is no longer known.")
-        again = redecide(
+            return None
+        return redecide(
             point,
             request.offer,
             self.bundle,
@@ -153,18 +170,6 @@ class Rules:
             submitted_at=request.submitted_at,
             profiles=self.profiles,
         )
-        if again.refusal is not None:
-            raise refused(again.refusal)
-        both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
-        if both is None:
-            raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
-        automatic = request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in again.plans)
-        counts = point is not Point.SESSION_OPEN and not automatic
-        if counts and not plan_state(again.plans, reviews, self._bench(request, directory)).satisfied:
-            raise errors.PolicyDenied(
-                "The policy asks for more approvals than it did.", rule=request.offer.policy, next_step="Ask anew."
-            )
-        return both
 
     def _bench(self, request: AccessRequest, directory: Directory) -> Bench:
         return Bench(

@@ -19,6 +19,7 @@ from loglease.access.submit_request import submit_request
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.ids import REQUEST, PrincipalId, RequestId, checked_id
+from loglease.model.instant import Instant
 from loglease.model.principal import Directory
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
@@ -186,7 +187,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "selector": selector_text(asked.terms.scopes[0].selector),
         "words": terms_in_words(asked.terms),
         "risks": risk_statements(asked, view.requester),
-        "stages": _stages(site, asked, view.reviews, directory),
+        "stages": _stages(site, asked, view.reviews, directory, now),
         "reviewers": [
             one for one in (directory.principal(who) for who in sorted(asked.eligible - others_of)) if one is not None
         ],
@@ -208,9 +209,15 @@ def _owner(request: AccessRequest, directory: Directory) -> Any:
     return next((one for one in directory.humans() if one.person == asker.person), None)
 
 
-def _stages(site: Site, request: AccessRequest, reviews: Any, directory: Directory) -> list[dict[str, Any]]:
-    """Return the stages of every plan, with how far each is."""
-    complete = site.services.rules.current.state(request, reviews, directory).complete if request.offer.plans else ()
+def _stages(
+    site: Site, request: AccessRequest, reviews: Any, directory: Directory, now: Instant
+) -> list[dict[str, Any]]:
+    """Return the stages of every plan, those that the policy has added since included, with how far each is."""
+    rules = site.services.rules.current
+    complete = rules.state(request, reviews, directory, now).complete
+    plans = request.offer.plans
+    if request.state_at(now) is RequestState.PENDING:
+        plans = rules.plans(request, directory, now)
     return [
         {
             "origin": plan.origin,
@@ -218,7 +225,7 @@ def _stages(site: Site, request: AccessRequest, reviews: Any, directory: Directo
             "blocks": [[(block.need, list(block.approvers)) for block in stage.blocks] for stage in plan.stages],
             "joints": [stage.joint for stage in plan.stages],
         }
-        for at, plan in enumerate(request.offer.plans)
+        for at, plan in enumerate(plans)
     ]
 
 

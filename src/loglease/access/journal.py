@@ -21,6 +21,7 @@ from loglease.model.errors import LogLeaseError
 from loglease.model.hold import Lock, parse_lock_on
 from loglease.model.ids import GrantId, LockId, PrincipalId, RevocationId
 from loglease.model.instant import Instant
+from loglease.store.durability import flush
 from loglease.store.interface import RevocationRow
 
 _HEADER: Final = struct.Struct(">II")
@@ -122,7 +123,7 @@ class Journal:
         records, whole = _decoded(content, path)
         if whole < len(content):
             os.ftruncate(descriptor, whole)
-            os.fsync(descriptor)
+            flush(descriptor, str(path))
         return cls(descriptor, records, whole)
 
     def records(self) -> list[JournalRecord]:
@@ -133,7 +134,7 @@ class Journal:
         """Write one record and wait until it is on the disk.
 
         Raises:
-            OSError: it is not; the act must not be acknowledged on the strength of the journal.
+            OSError: it could not be written; the act must not be acknowledged on the strength of the journal.
         """
         await asyncio.to_thread(self._write, record)
 
@@ -144,11 +145,11 @@ class Journal:
                 view = memoryview(encoded)
                 while view:
                     view = view[os.write(self._descriptor, view) :]
-                os.fsync(self._descriptor)
             except OSError:
                 # A torn record before the next one would be damage.
                 os.ftruncate(self._descriptor, self._size)
                 raise
+            flush(self._descriptor, "The revocation journal")
             self._size += len(encoded)
             self._records.append(record)
 

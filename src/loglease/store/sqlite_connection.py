@@ -11,6 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, exc
 from sqlalchemy.pool import NullPool
 
+from loglease.store.durability import end_process
 from loglease.store.interface import StoreUnavailable
 from loglease.store.sqlite_library import Mode, SqliteLibrary
 from loglease.store.transaction import SqlTransaction
@@ -20,6 +21,8 @@ Result = TypeVar("Result")
 _BUSY_MS: Final = 2_000
 _FAULTS: Final = ("IntegrityError", "ProgrammingError", "InterfaceError", "DataError", "NotSupportedError")
 """Errors that say something of our statements, not of the database's health; the names are the DB-API's."""
+_FLUSH_FAILED: Final = (1034, 1290)
+"""SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC."""
 _COMMON: Final = ("PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", f"PRAGMA busy_timeout = {_BUSY_MS}")
 
 
@@ -31,6 +34,7 @@ class SqliteConnection:
     """
 
     def __init__(self, path: Path, library: SqliteLibrary, *, writes: bool) -> None:
+        self._path = path
         self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         self._failures: tuple[type[Exception], ...] = (exc.DBAPIError, library.module.Error)
         self._faults: tuple[type[Exception], ...] = tuple(
@@ -63,6 +67,8 @@ class SqliteConnection:
         except self._faults:
             raise
         except self._failures as error:
+            if _flush_failed(error):
+                end_process(str(self._path), error)
             raise StoreUnavailable(
                 f"The database failed: {getattr(error, 'orig', None) or error}.",
                 next_step="Look at the disk: free space, permissions, errors. The service goes on by itself.",
@@ -85,6 +91,10 @@ class SqliteConnection:
         driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
         if driver is None or driver.in_transaction:
             self.close()
+
+
+def _flush_failed(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) in _FLUSH_FAILED
 
 
 def _engine(path: Path, library: SqliteLibrary, *, writes: bool) -> Engine:

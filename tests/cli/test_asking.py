@@ -148,6 +148,20 @@ def test_ctrl_c_leaves_the_request_pending(cli: Cli, server: FakeServer, monkeyp
     assert not server.sent("POST", f"/requests/{REQUEST}/cancel")
 
 
+def test_a_server_that_restarts_meanwhile_does_not_end_the_wait(
+    cli: Cli, server: FakeServer, no_sleep: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = problem(503, "draining", "The server is stopping.")
+    server.on("GET", f"/requests/{REQUEST}", request_shown(), away, away, request_shown(state="cancelled"))
+    assert cli("request", SELECTOR).code == 1
+    assert no_sleep() > 0
+    monkeypatch.setattr("loglease.cli.waiting.AWAY_S", -1)
+    server.on("GET", f"/requests/{REQUEST}", away)
+    found = cli("request", SELECTOR)
+    assert found.code == 2
+    assert f"{REQUEST} stays pending." in found.err
+
+
 def test_after_the_wait_it_is_still_pending(cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.on("GET", f"/requests/{REQUEST}", request_shown())
     found = cli("request", SELECTOR, "--wait", "1s", "--output", "json")

@@ -70,7 +70,7 @@ def test_using_what_is_suspended_is_a_conflict_and_what_has_ended_is_cut(cli: Cl
 def test_watching_prints_one_object_for_each_change(
     cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = iter([None, None, KeyboardInterrupt])
+    turns = iter([None, None, None, KeyboardInterrupt])
 
     def pause(_seconds: float) -> None:
         if (stop := next(turns)) is not None:
@@ -78,7 +78,8 @@ def test_watching_prints_one_object_for_each_change(
 
     monkeypatch.setattr("loglease.cli.following.time.sleep", pause)
     first, changed = request_shown(), request_shown(state="approved", version=2)
-    server.on("GET", "/requests", {"items": [first]}, {"items": [first]}, {"items": [changed]})
+    away = problem(503, "draining", "The server is stopping.")
+    server.on("GET", "/requests", {"items": [first]}, {"items": [first]}, away, {"items": [changed]})
     found = cli("requests", "--watch", "--output", "json")
     assert found.code == 130
     assert [json.loads(line)["state"] for line in found.out.splitlines()] == ["pending", "approved"]

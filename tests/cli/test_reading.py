@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.conftest import Cli
-from tests.cli.fake_server import Call, FakeServer, Reply
+from tests.cli.fake_server import Call, FakeServer, Reply, problem
 from tests.cli.resources import (
     BOB,
     GRANT,
@@ -225,6 +225,29 @@ def test_a_server_that_restarts_is_gone_on_with_from_the_last_line(
     assert seen == [None, "r1", "r2"]
     assert found.err.count("going on from the last line") == 2
     assert no_sleep() > 0
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(
+    cli: Cli, server: FakeServer, no_sleep: Callable[[], float]
+) -> None:
+    away = [problem(503, "draining", "The server is stopping.")] * 20
+    server.on("GET", LOGS, tail(sse(line("one"), "r1")), *away, tail(sse(line("two"), "r2"), sse(end("complete", 1))))
+    server.on("GET", f"/grants/{GRANT}", grant_shown(), *away, grant_shown())
+    found = cli("tail", "--jsonl")
+    assert found.code == 0
+    assert [json.loads(text)["line"] for text in found.out.splitlines()] == ["one", "two"]
+    assert found.err.count("The connection was lost; trying again.") == 1
+    assert found.err.count("Connected again, going on from the last line.") == 1
+    assert server.sent("GET", LOGS)[-1].headers["last-event-id"] == "r1"
+    assert no_sleep() == 21
+
+
+def test_a_server_that_stays_away_is_given_up(cli: Cli, server: FakeServer, no_sleep: Callable[[], float]) -> None:
+    away = problem(503, "draining", "The server is stopping.")
+    server.on("GET", LOGS, tail(sse(line("one"), "r1")), away)
+    server.on("GET", f"/grants/{GRANT}", grant_shown(), away)
+    assert cli("tail").code == 2
+    assert no_sleep() == 60
 
 
 def test_gaps_are_told(cli: Cli, server: FakeServer) -> None:

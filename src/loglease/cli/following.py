@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from loglease.cli.client import PAGE, Body
 from loglease.cli.run import Run
+from loglease.cli.waiting import Patience
 from loglease.model.instant import MICROSECONDS, parse_duration, parse_instant
 
 EVERY_S: Final = 1.0
@@ -26,6 +27,7 @@ def followed(run: Run, path: str, first: Sequence[Body], *, line: Callable[[Body
     """Print each item of a list, then each that is new or has changed, until Ctrl-C."""
     shown: dict[str, Any] = {}
     found: Sequence[Body] = first
+    patience = Patience()
     while True:
         for one in reversed(found):
             if shown.get(one["id"]) != _version(one):
@@ -35,7 +37,7 @@ def followed(run: Run, path: str, first: Sequence[Body], *, line: Callable[[Body
                 else:
                     run.out.data(line(one))
         time.sleep(EVERY_S)
-        found = list(run.client.items(path, most=PAGE, **filters))
+        found = patience.ask(lambda: list(run.client.items(path, most=PAGE, **filters))) or ()
 
 
 def _version(one: Body) -> tuple[Any, Any]:

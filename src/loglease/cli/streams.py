@@ -11,13 +11,14 @@ from typing import Any, Final
 import httpx2
 
 from loglease.cli.client import Body, Client
-from loglease.cli.errors import Unreachable
+from loglease.cli.errors import Refused, Unreachable
+from loglease.cli.waiting import is_away
 
 NDJSON: Final = "application/x-ndjson"
 SSE: Final = "text/event-stream"
 _ENDED_STATES: Final = {"revoked": "revoked", "suspended": "suspended"}
 MAX_RECORD_BYTES: Final = 128 << 20
-_RECONNECTS: Final = 5
+_RECONNECTS: Final = 60
 _PAUSE_S: Final = 1.0
 
 
@@ -53,30 +54,37 @@ def followed_lines(
 ) -> Iterator[Body | Ended | None]:
     """Yield the records of a tail, None once when it is open, and at the end why it ended.
 
-    A server that stops, or a connection that breaks while the grant is still active, is tried again from where the tail
-    stood; `on_wait` tells of it. Nothing at all for `silence_s` counts as broken: by then the grant must have ended.
+    A server that stops, or a connection that breaks while the grant is still active, is tried again for a minute from
+    where the tail stood; `on_wait` tells of it. Nothing at all for `silence_s` counts as broken: by then the grant must
+    have ended.
 
     Raises:
         Refused: the gateway refused; also SignedOut, Unreachable.
     """
     position: str | None = None
-    received = 0
+    opened = False
+    received = failed = 0
     asked = dict(query)
-    for attempt in range(_RECONNECTS + 1):
+    while True:
         ended = Ended("lost")
-        for record, resume in _one_tail(client, grant, asked, position, silence_s=silence_s, first=attempt == 0):
+        for record, resume in _one_tail(client, grant, asked, position, silence_s=silence_s, first=not opened):
             position = resume or position
             if isinstance(record, Ended):
                 ended = record
+            elif record is None and opened:
+                on_wait("Connected again, going on from the last line.")
             else:
+                opened, failed = True, 0
                 received += record is not None and record["type"] == "line"
                 yield record
         if ended.reason == "lost":
-            ended = _why_lost(client, grant, last=attempt == _RECONNECTS)
-        if ended.reason not in ("drain", "lost") or attempt == _RECONNECTS:
+            ended = _why_lost(client, grant, last=failed == _RECONNECTS)
+        if ended.reason not in ("drain", "lost") or failed == _RECONNECTS:
             yield ended
             return
-        on_wait("The connection was lost; going on from the last line.")
+        if not failed:
+            on_wait("The connection was lost; trying again.")
+        failed += 1
         if query.get("limit") is not None:
             asked["limit"] = max(1, query["limit"] - received)
         time.sleep(_PAUSE_S)
@@ -85,8 +93,8 @@ def followed_lines(
 def _why_lost(client: Client, grant: str, *, last: bool) -> Ended:
     try:
         return Ended(_why(client, grant))
-    except Unreachable:
-        if last:
+    except (Refused, Unreachable) as error:
+        if last or not is_away(error):
             raise
         return Ended("lost")  # the server may be starting again
 
@@ -99,16 +107,15 @@ def _one_tail(
         headers["Last-Event-ID"] = position
     try:
         with client.stream(f"/g/{grant}/logs", query=query, headers=headers, silence_s=silence_s) as response:
-            if first:
-                yield None, None
+            yield None, None
             for event in httpx2.EventSource(response, max_event_size=MAX_RECORD_BYTES):
                 if event.event in ("line", "gap", "end"):
                     record = _record(event.data)
                     yield (Ended(str(record["reason"])) if event.event == "end" else record), event.id or None
     except httpx2.TransportError:
         return
-    except Unreachable:
-        if first:
+    except (Refused, Unreachable) as error:
+        if first or not is_away(error):
             raise
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from loglease.cli.errors import Refused, Unreachable
 from loglease.cli.output import Output
 from loglease.cli.terminal import one_line
+from loglease.model.errors import LogLeaseError
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -18,6 +21,17 @@ PLAIN_EVERY_S: Final = 10.0
 _QUICK_S: Final = 0.25
 _QUICK_FOR_S: Final = 5.0
 _SLOW_S: Final = 1.0
+AWAY_S: Final = 60.0
+_AWAY: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+Found = TypeVar("Found")
 
 
 def clock_text(seconds: float) -> str:
@@ -25,6 +39,35 @@ def clock_text(seconds: float) -> str:
     whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
+
+
+def is_away(error: LogLeaseError) -> bool:
+    """Say whether an error may pass by itself: the server does not answer, or not now."""
+    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.status in _AWAY)
+
+
+class Patience:
+    """Bears a server that is away for a while, such as one that restarts."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def ask(self, fetch: Callable[[], Found]) -> Found | None:
+        """Return what was fetched, or None while the server is away; after a minute of that the error is raised.
+
+        Raises:
+            Refused, Unreachable: as `fetch`.
+        """
+        try:
+            found = fetch()
+        except (Refused, Unreachable) as error:
+            now = time.monotonic()
+            self._since = now if self._since is None else self._since
+            if not is_away(error) or now - self._since > AWAY_S:
+                raise
+            return None
+        self._since = None
+        return found
 
 
 class Waiting:

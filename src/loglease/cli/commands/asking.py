@@ -14,7 +14,8 @@ from loglease.cli.offers import Asked, covering_grant, draft_of, show_offers
 from loglease.cli.output import moment
 from loglease.cli.questions import asked_selector, filled_in, may_be_asked
 from loglease.cli.run import Here, Run, flag
-from loglease.cli.waiting import clock_text, waiting
+from loglease.cli.waiting import Patience, clock_text, waiting
+from loglease.model.errors import LogLeaseError
 from loglease.model.ids import REQUEST
 from loglease.model.instant import parse_duration, parse_event_time
 
@@ -155,15 +156,19 @@ def _follow(run: Run, sent: Body, wait_s: int | None) -> Exit:
 
 def _decided(run: Run, sent: Body, wait_s: int | None) -> Body:
     """Ask again and again until the request has its verdict, or for so long; Ctrl-C leaves it pending."""
-    shown = sent
+    shown: Body = sent
+    found: Body | None = sent
+    patience = Patience()
     with waiting(run.out) as wait:
         try:
             while shown["state"] == "pending" and (wait_s is None or wait.elapsed_s < wait_s):
                 left = run.client.left_s(sent["expires_at"], since=sent["submitted_at"])
-                wait.tell(f"{_progress(shown)} · {clock_text(left)} left          Ctrl-C leaves it pending")
+                stands = _progress(shown) if found else "the server does not answer"
+                wait.tell(f"{stands} · {clock_text(left)} left          Ctrl-C leaves it pending")
                 wait.pause(None if wait_s is None else wait_s - wait.elapsed_s)
-                shown = run.client.get(f"/requests/{sent['id']}")
-        except KeyboardInterrupt:
+                found = patience.ask(lambda: run.client.get(f"/requests/{sent['id']}"))
+                shown = found or shown
+        except (KeyboardInterrupt, LogLeaseError):
             wait.stop()
             run.out.notice(f"{sent['id']} stays pending. Withdraw it: loglease cancel {sent['id']}")
             raise

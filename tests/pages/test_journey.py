@@ -5,6 +5,8 @@ import re
 
 from tests.pages.world import World
 
+from loglease.server.identity.accounts import NewAccount
+
 FORM = {
     "source": "files",
     "label.service": "pay-api",
@@ -206,6 +208,20 @@ async def test_the_looks_are_kept_in_the_browser(world: World) -> None:
     page = (await alice.get("/")).text
     assert 'data-theme="dark"' in page
     assert 'data-shortcuts="off"' in page
+
+
+async def test_a_password_that_somebody_else_made_is_changed_before_anything_else(world: World) -> None:
+    added = await world.services.accounts.add(NewAccount(account="zoe@example.com"), caller=world.caller("admin"))
+    assert added.password is not None
+    zoe = world.browser()
+    assert (await zoe.sign_in("zoe@example.com", added.password)).headers["location"] == "/password"
+    for path in ("/", "/requests", "/requests/new", "/settings"):
+        answer = await zoe.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/password"), path
+    done = await zoe.send("/password", {"password": added.password, "new_password": "a password of her own"})
+    assert done.headers["location"] == "/sign-in"
+    await zoe.sign_in("zoe@example.com", "a password of her own")
+    assert (await zoe.get("/requests")).status_code == 200
 
 
 async def test_a_new_password_ends_all_sign_ins(world: World) -> None:

@@ -26,7 +26,7 @@ from loglease.server.identity.cookies import cookie_of, csrf_fits, csrf_token, s
 from loglease.server.identity.names import checked_account, checked_name
 from loglease.server.identity.passwords import COMMON, checked_password, generated_password
 from loglease.server.identity.secrets import KINDS, new_secret, secret_of
-from loglease.server.problems import NotAuthenticated, RateLimited, TokenExpired
+from loglease.server.problems import NotAuthenticated, PasswordChangeRequired, RateLimited, TokenExpired
 
 
 @given(st.sampled_from(sorted(KINDS)), st.binary(min_size=42, max_size=42))
@@ -415,6 +415,30 @@ async def test_agents_have_an_owner_and_their_tokens_expire(world: World) -> Non
     assert by_name.json()["token"]["kind"] == "service"
     by_admin = await world.created("/tokens", {**wanted, "principal": "bot"}, admin)
     assert by_admin.status_code == 201
+
+
+async def test_until_a_generated_password_is_changed_nothing_else_can_be_done(world: World) -> None:
+    admin = await world.sign_in("admin", world.admin_password)
+    password = (await world.created("/principals", {"account": "bob@example.com"}, admin)).json()["password"]
+    bob = await world.sign_in("bob@example.com", password)
+    refused = [
+        await world.client.get("/requests", headers=bob),
+        await world.client.get("/tokens", headers=bob),
+        await world.client.get("/events", headers=bob),
+        await world.created("/requests", WISH, bob),
+        await world.created("/tokens", {"label": "x", "rights": ["logs.read"], "expires_in_s": 60}, bob),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "password_change_required")] * 5
+    assert "--new-password" in refused[0].json()["next"][0]["text"]
+    with pytest.raises(PasswordChangeRequired):
+        await world.services.credentials.bearer(bob["Authorization"].removeprefix("Bearer "), Channel.API)
+    assert (await world.client.get("/me", headers=bob)).json()["must_change_password"] is True
+    assert (await world.client.post("/sign-out", headers=bob)).status_code == 204
+    bob = await world.sign_in("bob@example.com", password)
+    body = {"password": password, "new_password": PASSWORD}
+    assert (await world.client.post("/me/password", json=body, headers=bob)).status_code == 204
+    bob = await world.sign_in("bob@example.com")
+    assert (await world.client.get("/requests", headers=bob)).status_code == 200
 
 
 async def test_a_password_is_reset_by_an_administrator_and_all_sign_ins_end(world: World) -> None:

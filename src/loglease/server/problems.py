@@ -54,6 +54,10 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "reviewer_not_human": ("Reviewing takes a person", "Sign in interactively to review."),
             "locked": ("A lock stops this", "Ask an administrator."),
             "chat_not_allowed": ("Not from chat", "Decide on the web page or with the CLI."),
+            "password_change_required": (
+                "The password has to be changed first",
+                "Somebody else made this password. Set your own: loglease login --new-password, or on the web page.",
+            ),
             "csrf_failed": ("The call did not come from our page", "Load the page again and repeat."),
         },
         404: {"not_found": ("Not found", "There is none, or it is not for you; the two are one answer.")},
@@ -150,6 +154,15 @@ class TokenExpired(LogLeaseError):
     """The credential was valid and has expired."""
 
     code = "token_expired"
+
+
+class PasswordChangeRequired(LogLeaseError):
+    """The caller's password was made by somebody else; until they have set their own they can do nothing else."""
+
+    code = "password_change_required"
+
+    def __init__(self) -> None:
+        super().__init__("Your password has to be changed first.", next_step="loglease login --new-password")
 
 
 class CsrfFailed(LogLeaseError):

@@ -22,13 +22,20 @@ from loglease.model.review import Channel
 from loglease.server.edge import BODY, header_of
 from loglease.server.identity.cookies import CSRF_HEADER, PLAIN_NAME, cookie_of, csrf_fits
 from loglease.server.identity.credentials import Known
-from loglease.server.problems import CsrfFailed, NotAuthenticated, UnknownField, UnknownParameter
+from loglease.server.problems import (
+    CsrfFailed,
+    NotAuthenticated,
+    PasswordChangeRequired,
+    UnknownField,
+    UnknownParameter,
+)
 from loglease.server.services import Services
 
 CLI_AGENT: Final = b"loglease-cli/"
 MAX_KEY: Final = 255
 _GRANT_PATH: Final = "/grants/{grant_id}"
 _OF_ONE_GRANT: Final = frozenset({"/me", "/sessions", "/sessions/{session_id}"})
+_BEFORE_CHANGE: Final = frozenset({"/me", "/me/password", "/sign-out"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 bearer_scheme: Final = HTTPBearer(
@@ -95,12 +102,15 @@ async def known_caller(
         NotPermitted: a token of one grant, on a way that leads elsewhere.
         CsrfFailed: a cookie without the signs of our own page.
         RateLimited: too many calls of this principal.
+        PasswordChangeRequired: the caller has to set a password of their own first.
     """
     known = await authenticated(request, services)
     request.state.caller = known.caller
     _require_its_grant(request, known.caller)
     urgent = any(part in request.url.path for part in ("/revocations", "/revoke", "/locks"))
     services.rates.take_principal(known.caller.principal, urgent=urgent)
+    if known.must_change and request.scope["route"].path not in _BEFORE_CHANGE:
+        raise PasswordChangeRequired
     return known
 
 
@@ -112,7 +122,7 @@ def _require_its_grant(request: Request, caller: Caller) -> None:
 
 
 async def authenticated(request: Request, services: Services) -> Known:
-    """Return who calls; does not count the call."""
+    """Return who calls, also before a change of password that is due; does not count the call."""
     authorization = header_of(request.scope, b"authorization")
     if authorization is not None:
         scheme, _, text = authorization.decode("latin-1").partition(" ")
@@ -120,12 +130,12 @@ async def authenticated(request: Request, services: Services) -> Known:
             raise NotAuthenticated("This takes a bearer token.", next_step="loglease login")
         agent = header_of(request.scope, b"user-agent") or b""
         channel = Channel.CLI if agent.startswith(CLI_AGENT) else Channel.API
-        return await services.credentials.bearer(text.strip(), channel)
+        return await services.credentials.bearer(text.strip(), channel, before_change=True)
     cookie = cookie_of(request.headers.get("cookie"), tls=services.settings.http.tls)
     if cookie is None:
         raise NotAuthenticated("There is no sign-in or token with this call.", next_step="loglease login")
     _require_own_page(request, services, cookie)
-    return await services.credentials.cookie(cookie)
+    return await services.credentials.cookie(cookie, before_change=True)
 
 
 def _require_own_page(request: Request, services: Services, cookie: str) -> None:

@@ -21,7 +21,7 @@ from loglease.server.api.bodies import (
     SignInBody,
     TokenBody,
 )
-from loglease.server.api.calls import CallerOf, IfMatch, OnceOf, ServicesOf
+from loglease.server.api.calls import CallerOf, IfMatch, KnownCaller, OnceOf, ServicesOf
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.operations import Routes
 from loglease.server.api.views import KINDS_OF_TOKENS, at, principal_shown, token_shown, who_is
@@ -72,9 +72,9 @@ async def sign_out(caller: CallerOf, services: ServicesOf) -> Response:
 
 
 @routes.get("/me", answers=r.Me)
-async def show_me(caller: CallerOf, services: ServicesOf) -> r.Me:
+async def show_me(known: KnownCaller) -> r.Me:
     """Show who the caller is and what the credential may do."""
-    local = await services.store.read(lambda tx: tx.principals.local(caller.principal.account))
+    caller = known.caller
     signed_in = caller.signed_in_at
     human = caller.principal.kind is Kind.HUMAN
     return r.Me(
@@ -86,7 +86,7 @@ async def show_me(caller: CallerOf, services: ServicesOf) -> r.Me:
         grant=caller.only_grant,
         may_review_until=None if signed_in is None or not human else instant_text(after(signed_in, REVIEW_SIGN_IN_S)),
         step_up_until=None if signed_in is None else instant_text(after(signed_in, STEP_UP_S)),
-        must_change_password=local is not None and local.principal == caller.principal.id and local.must_change,
+        must_change_password=known.must_change,
     )
 
 

@@ -21,6 +21,7 @@ EVERYWHERE: Final = (
     "not_authenticated",
     "token_expired",
     "not_permitted",
+    "password_change_required",
     "locked",
     "too_large",
     "rate_limited",

@@ -16,7 +16,7 @@ from loglease.model.principal import Principal
 from loglease.model.review import Channel
 from loglease.server.identity import secrets
 from loglease.server.identity.secrets import Secret
-from loglease.server.problems import NotAuthenticated, TokenExpired
+from loglease.server.problems import NotAuthenticated, PasswordChangeRequired, TokenExpired
 from loglease.store.interface import Store, StoredToken, Transaction
 
 _INTERACTIVE = frozenset({secrets.ACCESS, secrets.WEB})
@@ -25,10 +25,11 @@ _BEARER = frozenset({secrets.ACCESS, secrets.PERSONAL, secrets.SERVICE, secrets.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A caller and the stored token that vouches for them."""
+    """A caller and the stored token that vouches for them. `must_change`: their password, before anything else."""
 
     caller: Caller
     token: StoredToken
+    must_change: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,30 +40,40 @@ class Credentials:
     log: EntryLog[Transaction]
     clock: Clock
 
-    async def bearer(self, text: str, channel: Channel) -> Known:
+    async def bearer(self, text: str, channel: Channel, *, before_change: bool = False) -> Known:
         """Return who sends this bearer token.
+
+        Args:
+            text: the token.
+            channel: the door that the caller came through.
+            before_change: also somebody who has to change their password first; what they may do then is looked at by
+                whoever asks, at `must_change`.
 
         Raises:
             NotAuthenticated: it is no valid token; which part is wrong is not said.
             TokenExpired: it was valid and has expired.
             Locked: a lock is aimed at its owner or at itself.
+            PasswordChangeRequired: its owner has a password that somebody else made.
         """
-        return await self._known(text, _BEARER, channel)
+        return await self._known(text, _BEARER, channel, before_change=before_change)
 
-    async def cookie(self, text: str) -> Known:
+    async def cookie(self, text: str, *, before_change: bool = False) -> Known:
         """Return whose web session this is.
 
         Raises:
-            NotAuthenticated, TokenExpired, Locked: as `bearer`.
+            NotAuthenticated, TokenExpired, Locked, PasswordChangeRequired: as `bearer`.
         """
-        return await self._known(text, frozenset({secrets.WEB}), Channel.WEB)
+        return await self._known(text, frozenset({secrets.WEB}), Channel.WEB, before_change=before_change)
 
-    async def _known(self, text: str, kinds: frozenset[str], channel: Channel) -> Known:
+    async def _known(self, text: str, kinds: frozenset[str], channel: Channel, *, before_change: bool) -> Known:
         secret = secrets.secret_of(text)
         if secret is None or secret.kind not in kinds:
             raise _refused()
         now = self.clock.now()
-        return await self.store.read(lambda tx: _known(tx, secret, channel, now), urgent=True)
+        known = await self.store.read(lambda tx: _known(tx, secret, channel, now), urgent=True)
+        if known.must_change and not before_change:
+            raise PasswordChangeRequired
+        return known
 
     async def viewer(self, code: str, *, grant: GrantId, cookie: str) -> Known:
         """Spend a viewer code and return who may open that one stream.
@@ -100,6 +111,7 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
     if now >= token.expires_at:
         raise TokenExpired("The token has expired.", next_step="loglease login")
     require_unlocked(tx, principal, now, token=token)
+    local = tx.principals.local(principal.account)
     interactive = token.kind in _INTERACTIVE
     caller = Caller(
         principal=principal,
@@ -110,7 +122,8 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
         sign_in=token.chain,
         only_grant=token.grant,
     )
-    return Known(caller=caller, token=token)
+    must_change = local is not None and local.principal == principal.id and local.must_change
+    return Known(caller=caller, token=token, must_change=must_change)
 
 
 def require_unlocked(tx: Transaction, principal: Principal, now: Instant, *, token: StoredToken | None = None) -> None:

@@ -36,6 +36,7 @@ MAX_FIELDS: Final = 200
 MAX_WANTED: Final = 2_000
 _NONCE_BYTES: Final = 18
 _FORM_COOKIE: Final = "loglease-form"
+_BEFORE_CHANGE: Final = frozenset({"/password", "/sign-out"})
 _THEMES: Final = ("system", "light", "dark")
 
 
@@ -46,6 +47,7 @@ class Visitor:
     caller: Caller | None
     token: StoredToken | None
     csrf: str
+    must_change: bool = False
 
 
 Fields = ImmutableMultiDict[str, str]
@@ -87,11 +89,13 @@ class Site:
         cookie = cookie_of(request.headers.get("cookie"), tls=self.tls)
         if cookie is not None:
             try:
-                known = await self.services.credentials.cookie(cookie)
+                known = await self.services.credentials.cookie(cookie, before_change=True)
             except (NotAuthenticated, TokenExpired):
                 pass
             else:
-                return Visitor(caller=known.caller, token=known.token, csrf=csrf_token(cookie))
+                return Visitor(
+                    caller=known.caller, token=known.token, csrf=csrf_token(cookie), must_change=known.must_change
+                )
         return Visitor(caller=None, token=None, csrf=_form_token(request.cookies.get(_FORM_COOKIE, "")))
 
     def page(
@@ -238,6 +242,8 @@ class Site:
                 request.state.visitor = visitor = await self.visitor(request)
                 if visitor.caller is None and not public:
                     return self._to_sign_in(request)
+                if visitor.must_change and not public and request.url.path not in _BEFORE_CHANGE:
+                    return self.go("/password")
                 # A public page is given a caller only if there is one; its type says so to nobody but itself.
                 return await page(self, request, visitor.caller)  # type: ignore[arg-type]
             except LogLeaseError as error:

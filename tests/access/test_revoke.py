@@ -13,7 +13,9 @@ from loglease.access.errors import NotFound, NotPermitted
 from loglease.access.journal import Journal
 from loglease.access.permissions import is_held
 from loglease.access.reassert import reassert
+from loglease.access.resume_grant import resume_grant
 from loglease.access.revoke import revoke
+from loglease.access.suspend_grant import suspend_grant
 from loglease.access.watch import Cut, GrantCut, LockCut, Watch
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.errors import GrantEnded
@@ -148,3 +150,37 @@ async def test_a_lock_works_while_nothing_can_be_recorded(world: World, tmp_path
     assert await reassert(again, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 0
     again.close()
     assert await world.store.read(lambda tx: is_held(tx, grant, world.clock.now()))
+
+
+async def test_a_suspension_works_while_nothing_can_be_recorded(world: World, tmp_path: Path) -> None:
+    grant = await active_grant(world)
+    watch = Watch(world.store, world.clock, world.random)
+    heard: list[Cut] = []
+    watch.subscribe(heard.append)
+    journal = Journal.open(tmp_path / "revocations.journal")
+    who = caller(principal("bob", groups=("engineering", "approvers")), world.clock.now())
+    ports: dict[str, Any] = {
+        "caller": who,
+        "store": world.store,
+        "watch": watch,
+        "journal": journal,
+        "clock": world.clock,
+        "new_id": world.new_id,
+        "random": world.random,
+    }
+    done = await suspend_grant(grant.id, reason="odd", log=BrokenLog(), **ports)
+    assert not done.durable
+    assert heard == [GrantCut(grant=grant.id, why=CloseWhy.SUSPENDED, text="grant suspended")]
+    with pytest.raises(AuditUnavailable):
+        watch.require_ready()
+    assert await reassert(journal, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 1
+    watch.require_ready()
+    assert await world.store.read(lambda tx: is_held(tx, grant, world.clock.now()))
+    assert (await suspend_grant(grant.id, reason="again", log=world.log, **ports)).durable
+
+    await resume_grant(grant.id, reason="fine", caller=who, log=world.log, new_id=world.new_id, random=world.random)
+    journal.close()
+    again = Journal.open(tmp_path / "revocations.journal")
+    assert await reassert(again, log=world.log, watch=watch, new_id=world.new_id, random=world.random) == 0
+    again.close()
+    assert not await world.store.read(lambda tx: is_held(tx, grant, world.clock.now())), "what was lifted stays so"

@@ -57,6 +57,31 @@ async def test_without_the_database_a_revocation_is_journalled_and_says_so(
     assert refused.headers["retry-after"]
 
 
+async def test_without_the_database_a_grant_is_suspended_and_an_account_is_locked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await world.add("alice"), await world.add("bob", groups=("approvers",))
+    admin = await world.sign_in("admin", world.admin_password)
+    grant = await world.approved(alice, bob)
+    who = (await world.client.get("/principals", headers=admin)).json()["items"]
+    (login,) = [one["id"] for one in who if one["account"] == "alice"]
+    present = await world.client.get(f"/principals/{login}", headers=admin)
+
+    async def lost(*_args: object) -> None:
+        raise StoreUnavailable("The database failed.")
+
+    monkeypatch.setattr(type(world.services.store), "group", lost)
+    suspended = await world.client.post(f"/grants/{grant}/suspend", json={"reason": "odd"}, headers=bob)
+    assert (suspended.status_code, suspended.json()["state"]) == (202, "suspended")
+    refused = await world.client.patch(
+        f"/principals/{login}", json={"enabled": False}, headers=admin | {"If-Match": present.headers["etag"]}
+    )
+    assert refused.status_code == 503
+    assert "locked instead" in refused.json()["detail"]
+    kinds = [record.kind for record in world.services.journal.records()]
+    assert kinds == ["suspend", "lock", "revoke"]
+
+
 async def test_a_preview_names_what_a_revocation_ends_and_is_refused_like_it(world: World) -> None:
     alice = await world.add("alice@example.com")
     bob = await world.add("bob@example.com", groups=("approvers",))

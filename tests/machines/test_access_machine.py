@@ -240,7 +240,17 @@ class AccessMachine(RuleBasedStateMachine):
     def suspend(self, grant: Any, who: str) -> None:
         expected = self.model.suspend(self.model.people[who], grant)
         ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
-        self.attempt("suspend", suspend_grant(grant, reason="", caller=self.caller(who), **ports), expected=expected)
+        act = suspend_grant(
+            grant,
+            reason="",
+            caller=self.caller(who),
+            store=self.world.store,
+            watch=Watch(self.world.store, self.world.clock, self.world.random),
+            journal=self.journal,
+            clock=self.world.clock,
+            **ports,
+        )
+        self.attempt("suspend", act, expected=expected)
 
     @rule(grant=grants, who=people)
     def resume(self, grant: Any, who: str) -> None:

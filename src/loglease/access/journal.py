@@ -18,7 +18,7 @@ from typing import Final, Literal, Self
 import orjson
 
 from loglease.model.errors import LogLeaseError
-from loglease.model.hold import Lock, parse_lock_on
+from loglease.model.hold import Lock, SuspendCause, Suspension, parse_lock_on
 from loglease.model.ids import GrantId, LockId, PrincipalId, RevocationId
 from loglease.model.instant import Instant
 from loglease.store.durability import flush
@@ -36,13 +36,13 @@ class JournalDamaged(LogLeaseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRecord:
-    """One act: a revocation or a lock, on what, which grants it ended, when, why and by whom.
+    """One act: a revocation, lock or suspension, on what, which grants it concerned, when, why and by whom.
 
     Attributes:
         until: for a lock that lapses.
     """
 
-    kind: Literal["revoke", "lock"]
+    kind: Literal["revoke", "lock", "suspend"]
     id: str
     on: str
     grants: tuple[GrantId, ...]
@@ -60,6 +60,12 @@ class JournalRecord:
             added_by=self.by,
             added_at=self.at,
             until=self.until,
+        )
+
+    def suspension(self) -> Suspension:
+        """Return the suspension as the database stores it."""
+        return Suspension(
+            grant=self.grants[0], cause=SuspendCause.PERSON, reason=self.reason, since=self.at, by=self.by
         )
 
     def row(self) -> RevocationRow:

@@ -6,16 +6,17 @@ from loglease.access.add_lock import lock_entries
 from loglease.access.commitments import Random
 from loglease.access.dependents import asked_before, dependent_grants, take_away
 from loglease.access.journal import Journal, JournalRecord
+from loglease.access.suspend_grant import suspended_entry
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.grant import Grant
-from loglease.model.ids import LockId, NewId, RevocationId
+from loglease.model.ids import EntryId, LockId, NewId, RevocationId
 from loglease.model.instant import Instant
 from loglease.store.interface import RevocationRow, Transaction
 
 
 async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch, new_id: NewId, random: Random) -> int:
-    """Record revocations and locks that the database does not know, and return how many there were.
+    """Record revocations, locks and suspensions that the database does not know, and return how many there were.
 
     Runs before a process serves anything, and again while `watch.unrecorded` holds something.
 
@@ -31,6 +32,9 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
             if _is_recorded(tx, record):
                 continue
             late += 1
+            if record.kind == "suspend":
+                entries += _suspended(tx, record, now, random=random)
+                continue
             if record.kind == "lock":
                 lock = record.lock()
                 tx.holds.insert_lock(lock)
@@ -46,6 +50,15 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
     return late
 
 
+def _suspended(tx: Transaction, record: JournalRecord, now: Instant, *, random: Random) -> list[Draft]:
+    grant = tx.grants.find(record.grants[0])
+    if grant is None or not grant.is_live(now):
+        return []
+    suspension = record.suspension()
+    tx.holds.insert_suspension(suspension)
+    return [suspended_entry(grant, suspension, entry_id=EntryId(record.id), actor=SYSTEM, random=random)]
+
+
 def _concerned(tx: Transaction, row: RevocationRow, now: Instant) -> list[Grant]:
     """Return the live grants that the act named, and those that came out of requests it should have cancelled."""
     named = [grant for grant_id in row.grants if (grant := tx.grants.find(grant_id)) is not None and grant.is_live(now)]
@@ -58,6 +71,8 @@ def _concerned(tx: Transaction, row: RevocationRow, now: Instant) -> list[Grant]
 
 
 def _is_recorded(tx: Transaction, record: JournalRecord) -> bool:
+    if record.kind == "suspend":
+        return tx.entries.find(record.id) is not None
     if record.kind == "lock":
         return tx.holds.find_lock(LockId(record.id)) is not None
     return tx.revocations.find(RevocationId(record.id)) is not None

@@ -130,9 +130,9 @@ async def return_live_grant(grant_id: GrantPath, caller: CallerOf, services: Ser
     return await shown(services, seeing(caller), done.id)
 
 
-@routes.post("/grants/{grant_id}/suspend", answers=r.GrantShown, problems=MOVE_PROBLEMS)
+@routes.post("/grants/{grant_id}/suspend", answers=r.GrantShown, problems=MOVE_PROBLEMS, also=JOURNALLED)
 async def suspend_live_grant(
-    grant_id: GrantPath, body: ReasonBody, caller: CallerOf, services: ServicesOf
+    grant_id: GrantPath, body: ReasonBody, caller: CallerOf, services: ServicesOf, response: Response
 ) -> r.GrantShown:
     """Stop a grant for now; its sessions are cut and its clock runs on."""
     done = await suspend_grant(
@@ -140,10 +140,18 @@ async def suspend_live_grant(
         reason=body.reason,
         caller=caller,
         log=services.log,
+        store=services.store,
+        watch=services.watch,
+        journal=services.journal,
+        clock=services.clock,
         new_id=services.new_id,
         random=services.random,
     )
-    return await shown(services, seeing(caller), done.id)
+    found = await shown(services, seeing(caller), done.grant.id)
+    if done.durable:
+        return found
+    response.status_code = 202
+    return found.model_copy(update={"state": GrantState.SUSPENDED})
 
 
 @routes.post("/grants/{grant_id}/resume", answers=r.GrantShown, problems=MOVE_PROBLEMS)

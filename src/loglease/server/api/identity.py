@@ -6,8 +6,11 @@ from typing import Annotated
 
 from fastapi import Path, Request, Response
 
-from loglease.access.caller import REVIEW_SIGN_IN_S, STEP_UP_S
+from loglease.access.add_lock import add_lock
+from loglease.access.caller import REVIEW_SIGN_IN_S, STEP_UP_S, Caller
 from loglease.access.errors import NotFound, PreconditionRequired
+from loglease.audit.interface import AuditUnavailable
+from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, PrincipalId, TokenId
 from loglease.model.instant import after, instant_text
 from loglease.model.principal import Kind, Role
@@ -29,7 +32,8 @@ from loglease.server.edge import address_of
 from loglease.server.identity.accounts import Change, NewAccount, etag_of
 from loglease.server.identity.sign_in import SignedIn
 from loglease.server.identity.tokens import NewToken
-from loglease.store.interface import Transaction
+from loglease.server.services import Services
+from loglease.store.interface import StoreUnavailable, Transaction
 
 open_routes = Routes("sign-in")
 routes = Routes("identity")
@@ -201,9 +205,35 @@ async def change_principal(
         roles=None if body.roles is None else frozenset(body.roles),
         enabled=body.enabled,
     )
-    done = await services.accounts.change(PrincipalId(principal_id), change, etag=etag, caller=caller)
+    try:
+        done = await services.accounts.change(PrincipalId(principal_id), change, etag=etag, caller=caller)
+    except (AuditUnavailable, StoreUnavailable) as error:
+        if change.enabled is not False or principal_id == caller.principal.id:
+            raise
+        raise await _locked_instead(principal_id, caller, services) from error
     response.headers["ETag"] = f'"{etag_of(done)}"'
     return principal_shown(done)
+
+
+async def _locked_instead(principal_id: str, caller: Caller, services: Services) -> AuditUnavailable:
+    """Lock an account that cannot be disabled now and revoke what it has; return the refusal that says so."""
+    locked = await add_lock(
+        LockOn(LockKind.PRINCIPAL, principal_id),
+        reason="the account was to be disabled",
+        revoke=True,
+        caller=caller,
+        log=services.log,
+        store=services.store,
+        watch=services.watch,
+        journal=services.journal,
+        clock=services.clock,
+        new_id=services.new_id,
+        random=services.random,
+    )
+    return AuditUnavailable(
+        f"The database did not take it. The account is locked instead and its grants are revoked ({locked.lock.id}).",
+        next_step="Disable it again when the database is back.",
+    )
 
 
 @routes.post(

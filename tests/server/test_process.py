@@ -20,7 +20,8 @@ from tests.api.world import PASSWORD, WISH, settings_in
 from loglease.model.ids import GrantId
 from loglease.server.local import doctor, findings
 from loglease.server.process import Ready, listening, serving
-from loglease.server.settings import Address, SettingsInvalid
+from loglease.server.settings import Address, SettingsInvalid, load_settings
+from loglease.server.wiring import build
 
 SERVE = """
 import sys
@@ -103,7 +104,20 @@ def test_an_address_in_use_is_refused_with_a_remedy() -> None:
         address = Address("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(SettingsInvalid, match=f"{address} cannot be listened on") as refused:
             listening(address)
-    assert "--listen" in str(refused.value.next_step)
+        assert "--listen" in str(refused.value.next_step)
+        with pytest.raises(SettingsInvalid) as of_health:
+            listening(address, "--health")
+        assert "--health" in str(of_health.value.next_step)
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+async def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path, below: str) -> None:
+    place = tmp_path / "file"
+    place.write_text("")
+    settings = load_settings(overrides={"data_dir": str(place / below)}, environment={})
+    with pytest.raises(SettingsInvalid, match=f"The data directory {place / below} cannot be made") as refused:
+        await build(settings)
+    assert "--data-dir" in str(refused.value.next_step)
 
 
 async def journey(ready: Ready) -> tuple[httpx2.AsyncClient, dict[str, dict[str, str]], str]:

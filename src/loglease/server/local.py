@@ -201,7 +201,10 @@ def _data(settings: Settings) -> list[Finding]:
     stats = os.statvfs(place)
     share = stats.f_bavail / max(1, stats.f_blocks)
     grade: Grade = "ok" if share > FREE_SHARE else "fail"
-    return [*found, Finding("disk", grade, f"{share:.0%} of the disk is free.", "Make room: below 5 % nothing starts.")]
+    return [
+        *found,
+        Finding("disk", grade, f"{share:.0%} of the disk is free.", "Make room: below 5 % the server is not ready."),
+    ]
 
 
 def _listener(settings: Settings) -> Finding:

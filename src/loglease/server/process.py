@@ -40,8 +40,11 @@ class Ready:
     admin_password: str | None
 
 
-def listening(address: Address) -> socket.socket:
+def listening(address: Address, flag: str = "--listen") -> socket.socket:
     """Return a socket that is bound to an address.
+
+    Args:
+        flag: the flag of `loglease serve` that chooses this address.
 
     Raises:
         SettingsInvalid: it is in use, or not ours.
@@ -57,7 +60,7 @@ def listening(address: Address) -> socket.socket:
         found.close()
         raise SettingsInvalid(
             f"{address} cannot be listened on: {error.strerror}.",
-            next_step="Stop what uses it, or choose another: --listen 127.0.0.1:0 takes a free one.",
+            next_step=f"Stop what uses it, or choose another: {flag} 127.0.0.1:0 takes a free one.",
         ) from error
     found.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return found
@@ -121,7 +124,7 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
     Raises:
         LogLeaseError: it could not be started.
     """
-    listeners = [listening(settings.http.listens_at), listening(settings.http.health_at)]
+    listeners = [listening(settings.http.listens_at), listening(settings.http.health_at, "--health")]
     try:
         settings = _with_ports(settings, listeners)
         services = await build(settings)

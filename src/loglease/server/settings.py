@@ -243,7 +243,7 @@ def _file_values(config: Path | None, data_dir: Path) -> dict[str, Any]:
     path = config or data_dir / FILE_NAME
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if config is None:
             return {}
         raise SettingsInvalid(f"There is no file {path}.", next_step="Check the path given to --config.") from None

@@ -66,14 +66,15 @@ async def build(
     Clock, identifiers and randomness are the machine's unless a test brings its own. `close` releases everything.
 
     Raises:
-        SettingsInvalid: a source is configured wrongly, or a key file is open to others.
+        SettingsInvalid: the data directory cannot be made, a source is configured wrongly, or a key file is open to
+            others.
         PolicyInvalid: the policy documents have errors.
         StoreUnavailable: the database does not open.
         SourceUnavailable: a source's directory cannot be used.
     """
     clock, new_id, random = clock or SystemClock(), new_id or SystemNewId(), random or system_random
     os.umask(_PRIVATE)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(settings.data_dir)
     store = await asyncio.to_thread(open_store, settings.data_dir / DATABASE, clock=clock)
     sources: Sources | None = None
     try:
@@ -84,6 +85,16 @@ async def build(
             await sources.aclose()
         await asyncio.to_thread(store.close)
         raise
+
+
+def _make_folder(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"The data directory {data_dir} cannot be made: {error.strerror}.",
+            next_step="Name a directory that this account may write to: --data-dir.",
+        ) from error
 
 
 async def _built(

@@ -71,7 +71,7 @@ class SqliteConnection:
                 end_process(str(self._path), error)
             raise StoreUnavailable(
                 f"The database failed: {getattr(error, 'orig', None) or error}.",
-                next_step="Look at the disk: free space, permissions, errors. The service goes on by itself.",
+                next_step="Look at its disk: free space, permissions, errors. A running server goes on by itself.",
             ) from error
 
     def close(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 from loglease.server.demonstration.cast import Answer, Cast, Person, StepFailed
@@ -107,7 +109,7 @@ class Walk:
         """Follow live, revoke, and show how fast the stream ended."""
         tail = self._tail(self.ids["grant"])
         words = ("revoke", self.ids["grant"], "--reason", "incident over", "--yes")
-        self._say(f"    bob   $ loglease {' '.join(words)}")
+        self._say(f"    bob   $ loglease {_typed(words)}")
         acknowledged = self._expect(self._bob.run(*words), 0)
         self._indented(acknowledged.shown)
         rest, code = _ended(tail)
@@ -162,6 +164,7 @@ The server is running; Ctrl-C ends it and removes {self.cast.folder}.
              admin / {self.cast.admin_password}
 
   Try in another terminal
+    export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"
     export LOGLEASE_SERVER={self.cast.server}
     loglease login bob                                  # password above
     loglease approve {self.ids["waiting"]}              # alice waits for this one
@@ -218,8 +221,7 @@ The server is running; Ctrl-C ends it and removes {self.cast.folder}.
         return []
 
     def _shown(self, person: Person, *words: str, code: int = 0, last: int = 40) -> Answer:
-        shown = " ".join(f"'{word}'" if re.search(r"[ {|]", word) else word for word in words)
-        self._say(f"    {person.name} $ loglease {shown}")
+        self._say(f"    {person.name} $ loglease {_typed(words)}")
         answer = self._expect(person.run(*words), code)
         self._indented("\n".join(answer.shown.splitlines()[-last:]))
         return answer
@@ -235,6 +237,11 @@ The server is running; Ctrl-C ends it and removes {self.cast.folder}.
 
     def _say(self, text: str) -> None:
         print(text, file=self.out, flush=True)
+
+
+def _typed(words: Sequence[str]) -> str:
+    """Return words as somebody types them in a shell."""
+    return " ".join(f"'{word}'" if re.search(r"[ {|]", word) else word for word in words)
 
 
 def _ended(tail: subprocess.Popen[str]) -> tuple[str, int]:

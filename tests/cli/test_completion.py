@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Cli
 from tests.cli.fake_server import FakeServer
-from tests.cli.resources import GRANT, REQUEST, grant_shown, request_shown
+from tests.cli.resources import ALICE, GRANT, REQUEST, TOKEN, grant_shown, request_shown
 
 from loglease.cli.scripts import SCRIPTS
 
@@ -43,6 +43,14 @@ def test_bash_completes_through_its_script(tmp_path: Path) -> None:
         (["logs", "--no"], ["--no-escape", "--no-input"]),
         (["request", "--limit"], ["--limit-bytes", "--limit-lines"]),
         (["nonsense", "x"], []),
+        (["requests", "--state", "e"], ["expired"]),
+        (["requests", "--since", ""], []),
+        (["requests", "--output", ""], ["json", "table"]),
+        (["--server", ""], []),
+        (["--color", "never", "logo"], ["logout"]),
+        (["completion", ""], ["bash", "fish", "zsh"]),
+        (["admin", "user", "add", "x", "--role", "au"], ["auditor"]),
+        (["admin", ""], ["group", "user"]),
     ],
 )
 def test_commands_and_flags(cli: Cli, typed: list[str], words: list[str]) -> None:
@@ -60,6 +68,10 @@ def test_own_identifiers_and_labels_that_may_be_asked_for(cli: Cli, server: Fake
     assert cli("complete-words", "--", "approve", "").out.split() == [REQUEST]
     assert server.sent("GET", "/requests")[-1].query["needs"] == "my-review"
     assert cli("complete-words", "--", "sources", "show", "").out.split() == ["files"]
+    server.on("GET", "/tokens", {"items": [{"id": TOKEN}]})
+    server.on("GET", "/principals", {"items": [ALICE]})
+    assert cli("complete-words", "--", "token", "delete", "").out.split() == [TOKEN]
+    assert cli("complete-words", "--", "admin", "user", "show", "al").out.split() == [ALICE["account"]]
     assert cli("complete-words", "--", "request", "{").out.splitlines() == ['{service="pay-api"}']
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from cyclopts import App, Parameter
+from cyclopts import App, Argument, Parameter
 
+from loglease.cli.configuration import Color, OutputForm
 from loglease.cli.run import Here, Run
 from loglease.cli.scripts import SCRIPTS
 from loglease.cli.terminal import is_unsafe
@@ -22,6 +23,15 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
 _GRANTS: Final = frozenset({"use", "return", "env", "grants", "suspend", "resume", "revoke"})
 _OWN: Final = frozenset({"use", "return", "env"})
 _VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": _SOURCES}
+_WHOLE_LISTS: Final[dict[tuple[str, ...], str]] = {("token", "delete"): "/tokens", ("lock", "lift"): "/locks"}
+_EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
+    "--output": tuple(OutputForm),
+    "--color": tuple(Color),
+    "--server": (),
+    "--context": (),
+    "--config": (),
+}
+"""Flags of every command that take a value, with the values that there are."""
 
 
 def completion(
@@ -55,27 +65,60 @@ def candidates(run: Run, app: App, before: list[str], current: str) -> list[str]
             continue
         node = node[word]
         path.append(word)
+    last = before[-1] if before else ""
     names = [name for name in node.resolved_commands() if not name.startswith("-") and node[name].show]
-    if names:
+    if (values := _values(run, node, last)) is not None:
+        known = values
+    elif names:
         known = names
     elif current.startswith("-"):
         known = _flags(node)
     else:
-        known = _from_server(run, path, before[-1] if before else "")
+        known = _choices(node) or _from_server(run, path)
     return sorted({word for word in known if word.startswith(current)})
 
 
+def _values(run: Run, node: App, flag: str) -> list[str] | None:
+    """Return the values of the flag before the cursor, none if they are free; None where no value is due."""
+    if flag in _EVERYWHERE:
+        return list(_EVERYWHERE[flag])
+    for argument in _arguments(node):
+        if flag in argument.names and not argument.is_flag():
+            return list(argument.get_choices() or ()) or _listed(run, _VALUES.get(flag))
+    return None
+
+
+def _choices(node: App) -> list[str]:
+    """Return the words that an argument without a flag may be, if they are few."""
+    return [word for one in _arguments(node) if one.index is not None for word in one.get_choices() or ()]
+
+
+def _arguments(node: App) -> list[Argument]:
+    if node.default_command is None:
+        return []
+    return [argument for argument in node.assemble_argument_collection() if argument.parse]
+
+
 def _flags(node: App) -> list[str]:
-    own = [name for argument in node.assemble_argument_collection() if argument.parse for name in argument.names]
-    everywhere = ["--output", "--color", "--server", "--context", "--config", "--yes", "--no-input", "--help"]
+    own = [name for argument in _arguments(node) for name in argument.names]
+    everywhere = [*_EVERYWHERE, "--yes", "--no-input", "--help"]
     return [name for name in [*own, *everywhere] if name.startswith("--")]
 
 
-def _from_server(run: Run, path: list[str], last: str) -> list[str]:
+def _listed(run: Run, path: str | None) -> list[str]:
+    try:
+        return [] if path is None else _ids(run, path)
+    except LogLeaseError:
+        return []
+
+
+def _from_server(run: Run, path: list[str]) -> list[str]:
     command = path[-1] if path else ""
     try:
-        if last in _VALUES:
-            return _ids(run, _VALUES[last])
+        if (whole := _WHOLE_LISTS.get(tuple(path[:2]))) is not None:
+            return [str(one["id"]) for one in run.client.every(whole)]
+        if path[:2] == ["admin", "user"]:
+            return [str(one["account"]) for one in run.client.every("/principals")]
         if command in _REQUESTS:
             return _ids(run, "/requests", **_REQUESTS[command])
         if command == "requests":

@@ -101,13 +101,19 @@ def test_a_tokens_secret_is_all_that_stdout_gets(cli: Cli, server: FakeServer) -
     }
 
 
+def test_a_token_needs_a_right(cli: Cli, server: FakeServer) -> None:
+    found = cli("token", "create", "ci")
+    assert (found.code, "Give --right: requests.read" in found.err) == (2, True)
+    assert not server.sent("POST", "/tokens")
+
+
 def test_tokens_for_services_and_grants(cli: Cli, server: FakeServer) -> None:
     server.on("GET", "/grants", {"items": [grant_shown()]})
     server.on("POST", "/tokens", Reply({"token": ISSUED, "secret": "x"}, 201))
-    cli("token", "create", "ci", "--service", "prn_1")
+    cli("token", "create", "ci", "--service", "ci-bot", "--right", "logs.read")
     cli("token", "create", "ci", "--grant", "@last")
     first, second = (call.body for call in server.sent("POST", "/tokens"))
-    assert (first["kind"], first["principal"]) == ("service", "prn_1")
+    assert (first["kind"], first["principal"]) == ("service", "ci-bot")
     assert (second["kind"], second["grant"]) == ("grant", GRANT)
 
 

@@ -35,6 +35,8 @@ def create(
     """
     if service is not None and grant is not None:
         raise Usage("A token is for a service or for a grant.", next_step="Give --service or --grant.")
+    if not right and grant is None:
+        raise Usage("A token without a right is good for nothing.", next_step=f"Give --right: {', '.join(Right)}.")
     body: Body = {"label": label, "rights": [_right(one) for one in right], "expires_in_s": parse_duration(expires)}
     if service is not None:
         body |= {"kind": "service", "principal": service}

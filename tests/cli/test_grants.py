@@ -44,6 +44,32 @@ def test_a_countdown_never_shows_more_than_was_granted(cli: Cli, server: FakeSer
     assert "(30:00 left)" in cli("grants", GRANT).out
 
 
+@pytest.mark.parametrize("words", [["grants"], ["grants", GRANT]])
+def test_nothing_is_wider_than_the_terminal_and_no_identifier_is_cut(
+    cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = grant_shown(words=" ".join(["a rather long sentence"] * 9))
+    server.on("GET", "/grants", {"items": [shown]})
+    server.on("GET", f"/grants/{GRANT}", shown)
+    server.on("GET", f"/grants/{GRANT}/usage", usage(session_shown()))
+    found = cli(*words, "--color", "never", terminal=True)
+    assert all(len(line) <= 80 for line in found.out.splitlines())
+    assert found.out.split().count("sentence") == 9
+    assert "what" not in found.out
+    assert ("lines 2" in found.out) is (len(words) > 1), "a cell of a session has its name"
+    for whole in (GRANT, "alice@example.com"):
+        assert whole in found.out
+    wide = cli(*words)
+    assert any(len(line) > 80 for line in wide.out.splitlines()), "pipes get whole lines"
+
+
+def test_a_wide_terminal_gets_a_table(cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.on("GET", "/grants", {"items": [grant_shown()]})
+    monkeypatch.setenv("COLUMNS", "300")
+    assert cli("grants", "--color", "never", terminal=True).out == cli("grants").out
+
+
 def test_a_grant_that_was_revoked_says_by_whom_when_and_why(cli: Cli, server: FakeServer) -> None:
     server.on("GET", f"/grants/{GRANT}", revoked_grant())
     server.on("GET", f"/grants/{GRANT}/usage", usage())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,12 +63,23 @@ def test_a_command_shows_its_whole_docstring() -> None:
     assert "--output" in found.stdout
 
 
+def test_help_wraps_paragraphs_and_not_lines_of_the_source() -> None:
+    program = "from loglease.cli.main import main; main(['approve', '--help'])"
+    environment = {**os.environ, "COLUMNS": "200"}
+    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert (
+        "The digest that goes with the review is computed here from the terms that are shown; --yes skips"
+        in found.stdout
+    )
+    assert "skips the question, not the check." in found.stdout
+
+
 def test_flags_of_every_command_may_stand_anywhere(cli: Cli) -> None:
     assert cli("--output", "json", "policy", "show").out == cli("policy", "show", "--output=json").out
 
 
 def test_colour_is_for_terminals_or_on_demand(cli: Cli) -> None:
     assert "\x1b[" not in cli("policy", "show").out
-    assert "\x1b[1mPOLICY" in cli("policy", "show", terminal=True).out
+    assert "\x1b[1mBundle" in cli("policy", "show", terminal=True).out
     assert "\x1b[" not in cli("policy", "show", terminal=True, NO_COLOR="1").out
     assert "\x1b[1mPOLICY" in cli("policy", "show", "--color", "always").out

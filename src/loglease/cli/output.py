@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from rich.cells import cell_len
 
@@ -13,6 +15,11 @@ from loglease.cli.terminal import json_text, one_line, safe
 from loglease.model.errors import LogLeaseError
 
 _STYLES = {"head": "1", "good": "32", "bad": "31", "wait": "33", "dim": "2"}
+SENTENCE: Final = "WHAT"
+"""The header of a last column that needs no name to be understood."""
+
+_FACT_INDENT: Final = 11
+_NARROWEST: Final = 20
 _STATE_STYLES = {
     "active": "good",
     "approved": "good",
@@ -61,12 +68,19 @@ class Output:
         self.stderr.flush()
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], *, none: str) -> None:
-        """Print rows under headers; `none` is said on stderr if there is no row."""
+        """Print rows under headers; `none` is said on stderr if there is no row.
+
+        On a terminal that is too narrow for them, each row becomes a block of lines.
+        """
         cells = [[one_line(cell) for cell in row] for row in rows]
         if not cells:
             self.notice(none)
             return
         widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+        if self._columns is not None and sum(widths) + 2 * (len(widths) - 1) > self._columns:
+            self.stdout.writelines(self._block(headers, row, self._columns) for row in cells)
+            self.stdout.flush()
+            return
         lines = [self._row(headers, widths, head=True), *(self._row(row, widths) for row in cells)]
         self.stdout.write("\n".join(lines) + "\n")
         self.stdout.flush()
@@ -75,9 +89,11 @@ class Output:
         """Print name and value pairs, one a line; pairs without a value are left out."""
         for name, value in pairs:
             if value:
-                first, *others = safe(value).split("\n")
+                first, *others = [
+                    part for line in safe(value).split("\n") for part in self._wrapped(line, _FACT_INDENT)
+                ]
                 self.stdout.write(f"{self.paint(f'{name:<10}', 'head')} {first}\n")
-                self.stdout.writelines(f"{'':<10} {line}\n" for line in others)
+                self.stdout.writelines(f"{'':<{_FACT_INDENT}}{line}\n" for line in others)
         self.stdout.flush()
 
     def error(self, error: LogLeaseError) -> None:
@@ -106,6 +122,33 @@ class Output:
     def colored(self, stream: TextIO) -> bool:
         """Say whether a stream is coloured."""
         return self._color is Color.ALWAYS or (self._color is Color.AUTO and stream.isatty())
+
+    @property
+    def _columns(self) -> int | None:
+        """The width of the terminal that data goes to; None if it goes elsewhere."""
+        return shutil.get_terminal_size().columns if self.stdout.isatty() else None
+
+    def _wrapped(self, line: str, indent: int) -> list[str]:
+        """Return a line as those that fit beside an indent; words stay whole, so that what is copied is right."""
+        if self._columns is None:
+            return [line]
+        width = max(_NARROWEST, self._columns - indent)
+        return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [line]
+
+    def _block(self, headers: Sequence[str], row: Sequence[str], columns: int) -> str:
+        """Return a row as its first cell, then the others with their names; a sentence comes last, without one."""
+        named = list(zip(headers, row, strict=True))[1:]
+        sentence = named.pop()[1] if headers[-1] == SENTENCE else ""
+        lines = [self.paint(row[0], "head")]
+        for part in [f"{header.lower()} {cell}" for header, cell in named if cell]:
+            longer = f"{lines[-1]} · {part}"
+            if len(lines) > 1 and cell_len(longer) <= columns:
+                lines[-1] = longer
+            else:
+                lines += [f"  {piece}" for piece in self._wrapped(part, 2)]
+        if sentence:
+            lines += [f"  {piece}" for piece in self._wrapped(sentence, 2)]
+        return "\n".join(lines) + "\n"
 
     def _row(self, cells: Sequence[str], widths: Sequence[int], *, head: bool = False) -> str:
         padded = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Container
+from importlib import import_module
 from typing import Final
 
 from cyclopts import App, Group, Parameter
@@ -129,7 +131,7 @@ def command_tree(words: Container[str] = ()) -> App:
     app["--help"].group = _HELP
     app["--version"].group = _HELP
     for group, name, place, text in COMMANDS:
-        app.command(f"{_HERE}.{place}", name=name, group=group, help=None if name in words else text)
+        app.command(f"{_HERE}.{place}", name=name, group=group, help=_whole(place) if name in words else text)
     for group, name, text, commands in GROUPS:
         app.command(_group(name, text, commands, group, words))
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
@@ -145,5 +147,12 @@ def _group(
 ) -> App:
     app = App(name=name, help=text, group=group)
     for command, place, help_text in commands:
-        app.command(f"{_HERE}.{place}", name=command, help=None if command in words else help_text)
+        app.command(f"{_HERE}.{place}", name=command, help=_whole(place) if command in words else help_text)
     return app
+
+
+def _whole(place: str) -> str:
+    """Return the docstring of a command with whole paragraphs, which help wraps to the width that there is."""
+    module, _, name = place.partition(":")
+    text = inspect.getdoc(getattr(import_module(f"{_HERE}.{module}"), name)) or ""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -253,6 +253,8 @@ def test_a_server_that_stays_away_is_given_up(cli: Cli, server: FakeServer, no_s
 def test_gaps_are_told(cli: Cli, server: FakeServer) -> None:
     server.on("GET", LOGS, tail(sse({"type": "gap", "lines": 12}), sse(end("complete", 0))))
     assert "(12 lines left out: this reader did not keep up)" in cli("tail").err
+    server.on("GET", LOGS, tail(sse({"type": "gap"}), sse(end("complete", 0))))
+    assert "(the source lost lines here)" in cli("tail").err
 
 
 def test_an_answer_that_is_no_record_is_said_to_be_none(cli: Cli, server: FakeServer) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.gateway.world import T0, TOKEN, Tail, call, eventually, line, stalled_client, world
+from tests.gateway.world import T0, TOKEN, Tail, call, eventually, line, page_of, stalled_client, world
 
 from loglease.access.open_session import Places
 from loglease.access.watch import LeaseLost, LockCut, SubjectCut
 from loglease.gateway import GatewaySettings
 from loglease.model.hold import LockKind, LockOn
+from loglease.sources.interface import Gap
 
 LONG = "x" * 900
 
@@ -204,6 +205,33 @@ async def test_a_slow_tail_skips_lines_and_says_how_many(tmp_path):
         assert b'"type":"gap"' in raw
         closed = await w.entries("session.closed")
         assert closed[0]["data"]["total"]["lines"] < 1_000
+
+
+@pytest.mark.parametrize(
+    ("accept", "told"),
+    [
+        ("application/x-ndjson", b'{"type":"gap"}\n'),
+        ("text/event-stream", b'event: gap\ndata: {"type":"gap"}\n\n'),
+        ("text/plain", b"-- gap: the source lost lines\n"),
+    ],
+)
+async def test_a_gap_of_the_source_is_told_where_it_is_and_without_its_times(tmp_path, accept, told):
+    async with world(tmp_path) as w:
+        grant = await w.grant()
+
+        async def follow(plan):
+            yield page_of([line(T0 + n, f"before {n}", service="a") for n in range(3)])
+            yield Gap(T0 + 777, T0 + 888)
+            yield page_of([line(T0 + 999, "after", service="a")])
+
+        w.reader.follow = follow
+        answer = await call(w, f"/g/{grant.id}/logs?follow=true&start=0", TOKEN, f"Accept: {accept}")
+        before, separator, after = answer.body.partition(told)
+        assert separator
+        assert (before.count(b"before"), after.count(b"after")) == (3, 1)
+        assert b"777" not in answer.body
+        closed = await w.entries("session.closed")
+        assert closed[0]["data"]["total"]["lines"] == 4
 
 
 @pytest.mark.parametrize("query", ["start=0&direction=forward", "start=0&follow=true"])

@@ -225,3 +225,36 @@ def test_nothing_is_handed_over_while_the_renewal_of_a_lapsed_reservation_is_und
     assert isinstance(machine.step(moment(1 + 250 * MS)), Wait)
     machine.reserved(Reservation(seq=2, ceiling_lines=257, ceiling_bytes=68_536), 300 * MS)
     assert isinstance(machine.step(moment(300 * MS)), Slice)
+
+
+def test_a_gap_of_the_source_is_told_and_costs_nothing():
+    machine = session(follow=True)
+    machine.source_gap()
+    assert machine.has_source_gap
+    assert isinstance(machine.step(moment(1), b"gap"), Reserve)
+    machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 1)
+    assert machine.step(moment(1), b"gap") == Slice(b"gap")
+    assert not machine.has_source_gap
+    assert (machine.standing.handed_lines, machine.standing.handed_bytes) == (0, 0)
+    assert isinstance(machine.step(moment(2)), Wait)
+
+
+@given(st.lists(st.sampled_from([1, 300, 4_096, 4_097, 9_000]), min_size=1, max_size=8), st.lists(st.integers(1, 4)))
+def test_how_lines_of_a_tail_come_does_not_show_in_its_frames(sizes, runs):
+    def frames(runs: list[int]) -> list[bytes]:
+        machine, ledger = session(follow=True), Ledger(10**6, 10**9)
+        waiting = [item(number, size) for number, size in enumerate(sizes)]
+        found, now = [], 1
+        for run in [*runs, len(sizes)]:
+            machine.offer(waiting[:run])
+            del waiting[:run]
+            for _ in range(200):
+                step = machine.step(moment(now))
+                if isinstance(step, Slice):
+                    found.append(step.content)
+                elif isinstance(step, Reserve):
+                    machine.reserved(ledger.reserve(step), now)
+                now += 100 * MS
+        return found
+
+    assert frames(runs) == frames([])

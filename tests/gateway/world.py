@@ -551,6 +551,13 @@ class Tail:
             assert chunk, "the tail ended"
             self._raw += chunk
 
+    async def more(self) -> bytes:
+        """Return all that came, once there is more of it."""
+        chunk = await asyncio.wait_for(self._reader.read(65536), 10)
+        assert chunk, "the tail ended"
+        self._raw += chunk
+        return self._raw
+
     async def rest(self) -> Answer:
         """Read until the connection ends."""
         try:

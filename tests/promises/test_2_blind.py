@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from tests.fakes.world import Runner
-from tests.gateway.world import T0, TOKEN, Answer, Line, World, call, line, world
+from tests.gateway.world import T0, TOKEN, Answer, Line, Tail, World, call, line, world
 from tests.promises.shared import running
 from tests.promises.twins import CLASSES, WINDOW_NS, Twins, by_pattern, queries, secret, twins
 
@@ -165,3 +165,28 @@ def test_a_slow_source_shows_nothing_of_what_it_gave_between(reading: Reading, a
         reader.read = quick
     assert transcript(one) == transcript(other)
     assert one.body.count(b"visible") == len(seen)
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+def test_pages_of_a_tail_show_nothing_of_the_hidden_lines_in_them(reading: Reading, accept: str) -> None:
+    """Hidden lines fill a source's pages, so visible ones arrive one by one instead of together."""
+    seen = [line(T0 + at, f"visible {at}", service="a") for at in range(3)]
+    path = f"/g/{reading.plain.id}/logs?start=0&follow=true&limit={len(seen)}"
+
+    async def transcript_of(pages: list[list[Line]]) -> bytes:
+        reader = reading.world.reader
+        reader.lines = list(pages[0])
+        tail = await Tail.open(reading.world, path, f"Accept: {accept}")
+        received = b""
+        for number, lines in enumerate(pages):
+            if number:
+                reader.add(*lines)
+            while received.count(b"visible") < sum(one in seen for page in pages[: number + 1] for one in page):
+                received = await tail.more()
+        answer = await tail.rest()
+        assert answer.whole
+        return transcript(answer)
+
+    together = reading.run(transcript_of([seen]))
+    apart = reading.run(transcript_of([[one, line(T0 + 9, "not for you", service="b")] for one in seen]))
+    assert together == apart

@@ -150,8 +150,7 @@ class Pump:
             if self._connection.is_lost:
                 self._machine.end(CloseWhy.CLIENT)
             moment = self._moment()
-            skipped = self._machine.pending_gap
-            step: Step = self._machine.step(moment, self._encoder.gap(skipped) if skipped else b"")
+            step: Step = self._machine.step(moment, self._gap_notice())
             if isinstance(step, Slice):
                 await self._write(step.content)
                 self._machine.progressed(moment.boot_ns)
@@ -167,6 +166,11 @@ class Pump:
                 await self._sleep(step.until_ns - moment.boot_ns)
             else:
                 return step.why
+
+    def _gap_notice(self) -> bytes:
+        machine = self._machine
+        notice = self._encoder.gap(None) if machine.has_source_gap else b""
+        return notice + self._encoder.gap(machine.pending_gap) if machine.pending_gap else notice
 
     def _moment(self) -> Moment:
         return Moment(
@@ -258,8 +262,17 @@ class Pump:
         pages = self._reading.reader.follow(self._reading.plan)
         async for page in pages:
             if isinstance(page, Gap):
+                await self._tell_gap()
                 continue
             await self._give(await self._in_pool(self._reading.worker.page, page, None))
+
+    async def _tell_gap(self) -> None:
+        """Have a gap of the source told between the lines that came before it and those that come after."""
+        while self._machine.room:
+            self._space.clear()
+            await self._space.wait()
+        self._machine.source_gap()
+        self._wake.set()
 
     async def _read(self) -> None:
         """Read one page ahead while one is evaluated; a backward one needs the next as its context."""

@@ -80,7 +80,6 @@ class ServedSession:
         epoch: history generation in which the session opened.
         limit: lines after which the answer is complete.
         follow: a tail: it may skip lines for a slow reader.
-        gap: writes the notice of skipped lines.
     """
 
     def __init__(
@@ -106,6 +105,7 @@ class ServedSession:
         self._taken_lines = 0
         self._rest = b""
         self._gap_lines = 0
+        self._source_gap = False
         self._skipping = False
         self._done: CloseWhy | None = None
         self._unsettled: list[Item] = []
@@ -136,6 +136,10 @@ class ServedSession:
             self._queued_bytes += len(item.record)
         if self._limit is not None and self._taken_lines >= self._limit:
             self.finished(CloseWhy.COMPLETE)
+
+    def source_gap(self) -> None:
+        """Take note that the source may have lost lines behind what was offered; to be called with an empty queue."""
+        self._source_gap = not self._over
 
     def finished(self, why: CloseWhy) -> None:
         """Take note that no more lines come; what is queued is still handed over if that was in order."""
@@ -203,6 +207,11 @@ class ServedSession:
         """Lines that were skipped and not yet spoken of."""
         return self._gap_lines
 
+    @property
+    def has_source_gap(self) -> bool:
+        """Whether the source may have lost lines that were not yet spoken of."""
+        return self._source_gap
+
     def account(self) -> Settled:
         """Return what was handed over and is not known to be on the record yet."""
         return self._report(rest=None if self._in_flight is None else self._report(self._in_flight))
@@ -219,6 +228,10 @@ class ServedSession:
         )
 
     @property
+    def _has_gap(self) -> bool:
+        return bool(self._gap_lines) or self._source_gap
+
+    @property
     def _over(self) -> bool:
         return self.standing.ending is not None or self._done is not None
 
@@ -229,7 +242,7 @@ class ServedSession:
 
         Args:
             moment: the world now; a slice that is returned has to be written before it changes.
-            gap: the notice of `pending_gap` lines, encoded.
+            gap: the notice of what is missing, encoded.
         """
         standing = self.standing
         standing.deadline_ns = min(standing.deadline_ns, moment.deadline_ns)
@@ -238,7 +251,7 @@ class ServedSession:
             return Finish(why)
         if self._skipping and moment.writable:
             self._skipping = False
-        if not (self._skipping or self._queue or self._rest or self._gap_lines):
+        if not (self._skipping or self._queue or self._rest or self._has_gap):
             self._progress_ns = moment.boot_ns
             if self._done is not None:
                 self.end(self._done)
@@ -284,7 +297,8 @@ class ServedSession:
         """Say whether the next slice of a query can still grow.
 
         SECURITY: where an answer is cut into frames must not depend on how hidden lines spread the visible ones over
-        the source's pages; tested in tests/promises/test_2_blind.py. A tail hands its lines over as they come.
+        the source's pages; tested in tests/promises/test_2_blind.py. A tail hands its lines over as they come, and
+        therefore each in a frame of its own.
         """
         if self._follow or self._rest or self._done is not None:
             return False
@@ -377,16 +391,18 @@ class ServedSession:
         """Gather the next bytes: the rest of a record, a gap notice, whole records, or the start of a large one."""
         if self._rest:
             return self._rest[:SLICE_BYTES], []
-        if self._gap_lines:
+        if self._has_gap:
             return gap, []
         items = self._gathered()
         return b"".join(item.record for item in items)[:SLICE_BYTES], items
 
     def _gathered(self) -> list[Item]:
-        """Return the records of the next slice: a query's is cut by a ceiling only where a budget is at its end."""
+        """Return the records of the next slice: one of a tail; a query's end at a ceiling only where a budget does."""
+        if self._follow:
+            return [self._queue[0]]
         standing = self.standing
         most_lines, most_bytes = MAX_RESERVED_LINES, MAX_RESERVED_BYTES
-        if self._follow or self._is_shortened:
+        if self._is_shortened:
             most_lines = standing.ceiling_lines - standing.handed_lines
             most_bytes = standing.ceiling_bytes - standing.handed_bytes
         items: list[Item] = []
@@ -405,7 +421,7 @@ class ServedSession:
         """Return what a slice costs: a notice of skipped lines is free, a large line counts whole at its first byte."""
         if self._rest:
             return len(content)
-        return 0 if self._gap_lines and content is gap else max(len(content), len(self._queue[0].record))
+        return 0 if self._has_gap and content is gap else max(len(content), len(self._queue[0].record))
 
     def _hand_over(self, content: bytes, items: list[Item], gap: bytes) -> None:
         standing = self.standing
@@ -415,7 +431,7 @@ class ServedSession:
             return
         if not items:
             if content is gap:
-                self._gap_lines = 0
+                self._gap_lines, self._source_gap = 0, False
             return
         for item in items:
             self._queue.popleft()

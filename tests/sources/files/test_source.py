@@ -15,7 +15,7 @@ from tests.sources.files.world import EVERYTHING, FULL, NOW_S, Tailing, World, p
 
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels, Selector, labels_of
-from loglease.sources.files import FileSource, Retention, Watch
+from loglease.sources.files import FileSource, Retention, Watch, pages
 from loglease.sources.files.segments import Lines
 from loglease.sources.interface import Direction, Gap, Page, Reader, SourceUnavailable
 
@@ -324,6 +324,33 @@ async def test_retention_by_size_removes_whole_segments_and_tells_followers(tmp_
         rest = await anext(following)
         assert isinstance(rest, Page)
         assert rest.lines[0] == found[0]
+        await following.aclose()
+
+
+async def test_a_follower_hears_of_no_gap_in_streams_it_does_not_follow(tmp_path):
+    world = World(tmp_path, {"segment_bytes": 2_000, "retention": Retention(size_bytes=1 << 20)})
+    async with world.running() as source:
+        store(source, (stream("a"), [(0, b"first" + b"." * 2_000)]))
+        tailing = Tailing(source, plan(0, None, pod="a"))
+        await tailing.count(1)
+        storage = source._ready()
+        for part in range(200):
+            store(source, (stream("b"), [(part * 10 + n, b"hidden" + b"x" * 990) for n in range(10)]))
+        storage.retain()
+        assert storage.removed
+        store(source, (stream("a"), [(3_000, b"second")]))
+        await tailing.count(2)
+        assert tailing.gaps == []
+        await tailing.aclose()
+
+
+async def test_what_is_removed_while_it_is_followed_is_a_gap(tmp_path, monkeypatch):
+    world = World(tmp_path)
+    async with world.running() as source:
+        store(source, (SHOP, [(5, b"gone while it is looked for")]))
+        monkeypatch.setattr(pages, "load", lambda *_: None)
+        following = source.follow(plan(0, None))
+        assert await asyncio.wait_for(anext(following), 10) == Gap(5, 6)
         await following.aclose()
 
 

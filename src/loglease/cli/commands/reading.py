@@ -177,6 +177,9 @@ def _start(held: Body, since: str | None, from_: str | None) -> str | int | None
 
 def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool) -> None:
     if record["type"] == "gap":
+        if "lines" not in record:
+            run.out.notice("(the source lost lines here)")
+            return
         tally.left_out += int(record["lines"])
         run.out.notice(f"({record['lines']:,} lines left out: this reader did not keep up)")
         return

@@ -35,8 +35,8 @@ class Encoder(Protocol):
     def line(self, line: Line) -> bytes:
         """Write one line with its redacted labels."""
 
-    def gap(self, lines: int) -> bytes:
-        """Write that so many lines were left out because the reader did not keep up."""
+    def gap(self, lines: int | None) -> bytes:
+        """Write that so many lines were left out for a reader too slow for them; None: that the source lost some."""
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:
         """Write why the answer ends."""
@@ -87,6 +87,12 @@ def _end(reason: str, lines: int, resume: str | None) -> bytes:
     return orjson.dumps(fields)
 
 
+def _gap(lines: int | None) -> bytes:
+    # SECURITY: times of what a source lost may be those of lines that the reader may not see, so none are told;
+    # tested in tests/gateway/test_cut.py.
+    return orjson.dumps({"type": "gap"} if lines is None else {"type": "gap", "lines": lines})
+
+
 class NdJson:
     """One JSON object per line; log text stays inside strings, so it cannot forge a record."""
 
@@ -100,9 +106,9 @@ class NdJson:
         """Write one line."""
         return self._records.line(line) + b"\n"
 
-    def gap(self, lines: int) -> bytes:
+    def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
-        return orjson.dumps({"type": "gap", "lines": lines}) + b"\n"
+        return _gap(lines) + b"\n"
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:
         """Write the end."""
@@ -123,9 +129,9 @@ class ServerSentEvents:
         resume = self._resumes.text(line.position).encode()
         return b"id: %b\nevent: line\ndata: %b\n\n" % (resume, self._records.line(line))
 
-    def gap(self, lines: int) -> bytes:
+    def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
-        return b"event: gap\ndata: %b\n\n" % orjson.dumps({"type": "gap", "lines": lines})
+        return b"event: gap\ndata: %b\n\n" % _gap(lines)
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:
         """Write the end."""
@@ -146,9 +152,9 @@ class PlainText:
         """Write one line; its inner newlines are escaped."""
         return line.text.translate(_ESCAPES).encode() + b"\n"
 
-    def gap(self, lines: int) -> bytes:
+    def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
-        return b"-- gap: %d lines\n" % lines
+        return b"-- gap: the source lost lines\n" if lines is None else b"-- gap: %d lines\n" % lines
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:  # noqa: ARG002 - text carries the reason alone
         """Write the end."""

@@ -12,6 +12,7 @@ from itertools import accumulate
 
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels, Selector
+from loglease.sources.files.catalogue import Block
 from loglease.sources.files.reading import (
     BLOCKS_AT_ONCE,
     Stopped,
@@ -157,7 +158,7 @@ class Following:
         self._plan = plan
         self._block = 0
         self._consumed = 0
-        self._removed = max((removed.last_block for removed in list(storage.removed)), default=0)
+        self._removed = max((block.id for block in list(storage.removed)), default=0)
 
     def news(self, stopped: Callable[[], bool]) -> Iterator[Page | Gap]:
         """Yield what is stored and was not yet given, until there is no more.
@@ -178,18 +179,27 @@ class Following:
                     raise Stopped
                 start = self._consumed if block.id == self._block else 0
                 self._block, self._consumed = block.id, block.length
-                if block.length > start and wanted.wants_block(block):
-                    for lines in lines_of(load(self._storage, block, start) or b"", wanted):
-                        yield from pager.feed(lines)
+                if block.length == start or not wanted.wants_block(block):
+                    continue
+                data = load(self._storage, block, start)
+                if data is None:
+                    yield from pager.flush()
+                    yield Gap(block.first_ns, block.last_ns + 1)
+                    continue
+                for lines in lines_of(data, wanted):
+                    yield from pager.feed(lines)
             if len(blocks) < BLOCKS_AT_ONCE:
                 break
         yield from pager.flush()
 
     def _gaps(self) -> Iterator[Gap]:
-        """Yield one gap over all that was removed before it was given, if it may have been wanted."""
-        gone = [removed for removed in list(self._storage.removed) if removed.last_block > self._removed]
-        self._removed = max((removed.last_block for removed in gone), default=self._removed)
-        spans = [Interval(r.first_ns, r.last_ns + 1) for r in gone if r.last_block > self._block]
-        inside = [span for span in spans if span.intersect(self._plan.interval) is not None]
-        if inside:
-            yield Gap(min(span.start for span in inside), max(span.end or 0 for span in inside))
+        """Yield one gap over all that was removed before it was given, if its streams and times were wanted."""
+        gone = [block for block in list(self._storage.removed) if block.id > self._removed]
+        self._removed = max((block.id for block in gone), default=self._removed)
+        wanted = wanted_of(self._plan, self._storage.streams)
+        lost = [block for block in gone if self._lacks(block) and wanted.wants_block(block)]
+        if lost:
+            yield Gap(min(block.first_ns for block in lost), max(block.last_ns for block in lost) + 1)
+
+    def _lacks(self, block: Block) -> bool:
+        return block.id > self._block or (block.id == self._block and block.length > self._consumed)

@@ -11,7 +11,7 @@ import logging
 import os
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -34,17 +34,9 @@ from loglease.sources.interface import SourceUnavailable
 
 SUFFIX: Final = ".frames"
 KEPT_FINISHED: Final = 10_000
+KEPT_REMOVED: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Blocks that retention took away, up to and with a number."""
-
-    last_block: int
-    first_ns: int
-    last_ns: int
 
 
 class Storage:
@@ -78,7 +70,8 @@ class Storage:
         self._defined: set[int] = set()
         self._last_file = 0
         self._defined_files: dict[int, FilePosition] = {}
-        self.removed: list[Removed] = []
+        self.removed: list[Block] = []
+        """The blocks that retention took away last, in order."""
 
     def close(self) -> None:
         """Close everything; what was not committed is found again in its files."""
@@ -355,10 +348,8 @@ class Storage:
 
     def _remove(self, doomed: list[Segment]) -> None:
         for segment in doomed:
-            blocks = self.catalogue.blocks_of(segment.id)
-            if blocks:
-                self.removed.append(Removed(blocks[-1].id, segment.first_ns, segment.last_ns))
-        del self.removed[:-1_000]
+            self.removed += self.catalogue.blocks_of(segment.id)
+        del self.removed[:-KEPT_REMOVED]
         self.catalogue.remove_segments([segment.id for segment in doomed])
         for segment in doomed:
             path = self.directory / segment.path

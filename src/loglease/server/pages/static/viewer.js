@@ -91,7 +91,7 @@
     const atEnd = pane.scrollHeight - pane.scrollTop - pane.clientHeight < 40;
     const batch = document.createDocumentFragment();
     for (const record of records) {
-      if (record.type === "gap") batch.append(element("p", "gap-note", `${record.lines ?? "Some"} lines are missing here: they came faster than they could be sent.`));
+      if (record.type === "gap") batch.append(element("p", "gap-note", record.lines ? `${record.lines} lines are missing here: they came faster than they could be sent.` : "Lines are missing here: the source lost them."));
       else batch.append(lineOf(record));
     }
     pane.append(batch);

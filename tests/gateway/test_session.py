@@ -230,7 +230,6 @@ def test_nothing_is_handed_over_while_the_renewal_of_a_lapsed_reservation_is_und
 def test_a_gap_of_the_source_is_told_and_costs_nothing():
     machine = session(follow=True)
     machine.source_gap()
-    assert machine.has_source_gap
     assert isinstance(machine.step(moment(1), b"gap"), Reserve)
     machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 1)
     assert machine.step(moment(1), b"gap") == Slice(b"gap")

@@ -63,6 +63,14 @@ def test_errors_are_coloured_only_where_that_is_wanted(cli: Cli, server: FakeSer
     assert "\x1b[" in cli(*words, "--color", "always", NO_COLOR="1").err
 
 
+@pytest.mark.parametrize("words", [["--help"], ["admin", "user", "--help"]])
+def test_help_is_coloured_only_where_that_is_wanted(cli: Cli, words: list[str]) -> None:
+    for plain in (cli(*words, "--color", "never", terminal=True), cli(*words, terminal=True, NO_COLOR="1")):
+        assert "Usage: loglease" in plain.out
+        assert "\x1b" not in plain.out
+    assert "\x1b[" in cli(*words, "--color", "always").out
+
+
 @pytest.mark.parametrize(
     ("text", "what", "remedy"),
     [

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -16,6 +16,9 @@ from loglease.cli.output import Output
 from loglease.cli.run import Run
 from loglease.cli.tree import command_tree
 from loglease.model.errors import LogLeaseError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EVERYWHERE = Group("Everywhere", sort_key=1_000)
 
@@ -45,13 +48,17 @@ def run_command(
 ) -> int:
     """Run one command and return its exit code; whatever it could not do is said on stderr."""
     tokens = [*arguments]
-    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=_color(tokens, environment))
+    color = _color(tokens, environment)
+    plain = Output(stdout=stdout, stderr=stderr, form=_form(tokens, environment), color=color)
 
     def start(flags: Flags, rest: Sequence[str], app: App) -> int:
         return _started(flags, rest, app, environment=environment, stdin=stdin, stdout=stdout, stderr=stderr)
 
     try:
-        code = launcher(start, tokens)(tokens, exit_on_error=False, print_error=False)
+        app = launcher(start, tokens)
+        if color is not Color.AUTO:
+            app.console = _console(stdout, color)
+        code = app(tokens, exit_on_error=False, print_error=False)
         return int(code) if isinstance(code, int) else Exit.DONE
     except CycloptsError as error:
         plain.error(_usage(error))
@@ -124,6 +131,15 @@ def _color(tokens: Sequence[str], environment: Mapping[str, str]) -> Color:
     default = Color.NEVER if environment.get("NO_COLOR") else Color.AUTO
     wanted = _last_of("--color", tokens)
     return Color(wanted) if wanted in set(Color) and wanted != Color.AUTO else default
+
+
+def _console(stdout: TextIO, color: Color) -> Console:
+    """Return what help is printed with: without any escapes, or with them wherever it goes."""
+    from rich.console import Console  # noqa: PLC0415 - most commands print no help
+
+    if color is Color.NEVER:
+        return Console(file=stdout, color_system=None)
+    return Console(file=stdout, force_terminal=True)
 
 
 def _form(tokens: Sequence[str], environment: Mapping[str, str]) -> OutputForm:

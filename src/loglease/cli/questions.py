@@ -41,7 +41,7 @@ def filled_in(run: Run, draft: Body, offers: Body) -> tuple[Body, Body]:
     while not offers["offers"] and may_be_asked(run) and offers.get("code") in _FIELDS:
         name, flag, question = _FIELDS[offers["code"]]
         if draft.get(name):
-            run.out.notice("\n".join(offers["explanation"]))
+            run.out.notice(offers["explanation"][0])
         draft = {**draft, name: run.asked(flag, question)}
         offers = run.client.post("/offers", draft)
     return draft, offers

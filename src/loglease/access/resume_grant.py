@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import NotPermitted
@@ -9,16 +12,19 @@ from loglease.access.permissions import require_may_revoke, visible_grant
 from loglease.access.records import Data, refs
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.grant import Grant, refusal
-from loglease.model.hold import SuspendCause
+from loglease.model.hold import SuspendCause, Suspension
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
 from loglease.model.instant import Instant
 from loglease.store.interface import Transaction
+
+_LIFTED: Final = frozenset({SuspendCause.PERSON, SuspendCause.RESTORE})
+"""What a person may lift; the rest is lifted by what caused it."""
 
 
 async def resume_grant(
     grant_id: GrantId, *, reason: str, caller: Caller, log: EntryLog[Transaction], new_id: NewId, random: Random
 ) -> Grant:
-    """Lift the suspension that a person set. No session resumes by itself; without one nothing changes.
+    """Lift the suspension that a person set, or that a restore did. No session resumes by itself.
 
     Raises:
         NotFound: there is none that the caller may see.
@@ -33,22 +39,29 @@ async def resume_grant(
             raise NotPermitted("Nobody resumes their own grant.", next_step="Ask whoever suspended it.")
         if not grant.is_live(now):
             raise refusal(grant, now)
-        found = [one for one in tx.holds.suspensions(grant.id) if one.cause is SuspendCause.PERSON]
-        if not found:
-            return Recorded(grant)
-        tx.holds.delete_suspension(found[0])
-        commitments = Commitments(random)
-        data: Data = {"cause": "person"}
-        if reason:
-            data["reason_c"] = commitments.to("reason_c", reason)
-        entry = Draft(
-            id=EntryId(new_id(ENTRY)),
-            type="grant.resumed",
-            actor=caller.principal.subject,
-            ref=refs(request=grant.request, grant=grant.id),
-            data=data,
-            private=commitments.taken(),
-        )
-        return Recorded(grant, (entry,))
+        found = [one for one in tx.holds.suspensions(grant.id) if one.cause in _LIFTED]
+        for one in found:
+            tx.holds.delete_suspension(one)
+        if grant.epoch != tx.epoch:
+            grant = replace(grant, epoch=tx.epoch, version=grant.version + 1)
+            tx.grants.update(grant)
+        actor = caller.principal.subject
+        entries = [_resumed(grant, one, reason, actor=actor, new_id=new_id, random=random) for one in found]
+        return Recorded(grant, tuple(entries))
 
     return await log.commit(work)
+
+
+def _resumed(grant: Grant, suspension: Suspension, reason: str, *, actor: str, new_id: NewId, random: Random) -> Draft:
+    commitments = Commitments(random)
+    data: Data = {"cause": str(suspension.cause)}
+    if reason:
+        data["reason_c"] = commitments.to("reason_c", reason)
+    return Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="grant.resumed",
+        actor=actor,
+        ref=refs(request=grant.request, grant=grant.id),
+        data=data,
+        private=commitments.taken(),
+    )

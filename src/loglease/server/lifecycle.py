@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Final
 
@@ -11,6 +12,7 @@ from loglease.access.journal import Journal
 from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
+from loglease.access.restore import HeadFile, head_of
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
@@ -102,6 +104,12 @@ async def take_up(
     while closed := await recover_sessions(log=log, new_id=new_id):
         crashed += closed
     return late, crashed
+
+
+async def keep_head(head: HeadFile, store: Store) -> None:
+    """Keep beside the database how far its log is, so that an older one is recognised."""
+    known = await store.read(head_of, urgent=True)
+    await asyncio.to_thread(head.keep, known)
 
 
 async def record_stop(*, log: EntryLog[Transaction], replica: str, why: str, new_id: NewId) -> None:

@@ -26,7 +26,7 @@ from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.process import Ready, run_process
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
-from loglease.server.wiring import DATABASE, JOURNAL, PSEUDONYM_KEY
+from loglease.server.wiring import DATABASE, HEAD, JOURNAL, PSEUDONYM_KEY
 from loglease.sources.registry import Source, Sources
 from loglease.store.sqlite_library import Mode, running_library
 
@@ -195,7 +195,7 @@ def _data(settings: Settings) -> list[Finding]:
         return [Finding("data", "ok", "The data directory is made at the first start.")]
     found = [
         Finding("data", "fail", f"{path} is open to others.", f"chmod go-rwx {path}")
-        for path in (place, *(place / name for name in (DATABASE, JOURNAL, PSEUDONYM_KEY)))
+        for path in (place, *(place / name for name in (DATABASE, JOURNAL, HEAD, PSEUDONYM_KEY)))
         if path.exists() and path.stat().st_mode & _PRIVATE
     ]
     stats = os.statvfs(place)

@@ -12,11 +12,13 @@ import structlog
 from loglease.access.expire_due import expire_due
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
+from loglease.server.lifecycle import keep_head
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
 LATE_EVERY_S: Final = 0.5
+HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
 CLEAN_EVERY_S: Final = 3_600.0
 RESTART_AFTER_S: Final = 1.0
@@ -59,9 +61,13 @@ async def running(services: Services) -> AsyncIterator[None]:
                 random=services.random,
             )
 
+    async def head() -> None:
+        await keep_head(services.head, services.store)
+
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
+        "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, late),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, services.tokens.clean_up),

@@ -8,6 +8,7 @@ from pathlib import Path
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
 from loglease.access.refusals import Refusals
+from loglease.access.restore import HeadFile
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import EntryLog
@@ -65,6 +66,7 @@ class Services:
     sources: Sources
     watch: Watch
     journal: Journal
+    head: HeadFile
     clock: Clock
     new_id: NewId
     random: Random

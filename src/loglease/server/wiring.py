@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
+import structlog
+
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
 from loglease.access.open_session import Places
 from loglease.access.refusals import Refusals
+from loglease.access.restore import HeadFile, suspend_restored
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
@@ -34,7 +37,7 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
-from loglease.server.lifecycle import record_start, record_stop, revision_of, take_up
+from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, revision_of, take_up
 from loglease.server.pages.routes import create_pages
 from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.problems import kind_of
@@ -48,9 +51,11 @@ from loglease.store.sqlite import SqliteStore, open_store
 
 DATABASE: Final = "loglease.db"
 JOURNAL: Final = "revocations.journal"
+HEAD: Final = "log.head"
 PSEUDONYM_KEY: Final = "pseudonym.key"
 _CURSOR_KEY_BYTES: Final = 32
 _PRIVATE: Final = 0o077
+_log: Final = structlog.get_logger("loglease.wiring")
 
 
 async def build(
@@ -111,6 +116,7 @@ async def _built(
     log.on_committed(watch.committed)
     log.on_committed(hub.committed)
     journal = Journal.open(settings.data_dir / JOURNAL)
+    head = HeadFile(settings.data_dir / HEAD)
     rules = await _rules(settings, store, sources)
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
@@ -124,6 +130,7 @@ async def _built(
         sources=sources,
         watch=watch,
         journal=journal,
+        head=head,
         clock=clock,
         new_id=new_id,
         random=random,
@@ -141,8 +148,12 @@ async def _built(
     await asyncio.to_thread(_prove_redactor, rules, key, random)
     services.standing.redactor_proven = True
     await check_log(store)
+    suspended = await suspend_restored(head.known(), origin=ORIGIN, log=log, new_id=new_id, random=random)
+    if suspended is not None:
+        _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
     await record_start(log=log, settings=settings, rules=rules, replica=replica, new_id=new_id, random=random)
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
+    await keep_head(head, store)
     await watch.poll()
     return services
 
@@ -267,6 +278,7 @@ async def close(services: Services, *, why: str = "signal") -> None:
     services.hub.close()
     try:
         await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+        await keep_head(services.head, services.store)
     finally:
         await services.sources.aclose()
         if isinstance(services.log, Sequencer):

@@ -170,6 +170,10 @@ class SqlEntries:
         found = self._connection.execute(_NEWEST, {"most": most})
         return [_entry(row) for row in found][::-1]
 
+    def raise_epoch(self, epoch: int) -> None:
+        """Begin a new history generation."""
+        self._connection.execute(update(seq_head).values(epoch=epoch))
+
     def extent(self) -> tuple[int, int | None, int | None]:
         """Return how many rows there are, and the first and last index."""
         count, first, last = self._connection.execute(_EXTENT).one()

@@ -372,6 +372,12 @@ class Entries(Protocol):
     def find(self, entry_id: str) -> StoredEntry | None:
         """Return one entry by its id."""
 
+    def newest(self, most: int) -> Sequence[StoredEntry]:
+        """Return the last entries, in order."""
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Begin a new history generation; it never falls."""
+
     def size(self) -> int:
         """Return the number of entries."""
 

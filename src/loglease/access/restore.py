@@ -1,0 +1,153 @@
+"""After a restore nothing comes back to life by itself: an older database is recognised, and all its grants suspended.
+
+A small file beside the database says how far its log was. A database that does not reach that far, has another entry
+there, or comes without the file, was put back from a backup: what was revoked since is not in it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from loglease.access.cancel_request import cancelled_entry
+from loglease.access.commitments import Random
+from loglease.access.suspend_grant import suspended_entry
+from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.access_request import CancelWhy, RequestMove, RequestState, move
+from loglease.model.hold import SuspendCause, Suspension
+from loglease.model.ids import ENTRY, EntryId, NewId
+from loglease.model.instant import Instant
+from loglease.store.durability import flush
+from loglease.store.interface import Transaction
+
+_REASON: Final = "restored from a backup"
+_UNKNOWN: Final = "unknown"
+_PAGE: Final = 200
+_WITHIN_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHead:
+    """How far the log was: its size, the hash of its last entry in hex, and the history generation."""
+
+    size: int
+    leaf: str
+    epoch: int
+
+
+def head_of(tx: Transaction) -> KnownHead:
+    """Return how far the log is now."""
+    last = tx.entries.newest(1)
+    return KnownHead(size=tx.entries.size(), leaf=last[0].leaf.hex() if last else "", epoch=tx.epoch)
+
+
+class HeadFile:
+    """The file that keeps the newest head of the log outside the database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept: KnownHead | None = None
+
+    def known(self) -> KnownHead | None:
+        """Return what was kept last; None if there is no file, or no whole one."""
+        try:
+            return KnownHead(**orjson.loads(self._path.read_bytes()))
+        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+            return None
+
+    def keep(self, head: KnownHead) -> None:
+        """Replace what is kept, durably; the same head again writes nothing."""
+        if head == self._kept:
+            return
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, orjson.dumps(asdict(head)))
+            flush(descriptor, str(self._path))
+        finally:
+            os.close(descriptor)
+        fresh.replace(self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            flush(directory, str(self._path.parent))
+        finally:
+            os.close(directory)
+        self._kept = head
+
+
+async def suspend_restored(
+    known: KnownHead | None, *, origin: str, log: EntryLog[Transaction], new_id: NewId, random: Random
+) -> int | None:
+    """Suspend every live grant and cancel every pending request of a database that was restored.
+
+    The epoch is raised, so that sign-ins and tokens of the lost history do not work. Runs before anything is served.
+
+    Args:
+        known: what was kept beside the database.
+        origin: name of the stored value with the log's origin.
+
+    Returns:
+        how many grants were suspended; None for a database that is not older than what was known.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int | None]:
+        size = tx.entries.size()
+        if size == 0 if known is None else _reaches(tx, known):
+            return Recorded(None)
+        epoch = max(tx.epoch, 0 if known is None else known.epoch) + 1
+        tx.entries.raise_epoch(epoch)
+        suspended = _suspended(tx, now, new_id=new_id, random=random)
+        restored = Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="log.restored",
+            actor=SYSTEM,
+            data={
+                "from": "backup",
+                "old_origin": tx.values.find(origin) or _UNKNOWN,
+                "old_size": size if known is None else known.size,
+                "old_root": _UNKNOWN if known is None else known.leaf,
+                "epoch": epoch,
+                "suspended": len(suspended),
+            },
+        )
+        return Recorded(len(suspended), (restored, *suspended, *_cancelled(tx, now, new_id=new_id)))
+
+    return await log.commit(work, urgent=True, limit_s=_WITHIN_S)
+
+
+def _reaches(tx: Transaction, known: KnownHead) -> bool:
+    if known.size == 0:
+        return True
+    found = tx.entries.since(known.size - 1, limit=1)
+    return bool(found) and found[0].index == known.size - 1 and found[0].leaf.hex() == known.leaf
+
+
+def _suspended(tx: Transaction, now: Instant, *, new_id: NewId, random: Random) -> list[Draft]:
+    entries = []
+    for grant in tx.grants.live():
+        if not grant.is_live(now):
+            continue
+        suspension = Suspension(grant=grant.id, cause=SuspendCause.RESTORE, reason=_REASON, since=now)
+        tx.holds.insert_suspension(suspension)
+        entry_id = EntryId(new_id(ENTRY))
+        entries.append(suspended_entry(grant, suspension, entry_id=entry_id, actor=SYSTEM, random=random))
+    return entries
+
+
+def _cancelled(tx: Transaction, now: Instant, *, new_id: NewId) -> list[Draft]:
+    """Cancel what is undecided: a denial may be among what was lost."""
+    entries: list[Draft] = []
+    while page := [
+        one
+        for one in tx.requests.page(state=RequestState.PENDING, limit=_PAGE)
+        if one.state_at(now) is RequestState.PENDING
+    ]:
+        for request in page:
+            done = move(request, RequestMove.CANCEL, by=None, now=now, cause=CancelWhy.RESTORE)
+            tx.requests.update(done)
+            entries.append(cancelled_entry(done, CancelWhy.RESTORE, actor=SYSTEM, new_id=new_id))
+    return entries

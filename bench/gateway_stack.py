@@ -35,7 +35,7 @@ from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, redactor_for
 from loglease.server.clock import SystemClock, SystemNewId, system_random
-from loglease.server.problems import kind_of
+from loglease.server.problems import kind_of, retry_after_s
 from loglease.sources.interface import Reader
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
@@ -186,7 +186,7 @@ async def stack(
 
     caller = Caller(principal=person, channel=Channel.API, signed_in_at=clock.now())
 
-    async def authenticate(_token: str) -> Caller:
+    async def authenticate(_token: str, _address: str) -> Caller:
         return caller
 
     def work(tx: Transaction, _now: Instant) -> Recorded[None]:
@@ -208,6 +208,7 @@ async def stack(
             reader_of=lambda _: reader,
             redactor_of=redactor_of,
             status_of=lambda error: kind_of(error).status,
+            retry_after_s=retry_after_s,
             refusals=Refusals(SystemNewId()),
             resume_key=b"r" * 32,
             replica="bench",

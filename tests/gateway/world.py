@@ -41,7 +41,7 @@ from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, redactor_for
 from loglease.server.clock import SystemClock, SystemNewId, system_random
-from loglease.server.problems import kind_of
+from loglease.server.problems import kind_of, retry_after_s
 from loglease.sources.interface import Capabilities, Direction, Gap, Health, Metadata, Page, ReadPlan
 from loglease.store.sqlite import SqliteStore, open_store
 
@@ -230,7 +230,7 @@ class World:
             self.redactors[grant.id] = redactor_for([grant.terms.scopes[0].profile or ""], keys=keys, marker=MARKER)
         return self.redactors[grant.id]
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, _address: str) -> Caller:
         if token not in self.callers:
             raise NotAuthenticated("The token is not valid.", next_step="loglease login")
         return self.callers[token]
@@ -399,6 +399,7 @@ async def world(
             reader_of=lambda name: made.reader if name == "src" else None,
             redactor_of=made.redactor_of,
             status_of=lambda error: kind_of(error).status,
+            retry_after_s=retry_after_s,
             refusals=Refusals(SystemNewId()),
             resume_key=b"r" * 32,
             replica="test",

@@ -3,10 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
-from tests.api.world import PASSWORD, WISH, World, world_in
+from tests.api.world import PASSWORD, WISH, ShiftedClock, World, world_in
 
+from loglease.server import rates as rates_module
+from loglease.server.clock import system_random
 from loglease.server.identity.cookies import csrf_token
+from loglease.server.identity.secrets import new_secret
+from loglease.server.problems import NotAuthenticated, RateLimited
+from loglease.server.rates import Rates
+from loglease.server.settings import LimitSettings
 
 ORIGIN = "http://127.0.0.1:8080"
 
@@ -119,6 +126,80 @@ async def test_rates_act_per_address_and_principal_and_leave_revocation_alone(tm
         assert answers[-1].status_code == 429
         lock = await world.created("/locks", {"on": "source:files", "reason": "now"}, admin)
         assert lock.status_code == 201
+
+
+def from_address(world: World, address: str) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=world.app, client=(address, 1))
+    return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080/api/v1")
+
+
+async def test_guessing_uses_up_the_guessers_address_and_keeps_out_nobody_with_a_valid_token(tmp_path: Path) -> None:
+    limits = {"enforced": True, "address_burst": 6, "address_per_s": 0.1, "principal_burst": 100}
+    async with world_in(tmp_path, limits=limits) as world:
+        alice = await world.add("alice@example.com")
+        cookie = (await world.services.sign_ins.web_sign_in("alice@example.com", PASSWORD, address="x")).cookie.text()
+        seen = {"Authorization": f"Bearer {new_secret('lla', system_random).text()}"}
+        assert (await world.client.get("/me", headers=alice)).status_code == 200
+        world.clock.later_s += 60
+        for name, value in (("Authorization", "Bearer {}"), ("Cookie", "loglease={}")):
+            guesses = [{name: value.format(new_secret("lla", system_random).text())} for _ in range(9)]
+            answers = [await world.client.get("/me", headers=one) for one in guesses]
+            assert [one.status_code for one in answers] == [401] * 6 + [429] * 3
+            assert int(answers[-1].headers["retry-after"]) >= 1
+            # A token that was valid here before is not kept out; one that is new here has to wait.
+            assert (await world.client.get("/me", headers=alice)).status_code == 200
+            assert (await world.client.get("/me", headers=seen)).status_code == 429
+            # And from elsewhere everything goes on, also with what was never seen there.
+            async with from_address(world, "192.0.2.7") as other:
+                assert (await other.get("/me", headers=alice)).status_code == 200
+                assert (await other.get("/me", headers={"Cookie": f"loglease={cookie}"})).status_code == 200
+            world.clock.later_s += 60
+
+
+async def test_a_call_with_a_credential_that_nobody_looks_at_counts_as_one_without(tmp_path: Path) -> None:
+    async with world_in(tmp_path, limits={"enforced": True, "address_burst": 5, "address_per_s": 0.1}) as world:
+        for headers in ({"Authorization": "Bearer x"}, {"Cookie": "other=1"}, {"Cookie": "loglease=llw_x"}):
+            answers = [await world.client.get("/health", headers=headers) for _ in range(7)]
+            assert [one.status_code for one in answers] == [200] * 5 + [429] * 2, headers
+            world.clock.later_s += 60
+
+
+async def test_one_token_that_keeps_failing_is_refused_unseen_and_others_of_its_address_are_not(tmp_path: Path) -> None:
+    limits = {"enforced": True, "failed_sign_ins_per_min": 4, "principal_burst": 100, "address_burst": 100}
+    async with world_in(tmp_path, limits=limits) as world:
+        alice = await world.add("alice@example.com")
+        assert (await world.client.get("/me", headers=alice)).status_code == 200
+        await world.client.post("/sign-out", headers=alice)
+        answers = [await world.client.get("/me", headers=alice) for _ in range(6)]
+        assert [one.status_code for one in answers] == [401] * 4 + [429] * 2
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        again = await world.sign_in("alice@example.com")
+        assert (await world.client.get("/me", headers=again)).status_code == 200
+        async with from_address(world, "192.0.2.7") as other:
+            assert (await other.get("/me", headers=alice)).status_code == 401
+
+
+def test_what_is_remembered_of_addresses_and_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates_module, "MAX_KEYS", 50)
+    rates = Rates(clock=ShiftedClock(), settings=LimitSettings())
+    for number in range(300):
+        address, token = f"192.0.2.{number}", f"lla_{number:020}"
+        rates.take_call(address, token)
+        with pytest.raises(NotAuthenticated), rates.judging(address, token):
+            raise NotAuthenticated("wrong")
+        with rates.judging(address, f"llp_{number:020}"):
+            pass
+    assert {len(one._levels) for one in (rates._addresses, rates._failed)} == {50}
+    assert len(rates._proven) == 50
+
+
+def test_all_addresses_of_one_ipv6_network_are_one_caller() -> None:
+    rates = Rates(clock=ShiftedClock(), settings=LimitSettings(address_burst=3, address_per_s=0.1))
+    for number in range(3):
+        rates.take_call(f"2001:db8:1:2::{number:x}", None)
+    with pytest.raises(RateLimited):
+        rates.take_call("2001:db8:1:2:ffff::9", None)
+    rates.take_call("2001:db8:1:3::1", None)
 
 
 async def test_submissions_have_a_number_an_hour(tmp_path: Path) -> None:

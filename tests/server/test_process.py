@@ -18,9 +18,10 @@ import pytest
 from tests.api.world import PASSWORD, WISH, settings_in
 
 from loglease.model.ids import GrantId
+from loglease.server.identity.secrets import new_secret
 from loglease.server.local import doctor, findings
 from loglease.server.process import Ready, listening, serving
-from loglease.server.settings import Address, SettingsInvalid, load_settings
+from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings
 from loglease.server.wiring import build
 
 SERVE = """
@@ -300,6 +301,27 @@ async def test_signing_out_cuts_what_that_sign_in_opened_and_nothing_else(tmp_pa
         assert not tails["kept"].ended
         await client.post("/sign-out", headers=people["alice"])
         assert await tails["kept"].end() == "revoked"
+        await client.aclose()
+
+
+async def test_the_gateway_slows_down_who_guesses_and_nobody_else(tmp_path: Path) -> None:
+    async with serving(settings_in(tmp_path)) as ready:
+        client, people, grant = await journey(ready)
+        services = ready.services
+        limits = LimitSettings(address_burst=5, address_per_s=0.01)
+        services.rates.settings = limits
+        services.rates.__post_init__()
+        address = f"{ready.url}/g/{grant}/logs"
+        assert (await client.get(address, headers=people["alice"])).status_code == 200
+        wrong = [new_secret("llp", services.random).text() for _ in range(6)]
+        guesses = [{"Authorization": f"Bearer {one}", "Accept": "text/plain"} for one in wrong]
+        answers = [await client.get(address, headers=one) for one in guesses]
+        assert [one.status_code for one in answers] == [401] * 5 + [429]
+        assert answers[-1].text.startswith("rate_limited: ")
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        for value in ({}, {"Authorization": f"Bearer {new_secret('llv', services.random).text()}"}):
+            assert (await client.get(address, headers=value)).status_code == 429
+        assert (await client.get(address, headers=people["alice"])).status_code == 200
         await client.aclose()
 
 

@@ -75,10 +75,12 @@ class Services:
 
     Attributes:
         rules: returns the rules in force.
-        authenticate: returns who a token belongs to; raises an error with the code `not_authenticated` or alike.
+        authenticate: returns who a token belongs to that came from an address; raises an error with the code
+            `not_authenticated`, `rate_limited` or alike.
         reader_of: returns the reader of a source by its name, None if there is none.
         redactor_of: returns the redactor of a grant; may take long and runs in a thread, its results are its to cache.
         status_of: returns the HTTP status of an error.
+        retry_after_s: returns the seconds after which it makes sense to repeat a call that had an error, if it does.
         refusals: counts refused calls; whoever owns it records what is due.
         resume_key: 32 random bytes that resume values are authenticated with; equal on all replicas.
         replica: name of this process in the records.
@@ -91,10 +93,11 @@ class Services:
     new_id: NewId
     random: Random
     rules: Callable[[], Rules]
-    authenticate: Callable[[str], Awaitable[Caller]]
+    authenticate: Callable[[str, str], Awaitable[Caller]]
     reader_of: Callable[[str], Reader | None]
     redactor_of: Callable[[Grant], Redactor]
     status_of: Callable[[LogLeaseError], int]
+    retry_after_s: Callable[[LogLeaseError], int | None]
     refusals: Refusals
     resume_key: bytes
     replica: str
@@ -161,7 +164,9 @@ class Gateway:
         services = self._services
         now = services.clock.now()
         _require_plain_get(scope)
-        call.caller = caller = await services.authenticate(token_of(call.headers))
+        client = scope.get("client")
+        address = str(client[0]) if client else "local"
+        call.caller = caller = await services.authenticate(token_of(call.headers), address)
         chosen = format_of(call.headers)
         parameters = parameters_of(scope["query_string"], now)
         query = parsed(parameters.query)
@@ -337,6 +342,8 @@ class Gateway:
             extra.append((b"allow", error.allowed.encode()))
         if status == 401:  # noqa: PLR2004 - the status that names how to authenticate
             extra.append((b"www-authenticate", b'Bearer realm="loglease", Basic realm="loglease", charset="UTF-8"'))
+        if (retry_s := self._services.retry_after_s(error)) is not None:
+            extra.append((b"retry-after", b"%d" % retry_s))
         body, media_type = _problem_body(error, as_json=accepts_only_json(headers))
         fields = [
             (b"content-type", media_type),

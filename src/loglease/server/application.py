@@ -18,7 +18,7 @@ def joined(services: Services, *, gateway: App | None = None, pages: App | None 
         pages: everything that is neither gateway nor API.
     """
     api = create_api(services)
-    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random)
+    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, services.settings.http.tls)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

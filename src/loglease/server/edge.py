@@ -16,6 +16,7 @@ import structlog
 
 from loglease.access.commitments import Random
 from loglease.model.errors import LogLeaseError, Malformed
+from loglease.server.identity.cookies import cookie_of
 from loglease.server.problems import (
     MEDIA_TYPE,
     TooLarge,
@@ -74,6 +75,14 @@ def header_of(scope: Mapping[str, Any], name: bytes) -> bytes | None:
     return found[0] if found else None
 
 
+def _credential_of(scope: Mapping[str, Any], *, tls: bool) -> str | None:
+    """Return what a call shows of itself, whatever it is worth: a bearer token, else the cookie of a web session."""
+    cookie = header_of(scope, b"cookie")
+    if (authorization := header_of(scope, b"authorization")) is not None:
+        return authorization.decode("latin-1").partition(" ")[2].strip()
+    return None if cookie is None else cookie_of(cookie.decode("latin-1"), tls=tls)
+
+
 async def send_problem(scope: Scope, send: Send, error: LogLeaseError, *, head: bool = False) -> None:
     """Answer with a problem."""
     body = problem_of(error, instance=str(scope["path"])[:200], trace_id=scope.get(TRACE, ""))
@@ -91,6 +100,7 @@ class Edge:
     inner: App
     rates: Rates
     random: Random
+    tls: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a call, hand it on, and add the headers that every answer has."""
@@ -124,8 +134,7 @@ class Edge:
             raise TooLarge("The headers are larger than 32 KiB.", next_step="Send fewer.")
         if len(scope["query_string"]) > MAX_QUERY:
             raise TooLarge("The query string is larger than 8 KiB.", next_step="Send less.")
-        if header_of(scope, b"authorization") is None and header_of(scope, b"cookie") is None:
-            self.rates.take_address(scope[ADDRESS])
+        self.rates.take_call(scope[ADDRESS], _credential_of(scope, tls=self.tls))
         if _SECRET_PARAMETER.search(scope["query_string"]):
             raise UnknownParameter(
                 "A credential does not belong into an address.",

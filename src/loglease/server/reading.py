@@ -12,7 +12,7 @@ from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
 from loglease.model.review import Channel
 from loglease.redaction import Keys, Redactor, redactor_for
-from loglease.server.edge import App, Receive, Scope, Send, send_problem
+from loglease.server.edge import App, Receive, Scope, Send, address_of, send_problem
 from loglease.server.identity import secrets
 from loglease.server.identity.cookies import cookie_of
 from loglease.server.problems import CsrfFailed
@@ -56,28 +56,32 @@ class ViewerDoor:
         self._services = services
         self._admitted: dict[str, Caller] = {}
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, address: str) -> Caller:
         """Return who a token belongs to; a viewer's code was spent at the door.
 
         Raises:
-            NotAuthenticated, TokenExpired, Locked: see `Credentials`.
+            NotAuthenticated, TokenExpired, Locked, PasswordChangeRequired: see `Credentials`.
+            RateLimited: too many calls of this address have shown no valid token.
         """
         admitted = self._admitted.pop(token, None)
         if admitted is not None:
             return admitted
-        return (await self._services.credentials.bearer(token, Channel.API)).caller
+        rates = self._services.rates
+        rates.take_call(address, token)
+        with rates.judging(address, token):
+            return (await self._services.credentials.bearer(token, Channel.API)).caller
 
     def guarding(self, gateway: App) -> App:
         """Return the gateway with the door before it."""
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             value = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            if not value.lower().startswith(_BEARER):
-                await gateway(scope, receive, send)
-                return
-            code = value[len("bearer ") :].decode("latin-1").strip()
+            code = value[len("bearer ") :].decode("latin-1").strip() if value.lower().startswith(_BEARER) else ""
             try:
-                self._admitted[code] = await self._admit(code, scope)
+                if not value or code:  # any other token is counted where it is looked at
+                    self._services.rates.take_address(address_of(scope))
+                if code:
+                    self._admitted[code] = await self._admit(code, scope)
             except LogLeaseError as error:
                 await send_problem(scope, send, error)
                 return

@@ -40,7 +40,7 @@ from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, revision_of, take_up
 from loglease.server.pages.routes import create_pages
 from loglease.server.policies import policy_directory, policy_files, rules_of
-from loglease.server.problems import kind_of
+from loglease.server.problems import kind_of, retry_after_s
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
 from loglease.server.services import RulesHolder, Services, Standing
@@ -251,6 +251,7 @@ class Application:
                 reader_of=lambda name: source.reader if (source := services.sources.get(name)) else None,
                 redactor_of=redactors.of,
                 status_of=lambda error: kind_of(error).status,
+                retry_after_s=retry_after_s,
                 refusals=services.refusals,
                 resume_key=hmac.digest(services.pseudonym_key, b"loglease/resume/1", "sha256"),
                 replica=services.replica,

@@ -19,7 +19,7 @@ from loglease.access.once import Once
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import Instant
 from loglease.model.review import Channel
-from loglease.server.edge import BODY, header_of
+from loglease.server.edge import ADDRESS, BODY, header_of
 from loglease.server.identity.cookies import CSRF_HEADER, PLAIN_NAME, cookie_of, csrf_fits
 from loglease.server.identity.credentials import Known
 from loglease.server.problems import (
@@ -123,6 +123,7 @@ def _require_its_grant(request: Request, caller: Caller) -> None:
 
 async def authenticated(request: Request, services: Services) -> Known:
     """Return who calls, also before a change of password that is due; does not count the call."""
+    address = request.scope[ADDRESS]
     authorization = header_of(request.scope, b"authorization")
     if authorization is not None:
         scheme, _, text = authorization.decode("latin-1").partition(" ")
@@ -130,12 +131,15 @@ async def authenticated(request: Request, services: Services) -> Known:
             raise NotAuthenticated("This takes a bearer token.", next_step="loglease login")
         agent = header_of(request.scope, b"user-agent") or b""
         channel = Channel.CLI if agent.startswith(CLI_AGENT) else Channel.API
-        return await services.credentials.bearer(text.strip(), channel, before_change=True)
+        token = text.strip()
+        with services.rates.judging(address, token):
+            return await services.credentials.bearer(token, channel, before_change=True)
     cookie = cookie_of(request.headers.get("cookie"), tls=services.settings.http.tls)
     if cookie is None:
         raise NotAuthenticated("There is no sign-in or token with this call.", next_step="loglease login")
     _require_own_page(request, services, cookie)
-    return await services.credentials.cookie(cookie, before_change=True)
+    with services.rates.judging(address, cookie):
+        return await services.credentials.cookie(cookie, before_change=True)
 
 
 def _require_own_page(request: Request, services: Services, cookie: str) -> None:

@@ -22,7 +22,7 @@ from loglease.model.instant import duration_text, event_time_text, instant_text
 from loglease.model.principal import Role
 from loglease.model.words import plain
 from loglease.server.api.history import closing_in_words
-from loglease.server.edge import TRACE
+from loglease.server.edge import ADDRESS, TRACE
 from loglease.server.identity.cookies import CSRF_FIELD, CSRF_HEADER, clear_cookie, cookie_of, csrf_fits, csrf_token
 from loglease.server.pages.static_files import StaticFiles
 from loglease.server.pages.text import foreign, foreign_lines, terms_in_words, unusual
@@ -88,11 +88,13 @@ class Site:
         """Return who sends this; a cookie that is over counts as none."""
         cookie = cookie_of(request.headers.get("cookie"), tls=self.tls)
         if cookie is not None:
+            rates, address = self.services.rates, request.scope[ADDRESS]
             try:
                 known = await self.services.credentials.cookie(cookie, before_change=True)
             except (NotAuthenticated, TokenExpired):
-                pass
+                rates.refused(address, cookie)  # a stale cookie is no guess: pages take it as none
             else:
+                rates.proven(address, cookie)
                 return Visitor(
                     caller=known.caller, token=known.token, csrf=csrf_token(cookie), must_change=known.must_change
                 )

@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 
 from loglease.cli.errors import _EXITS, Exit
 from loglease.cli.reference import reference
-from loglease.cli.tree import COMMANDS, GROUPS, PEOPLE_GROUPS, USERS
+from loglease.cli.tree import COMMANDS, GROUPS, PEOPLE_GROUPS, RECOVERY, USERS
 from loglease.server.problems import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,12 @@ ROOT = Path(__file__).parents[2]
 
 def named() -> Iterator[tuple[str, str]]:
     yield from ((place, text) for _, _, place, text in COMMANDS)
-    for _, _, _, commands in (*GROUPS, (None, "user", "", USERS), (None, "group", "", PEOPLE_GROUPS)):
+    for _, _, _, commands in (
+        *GROUPS,
+        (None, "user", "", USERS),
+        (None, "group", "", PEOPLE_GROUPS),
+        (None, "admin", "", RECOVERY),
+    ):
         yield from ((place, text) for _, place, text in commands)
 
 

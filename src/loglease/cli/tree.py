@@ -106,6 +106,13 @@ USERS: Final = (
     ("disable", "admin:disable", "Disable an account: it cannot sign in, its tokens and grants end."),
     ("enable", "admin:enable", "Enable an account again."),
 )
+RECOVERY: Final = (
+    (
+        "reset-admin",
+        "local:reset_admin",
+        "Give the account admin a new password, on the machine of a server that is stopped.",
+    ),
+)
 PEOPLE_GROUPS: Final = (
     ("list", "admin:list_groups", "List groups with their members."),
     ("add", "admin:add_to_group", "Put accounts into a group; it needs no other making."),
@@ -137,6 +144,8 @@ def command_tree(words: Container[str] = ()) -> App:
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
     admin.command(_group("user", "Local accounts.", USERS, None, words))
     admin.command(_group("group", "Groups of people.", PEOPLE_GROUPS, None, words))
+    for name, place, text in RECOVERY:
+        admin.command(f"{_HERE}.{place}", name=name, help=_whole(place) if name in words else text)
     app.command(admin)
     app.command(f"{_HERE}.completion:words", name="complete-words", show=False)
     return app

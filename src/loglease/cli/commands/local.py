@@ -1,4 +1,4 @@
-"""`serve`, `doctor`, `demo`: commands of the server's own package, found by name when they are run."""
+"""`serve`, `doctor`, `demo`, `admin reset-admin`: commands of the server's own package, found by name when run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from loglease.cli.run import HereFlags, flag
 
 _LOCAL: Final = "loglease.server.local"
+_RESET: Final = "loglease.server.local_reset"
 _DEMO: Final = "loglease.server.local_demo"
 
 DataDir = Annotated[Path | None, flag("where database, keys and logs of this server are")]
@@ -44,6 +45,15 @@ def doctor(*, data_dir: DataDir = None, flags: HereFlags) -> int:
     Changes nothing. Exits with 3 if a check failed. --config names the server's configuration file here.
     """
     return _called(_LOCAL, "doctor", config=flags.config, data_dir=data_dir, as_json=flags.output == "json")
+
+
+def reset_admin(*, data_dir: DataDir = None, flags: HereFlags) -> int:
+    """Give the account admin a new password, on the machine of a server that is stopped.
+
+    For when nobody can sign in as an administrator any more. The password is printed this once, on stdout. --config
+    names the server's configuration file here.
+    """
+    return _called(_RESET, "reset_admin", config=flags.config, data_dir=data_dir)
 
 
 def demo(

@@ -279,6 +279,31 @@ class Accounts:
 
         return await self.log.commit(work, urgent=True)
 
+    async def recover_admin(self) -> str:
+        """Return a new password of the first account, which gets its role and its standing back; for its operator.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        password = generated_password(self.random)
+        encoded = await self.passwords.hashed(password)
+
+        def work(tx: Transaction, now: Instant) -> Recorded[str]:
+            local = tx.principals.local(ADMIN_ACCOUNT)
+            before = None if local is None else tx.principals.find(local.principal)
+            if local is None or before is None:
+                raise NotFound(
+                    f"There is no account {ADMIN_ACCOUNT}.", next_step="Start the server once: loglease serve"
+                )
+            after = replace(before, enabled=True, roles=before.roles | {Role.ADMIN})
+            tx.principals.update(after)
+            tx.principals.update_local(replace(local, password_hash=encoded, must_change=True))
+            tx.tokens.revoke(now, principal=before.id)
+            entries = [*self._entries(before, after, SYSTEM), self._changed(after, "password", (), SYSTEM)]
+            return Recorded(password, tuple(entries))
+
+        return await self.log.commit(work, urgent=True)
+
     def _require_may_change(self, before: Principal, after: Principal, caller: Caller, now: Instant) -> None:
         if before.roles != after.roles:
             caller.require_sign_in(now, STEP_UP_S)

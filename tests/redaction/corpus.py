@@ -60,7 +60,7 @@ ESCAPES = [
     b"%40", b"%2540", b"\\u0040", b"\\x40", b"&#64;", b"&commat;", b"\\n", b'\\"', b"\xe2\x80\x8b", b"\xc2\xad", b"=3D",
     b"\\", b'"', b"'", b":", b"=", b"@", b"&", b"-----BEGIN RSA PRIVATE KEY-----", b"-----END RSA PRIVATE KEY-----",
     b"password", b"token: ", b"4111 1111 1111 1111", b"MIIEpAIBAAKCAQEAabcdabcdabcdabcd", b"203.0.113.9", b"::1",
-    b"2001:db8::1",
+    b"2001:db8::1", b"_", b"x", b"card",
 ]  # fmt: skip
 
 fragments = st.sampled_from(EXAMPLES + OTHERS + LOOKALIKES + NOISE + ESCAPES)

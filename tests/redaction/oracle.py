@@ -14,15 +14,16 @@ from loglease.redaction.rules import KeyRule, PatternRule
 from loglease.redaction.tokens import canonical_of, mask_token, partial_token, pseudonym
 
 ORDER = {"partial": 1, "pseudonym": 2, "mask": 3}
-WORD = re.compile(rb"\w")
+INSIDE = re.compile(rb"[0-9]{2}|[A-Z]{2}|[a-z]{2}")
 
 
 def pattern_finds(rule: PatternRule, text: bytes):
     compiled, at = re.compile(rule.pattern.encode(), re.DOTALL), 0
     while at < len(text):
-        for start, end, stop in candidates(rule, compiled, text, at):
+        for start, end in candidates(rule, compiled, text, at):
             if holds(rule, text, start, end, at):
-                yield Find(start, end, rule, text[start:end])
+                stop = extended(rule, compiled, text, at, end)
+                yield Find(start, stop, rule, text[start:stop])
                 at = max(stop, at + 1)
                 break
         else:
@@ -35,19 +36,21 @@ def candidates(rule: PatternRule, compiled, text: bytes, at: int):
         return
     if rule.all_lengths:
         for end in range(found.end(), at, -1):
-            inside = end < len(text) and WORD.match(text[end : end + 1]) and WORD.match(text[end - 1 : end])
-            if not inside and compiled.fullmatch(text, at, end):
-                yield at, end, end
+            whole = compiled.fullmatch(text, at, end)
+            if whole and not INSIDE.match(text, end - 1):
+                yield whole.span(rule.mask or 0)
         return
     start, end = found.span(rule.mask or 0)
     if start < 0:
         return
-    stop = found.end()
-    if rule.extend and end == stop:
-        while stop < len(text) and re.match(rule.extend.encode(), text[stop : stop + 1]):
-            stop += 1
-        end = stop
-    yield start, end, stop
+    yield start, end
+
+
+def extended(rule: PatternRule, compiled, text: bytes, at: int, end: int) -> int:
+    if rule.extend and end == compiled.match(text, at).end():
+        while end < len(text) and re.match(rule.extend.encode(), text[end : end + 1]):
+            end += 1
+    return end
 
 
 def holds(rule: PatternRule, text: bytes, start: int, end: int, begun: int) -> bool:

@@ -15,7 +15,11 @@ from loglease.redaction.patterns import shape_of
 from loglease.redaction.rules import KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
 
-_WORD: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+# Which run a byte belongs to: of digits, capitals or small letters; 0 is none.
+_RUNS: Final = bytes(
+    1 if 48 <= byte < 58 else 2 if 65 <= byte < 91 else 3 if 97 <= byte < 123 else 0  # noqa: PLR2004 - ASCII ranges
+    for byte in range(256)
+)
 
 
 class Find(NamedTuple):
@@ -72,20 +76,27 @@ class PatternMatcher:
         start, end = found.span(self._group)
         if start < 0:
             return None
-        stop = found.end()
-        if self._extend is not None and end == stop and (more := self._extend.match(text, end)):
-            end = stop = more.end()
-        return (start, end, max(stop, end)) if self._holds(text, start, end, found.start()) else None
+        accepted = self._checked(text, start, end, found.start())
+        if accepted and self._extend is not None and end == found.end() and (more := self._extend.match(text, end)):
+            return start, more.end(), more.end()
+        return accepted
 
     def _any_length(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
-        start, longest = found.span()
-        for end in range(longest, start + self._shortest - 1, -1):
-            if end < len(text) and text[end] in _WORD and text[end - 1] in _WORD:
+        begun, longest = found.span()
+        for end in range(longest, begun + self._shortest - 1, -1):
+            if end < len(text) and _RUNS[text[end - 1]] and _RUNS[text[end - 1]] == _RUNS[text[end]]:
                 continue
-            matches = end == longest or self._pattern.fullmatch(text, start, end)
-            if matches and self._holds(text, start, end, start):
-                return start, end, end
+            matched = found if end == longest else self._pattern.fullmatch(text, begun, end)
+            if not matched:
+                continue
+            start, stop = matched.span(self._group)
+            if accepted := self._checked(text, start, stop, begun):
+                return accepted
         return None
+
+    def _checked(self, text: bytes, start: int, end: int, begun: int) -> tuple[int, int, int] | None:
+        # The search goes on behind what is replaced, not behind the match: one separator may stand between two values.
+        return (start, end, max(end, begun + 1)) if self._holds(text, start, end, begun) else None
 
     def _holds(self, text: bytes, start: int, end: int, begun: int) -> bool:
         rule = self._rule

@@ -67,12 +67,33 @@ def _issued(digits: str) -> bool:
 def _among_other_digits(text: bytes, start: int, end: int, separator: bytes) -> bool:
     """Tell whether the number is a part of something longer: a decimal, a UUID, a dotted name."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if re.fullmatch(rb"[0-9]\.", before) or re.fullmatch(rb"\.[0-9]", after):
+    if re.search(rb"[0-9]\.?\Z", before) or re.match(rb"\.?[0-9]", after):
         return True
     if before.endswith(b"_-"):
         return True
     joined = separator == b"-"
     return joined and bool(re.fullmatch(rb"[0-9A-Fa-f]-", before) or re.fullmatch(rb"-[0-9A-Fa-f]", after))
+
+
+_WORD_BEFORE: Final = re.compile(rb"[0-9A-Za-z]{0,128}\Z")
+_WORD_BEHIND: Final = re.compile(rb"[0-9A-Za-z]{0,128}")
+_HEX_WORD: Final = re.compile(rb"(?:0[xX])?[0-9A-Fa-f]*")
+_HEX_LETTERS: Final = re.compile(rb"[A-Fa-f]{1,4}")
+
+
+def _in_hexadecimal(text: bytes, start: int, end: int) -> bool:
+    """Tell whether the number is a part of a digest, an id or an address that is written in hexadecimal.
+
+    Up to four letters on one side, as in ``cc4111…``, are a word glued to a number, unless that is as wide as ids are.
+    """
+    before = _WORD_BEFORE.search(text, max(0, start - 128), start)
+    behind = _WORD_BEHIND.match(text, end)
+    left, right = before[0] if before else b"", behind[0] if behind else b""
+    around = left + right
+    if not around or not _HEX_WORD.fullmatch(around):
+        return False
+    glued = _HEX_LETTERS.fullmatch(around) and (not left or not right)
+    return not glued or (len(around) + end - start) % 8 == 0
 
 
 def card(text: bytes, start: int, end: int) -> bool:
@@ -88,7 +109,9 @@ def card(text: bytes, start: int, end: int) -> bool:
         around = text[max(0, start - 32) : start].lower()
         if not any(word in around for word in _CARD_WORDS):
             return False
-    return not _among_other_digits(text, start, end, next(iter(separators), b""))
+    if _among_other_digits(text, start, end, next(iter(separators), b"")):
+        return False
+    return not _in_hexadecimal(text, start, end)
 
 
 _IBAN_LENGTHS: Final = {
@@ -123,16 +146,22 @@ def ssn(text: bytes, start: int, end: int) -> bool:
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     if area in {b"000", b"666"} or area[:1] == b"9" or group == b"00" or serial == b"0000":
         return False
-    return not re.search(rb"[\w.]-$", text[max(0, start - 2) : start]) and not re.match(rb"-[\w]", text[end : end + 2])
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    return not re.search(rb"[\w.]-\Z|[0-9]\Z", before) and not re.match(rb"-\w|[0-9]", after)
+
+
+_PHONE_WORDS: Final = (b"tel", b"phone", b"mobile", b"cell", b"fax", b"call", b"sms", b"whatsapp", b"msisdn")
 
 
 def phone(text: bytes, start: int, end: int) -> bool:
-    """Accept a telephone number: 8 to 15 digits, not the continuation of a number, time or word."""
+    """Accept a telephone number: 8 to 15 digits, not the continuation of a number or time, nor of a word but `tel`."""
     digits = _NOT_DIGIT.sub(b"", text[start:end])
     if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:  # noqa: PLR2004 - E.164 lengths; no filler like 00000000
         return False
-    before, after = text[max(0, start - 1) : start], text[end : end + 2]
-    return not re.match(rb"[\w+./-]", before) and not re.match(rb"\w|[.:/-]\w", after)
+    before, after = text[max(0, start - 8) : start].lower(), text[end : end + 2]
+    if re.search(rb"[0-9a-z+./-]\Z", before) and not before.endswith(_PHONE_WORDS):
+        return False
+    return not re.match(rb"[0-9A-WYZa-wyz]|[.:/-]\w", after)
 
 
 _NO_DOMAINS: Final = frozenset(

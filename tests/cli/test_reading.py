@@ -174,6 +174,14 @@ def test_every_cut_ends_with_nine(cli: Cli, server: FakeServer, reason: str, end
     assert (found.code, words in found.err) == (9, True), found.err
 
 
+def test_where_the_last_grant_ended_the_same_can_be_asked_for_again(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/grants", {"items": []}, {"items": [revoked_grant()]})
+    found = cli("logs")
+    assert found.code == 7
+    assert "your newest was revoked by bob@example.com" in found.err
+    assert f"next: loglease request --like {REQUEST}\n" in found.err
+
+
 @pytest.mark.parametrize("words", [["logs"], ["tail"], ["logs", "--grant", GRANT]])
 @pytest.mark.parametrize(
     ("hold", "said", "remedy"),

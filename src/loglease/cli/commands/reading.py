@@ -8,7 +8,7 @@ from threading import Timer
 from typing import Annotated, Any, Final
 
 from loglease.cli.client import Body
-from loglease.cli.commands.grants import active_words, budget_words, hold_words, left_s
+from loglease.cli.commands.grants import active_words, budget_words, ended_words, hold_words, left_s
 from loglease.cli.errors import Exit, GrantHeld, NotFoundHere, SeveralGrants, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
@@ -147,13 +147,22 @@ def _grant(run: Run, text: str | None) -> Body:
     if not usable and live:
         raise _held(live)
     if not usable:
-        raise NotFoundHere(
-            "You have no grant that can be used.", next_step="loglease request '{service=\"…\"}' --reason …"
-        )
+        raise _none_left(next(run.client.items("/grants", most=1, mine=True), None))
     if len(usable) > 1:
         named = ", ".join(one["id"] for one in usable[:_NAMED])
         raise SeveralGrants(f"{len(usable)} grants would do: {named}.", next_step="Name one with --grant.")
     return usable[0]
+
+
+def _none_left(newest: Body | None) -> NotFoundHere:
+    """Say that there is no grant to use, and how to ask for what the newest one allowed."""
+    if newest is None:
+        step = "loglease request '{service=\"…\"}' --reason …"
+        return NotFoundHere("You have no grant that can be used.", next_step=step)
+    return NotFoundHere(
+        f"You have no grant that can be used; your newest {ended_words(newest)}.",
+        next_step=f"loglease request --like {newest['request']}",
+    )
 
 
 def _held(live: list[Body]) -> GrantHeld:

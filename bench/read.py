@@ -24,6 +24,7 @@ from pathlib import Path
 
 from bench.gateway_stack import Stack, request_bytes, stack
 
+from loglease.gateway import GatewaySettings
 from loglease.gateway.frontends.plain import NdJson
 from loglease.gateway.planner import parsed, planned
 from loglease.gateway.recheck import Order, Recheck, Violations
@@ -45,6 +46,8 @@ SERVICES = [f"svc-{number}" for number in range(10)]
 START_NS = 1_793_000_000 * 10**9
 NEEDLE = "lease-needle"
 FULL = Interval(0, 1 << 62)
+UNLIMITED = GatewaySettings(scan_lines=1 << 40, scan_bytes=1 << 50, scan_s=86_400)
+"""A query may look at all of it, however much was asked for."""
 LEVELS = ("debug", "info", "info", "info", "warn", "error")
 WORDS = ("checkout", "cart", "payment", "retry", "upstream", "timeout", "cache", "queue", "render", "session", "lookup")
 
@@ -193,7 +196,7 @@ async def measure(arguments: argparse.Namespace, work: Path) -> dict[str, object
     print(f"stored in {store_s:.1f} s", flush=True)
     figures: dict[str, list[float]] = {}
     seen: dict[str, object] = {}
-    async with stack(work, source) as made:
+    async with stack(work, source, settings=UNLIMITED) as made:
         limits = Limits(queries_per_min=1_000)
         grant = await made.grant('{service="svc-0"}', profile=arguments.profile, limits=limits)
         ways: dict[str, Callable[[], Awaitable[object]]] = {

@@ -205,7 +205,7 @@ def test_a_suspended_grant_is_said_to_be_suspended(
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"), [("complete", 0), ("limit", 0), ("source", 2), ("redaction", 2), ("audit", 2)]
+    ("reason", "code"), [("complete", 0), ("limit", 2), ("time", 2), ("source", 2), ("redaction", 2), ("audit", 2)]
 )
 def test_other_ends_have_their_codes(cli: Cli, server: FakeServer, reason: str, code: int) -> None:
     server.on("GET", LOGS, tail(sse(end(reason, 0))))

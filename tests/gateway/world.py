@@ -144,7 +144,7 @@ class OpenRules:
     revision = 1
     profile_digests: MappingProxyType[str, str] = MappingProxyType({})
 
-    def satisfied(self, request: object, reviews: object, directory: object) -> tuple[()]:
+    def satisfied(self, request: object, reviews: object, directory: object, now: object) -> tuple[()]:
         return ()
 
     def final_terms(self, point: object, request: object, terms: Terms, *rest: object) -> Terms:

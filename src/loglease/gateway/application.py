@@ -41,6 +41,7 @@ from loglease.gateway.request import (
 from loglease.gateway.reserve import Recorder
 from loglease.gateway.resume import Position, Resumes
 from loglease.gateway.routes import Route, route_of
+from loglease.gateway.scan import Scan
 from loglease.gateway.session import ServedSession
 from loglease.gateway.settings import GatewaySettings
 from loglease.gateway.worker import Worker
@@ -205,6 +206,7 @@ class Gateway:
             direction=parameters.direction,
             order=None if parameters.follow else Order(parameters.direction),
             after=after,
+            scan=None if parameters.follow else Scan(self._settings.scan_lines, self._settings.scan_bytes),
         )
         reading = _reading(reader, worker, plan, opened, parameters)
         machine = self._machine(opened, parameters)

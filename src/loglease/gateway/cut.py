@@ -19,8 +19,11 @@ LOOK_S: Final = 0.005
 EMPTY_LOOKS: Final = 2
 """Looks in a row at which nothing may be queued before the connection is closed in order."""
 
-PATIENT: Final = frozenset({CloseWhy.COMPLETE, CloseWhy.ENDED})
-"""Causes after which the answer, as far as the grant goes, is whole: a slow reader may take its time for the rest."""
+WHOLE: Final = frozenset({CloseWhy.COMPLETE, CloseWhy.ENDED})
+"""Causes after which the answer, as far as the grant goes, is whole, also if it is empty."""
+
+PATIENT: Final = WHOLE | {CloseWhy.LIMIT, CloseWhy.TIME}
+"""Causes after which a slow reader may take its time for what it has not read yet."""
 
 
 async def ended_in_order(

@@ -60,6 +60,12 @@ class TooLarge(LogLeaseError):
     code = "too_large"
 
 
+class QueryLimit(LogLeaseError):
+    """The query would look at more, or for longer, than one may."""
+
+    code = "query_limit"
+
+
 class RedactionUnavailable(LogLeaseError):
     """The redactor cannot vouch for the text, so nothing leaves."""
 

@@ -19,8 +19,8 @@ from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
 from loglease.audit.interface import AuditUnavailable
 from loglease.gateway.connection import Connection
-from loglease.gateway.cut import PATIENT, ended_in_order
-from loglease.gateway.errors import Draining, RedactionUnavailable
+from loglease.gateway.cut import PATIENT, WHOLE, ended_in_order
+from loglease.gateway.errors import Draining, QueryLimit, RedactionUnavailable
 from loglease.gateway.frontends.plain import Encoder
 from loglease.gateway.reserve import Recorder
 from loglease.gateway.served import Item
@@ -217,7 +217,7 @@ class Pump:
     async def _finish(self, why: CloseWhy) -> None:
         self._space.set()
         if not self._begun:
-            if why not in PATIENT:
+            if why not in WHOLE:
                 raise self._failure or _problem(why)
             await self._begin()
         end = self._encoder.end(why, self._machine.standing.handed_lines, self._machine.position)
@@ -246,7 +246,7 @@ class Pump:
             if self._reading.follow:
                 await self._follow()
             else:
-                await self._read()
+                why = await self._read()
         except Withheld as fault:
             _log.warning("redaction_withheld", extra={"session": self._opened.session.id, "reason": fault.reason})
             why = CloseWhy.REDACTION
@@ -274,7 +274,27 @@ class Pump:
         self._machine.source_gap()
         self._wake.set()
 
-    async def _read(self) -> None:
+    async def _read(self) -> CloseWhy:
+        """Hand on what a query finds for as long as it may look; waiting for the client is not looking."""
+        found, left_s = self._found(), self._settings.scan_s
+        within = asyncio.timeout(None)
+        try:
+            while True:
+                began_ns = self._clock.boot_ns()
+                async with asyncio.timeout(left_s) as within:
+                    items = await anext(found, None)
+                left_s -= (self._clock.boot_ns() - began_ns) / 1e9
+                if items is None:
+                    return CloseWhy.LIMIT if self._reading.worker.is_exhausted else CloseWhy.COMPLETE
+                await self._give(items)
+        except TimeoutError:
+            if not within.expired():
+                raise
+            return CloseWhy.TIME
+        finally:
+            await found.aclose()
+
+    async def _found(self) -> AsyncGenerator[list[Item], None]:
         """Read one page ahead while one is evaluated; a backward one needs the next as its context."""
         worker = self._reading.worker
         pages = self._reading.reader.read(self._reading.plan)
@@ -289,9 +309,11 @@ class Pump:
                 else:
                     items = await self._in_pool(worker.page, page, None)
                     older = await ahead
-                await self._give(items)
+                yield items
+                if worker.is_exhausted:
+                    return
                 page = older
-            await self._give(await self._in_pool(worker.finish))
+            yield await self._in_pool(worker.finish)
         finally:
             if ahead is not None and not ahead.done():
                 ahead.cancel()
@@ -326,12 +348,11 @@ async def _next(pages: Any) -> Page | None:
 
 def _problem(why: CloseWhy) -> LogLeaseError:
     """Return what is answered where a session was over before its answer began."""
-    again, later = "Ask again if you still need it.", "Try again."
+    later = "Try again."
     match why:
-        case CloseWhy.REVOKED:
-            return GrantEnded("The grant was revoked.", next_step=again)
-        case CloseWhy.EXPIRED:
-            return GrantEnded("The grant has expired.", next_step=again)
+        case CloseWhy.REVOKED | CloseWhy.EXPIRED:
+            how = "was revoked" if why is CloseWhy.REVOKED else "has expired"
+            return GrantEnded(f"The grant {how}.", next_step="Ask again if you still need it.")
         case CloseWhy.SUSPENDED:
             return GrantNotActive("The grant is suspended.", next_step="Ask whoever suspended it.")
         case CloseWhy.LOCKED:
@@ -342,6 +363,11 @@ def _problem(why: CloseWhy) -> LogLeaseError:
             return StoreUnavailable("The database cannot be reached.", next_step=later)
         case CloseWhy.REDACTION:
             return RedactionUnavailable()
+        case CloseWhy.LIMIT | CloseWhy.TIME:
+            what = "at more lines" if why is CloseWhy.LIMIT else "for longer"
+            return QueryLimit(
+                f"The query would look {what} than one may.", next_step="Ask for less time or fewer streams."
+            )
         case CloseWhy.DRAIN:
             return Draining("This server stops.", next_step=later)
         case _:

@@ -18,6 +18,7 @@ from loglease.gateway.settings import LAPSE_NS, RENEW_NS, SLICE_BYTES
 from loglease.model.serving import Standing, may_serve
 from loglease.model.session import CloseWhy
 
+_IN_ORDER: Final = frozenset({CloseWhy.COMPLETE, CloseWhy.LIMIT, CloseWhy.TIME})
 _TAIL_LINES: Final = 16
 _TAIL_BYTES: Final = 8_192
 _HALF_LINES: Final = MAX_RESERVED_LINES // 2
@@ -145,7 +146,7 @@ class ServedSession:
         """Take note that no more lines come; what is queued is still handed over if that was in order."""
         if self._done is None:
             self._done = why
-        if why is not CloseWhy.COMPLETE:
+        if why not in _IN_ORDER:
             self.end(why)
 
     def end(self, why: CloseWhy) -> None:

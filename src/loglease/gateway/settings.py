@@ -33,6 +33,9 @@ class GatewaySettings:
         chunk_lines: lines that are redacted in one go; a cut is noticed between two.
         chunk_bytes: likewise in bytes.
         workers: threads that redact and evaluate.
+        scan_lines: permitted lines that one query may look at, before its filters.
+        scan_bytes: redacted bytes of them.
+        scan_s: how long reading and evaluating them may take; waiting for the client does not count.
         places: what one principal may have open at once; None does not count.
     """
 
@@ -44,4 +47,7 @@ class GatewaySettings:
     chunk_lines: int = 1_000
     chunk_bytes: int = 256 * 1024
     workers: int = 2
+    scan_lines: int = 2_000_000
+    scan_bytes: int = 1 << 30
+    scan_s: float = 60.0
     places: Places | None = None

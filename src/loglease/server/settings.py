@@ -154,6 +154,14 @@ class PolicySettings(_Area):
     directory: Path | None = None
 
 
+class ScanSettings(_Area):
+    """What one query may look at, before its filters: permitted lines, their redacted bytes, and how long."""
+
+    lines: Annotated[int, Field(ge=1)] = 2_000_000
+    bytes: Annotated[int, Field(ge=1)] = 1 << 30
+    seconds: Annotated[float, Field(gt=0)] = 60.0
+
+
 class RedactionSettings(_Area):
     """How many threads redact and evaluate."""
 
@@ -173,7 +181,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
-    areas: ClassVar[frozenset[str]] = frozenset({"HTTP", "IDENTITY", "LIMITS", "POLICY", "REDACTION", "SOURCES"})
+    areas: ClassVar[frozenset[str]] = frozenset(
+        {"HTTP", "IDENTITY", "LIMITS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
+    )
 
     data_dir: Path
     http: HttpSettings = Field(default_factory=HttpSettings)
@@ -181,6 +191,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
+    scan: ScanSettings = Field(default_factory=ScanSettings)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod

@@ -229,7 +229,13 @@ def _origins(settings: Settings) -> tuple[str, ...]:
 def _gateway_settings(settings: Settings) -> GatewaySettings:
     limits = settings.limits
     places = Places(sessions=limits.principal_sessions, tails=limits.principal_tails) if limits.enforced else None
-    return GatewaySettings(workers=settings.redaction.threads, places=places)
+    return GatewaySettings(
+        workers=settings.redaction.threads,
+        places=places,
+        scan_lines=settings.scan.lines,
+        scan_bytes=settings.scan.bytes,
+        scan_s=settings.scan.seconds,
+    )
 
 
 class Application:

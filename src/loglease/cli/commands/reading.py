@@ -29,7 +29,7 @@ _AFTER_THE_END_S: Final = 15.0
 _NAMED: Final = 5
 _USABLE: Final = ("active", "scheduled")
 _CUT: Final = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
-_FINE: Final = frozenset({"complete", "limit", "client", "time", "idle", "drain", "slow"})
+_FINE: Final = frozenset({"complete", "client", "idle", "drain", "slow"})
 
 
 def logs(

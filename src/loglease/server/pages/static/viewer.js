@@ -231,7 +231,7 @@
   const ended = async (end) => {
     stop();
     if (ENDS_THAT_KEEP.has(end.reason)) {
-      say(`${received.toLocaleString("en")} lines received. ${end.reason === "limit" ? "A limit was reached: narrow the filter or the time." : "That is all."}`);
+      say(`${received.toLocaleString("en")} lines received. ${end.reason === "limit" || end.reason === "time" ? "A limit was reached: narrow the filter or the time." : "That is all."}`);
       if (!received) say("No line: nothing within the scope, the window and the filter. Widen the time or clear the filter.");
       return;
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,24 @@ def test_a_lock_may_end_by_itself(cli: Cli, server: FakeServer) -> None:
 def test_everything_is_not_locked_by_accident(cli: Cli, server: FakeServer) -> None:
     assert cli("lock", "add", "everything", "--reason", "fire", stdin="n\n", terminal=True).code == 1
     assert not server.sent("POST", "/locks")
+
+
+def test_a_local_lock_asks_the_server_of_this_machine_and_no_other(
+    cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def lock_add(**call: Any) -> dict[str, Any]:
+        asked.append(call)
+        return {"id": LOCK, "on": call["on"], "added_at": AT, "durable": False}
+
+    monkeypatch.setattr("loglease.server.local_door.lock_add", lock_add)
+    done = cli("lock", "add", "everything", "--local", "--data-dir", str(tmp_path), "--reason", "fire")
+    assert (done.code, asked) == (0, [{"on": "everything", "reason": "fire", "data_dir": tmp_path}])
+    assert "Locked everything" in done.out
+    assert "Journalled on this machine" in done.err
+    assert cli("lock", "add", "everything", "--local", "--revoke", "--reason", "fire").code == 2
+    assert not server.calls
 
 
 def test_a_tokens_secret_is_all_that_stdout_gets(cli: Cli, server: FakeServer) -> None:

@@ -131,20 +131,22 @@ async def _lock_here(wanted: _Wanted, *, store: Store, watch: Watch, journal: Jo
     return Locked(lock=lock, durable=False)
 
 
+def lock_record(lock: Lock) -> JournalRecord:
+    """Return the journal's record of a lock."""
+    return JournalRecord(
+        kind="lock",
+        id=lock.id,
+        on=str(lock.on),
+        grants=(),
+        at=lock.added_at,
+        reason=lock.reason,
+        by=lock.added_by,
+        until=lock.until,
+    )
+
+
 def _journalled(lock: Lock, act: RevocationRow | None) -> list[JournalRecord]:
-    records = [
-        JournalRecord(
-            kind="lock",
-            id=lock.id,
-            on=str(lock.on),
-            grants=(),
-            at=lock.added_at,
-            reason=lock.reason,
-            by=lock.added_by,
-            until=lock.until,
-        )
-    ]
-    return records if act is None else [*records, revocation_record(act)]
+    return [lock_record(lock)] if act is None else [lock_record(lock), revocation_record(act)]
 
 
 def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, random: Random) -> list[Draft]:

@@ -18,6 +18,7 @@ import uvicorn
 from loglease.gateway.connection import MAX_HEAD_BYTES, SessionProtocol
 from loglease.server.edge import App
 from loglease.server.health import health_app
+from loglease.server.local_door import local_door
 from loglease.server.loops import running
 from loglease.server.services import Services
 from loglease.server.settings import Address, Settings, SettingsInvalid
@@ -130,7 +131,11 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
         services = await build(settings)
         try:
             admin = await services.accounts.first_admin()
-            async with running(services), _answering(services, listeners, hurry or asyncio.Event()):
+            async with (
+                running(services),
+                local_door(services),
+                _answering(services, listeners, hurry or asyncio.Event()),
+            ):
                 scheme = "https" if settings.http.tls else "http"
                 yield Ready(
                     services=services,

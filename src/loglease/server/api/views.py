@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loglease.access.lock_locally import OPERATOR
 from loglease.access.queries import GrantView, RequestView
 from loglease.model.hold import Lock
 from loglease.model.ids import PrincipalId
@@ -35,6 +36,8 @@ def at(instant: Instant | None) -> str | None:
 
 def who(tx: Transaction, principal_id: PrincipalId) -> r.Who:
     """Return a principal as others see them; one that was erased is a name without meaning."""
+    if principal_id == OPERATOR:
+        return r.Who(id=principal_id, account="system", name="whoever runs the server", kind=Kind.SERVICE)
     found = tx.principals.find(principal_id)
     if found is None:
         return r.Who(id=principal_id, account="unknown", name="unknown", kind=Kind.HUMAN)

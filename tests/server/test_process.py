@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -17,10 +18,11 @@ import orjson
 import pytest
 from tests.api.world import PASSWORD, WISH, settings_in
 
+from loglease.gateway.arrivals import Arrivals
 from loglease.model.ids import GrantId
 from loglease.server.identity.secrets import new_secret
 from loglease.server.local import doctor, findings
-from loglease.server.process import Ready, listening, serving
+from loglease.server.process import Ready, arrivals_of, listening, serving
 from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings
 from loglease.server.wiring import build
 
@@ -302,6 +304,30 @@ async def test_signing_out_cuts_what_that_sign_in_opened_and_nothing_else(tmp_pa
         await client.post("/sign-out", headers=people["alice"])
         assert await tails["kept"].end() == "revoked"
         await client.aclose()
+
+
+def test_places_for_connections_are_what_is_set_or_what_there_are_descriptors_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for descriptors, most in ((4_096, 3_840), (256, 128), (resource.RLIM_INFINITY, None)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, found=descriptors: (found, found))
+        assert arrivals_of(LimitSettings()) == Arrivals(most=most, most_of_one=200)
+    chosen = LimitSettings(connections=50, connections_per_address=7)
+    assert arrivals_of(chosen) == Arrivals(most=50, most_of_one=7)
+    assert arrivals_of(LimitSettings(enforced=False)) == Arrivals()
+
+
+async def test_one_address_does_not_take_all_connections_of_a_server(tmp_path: Path) -> None:
+    async with serving(settings_in(tmp_path, limits={"enforced": True, "connections_per_address": 2})) as ready:
+        host, _, port = ready.url.removeprefix("http://").partition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(20):
+            assert (await reader.read()).startswith(b"HTTP/1.1 503")
+        answer = await asyncio.to_thread(httpx2.get, f"{ready.health_url}/healthz", trust_env=False)
+        assert answer.status_code == 200
+        for one in (*(other for _, other in held), writer):
+            one.close()
 
 
 async def test_the_gateway_slows_down_who_guesses_and_nobody_else(tmp_path: Path) -> None:

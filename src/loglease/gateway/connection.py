@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from loglease.gateway.arrivals import Arrivals
+
 STATE_KEY: Final = "loglease.connection"
 """Where an application finds the connection in ``scope["state"]``."""
 
@@ -27,8 +29,14 @@ HIGH_WATER: Final = 4 * 1024
 LOW_WATER: Final = 1 * 1024
 USER_TIMEOUT_MS: Final = 30_000
 MAX_HEAD_BYTES: Final = 64 * 1024
+HEAD_WITHIN_S: Final = 10.0
+"""How long a request's head may take from its first byte, and the first byte of a new connection."""
+
+BODY_WITHIN_S: Final = 15.0
+"""How long a body may take; the API answers before that."""
 
 _HEAD_END: Final = b"\r\n\r\n"
+_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _RESET: Final = struct.pack("ii", 1, 0)
 _MAC_NOT_SENT: Final = 0x1024
 """`SO_NWRITE` of macOS: bytes in the send buffer."""
@@ -53,6 +61,7 @@ class Connection:
     def prepare(self) -> None:
         """Make the buffers small; to be called before the first byte of a session."""
         self.serves_session = True
+        self._protocol.session_begins()
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         found = self._socket
         if found is None:
@@ -115,33 +124,67 @@ class Connection:
 
 
 class SessionProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol that passes its connection on and bounds what a head may be.
+    """uvicorn's HTTP protocol that passes its connection on and bounds what a request's head may be, and take.
 
     Its base class is half public, so uvicorn's minor version is pinned and `tests/gateway` drives it on real sockets.
     """
 
     connection: Connection
+    arrivals = Arrivals()
+    """The connections of this listener, without a bound unless `listening_protocol` sets one."""
+
     _head_bytes = 0
     _head_edge = b""
     _in_head = True
+    _has_place = False
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take over a new connection."""
+        """Take over a new connection, if there is a place for it."""
         super().connection_made(transport)
         self.connection = Connection(transport, self)
         self.app_state: dict[str, Any] = {**self.app_state, STATE_KEY: self.connection}
+        self._has_place = self.arrivals.take(self._address)
+        if self._has_place:
+            self._expect(HEAD_WITHIN_S)
+        else:
+            transport.write(_FULL)
+            transport.abort()
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else "local"
+
+    def session_begins(self) -> None:
+        """Count this connection no longer as one of its address."""
+        self.arrivals.serves_session(self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone."""
         self.connection.is_lost = True
+        self._expect(None)
+        if self._has_place:
+            self.arrivals.leave(self._address, served_session=self.connection.serves_session)
         super().connection_lost(exc)
         self.connection.stir()
 
+    def _expect(self, within_s: float | None) -> None:
+        """Give the rest of a head or body so much time; None: nothing is expected."""
+        if self._late is not None:
+            self._late.cancel()
+        self._late = None if within_s is None else self.loop.call_later(within_s, self._is_late)
+
+    def _is_late(self) -> None:
+        """End a connection whose client sends too slowly, whatever is still queued for it."""
+        self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Parse what came; after a session nothing more is, and a head has a bound."""
-        if self.connection.serves_session:
+        if self.connection.serves_session or self.transport.is_closing():
             return
         if self._in_head:
+            if self._late is None:
+                self._expect(HEAD_WITHIN_S)
             seen = self._head_edge + data
             end = seen.find(_HEAD_END)
             self._head_bytes += len(data) if end < 0 else end  # what follows its end is a body, which may be larger
@@ -155,15 +198,19 @@ class SessionProtocol(HttpToolsProtocol):
         """Begin to count a head."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        if self._late is None:
+            self._expect(HEAD_WITHIN_S)
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole; what may follow is its body."""
         self._in_head = False
+        self._expect(BODY_WITHIN_S)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The message is whole; what comes next is a head."""
+        """The message is whole; what comes next, in its own time, is a head."""
         self._in_head, self._head_bytes = True, 0
+        self._expect(None)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -177,6 +224,11 @@ class SessionProtocol(HttpToolsProtocol):
         """Tell whoever waits that bytes can be written."""
         super().resume_writing()
         self.connection.stir()
+
+
+def listening_protocol(arrivals: Arrivals) -> type[SessionProtocol]:
+    """Return the protocol of one listener, which counts its connections."""
+    return type("ListeningProtocol", (SessionProtocol,), {"arrivals": arrivals})
 
 
 def connection_of(scope: Any) -> Connection | None:

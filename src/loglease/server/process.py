@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import time
@@ -15,16 +16,23 @@ from typing import Final
 import structlog
 import uvicorn
 
-from loglease.gateway.connection import MAX_HEAD_BYTES, SessionProtocol
+from loglease.gateway.arrivals import Arrivals
+from loglease.gateway.connection import MAX_HEAD_BYTES, listening_protocol
 from loglease.server.edge import App
 from loglease.server.health import health_app
 from loglease.server.local_door import local_door
 from loglease.server.loops import running
 from loglease.server.services import Services
-from loglease.server.settings import Address, Settings, SettingsInvalid
+from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
 from loglease.server.wiring import Application, build, close, create_app
 
 BACKLOG: Final = 1_024
+OWN_DESCRIPTORS: Final = 256
+"""Descriptors kept for the database, the sources and the health checks."""
+
+HEALTH_CONNECTIONS: Final = 64
+"""Health checks have a listener and places of their own."""
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _STARTED_WITHIN_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.01
@@ -67,6 +75,18 @@ def listening(address: Address, flag: str = "--listen") -> socket.socket:
     return found
 
 
+def arrivals_of(limits: LimitSettings) -> Arrivals:
+    """Return how many connections pages, API and gateway take: as set, or as the process has descriptors for."""
+    if not limits.enforced:
+        return Arrivals()
+    most = limits.connections
+    if most is None:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if descriptors != resource.RLIM_INFINITY:
+            most = max(descriptors // 2, descriptors - OWN_DESCRIPTORS)
+    return Arrivals(most=most, most_of_one=limits.connections_per_address)
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals to the process."""
 
@@ -76,11 +96,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: App, settings: Settings, *, tls: bool) -> _Server:
+def _server(app: App, settings: Settings, arrivals: Arrivals, *, tls: bool) -> _Server:
     http = settings.http
     config = uvicorn.Config(
         app,
-        http=SessionProtocol,
+        http=listening_protocol(arrivals),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -163,8 +183,8 @@ def _with_ports(settings: Settings, listeners: list[socket.socket]) -> Settings:
 async def _answering(services: Services, listeners: list[socket.socket], hurry: asyncio.Event) -> AsyncIterator[None]:
     app = create_app(services)
     servers = [
-        _server(app, services.settings, tls=services.settings.http.tls),
-        _server(health_app(services), services.settings, tls=False),
+        _server(app, services.settings, arrivals_of(services.settings.limits), tls=services.settings.http.tls),
+        _server(health_app(services), services.settings, Arrivals(most=HEALTH_CONNECTIONS), tls=False),
     ]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))

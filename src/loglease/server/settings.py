@@ -141,6 +141,8 @@ class LimitSettings(_Area):
     address_burst: Annotated[int, Field(ge=1)] = 40
     principal_per_s: Annotated[float, Field(gt=0)] = 10.0
     principal_burst: Annotated[int, Field(ge=1)] = 30
+    connections: Annotated[int, Field(ge=16)] | None = None
+    connections_per_address: Annotated[int, Field(ge=1)] = 200
     principal_sessions: Annotated[int, Field(ge=1)] = 20
     principal_tails: Annotated[int, Field(ge=1)] = 10
     failed_sign_ins_per_min: Annotated[int, Field(ge=1)] = 10

@@ -21,10 +21,11 @@ from tests.api.world import PASSWORD, WISH, settings_in
 from loglease.gateway.arrivals import Arrivals
 from loglease.model.ids import GrantId
 from loglease.server.identity.secrets import new_secret
+from loglease.redaction import Withheld
 from loglease.server.local import doctor, findings
 from loglease.server.process import Ready, arrivals_of, listening, serving
 from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings
-from loglease.server.wiring import build
+from loglease.server.wiring import RedactorBroken, build
 
 SERVE = """
 import sys
@@ -413,3 +414,15 @@ def test_serving_on_all_addresses_needs_tls_or_a_word(tmp_path: Path, capsys: py
     said = capsys.readouterr().err
     assert "--insecure-http" in said
     assert not (tmp_path / "data").exists()
+
+
+async def test_a_redactor_that_fails_its_test_stops_the_start_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_pins: object, **_more: object) -> None:
+        raise Withheld("selftest_failed")
+
+    monkeypatch.setattr("loglease.server.wiring.redactor_for", broken)
+    with pytest.raises(RedactorBroken, match="fails its self-test: redaction withheld the text: selftest_failed") as it:
+        await build(settings_in(tmp_path))
+    assert "loglease doctor" in (it.value.next_step or "")

@@ -23,8 +23,9 @@ from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
 from loglease.model.clock import Clock
+from loglease.model.errors import LogLeaseError
 from loglease.model.ids import NewId
-from loglease.redaction import KEY_BYTES, Keys, redactor_for
+from loglease.redaction import KEY_BYTES, Keys, RedactionError, redactor_for
 from loglease.server.application import joined
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
@@ -58,6 +59,12 @@ _PRIVATE: Final = 0o077
 _log: Final = structlog.get_logger("loglease.wiring")
 
 
+class RedactorBroken(LogLeaseError):
+    """A profile does not do what its own test says, so nothing is served."""
+
+    code = "redaction_unavailable"
+
+
 async def build(
     settings: Settings,
     *,
@@ -74,6 +81,7 @@ async def build(
         SettingsInvalid: the data directory cannot be made, a source is configured wrongly, or a key file is open to
             others.
         PolicyInvalid: the policy documents have errors.
+        RedactorBroken: a redaction profile fails its self-test.
         StoreUnavailable: the database does not open.
         SourceUnavailable: a source's directory cannot be used.
     """
@@ -189,10 +197,20 @@ async def _rules(settings: Settings, store: SqliteStore, sources: Sources) -> Ru
 
 
 def _prove_redactor(rules: Rules, key: bytes, random: Random) -> None:
-    """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads."""
+    """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads.
+
+    Raises:
+        RedactorBroken: a profile fails it.
+    """
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     for pin in sorted(rules.profile_digests):
-        redactor_for([pin], keys=keys, marker=run_marker())
+        try:
+            redactor_for([pin], keys=keys, marker=run_marker())
+        except RedactionError as error:
+            raise RedactorBroken(
+                f"The profile {pin} fails its self-test: {error}.",
+                next_step="Install loglease anew; loglease doctor tests it without starting.",
+            ) from error
 
 
 def _secret_file(path: Path, random: Random) -> bytes:

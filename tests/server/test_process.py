@@ -20,8 +20,8 @@ from tests.api.world import PASSWORD, WISH, settings_in
 
 from loglease.gateway.arrivals import Arrivals
 from loglease.model.ids import GrantId
-from loglease.server.identity.secrets import new_secret
 from loglease.redaction import Withheld
+from loglease.server.identity.secrets import new_secret
 from loglease.server.local import doctor, findings
 from loglease.server.process import Ready, arrivals_of, listening, serving
 from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -38,3 +39,21 @@ def test_an_exception_leaves_its_place_and_not_its_text() -> None:
     assert place_of(raised.value).partition(":")[0].endswith("test_telemetry")
     assert place_of(ValueError()) == "unknown"
     assert declared_only(None, "error", {"event": "failed", "exc_info": raised.value}) == {"event": "failed"}
+
+
+def test_the_standard_librarys_loggers_are_under_the_same_rules() -> None:
+    out = io.StringIO()
+    configure(out)
+    try:
+        try:
+            int("secret of a line")
+        except ValueError:
+            logging.getLogger("loglease.gateway").exception("session_failed", extra={"session": "ses_1", "body": "no"})
+    finally:
+        structlog.reset_defaults()
+        ours = logging.getLogger("loglease")
+        ours.handlers, ours.propagate = [], True
+    found = json.loads(out.getvalue())
+    assert found.pop("where").partition(":")[0].endswith("test_telemetry")
+    assert found.pop("timestamp")
+    assert found == {"event": "session_failed", "level": "error", "session": "ses_1", "error": "ValueError"}

@@ -32,6 +32,10 @@ FIELDS: Final = frozenset(
         "crashed",
         "late",
         "where",
+        "errno",
+        "segment",
+        "offset",
+        "reason",
     }
 )
 _MAX_TEXT: Final = 300
@@ -75,6 +79,17 @@ class _Steady:
             self._stream.flush()
 
 
+class _Declared(logging.Handler):
+    """Writes what packages that know only the standard library's logging say, under the same rules."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; of an exception its type and place."""
+        fields = {name: value for name, value in vars(record).items() if name in FIELDS}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields |= {"error": type(record.exc_info[1]).__name__, "where": place_of(record.exc_info[1])}
+        structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
+
+
 def configure(stream: TextIO | None = None) -> None:
     """Set our own logging up; the libraries' loggers say only what is wrong."""
     out = stream or sys.stderr
@@ -91,3 +106,5 @@ def configure(stream: TextIO | None = None) -> None:
     )
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    ours = logging.getLogger("loglease")
+    ours.handlers, ours.propagate = [_Declared()], False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 from array import array
 from collections.abc import AsyncIterator
@@ -445,3 +446,19 @@ async def test_selector_without_keys_reads_all(source):
     store(source, (stream("a"), [(1, b"x")]), (SHOP, [(2, b"y")]))
     assert await texts(source, plan()) == [b"x", b"y"]
     assert Selector() == EVERYTHING
+
+
+async def test_a_disk_that_refuses_is_reported_once_until_it_takes_lines_again(source, monkeypatch):
+    def refused() -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said: list[str] = []
+    monkeypatch.setattr("loglease.sources.files.source._log.warning", lambda event, **_more: said.append(event))
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(source._intake, "round", refused)
+            for _ in range(3):
+                with pytest.raises(SourceUnavailable):
+                    await source.refresh()
+        await source.refresh()
+    assert said == ["file_source.write_refused"] * 2

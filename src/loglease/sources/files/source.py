@@ -211,7 +211,8 @@ class FileSource:
             try:
                 more = self._intake.round()
             except OSError as error:
-                _log.warning("file_source.write_refused", extra={"errno": error.errno})
+                if self._fault is None:  # it is tried again and again; once is enough to know
+                    _log.warning("file_source.write_refused", extra={"errno": error.errno})
                 self._fault = "The disk refuses to store lines; what is stored can be read."
                 self._intake.reset()
                 return False

@@ -14,7 +14,7 @@ from tests.fakes.world import World, caller, principal
 
 from loglease.access.add_lock import add_lock
 from loglease.access.errors import NotFound, NotPermitted
-from loglease.access.journal import Journal, JournalDamaged
+from loglease.access.journal import Journal, JournalDamaged, JournalRefused
 from loglease.access.lift_lock import lift_lock
 from loglease.access.reassert import reassert
 from loglease.access.revoke import revoke
@@ -235,8 +235,9 @@ async def test_a_full_disk_leaves_no_torn_record_before_the_next_one(
 
     with monkeypatch.context() as patched:
         patched.setattr("loglease.access.journal.os.write", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(JournalRefused, match="No space") as refused:
             await desk.journal.append(desk.journal.records()[0])
+    assert (refused.value.code, refused.value.next_step is None) == ("store_unavailable", False)
     await desk.lock(LockKind.SOURCE, "files")
     again = Journal.open(desk.path)
     assert [record.kind for record in again.records()] == ["revoke", "lock"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.dependents import cancelled_requests, dependent_grants, take_away
-from loglease.access.journal import Journal, JournalRecord, revocation_record
+from loglease.access.journal import Journal, JournalRecord, JournalRefused, revocation_record
 from loglease.access.once import Once
 from loglease.access.records import Data, refs
 from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S, resolved
@@ -115,7 +115,7 @@ async def add_lock(
         return await _lock_here(wanted, store=store, watch=watch, journal=journal, now=clock.now())
     if lock.id == wanted.lock_id:
         # The database has it; a journal that cannot be written is shown by health and stops no lock.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(JournalRefused):
             for record in _journalled(lock, act):
                 await journal.append(record)
     return Locked(lock=lock, durable=True)

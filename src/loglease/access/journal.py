@@ -34,6 +34,12 @@ class JournalDamaged(LogLeaseError):
     code = "store_unavailable"
 
 
+class JournalRefused(LogLeaseError):
+    """The journal takes no record either, so an act that the database did not take is not acknowledged."""
+
+    code = "store_unavailable"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRecord:
     """One act: a revocation, lock or suspension, on what, which grants it concerned, when, why and by whom.
@@ -140,7 +146,7 @@ class Journal:
         """Write one record and wait until it is on the disk.
 
         Raises:
-            OSError: it could not be written; the act must not be acknowledged on the strength of the journal.
+            JournalRefused: it could not be written; the act must not be acknowledged on the strength of the journal.
         """
         await asyncio.to_thread(self._write, record)
 
@@ -151,10 +157,13 @@ class Journal:
                 view = memoryview(encoded)
                 while view:
                     view = view[os.write(self._descriptor, view) :]
-            except OSError:
+            except OSError as error:
                 # A torn record before the next one would be damage.
                 os.ftruncate(self._descriptor, self._size)
-                raise
+                raise JournalRefused(
+                    f"Neither the database nor the journal takes this: {error.strerror}. It has not happened.",
+                    next_step="Make room on the disk of the data directory and do it again, or stop the server now.",
+                ) from error
             flush(self._descriptor, "The revocation journal")
             self._size += len(encoded)
             self._records.append(record)

@@ -14,7 +14,7 @@ from loglease.access.caller import Caller
 from loglease.access.commitments import Random
 from loglease.access.dependents import dependent_grants, dependent_requests, take_away
 from loglease.access.errors import NotFound
-from loglease.access.journal import Journal, JournalRecord
+from loglease.access.journal import Journal, JournalRecord, JournalRefused
 from loglease.access.once import Once
 from loglease.access.permissions import may_see_request, require_may_revoke, visible_grant
 from loglease.access.watch import GrantCut, Watch, token_cut
@@ -101,7 +101,7 @@ async def revoke(
         )
     if revoked.id == revocation:
         # The database has it; a journal that cannot be written is shown by health and stops no revocation.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(JournalRefused):
             await journal.append(_journalled(revoked, reason, caller.principal.id))
     return revoked
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
-from loglease.access.journal import Journal, JournalRecord
+from loglease.access.journal import Journal, JournalRecord, JournalRefused
 from loglease.access.permissions import require_may_revoke, visible_grant
 from loglease.access.records import Data, refs
 from loglease.access.revoke import MAX_REASON, RECORD_WITHIN_S
@@ -74,7 +74,7 @@ async def suspend_grant(
         return Suspended(grant=grant, durable=True)
     if suspension is not None:
         # The database has it; a journal that cannot be written is shown by health and stops no suspension.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(JournalRefused):
             await journal.append(_journalled(suspension, entry_id, caller.principal.id))
     return Suspended(grant=grant, durable=True)
 

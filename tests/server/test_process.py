@@ -387,6 +387,12 @@ async def test_a_process_that_drains_is_not_ready(tmp_path: Path) -> None:
 
 def test_doctor_finds_what_is_wrong_with_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
+    (tmp_path / "file").write_text("")
+    [wrong] = [one for one in findings(data_dir=tmp_path / "file" / "data") if one.grade == "fail"]
+    assert (wrong.name, wrong.detail) == (
+        "data",
+        f"{tmp_path / 'file' / 'data'} cannot be made in {tmp_path / 'file'}.",
+    )
     assert doctor(data_dir=data) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith(("ok", "warn", " ")) for line in lines)

@@ -192,6 +192,9 @@ def _redactor() -> list[Finding]:
 def _data(settings: Settings) -> list[Finding]:
     place = settings.data_dir
     if not place.exists():
+        above = next(folder for folder in place.parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            return [Finding("data", "fail", f"{place} cannot be made in {above}.", "Name another: --data-dir.")]
         return [Finding("data", "ok", "The data directory is made at the first start.")]
     found = [
         Finding("data", "fail", f"{path} is open to others.", f"chmod go-rwx {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.gateway.world import made_id, principal
+from tests.fakes.gateway import made_id, principal
 
 from loglease.access.watch import GrantCut, LeaseLost, LockCut, SignInCut, SubjectCut
 from loglease.gateway.grant_index import GrantIndex, OpenSession

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.gateway.world import MARKER, MASTER, line, page_of
+from tests.fakes.gateway import MARKER, MASTER
+from tests.gateway.world import line, page_of
 
 from loglease.gateway.frontends.plain import PlainText
 from loglease.gateway.planner import parsed, planned

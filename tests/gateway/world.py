@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import socket
 import time
@@ -12,41 +11,33 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
-import uvicorn
-from uvicorn.server import ServerState
+from tests.fakes.gateway import MARKER, MASTER, insert_grant, listening, principal, services
 
 from loglease.access.caller import Caller
 from loglease.access.journal import Journal
-from loglease.access.refusals import Refusals
 from loglease.access.revoke import revoke
 from loglease.access.watch import Watch
 from loglease.audit.interface import Recorded
 from loglease.audit.sequencer import Sequencer
-from loglease.gateway import Gateway, GatewaySettings, Services, SessionProtocol
+from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway.errors import NotAuthenticated
-from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import GrantId, PersonId, PrincipalId, RequestId, SubjectId, id_of
-from loglease.model.instant import EventWindow, Instant, after
+from loglease.model.instant import EventWindow, Instant
 from loglease.model.labels import Labels, labels_of
 from loglease.model.limits import Limits
-from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
-from loglease.model.principal import Kind, Principal
+from loglease.model.offer import Terms
+from loglease.model.principal import Principal
 from loglease.model.review import Channel
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, redactor_for
 from loglease.server.clock import SystemClock, SystemNewId, system_random
-from loglease.server.problems import kind_of, retry_after_s
 from loglease.sources.interface import Capabilities, Direction, Gap, Health, Metadata, Page, ReadPlan
 from loglease.store.sqlite import SqliteStore, open_store
 
-MARKER = b"m" * 32
-MASTER = b"k" * 32
 TOKEN = "llp_test"
 T0 = 1_700_000_000_000_000_000
 
@@ -137,20 +128,6 @@ class ListReader:
         return None
 
 
-class OpenRules:
-    """Rules that ask for nothing; policy has its own tests."""
-
-    bundle_sha256 = "0" * 64
-    revision = 1
-    profile_digests: MappingProxyType[str, str] = MappingProxyType({})
-
-    def satisfied(self, request: object, reviews: object, directory: object, now: object) -> tuple[()]:
-        return ()
-
-    def final_terms(self, point: object, request: object, terms: Terms, *rest: object) -> Terms:
-        return terms
-
-
 class SwitchedLog:
     """The log, which can be told to fail."""
 
@@ -179,27 +156,6 @@ class ShiftedClock:
 
     def boot_ns(self) -> int:
         return self._clock.boot_ns() + self.ahead_us * 1_000
-
-
-_numbers = itertools.count(1)
-
-
-def made_id(prefix: str) -> str:
-    return id_of(prefix, unix_ms=1_700_000_000_000, randomness=next(_numbers).to_bytes(10, "big"))
-
-
-def principal(name: str, groups: frozenset[str] = frozenset()) -> Principal:
-    return Principal(
-        id=PrincipalId(made_id("prn")),
-        issuer="local",
-        account=name,
-        kind=Kind.HUMAN,
-        person=PersonId(made_id("per")),
-        subject=SubjectId(made_id("sub")),
-        name=name,
-        email=f"{name}@example.com",
-        groups=groups,
-    )
 
 
 @dataclass
@@ -252,8 +208,6 @@ class World:
         grant_id: str | None = None,
         key_salt: bytes = b"s" * 32,
     ) -> Grant:
-        now = self.clock.now()
-        owner = holder or self.alice
         scope = Scope(
             source="src",
             selector=parse_selector(selector),
@@ -262,36 +216,17 @@ class World:
             contains=contains,
             profile=profile or self.profile,
         )
-        terms = Terms(scopes=(scope,), duration_s=duration_s, limits=limits or Limits())
-        shape = Shape(activate_within_s=3600, review_within_s=3600, single_use=single_use)
-        request = _request(owner, terms, shape, now)
-        active = state is GrantState.ACTIVE
-        grant = Grant(
-            id=GrantId(grant_id or made_id("grt")),
-            request=request.id,
-            holder=owner.id,
-            policy="test",
-            basis=Outcome.AUTO,
-            reviews=(),
-            terms=terms,
-            shape=shape,
-            digest=request.digest,
-            scheduled_at=now,
-            activate_by=after(now, 3600),
-            key_salt=key_salt,
+        return await insert_grant(
+            self.log,
+            holder or self.alice,
+            Terms(scopes=(scope,), duration_s=duration_s, limits=limits or Limits()),
+            now=self.clock.now(),
             epoch=self.watch.epoch,
             state=state,
-            valid_from=now if active else None,
-            valid_until=after(now, duration_s) if active else None,
+            single_use=single_use,
+            grant_id=grant_id,
+            key_salt=key_salt,
         )
-
-        def work(tx, _now):
-            tx.requests.insert(request)
-            tx.grants.insert(grant)
-            return Recorded(None)
-
-        await self.log.commit(work, urgent=True)
-        return grant
 
     async def revoke(self, grant: Grant) -> None:
         await revoke(
@@ -320,37 +255,6 @@ class World:
         found = await self.store.read(lambda tx: tx.grants.find(grant.id))
         assert found is not None
         return found
-
-
-def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant) -> AccessRequest:
-    offer = Offer(
-        number=1,
-        policy="test",
-        rule="auto",
-        outcome=Outcome.AUTO,
-        plans=(Plan("test", ()),),
-        terms=terms,
-        shape=shape,
-        bundle_sha256="0" * 64,
-        revision=1,
-    )
-    return AccessRequest(
-        id=RequestId(made_id("req")),
-        requester=owner.id,
-        subject=owner.subject,
-        persons=owner.persons,
-        wish=Wish(scopes=terms.scopes, reason="a test"),
-        offer=offer,
-        eligible=frozenset(),
-        terms_bytes=b"{}",
-        digest="0" * 64,
-        private={},
-        submitted_at=now,
-        expires_at=after(now, 3600),
-        state=RequestState.APPROVED,
-        decided_at=now,
-        decided_by=owner.id,
-    )
 
 
 @asynccontextmanager
@@ -387,22 +291,14 @@ async def world(
     made.callers[TOKEN] = Caller(principal=alice, channel=Channel.API, signed_in_at=clock.now())
     made.callers["llp_bob"] = Caller(principal=bob, channel=Channel.API, signed_in_at=clock.now())
     made.gateway = Gateway(
-        Services(
+        services(
             log=log,
             store=store,
             watch=watch,
             clock=clock,
-            new_id=SystemNewId(),
-            random=system_random,
-            rules=OpenRules,
             authenticate=made.authenticate,
             reader_of=lambda name: made.reader if name == "src" else None,
             redactor_of=made.redactor_of,
-            status_of=lambda error: kind_of(error).status,
-            retry_after_s=retry_after_s,
-            refusals=Refusals(SystemNewId()),
-            resume_key=b"r" * 32,
-            replica="test",
         ),
         settings,
     )
@@ -419,25 +315,6 @@ async def world(
             made.gateway.close()
             await sequencer.aclose()
             store.close()
-
-
-@asynccontextmanager
-async def listening(app: object, protocol: type[asyncio.Protocol] = SessionProtocol) -> AsyncIterator[int]:
-    """Serve an application with uvicorn's protocol in this loop."""
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.transport.abort()
-        for task in list(state.tasks):
-            task.cancel()
-        await asyncio.sleep(0)
 
 
 @dataclass

@@ -29,15 +29,17 @@ CONTEXT_LINES: Final = 400
 MAX_HELD: Final = 5_000
 DERIVED_LEVEL: Final = "detected_level"
 _LEVELS: Final = {level: (DERIVED_LEVEL, level) for level in LEVELS}
+_LEVEL_ALONE: Final = {level: orjson.dumps(dict([pair])) for level, pair in _LEVELS.items()}
 _PSEUDONYM: Final = "pseudonym"
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """A stream as the client sees it."""
+    """A stream as the client sees it; its labels are encoded once, as a JSON object and as a list of pairs."""
 
     raw: Labels
     labels: Labels
+    encoded: bytes
     quoted: bytes
     selected: bool
     pseudonyms: tuple[str, ...]
@@ -194,6 +196,7 @@ class Worker:
         stream = _Stream(
             raw=raw,
             labels=labels,
+            encoded=orjson.dumps(dict(labels)),
             quoted=orjson.dumps(labels),
             selected=not self._streams_of_query or self._streams_of_query.selects(dict(labels)),
             pseudonyms=tuple(pseudonyms),
@@ -256,19 +259,20 @@ class Worker:
                 continue
             text = row.text.decode()
             quoted = orjson.dumps(text)
-            metadata = (*row.metadata, _LEVELS[row.level])
+            stream = row.stream
+            metadata = _metadata_json(row)
             masked: dict[str, int] = {}
-            pseudonyms = (*row.stream.pseudonyms, *row.pseudonyms)
+            pseudonyms = (*stream.pseudonyms, *row.pseudonyms)
             if row.spans:
                 for span in row.spans:
                     if span.kind == "mask":
                         masked[span.rule] = masked.get(span.rule, 0) + 1
                 pseudonyms = (*pseudonyms, *_pseudonyms(row.text, row.spans))
             yield Item(
-                record=self._encoder.line(Line(row.event_ns, row.stream.labels, metadata, text, quoted, position)),
+                record=self._encoder.line(Line(row.event_ns, stream.encoded, metadata, text, quoted, position)),
                 event_ns=row.event_ns,
-                labels=row.stream.labels,
-                canonical=b'[%b,"%d",%b]\n' % (row.stream.quoted, row.event_ns, quoted),
+                labels=stream.labels,
+                canonical=b'[%b,"%d",%b]\n' % (stream.quoted, row.event_ns, quoted),
                 position=position,
                 pseudonyms=pseudonyms,
                 masked=tuple(masked.items()),
@@ -299,6 +303,13 @@ def _entries(stream: RedactionStream, lines: list[bytes]) -> Iterator[tuple[byte
         ends.append(end)
     for entry, spans in stream.feed(b"\n".join(lines) + b"\n", ends).entries():
         yield bytes(entry).removesuffix(b"\n"), spans
+
+
+def _metadata_json(row: _Row) -> bytes:
+    """Return a line's metadata and derived level as a JSON object."""
+    if not row.metadata:
+        return _LEVEL_ALONE[row.level]
+    return orjson.dumps(dict((*row.metadata, _LEVELS[row.level])))
 
 
 def _pseudonyms(text: bytes, spans: Sequence[Span]) -> tuple[str, ...]:

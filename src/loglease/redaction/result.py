@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 Kind = Literal["mask", "control"]
@@ -76,6 +77,9 @@ class Redacted:
         """Yield each entry with its spans, whose offsets are relative to the entry."""
         view = memoryview(self.out)
         spans = self.spans
+        if not spans:
+            yield from ((view[start:end], ()) for start, end in pairwise((0, *self.ends)))
+            return
         starts = [span.start for span in spans]
         start = first = 0
         for end in self.ends:

@@ -9,19 +9,14 @@ import orjson
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Position, Resumes
 from loglease.model.instant import NANOSECONDS, event_time_text
-from loglease.model.labels import Labels
-from loglease.sources.interface import Metadata
-
-MAX_PAIRS: Final = 10_000
-"""Distinct sets of labels or metadata whose encoding is kept."""
 
 
 class Line(NamedTuple):
-    """One redacted line that is to be written; `quoted` is its text as a JSON string."""
+    """One redacted line to be written: labels and metadata as JSON objects, `quoted` the text as a JSON string."""
 
     event_ns: int
-    labels: Labels
-    metadata: Metadata
+    labels: bytes
+    metadata: bytes
     text: str
     quoted: bytes
     position: Position
@@ -50,10 +45,9 @@ def encoder_for(chosen: Format, resumes: Resumes) -> Encoder:
 
 
 class _Records:
-    """Line records as JSON without a newline; what repeats is encoded once."""
+    """Line records as JSON without a newline; a second that repeats is encoded once."""
 
     def __init__(self) -> None:
-        self._pairs: dict[Labels, bytes] = {}
         self._second = -1
         self._second_text = b""
 
@@ -66,18 +60,10 @@ class _Records:
             line.event_ns,
             self._second_text,
             rest,
-            self._encoded(line.labels),
-            self._encoded(line.metadata),
+            line.labels,
+            line.metadata,
             line.quoted,
         )
-
-    def _encoded(self, pairs: Labels) -> bytes:
-        found = self._pairs.get(pairs)
-        if found is None:
-            if len(self._pairs) >= MAX_PAIRS:
-                self._pairs.clear()
-            found = self._pairs[pairs] = orjson.dumps(dict(pairs))
-        return found
 
 
 def _end(reason: str, lines: int, resume: str | None) -> bytes:

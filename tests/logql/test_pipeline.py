@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loglease.logql import Filters, Streams, holds_literal, parse
+from loglease.logql import Streams, early_test, holds_literal, parse, required_literals, split_filters
 
 
 class Span(NamedTuple):
@@ -73,13 +73,14 @@ def test_what_is_under_a_mask_changes_no_answer(text, literal, start, length):
     ],
 )
 def test_filters_hold_one_after_the_other(query, line, passes):
-    filters = Filters(parse(query).filters)
-    assert bool(filters)
-    assert filters.pass_line(line, []) is passes
+    filters, stages = split_filters(parse(query).stages)
+    assert not stages
+    assert early_test(filters)(line, []) is passes
 
 
 def test_required_literals_are_those_that_every_match_holds():
-    assert Filters(parse('|= "a" |= "b" or "c" != "d"').filters).required == (b"a",)
+    assert required_literals(parse('|= "a" |= "b" or "c" != "d"').stages) == (b"a",)
+    assert required_literals(parse('| json |= "a" | line_format "b" |= "c"').stages) == (b"a",)
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,39 @@
-"""The log-query language over iterables of lines: parse, print, evaluate. Pure, and imports nothing of ours.
+"""The log-query language over iterables of lines: parse, print, evaluate. Pure, and imports nothing of ours."""
 
-This version reads log queries made of a stream selector and the line filters ``|=`` and ``!=``. All else of LogQL is
-refused by name. Public: `parse`, `print_query`, `LogQuery` with its parts, `Filters` (evaluation), `level_of`.
-"""
-
-from loglease.logql.errors import LogqlError, NotYet, ParseError
+from loglease.logql.entry import Entry, Kind, MaskSpan
+from loglease.logql.errors import LogqlError, Malformed, ParseError
+from loglease.logql.extraction import Rescan
+from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of
+from loglease.logql.line_filters import early_test, holds_literal
 from loglease.logql.parser import parse
-from loglease.logql.pipeline import Filters, Streams, holds_literal
+from loglease.logql.pipeline import Pipeline, required_literals, split_filters
 from loglease.logql.printer import print_query
-from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp
+from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp, Metric, Query
 
 __all__ = [
     "LEVELS",
+    "Entry",
     "FilterOp",
-    "Filters",
+    "Kind",
     "LabelTest",
     "LineFilter",
     "LogQuery",
     "LogqlError",
+    "Malformed",
+    "MaskSpan",
     "MatchOp",
-    "NotYet",
+    "Metric",
     "ParseError",
+    "Pipeline",
+    "Query",
+    "Rescan",
     "Streams",
+    "early_test",
     "holds_literal",
     "level_of",
     "parse",
     "print_query",
+    "required_literals",
+    "split_filters",
 ]

@@ -35,14 +35,28 @@ class ParseError(LogqlError):
         super().__init__(self.message)
 
 
-class NotYet(ParseError):
-    """The query is, or may be, LogQL, but uses a part of it that this version does not evaluate."""
+class Malformed(LogqlError):
+    """A part of a query that has a language of its own (expression, template, path, pattern, address) is none.
 
-    def __init__(self, text: str, position: int, construct: str) -> None:
-        super().__init__(
-            text, position, f"not yet: {construct} is part of the LogQL engine to come; use a selector, |= and !="
-        )
-        self.construct = construct
+    Args:
+        message: what is wrong with it, quoting at most the part.
+    """
+
+
+class QueryFailed(LogqlError):
+    """A query cannot be answered for the lines that it met, or not within its limits.
+
+    Args:
+        reason: a stable word for what happened.
+        message: what happened and what to do, without any content.
+        limit: whether a limit was reached, rather than the query being at fault.
+    """
+
+    def __init__(self, reason: str, message: str, *, limit: bool = False) -> None:
+        self.reason = reason
+        self.message = message
+        self.limit = limit
+        super().__init__(message)
 
 
 def _caret(text: str, position: int) -> str:

@@ -1,7 +1,4 @@
-"""From the text of a query to tokens: white space, comments, strings, names, numbers and operators.
-
-Recognises more than the parser takes so far, so that what is refused can be refused by name and place.
-"""
+"""From the text of a query to tokens: white space, comments, strings, names, numbers, flags and operators."""
 
 from __future__ import annotations
 
@@ -22,13 +19,17 @@ class TokenKind(StrEnum):
     NAME = "name"
     STRING = "string"
     NUMBER = "number"
+    FLAG = "flag"
     SIGN = "sign"
     END = "end"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token: its text as written (the value for strings) and the position of its first character."""
+    """One token: its text as written (the value for strings) and the position of its first character.
+
+    A number carries its unit, as in ``5m`` or ``10KiB``.
+    """
 
     kind: TokenKind
     text: str
@@ -44,8 +45,15 @@ class Token:
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NAME = re.compile(r"[^\W\d]\w*")
-_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:[A-Za-zµ]+(?:\d+[A-Za-zµ]+)*)?")
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?:[A-Za-zµμ]+(?:\d+(?:\.\d+)?[A-Za-zµμ]+)*)?", re.ASCII)
+_FLAG = re.compile(r"--[a-z][a-z-]*", re.ASCII)
 _SIGN = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()\[\],|=<>+\-*/%^@!.:]")
+_PLAIN_KINDS: Final = (
+    (TokenKind.NAME, _NAME),
+    (TokenKind.NUMBER, _NUMBER),
+    (TokenKind.FLAG, _FLAG),
+    (TokenKind.SIGN, _SIGN),
+)
 _PLAIN = re.compile(r'[^"\\\n]*')
 _SIMPLE: Final = {
     "a": "\a",
@@ -94,7 +102,7 @@ def _skipped(text: str, position: int) -> int:
 def _token(text: str, position: int) -> tuple[Token, int]:
     mark = text[position]
     if mark == '"':
-        value, end = _quoted(text, position)
+        value, end = quoted_string(text, position)
         return Token(TokenKind.STRING, value, position), end
     if mark == "`":
         end = text.find("`", position + 1)
@@ -103,14 +111,21 @@ def _token(text: str, position: int) -> tuple[Token, int]:
         return Token(TokenKind.STRING, text[position + 1 : end], position), end + 1
     if mark == "'":
         raise ParseError(text, position, "strings take double quotes or backquotes, not single quotes")
-    for kind, pattern in ((TokenKind.NAME, _NAME), (TokenKind.NUMBER, _NUMBER), (TokenKind.SIGN, _SIGN)):
+    for kind, pattern in _PLAIN_KINDS:
         if (match := pattern.match(text, position)) is not None:
             return Token(kind, match[0], position), match.end()
     raise ParseError(text, position, f"{mark!r} has no meaning here")
 
 
-def _quoted(text: str, start: int) -> tuple[str, int]:
-    """Read a string in double quotes; escapes are those of Go and may build UTF-8 byte by byte."""
+def quoted_string(text: str, start: int) -> tuple[str, int]:
+    """Read a string in double quotes; escapes are those of Go and may build UTF-8 byte by byte.
+
+    Returns:
+        Its value and the position after the closing quote.
+
+    Raises:
+        ParseError: it has no end on its line, or its escapes are none, or are no UTF-8.
+    """
     built = bytearray()
     position = start + 1
     while True:

@@ -1,95 +1,97 @@
-"""Evaluation: which streams a query selects, and which redacted lines pass its filters.
-
-Tokens that stand for masked values are atoms: a literal is found only where it touches no mask, or covers each one that
-it touches. So no filter can feel its way into a token, and a whole token can be searched for.
-"""
+"""The stages of a log query made ready: redacted entries go in, those that pass come out, changed by the stages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+from typing import Final
 
-from loglease.logql.parser import Expression, expression
-from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, MatchOp
-
-
-class MaskSpan(Protocol):
-    """A replaced range of a line; offsets are bytes."""
-
-    @property
-    def start(self) -> int:
-        """First byte of the replacement."""
-
-    @property
-    def end(self) -> int:
-        """The byte after its last."""
-
-    @property
-    def kind(self) -> str:
-        """`mask` for a token that stands for a value; other kinds replaced control characters and hide nothing."""
-
-
-def holds_literal(line: bytes, literal: bytes, spans: Sequence[MaskSpan]) -> bool:
-    """Say whether a redacted line holds a literal outside of masks, or around whole ones."""
-    at = line.find(literal)
-    if at < 0:
-        return False
-    masks = [span for span in spans if span.kind == "mask"]
-    if not masks:
-        return True
-    while at >= 0:
-        if _is_whole(at, at + len(literal), masks):
-            return True
-        at = line.find(literal, at + 1)
-    return False
+from loglease.logql.entry import Entry
+from loglease.logql.extraction import Rescan, Step, json_step, logfmt_step, pattern_step, regexp_step, unpack_step
+from loglease.logql.formats import decolorize_step, drop_step, keep_step, label_format_step, line_format_step
+from loglease.logql.label_filters import label_test
+from loglease.logql.line_filters import line_test, required_literal
+from loglease.logql.syntax import (
+    Decolorize,
+    Drop,
+    JsonParser,
+    Keep,
+    LabelFilterStage,
+    LabelFormat,
+    LineFilter,
+    LineFormat,
+    LogfmtParser,
+    PatternParser,
+    RegexpParser,
+    Stage,
+    Unpack,
+)
 
 
-def _is_whole(start: int, end: int, masks: Iterable[MaskSpan]) -> bool:
-    return all(mask.end <= start or mask.start >= end or (start <= mask.start and mask.end <= end) for mask in masks)
+class Pipeline:
+    """Stages ready to be applied.
+
+    Args:
+        rescan: redacts a value that a stage has decoded; takes its label's name and the value.
+        now: the time of the query, nanoseconds since the epoch.
+    """
+
+    def __init__(self, stages: tuple[Stage, ...], *, rescan: Rescan, now: int) -> None:
+        self._steps = tuple(_step(stage, rescan, now) for stage in stages)
+
+    def passes(self, entry: Entry) -> bool:
+        """Lead an entry through the stages; False as soon as one drops it."""
+        return all(step(entry) for step in self._steps)
+
+    def run(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield the entries that pass, changed by the stages."""
+        return filter(self.passes, entries)
 
 
-class Filters:
-    """The line filters of a query, ready to be applied."""
-
-    def __init__(self, filters: Iterable[LineFilter]) -> None:
-        self._filters = tuple(
-            (one.op is FilterOp.HOLDS, tuple(literal.encode() for literal in one.literals)) for one in filters
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self._filters)
-
-    @property
-    def required(self) -> tuple[bytes, ...]:
-        """Literals that every line which passes holds."""
-        return tuple(literals[0] for wanted, literals in self._filters if wanted and len(literals) == 1)
-
-    def pass_line(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
-        """Say whether a redacted line passes every filter."""
-        for wanted, literals in self._filters:
-            if any(holds_literal(line, literal, spans) for literal in literals) is not wanted:
-                return False
-        return True
+def _step(stage: Stage, rescan: Rescan, now: int) -> Step:
+    match stage:
+        case LineFilter():
+            return line_test(stage)
+        case LabelFilterStage(test):
+            return label_test(test)
+        case JsonParser():
+            return json_step(stage, rescan)
+        case LogfmtParser():
+            return logfmt_step(stage, rescan)
+        case RegexpParser():
+            return regexp_step(stage)
+        case PatternParser():
+            return pattern_step(stage)
+        case Unpack():
+            return unpack_step(rescan)
+    return _writing(stage, rescan, now)
 
 
-class Streams:
-    """The selector of a query, ready to be applied to redacted labels."""
-
-    def __init__(self, tests: Iterable[LabelTest]) -> None:
-        self._tests = tuple((test, _pattern(test)) for test in tests)
-
-    def __bool__(self) -> bool:
-        return bool(self._tests)
-
-    def selects(self, labels: Mapping[str, str]) -> bool:
-        """Say whether a stream with these redacted labels is selected; a missing label is an empty value."""
-        for test, pattern in self._tests:
-            value = labels.get(test.name, "")
-            fits = value == test.value if pattern is None else pattern.fullmatch(value) is not None
-            if fits is not test.op.positive:
-                return False
-        return True
+def _writing(stage: LineFormat | LabelFormat | Decolorize | Drop | Keep, rescan: Rescan, now: int) -> Step:
+    match stage:
+        case LineFormat():
+            return line_format_step(stage, rescan, now)
+        case LabelFormat():
+            return label_format_step(stage, rescan, now)
+        case Decolorize():
+            return decolorize_step
+        case Drop():
+            return drop_step(stage)
+        case Keep():
+            return keep_step(stage)
 
 
-def _pattern(test: LabelTest) -> Expression | None:
-    return expression(test.value) if test.op in (MatchOp.MATCHES, MatchOp.NOT_MATCHES) else None
+_KEEPS_LINE: Final = (LineFilter, LabelFilterStage, JsonParser, LogfmtParser, RegexpParser, PatternParser, Drop, Keep)
+
+
+def split_filters(stages: tuple[Stage, ...]) -> tuple[tuple[LineFilter, ...], tuple[Stage, ...]]:
+    """Return the line filters that come first, which need no label, and the stages behind them."""
+    first = tuple(takewhile(lambda stage: isinstance(stage, LineFilter), stages))
+    return tuple(stage for stage in first if isinstance(stage, LineFilter)), stages[len(first) :]
+
+
+def required_literals(stages: Iterable[Stage]) -> tuple[bytes, ...]:
+    """Return byte strings that every line which passes held before any stage, outside of masks."""
+    unchanged = takewhile(lambda stage: isinstance(stage, _KEEPS_LINE), stages)
+    filters = (stage for stage in unchanged if isinstance(stage, LineFilter))
+    return tuple(literal for one in filters if (literal := required_literal(one)) is not None)

@@ -1,0 +1,185 @@
+"""One redacted line on its way through a pipeline, with its labels of three kinds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+ERROR: Final = "__error__"
+ERROR_DETAILS: Final = "__error_details__"
+
+NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+
+_TOKEN = re.compile(rb"\xe2\x9f\xa6.*?\xe2\x9f\xa7", re.DOTALL)
+_ATOM: Final = b"\xe2\x9f\xa6\xe2\x9f\xa7"
+
+
+class MaskSpan(Protocol):
+    """A replaced range of a line; offsets are bytes."""
+
+    @property
+    def start(self) -> int:
+        """First byte of the replacement."""
+
+    @property
+    def end(self) -> int:
+        """The byte after its last."""
+
+    @property
+    def kind(self) -> str:
+        """`mask` for a token that stands for a value; other kinds replaced control characters and hide nothing."""
+
+
+class Kind(IntEnum):
+    """Where a label comes from: the stream, the line's metadata, or a stage."""
+
+    STREAM = 0
+    METADATA = 1
+    PARSED = 2
+
+
+class Fault:
+    """The classes of errors that a line carries along, each with a text that never quotes a value."""
+
+    JSON: Final = ("JSONParserErr", "the line is no JSON object, or is one only up to a point")
+    LOGFMT: Final = ("LogfmtParserErr", "the line is no logfmt")
+    LABEL_FILTER: Final = ("LabelFilterErr", "a value cannot be compared as number, duration or size")
+    TEMPLATE: Final = ("TemplateFormatErr", "the template cannot be filled for this line")
+    SAMPLE: Final = ("SampleExtractionErr", "a value cannot be read as a number")
+
+
+class Entry:
+    """A line, its time, where tokens are in it, and its labels.
+
+    Attributes:
+        ns: event time in nanoseconds since the epoch.
+        line: redacted text.
+        stream: labels of its stream, shared by all its lines.
+        metadata: its own metadata.
+        own: labels that stages have set, each with its kind.
+        gone: names of labels of stream and metadata that stages have taken away.
+        fault: class and details of the first error, if there was one.
+    """
+
+    __slots__ = ("_masks", "fault", "gone", "line", "metadata", "ns", "own", "stream")
+
+    def __init__(
+        self,
+        ns: int,
+        line: bytes,
+        spans: Sequence[MaskSpan],
+        stream: Mapping[str, str],
+        metadata: Mapping[str, str] = NO_LABELS,
+    ) -> None:
+        self.ns = ns
+        self.line = line
+        self.stream = stream
+        self.metadata = metadata
+        self.own: dict[str, tuple[str, Kind]] = {}
+        self.gone: set[str] = set()
+        self.fault: tuple[str, str] | None = None
+        self._masks: list[tuple[int, int]] | None = (
+            [(span.start, span.end) for span in spans if span.kind == "mask"] if spans else []
+        )
+
+    @property
+    def masks(self) -> list[tuple[int, int]]:
+        """Where tokens are in the line; in a line that a stage has made they are found by their marks."""
+        if self._masks is None:
+            self._masks = [match.span() for match in _TOKEN.finditer(self.line)]
+        return self._masks
+
+    @property
+    def atomic(self) -> bytes:
+        """The line with each token as the two characters ``⟦⟧``, as all filters but ``|=`` see it."""
+        return with_atoms(self.line, self.masks) if self.masks else self.line
+
+    def replace_line(self, line: bytes) -> None:
+        """Put another text in place of the line."""
+        self.line = line
+        self._masks = None
+
+    def get(self, name: str) -> str | None:
+        """Return the value of a label, None if there is none."""
+        if self.own and (found := self.own.get(name)) is not None:
+            return found[0]
+        if self.gone and name in self.gone:
+            return None
+        value = self.metadata.get(name) if self.metadata else None
+        if value is not None and name not in self.stream:
+            return value
+        value = self.stream.get(name)
+        if value is None and name in (ERROR, ERROR_DETAILS) and self.fault is not None:
+            return self.fault[name == ERROR_DETAILS]
+        return value
+
+    def kind_of(self, name: str) -> Kind | None:
+        """Return where a label comes from, None if there is none."""
+        if name in self.own:
+            return self.own[name][1]
+        if name in self.gone:
+            return None
+        if name in self.stream:
+            return Kind.STREAM
+        return Kind.METADATA if name in self.metadata else None
+
+    def parse(self, name: str, value: str) -> None:
+        """Add what a parser found; a name that stream or metadata has is extended, the first value of a name stays."""
+        if name in self.stream or name in self.metadata:
+            name = f"{name}_extracted"
+        if name not in self.own:
+            self.own[name] = (value, Kind.PARSED)
+
+    def set(self, name: str, value: str, kind: Kind = Kind.PARSED) -> None:
+        """Set a label on purpose, whatever there was of that name."""
+        self.own[name] = (value, kind)
+
+    def take_away(self, name: str) -> None:
+        """Remove a label, or the error."""
+        if name == ERROR:
+            self.fault = None
+            return
+        self.own.pop(name, None)
+        if name in self.stream or name in self.metadata:
+            self.gone.add(name)
+
+    def fail(self, fault: tuple[str, str]) -> None:
+        """Take note of an error; an earlier one stays."""
+        if self.fault is None:
+            self.fault = fault
+
+    def items(self) -> Iterator[tuple[str, str, Kind]]:
+        """Yield each label that is left, without the error."""
+        own, gone = self.own, self.gone
+        for name, value in self.stream.items():
+            if name not in own and name not in gone:
+                yield name, value, Kind.STREAM
+        for name, value in self.metadata.items():
+            if name not in own and name not in gone and name not in self.stream:
+                yield name, value, Kind.METADATA
+        for name, (value, kind) in own.items():
+            yield name, value, kind
+
+    def labels(self) -> dict[str, str]:
+        """Return all labels, the error among them."""
+        found = {**self.metadata, **self.stream}
+        for name in self.gone:
+            found.pop(name, None)
+        for name, (value, _) in self.own.items():
+            found[name] = value
+        if self.fault is not None:
+            found[ERROR], found[ERROR_DETAILS] = self.fault
+        return found
+
+
+def with_atoms(line: bytes, masks: Sequence[tuple[int, int]]) -> bytes:
+    """Return a line with each token as the two characters ``⟦⟧``."""
+    made = bytearray()
+    at = 0
+    for start, end in masks:
+        made += line[at:start] + _ATOM
+        at = end
+    return bytes(made + line[at:])

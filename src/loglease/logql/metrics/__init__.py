@@ -1,0 +1,10 @@
+"""Metric queries: numbers computed from redacted lines.
+
+Public: `Grid` (the steps), `MetricQuery` (the evaluation), `Answer` (what it gives).
+"""
+
+from loglease.logql.metrics.evaluation import Answer, MetricQuery
+from loglease.logql.metrics.grid import Grid
+from loglease.logql.metrics.series import Series
+
+__all__ = ["Answer", "Grid", "MetricQuery", "Series"]

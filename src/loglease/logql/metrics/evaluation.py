@@ -1,0 +1,217 @@
+"""A metric query from its lines to its numbers: samples into windows, then the tree at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from loglease.logql.entry import Entry
+from loglease.logql.errors import QueryFailed
+from loglease.logql.extraction import Rescan
+from loglease.logql.metrics.grid import Grid
+from loglease.logql.metrics.matching import operated
+from loglease.logql.metrics.sampling import Sampler
+from loglease.logql.metrics.series import Series, Vector, series_of
+from loglease.logql.metrics.vectors import aggregated, replacer
+from loglease.logql.metrics.windows import Windows, windows_of
+from loglease.logql.pipeline import Pipeline
+from loglease.logql.syntax import (
+    Binary,
+    Grouping,
+    LabelReplace,
+    LogRange,
+    MatchOp,
+    Metric,
+    Number,
+    RangeAggregation,
+    RangeFunction,
+    VectorAggregation,
+    VectorFunction,
+)
+from loglease.logql.syntax import Vector as VectorOf
+
+MAX_SERIES: Final = 500
+
+_SUMMED: Final = frozenset((RangeFunction.COUNT, RangeFunction.BYTES))
+_AT_ONCE: Final = Grouping(())
+
+
+class _Range:
+    """One log range: its pipeline, its samples, its windows."""
+
+    def __init__(
+        self, query: RangeAggregation, grid: Grid, grouping: Grouping | None, *, rescan: Rescan, now: int
+    ) -> None:
+        self.log_range = query.range
+        self._pipeline = Pipeline(query.range.query.stages, rescan=rescan, now=now)
+        self._sampler = Sampler(query, grouping)
+        self._windows: Windows = windows_of(query, grid, _absent(query.range))
+
+    def feed(self, entries: Iterable[Entry]) -> None:
+        passes, sample, add = self._pipeline.passes, self._sampler.sample, self._windows.add
+        offset_ns = self.log_range.offset_ns
+        for entry in entries:
+            if passes(entry) and (found := sample(entry)) is not None:
+                add(found[0], entry.ns + offset_ns, found[1])
+
+    def steps(self) -> Callable[[int], Vector]:
+        """Return what gives the vector of a step; steps are asked for one after another."""
+        waiting = {series: _Ahead(points) for series, points in self._windows.points().items()}
+
+        def at(step: int) -> Vector:
+            return {series: value for series, ahead in waiting.items() if (value := ahead.take(step)) is not None}
+
+        return at
+
+
+class _Ahead:
+    """Points of a series, read one ahead."""
+
+    __slots__ = ("_next", "_points")
+
+    def __init__(self, points: Iterator[tuple[int, float]]) -> None:
+        self._points = points
+        self._next = next(points, None)
+
+    def take(self, step: int) -> float | None:
+        if self._next is None or self._next[0] != step:
+            return None
+        value = self._next[1]
+        self._next = next(self._points, None)
+        return value
+
+
+def _absent(log_range: LogRange) -> Series:
+    """Return the labels that `absent_over_time` can tell: those that the selector names exactly, each once."""
+    named: dict[str, str] = {}
+    doubled = set()
+    for test in log_range.query.selector:
+        if test.op is MatchOp.EQUAL:
+            doubled |= {test.name} & named.keys()
+            named[test.name] = test.value
+    return series_of({name: value for name, value in named.items() if name not in doubled})
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a metric query gives.
+
+    Attributes:
+        scalar: the number, if the query is one by itself and asked for one point in time.
+        series: for each series the numbers of steps and values, in the order of the answer.
+    """
+
+    scalar: float | None = None
+    series: list[tuple[Series, list[tuple[int, float]]]] = field(default_factory=list)
+
+
+class MetricQuery:
+    """A metric query over a grid: feed each of `ranges` with its lines, then ask for the `answer`.
+
+    Args:
+        rescan: redacts a value that a stage has decoded; takes its label's name and the value.
+        now: the time of the query, nanoseconds since the epoch.
+        is_instant: whether one point in time was asked for, rather than a range.
+    """
+
+    def __init__(self, query: Metric, grid: Grid, *, rescan: Rescan, now: int, is_instant: bool) -> None:
+        self._query = query
+        self._grid = grid
+        self._is_instant = is_instant
+        self._ranges: list[_Range] = []
+        self._rescan = rescan
+        self._now = now
+        self._compiled = self._prepared(query)
+
+    @property
+    def ranges(self) -> list[LogRange]:
+        """The log ranges, in the order in which `feed` numbers them."""
+        return [one.log_range for one in self._ranges]
+
+    def feed(self, number: int, entries: Iterable[Entry]) -> None:
+        """Take lines of a log range, whose streams its selector has selected, in ascending order of their times.
+
+        Raises:
+            QueryFailed: a line has an error that the query does not expect, or there are too many series.
+        """
+        self._ranges[number].feed(entries)
+
+    def answer(self) -> Answer:
+        """Return the numbers, once all lines are in.
+
+        Raises:
+            QueryFailed: series cannot be matched, or there are more than 500.
+        """
+        at = self._compiled()
+        found: dict[Series, list[tuple[int, float]]] = {}
+        for step in range(self._grid.count):
+            value = at(step)
+            if isinstance(value, float):
+                if self._is_instant:
+                    return Answer(scalar=value)
+                value = {(): value}
+            for series, number in value.items():
+                found.setdefault(series, []).append((step, number))
+        if len(found) > MAX_SERIES:
+            raise QueryFailed(
+                "too_many_series", f"the answer has more than {MAX_SERIES} series; group by fewer labels", limit=True
+            )
+        keeps_order = self._is_instant and _is_sorted(self._query)
+        return Answer(series=list(found.items()) if keeps_order else sorted(found.items()))
+
+    def _prepared(self, query: Metric) -> Callable[[], Callable[[int], Vector | float]]:
+        """Return what, once all lines are in, gives the value of each step."""
+        match query:
+            case Number(number):
+                return lambda: lambda _: number
+            case VectorOf(number):
+                return lambda: lambda _: {(): number}
+            case RangeAggregation():
+                return self._range(query, query.grouping).steps
+            case VectorAggregation(VectorFunction.SUM, RangeAggregation() as inner) if _sums_up(inner):
+                return self._range(inner, query.grouping or _AT_ONCE).steps
+            case VectorAggregation():
+                return self._over(query.inner, lambda vector: aggregated(query, vector))
+            case LabelReplace():
+                return self._over(query.inner, replacer(query))
+            case Binary():
+                return self._both(query)
+
+    def _range(self, query: RangeAggregation, grouping: Grouping | None) -> _Range:
+        made = _Range(query, self._grid, grouping, rescan=self._rescan, now=self._now)
+        self._ranges.append(made)
+        return made
+
+    def _over(self, inner: Metric, change: Callable[[Vector], Vector]) -> Callable[[], Callable[[int], Vector | float]]:
+        prepared = self._prepared(inner)
+
+        def ready() -> Callable[[int], Vector | float]:
+            at = prepared()
+            return lambda step: change(_vector(at(step)))
+
+        return ready
+
+    def _both(self, query: Binary) -> Callable[[], Callable[[int], Vector | float]]:
+        left, right = self._prepared(query.left), self._prepared(query.right)
+
+        def ready() -> Callable[[int], Vector | float]:
+            left_at, right_at = left(), right()
+            return lambda step: operated(query, left_at(step), right_at(step))
+
+        return ready
+
+
+def _vector(value: Vector | float) -> Vector:
+    return {(): value} if isinstance(value, float) else value
+
+
+def _sums_up(query: RangeAggregation) -> bool:
+    """Say whether the sum over groups is the same as counting in groups: then no series is made to be summed away."""
+    return query.range.unwrap is None and (
+        query.function in _SUMMED or query.function in (RangeFunction.RATE, RangeFunction.BYTES_RATE)
+    )
+
+
+def _is_sorted(query: Metric) -> bool:
+    return isinstance(query, VectorAggregation) and query.function in (VectorFunction.SORT, VectorFunction.SORT_DESC)

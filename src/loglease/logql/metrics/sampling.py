@@ -1,0 +1,111 @@
+"""From a line that has passed its pipeline to a sample: which series, which number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault
+from loglease.logql.errors import QueryFailed
+from loglease.logql.label_filters import label_test
+from loglease.logql.metrics.series import Series, series_of
+from loglease.logql.quantities import go_duration, number, size
+from loglease.logql.syntax import (
+    BothFilters,
+    Conversion,
+    EitherFilter,
+    Grouping,
+    LabelFilter,
+    LabelFilterStage,
+    RangeAggregation,
+    RangeFunction,
+)
+
+Sample = tuple[Series, float]
+
+
+def _seconds(text: str) -> float | None:
+    found = go_duration(text)
+    return None if found is None else found / 1e9
+
+
+_CONVERSIONS: Final[Mapping[Conversion | None, Callable[[str], float | None]]] = {
+    None: number,
+    Conversion.BYTES: size,
+    Conversion.DURATION: _seconds,
+    Conversion.DURATION_SECONDS: _seconds,
+}
+
+
+class Sampler:
+    """Makes samples for a range aggregation.
+
+    Args:
+        grouping: labels that the series are reduced to; None keeps all.
+    """
+
+    def __init__(self, query: RangeAggregation, grouping: Grouping | None) -> None:
+        self._grouping = grouping
+        self._unwrap = query.range.unwrap
+        self._sizes = query.function in (RangeFunction.BYTES, RangeFunction.BYTES_RATE)
+        self._convert = _CONVERSIONS[self._unwrap.conversion if self._unwrap else None]
+        self._tests = tuple(label_test(test) for test in (self._unwrap.filters if self._unwrap else ()))
+        self._keeps_errors = _asks_for_errors(query, grouping)
+
+    def sample(self, entry: Entry) -> Sample | None:
+        """Return the sample of a line, None if it gives none.
+
+        Raises:
+            QueryFailed: the line has an error that the query neither filters nor groups by.
+        """
+        value = self._value(entry)
+        if value is None or not all(test(entry) for test in self._tests):
+            return None
+        if entry.fault is not None and not self._keeps_errors:
+            name = entry.fault[0]
+            raise QueryFailed(
+                "pipeline_error",
+                f'a line has the error {name}; to skip such lines add | {ERROR}!="{name}" to the query',
+            )
+        return self._series(entry), value
+
+    def _value(self, entry: Entry) -> float | None:
+        if self._unwrap is None:
+            return len(entry.line) if self._sizes else 1
+        text = entry.get(self._unwrap.label)
+        if not text:
+            return None
+        value = self._convert(text)
+        if value is None:
+            entry.fail(Fault.SAMPLE)
+            return 0.0
+        return value
+
+    def _series(self, entry: Entry) -> Series:
+        grouping = self._grouping
+        if grouping is not None and not grouping.without:
+            found = ((name, entry.get(name)) for name in sorted(set(grouping.names)))
+            return tuple((name, value) for name, value in found if value)
+        labels = entry.labels()
+        if self._unwrap is not None:
+            labels.pop(self._unwrap.label, None)
+        for name in grouping.names if grouping is not None else ():
+            labels.pop(name, None)
+        return series_of(labels)
+
+
+def _asks_for_errors(query: RangeAggregation, grouping: Grouping | None) -> bool:
+    if grouping is not None and not grouping.without and {ERROR, ERROR_DETAILS} & set(grouping.names):
+        return True
+    tests = [stage.test for stage in query.range.query.stages if isinstance(stage, LabelFilterStage)]
+    tests += query.range.unwrap.filters if query.range.unwrap else ()
+    return any(name in (ERROR, ERROR_DETAILS) for test in tests for name in filter_names(test))
+
+
+def filter_names(test: LabelFilter) -> Iterator[str]:
+    """Yield the labels that a label filter looks at."""
+    if isinstance(test, (BothFilters, EitherFilter)):
+        yield from filter_names(test.left)
+        yield from filter_names(test.right)
+    else:
+        yield test.name

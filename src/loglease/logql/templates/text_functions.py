@@ -1,0 +1,252 @@
+"""Functions on text, with the argument orders of the library whose names they carry."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from loglease.logql.errors import Malformed
+from loglease.logql.expressions import Expression, Found, expander, within_line
+from loglease.logql.templates.values import TemplateFailed, Value, count, is_true, text, within_limit
+
+_MAX_EXPRESSIONS: Final = 64
+_expressions: Final[dict[str, Expression]] = {}
+
+
+def trunc(size: Value, value: Value) -> str:
+    """Keep so many bytes from the start, or from the end if the number is negative."""
+    kept, raw = count(size), text(value).encode()
+    if kept < 0:
+        return _decoded(raw[kept:]) if -kept < len(raw) else text(value)
+    return _decoded(raw[:kept])
+
+
+def substr(start: Value, end: Value, value: Value) -> str:
+    """Cut out bytes from start to before end; an end below 0 or past the text is its end."""
+    first, last, raw = count(start), count(end), text(value).encode()
+    if first < 0:
+        return _decoded(raw[: max(0, last)])
+    if last < 0 or last > len(raw):
+        last = len(raw)
+    if first > last:
+        raise TemplateFailed
+    return _decoded(raw[first:last])
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def replace(old: Value, new: Value, value: Value) -> str:
+    """Replace all."""
+    return replace_some(value, old, new, -1)
+
+
+def replace_some(value: Value, old: Value, new: Value, times: Value) -> str:
+    """Replace the first so many, all if negative."""
+    whole, before, after, most = text(value), text(old), text(new), count(times)
+    hits = whole.count(before) if most < 0 else min(most, whole.count(before))
+    within_limit(len(whole) + hits * max(0, len(after) - len(before)))
+    return whole.replace(before, after, most)
+
+
+def repeat(times: Value, value: Value) -> str:
+    """Repeat a text."""
+    one, often = text(value), count(times)
+    if often < 0:
+        raise TemplateFailed
+    within_limit(len(one.encode()) * often)
+    return one * often
+
+
+def indent(spaces: Value, value: Value) -> str:
+    """Put spaces before each line."""
+    lines = text(value).split("\n")
+    pad = " " * within_limit(max(0, count(spaces)))
+    within_limit(sum(map(len, lines)) + len(pad) * len(lines))
+    return "\n".join(pad + one for one in lines)
+
+
+def nindent(spaces: Value, value: Value) -> str:
+    """Begin a new line and put spaces before each."""
+    return "\n" + indent(spaces, value)
+
+
+def align_left(size: Value, value: Value) -> str:
+    """Cut or fill up to so many characters, the text to the left."""
+    width = _width(size)
+    return text(value)[:width].ljust(width)
+
+
+def align_right(size: Value, value: Value) -> str:
+    """Cut or fill up to so many characters, the text to the right."""
+    whole, width = text(value), _width(size)
+    return whole[max(0, len(whole) - width) :].rjust(width)
+
+
+def _width(size: Value) -> int:
+    if count(size) < 0:
+        raise TemplateFailed
+    return within_limit(size)
+
+
+def lower(value: Value) -> str:
+    """Write in small letters."""
+    return text(value).lower()
+
+
+def upper(value: Value) -> str:
+    """Write in capitals."""
+    return text(value).upper()
+
+
+def title(value: Value) -> str:
+    """Begin each word with a capital."""
+    shown, before = "", " "
+    for one in text(value):
+        shown += one if before.isalnum() or before in "_'" else one.upper()
+        before = one
+    return shown
+
+
+_SPACE: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+def trim(value: Value) -> str:
+    """Remove white space on both sides."""
+    return text(value).strip(_SPACE)
+
+
+def trim_all(characters: Value, value: Value) -> str:
+    """Remove these characters on both sides."""
+    return text(value).strip(text(characters)) if text(characters) else text(value)
+
+
+def trim_prefix(prefix: Value, value: Value) -> str:
+    """Remove a prefix."""
+    return text(value).removeprefix(text(prefix))
+
+
+def trim_suffix(suffix: Value, value: Value) -> str:
+    """Remove a suffix."""
+    return text(value).removesuffix(text(suffix))
+
+
+def go_trim(value: Value, characters: Value) -> str:
+    """Remove these characters on both sides; the text comes first."""
+    return trim_all(characters, value)
+
+
+def go_trim_left(value: Value, characters: Value) -> str:
+    """Remove these characters at the start."""
+    return text(value).lstrip(text(characters)) if text(characters) else text(value)
+
+
+def go_trim_right(value: Value, characters: Value) -> str:
+    """Remove these characters at the end."""
+    return text(value).rstrip(text(characters)) if text(characters) else text(value)
+
+
+def go_trim_prefix(value: Value, prefix: Value) -> str:
+    """Remove a prefix; the text comes first."""
+    return trim_prefix(prefix, value)
+
+
+def go_trim_suffix(value: Value, suffix: Value) -> str:
+    """Remove a suffix; the text comes first."""
+    return trim_suffix(suffix, value)
+
+
+def contains(inner: Value, value: Value) -> bool:
+    """Say whether a text holds another."""
+    return text(inner) in text(value)
+
+
+def has_prefix(prefix: Value, value: Value) -> bool:
+    """Say whether a text begins so."""
+    return text(value).startswith(text(prefix))
+
+
+def has_suffix(suffix: Value, value: Value) -> bool:
+    """Say whether a text ends so."""
+    return text(value).endswith(text(suffix))
+
+
+def default(fallback: Value, value: Value = None) -> Value:
+    """Return the value, or the fallback where it is empty."""
+    return value if is_true(value) else fallback
+
+
+def count_matches(pattern: Value, value: Value) -> int:
+    """Count what an expression matches."""
+    return sum(1 for _ in _expression(pattern).finditer(text(value).encode()))
+
+
+def regex_replace_all(pattern: Value, value: Value, replacement: Value) -> str:
+    """Replace what an expression matches; ``$1`` and ``${name}`` stand for its groups."""
+    expression = _expression(pattern)
+    return _replaced(expression, text(value), expander(expression, text(replacement)))
+
+
+def regex_replace_all_literal(pattern: Value, value: Value, replacement: Value) -> str:
+    """Replace what an expression matches by a text as it stands."""
+    literal = text(replacement).encode()
+    return _replaced(_expression(pattern), text(value), lambda _: literal)
+
+
+def _expression(pattern: Value) -> Expression:
+    wanted = text(pattern)
+    found = _expressions.get(wanted)
+    if found is None:
+        try:
+            found = within_line(wanted)
+        except Malformed as error:
+            raise TemplateFailed from error
+        if len(_expressions) >= _MAX_EXPRESSIONS:
+            _expressions.clear()
+        _expressions[wanted] = found
+    return found
+
+
+def _replaced(expression: Expression, value: str, fill: Callable[[Found], bytes]) -> str:
+    raw = value.encode()
+    made = bytearray()
+    at = 0
+    for match in expression.finditer(raw):
+        start, end = match.span()
+        made += raw[at:start] + fill(match)
+        within_limit(len(made))
+        at = end
+    return _decoded(bytes(made + raw[at:]))
+
+
+def b64enc(value: Value) -> str:
+    """Encode as Base64."""
+    return base64.b64encode(text(value).encode()).decode()
+
+
+def b64dec(value: Value) -> str:
+    """Decode Base64."""
+    try:
+        return _decoded(base64.b64decode(text(value).replace("\r", "").replace("\n", ""), validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise TemplateFailed from error
+
+
+def urlencode(value: Value) -> str:
+    """Encode for the query of a URL."""
+    return quote_plus(text(value), safe="")
+
+
+def urldecode(value: Value) -> str:
+    """Undo the encoding for a query of a URL."""
+    encoded = text(value)
+    parts = encoded.split("%")
+    if any(len(part) < 2 or not set(part[:2]) <= set("0123456789abcdefABCDEF") for part in parts[1:]):  # noqa: PLR2004
+        raise TemplateFailed
+    return _decoded(unquote_to_bytes(encoded.replace("+", " ")))

@@ -25,12 +25,12 @@ from pathlib import Path
 from bench.gateway_stack import Stack, request_bytes, stack
 
 from loglease.gateway import GatewaySettings
-from loglease.gateway.frontends.plain import NdJson
-from loglease.gateway.planner import parsed, planned
-from loglease.gateway.recheck import Order, Recheck, Violations
+from loglease.gateway.frontends.plain.encoders import NdJson
+from loglease.gateway.recheck import Recheck, Violations
 from loglease.gateway.resume import Resumes
 from loglease.gateway.served import settled
-from loglease.gateway.worker import Worker
+from loglease.gateway.worker import worker_of
+from loglease.logql import LogQuery
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import EventWindow, Interval
@@ -140,8 +140,7 @@ async def stages(source: FileSource, profile: str) -> dict[str, float]:
     scope = Scope(
         source="src", selector=parse_selector('{service="svc-0"}'), window=EventWindow(0, None), profile=profile
     )
-    plan = planned(parsed("{}"), scope)
-    read = ReadPlan(selector=plan.selector, interval=FULL, page_lines=1_000, page_bytes=256 * 1024)
+    read = ReadPlan(selector=scope.selector, interval=FULL, page_lines=1_000, page_bytes=256 * 1024)
     began = time.process_time()
     pages: list[Page] = [page async for page in source.read(read)]
     figures = {"read": time.process_time() - began}
@@ -158,13 +157,14 @@ async def stages(source: FileSource, profile: str) -> dict[str, float]:
         stream.feed(b"\n".join(page.lines) + b"\n")
     figures["redact"] = time.thread_time() - began
     resumes = Resumes(b"r" * 32, grant=GrantId("g"), principal=PrincipalId("p"), epoch=0, query="")
-    worker = Worker(
-        plan,
+    worker = worker_of(
+        LogQuery(),
         redactor=redactor,
         recheck=recheck,
         encoder=NdJson(resumes),
         direction=Direction.FORWARD,
-        order=Order(Direction.FORWARD),
+        follow=False,
+        now_ns=0,
     )
     began = time.thread_time()
     items = [item for page in pages for item in worker.page(page)]

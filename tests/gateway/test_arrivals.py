@@ -82,7 +82,7 @@ async def test_one_address_has_so_many_connections_and_tails_do_not_count(tmp_pa
             tails.append(await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0"))
             await tails[-1].next()
         idle = [await connected(w, b"GET") for _ in range(2)]
-        await eventually(lambda: len(w.gateway._index.all()) == 4)
+        await eventually(lambda: w.gateway.open_sessions == 4)
         refused = await all_of(await connected(w, request_bytes("/nothing", None)))
         assert refused == b"" or refused.startswith(b"HTTP/1.1 503")
         idle[0][1].close()

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loglease.gateway.errors import CursorInvalid, NotAcceptable, TooLarge
-from loglease.gateway.request import Format, accepts_only_json, format_of, parameters_of, resume_text
+from loglease.gateway.parameters import parameters_of
+from loglease.gateway.request import Format, accepts_only_json, format_of, resume_text
 from loglease.model.errors import LogLeaseError
 from loglease.model.instant import Instant, Interval
 from loglease.sources.interface import Direction

@@ -6,11 +6,11 @@ import pytest
 from tests.fakes.gateway import MARKER, MASTER
 from tests.gateway.world import line, page_of
 
-from loglease.gateway.frontends.plain import PlainText
-from loglease.gateway.planner import parsed, planned
-from loglease.gateway.recheck import Order, Recheck, Violations
+from loglease.gateway.frontends.plain.encoders import PlainText
+from loglease.gateway.planner import parsed
+from loglease.gateway.recheck import Recheck, Violations
 from loglease.gateway.resume import Position
-from loglease.gateway.worker import Worker
+from loglease.gateway.worker import Worker, worker_of
 from loglease.model.instant import EventWindow, Interval
 from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
@@ -31,13 +31,14 @@ KEY = [
 
 
 def worker(direction: Direction, query: str = "{}", after: Position | None = None, *, tail: bool = False) -> Worker:
-    return Worker(
-        planned(parsed(query), SCOPE),
+    return worker_of(
+        parsed(query),
         redactor=REDACTOR,
         recheck=Recheck(SCOPE, Interval(0, None), Violations()),
         encoder=PlainText(),
         direction=direction,
-        order=None if tail else Order(direction),
+        follow=tail,
+        now_ns=0,
         after=after,
     )
 

@@ -4,9 +4,10 @@ Public: `Gateway` (an ASGI application), `Services` (what it is built on), `Gate
 uvicorn protocol it needs) and `is_ours` (which paths belong to it). All else is private.
 """
 
-from loglease.gateway.application import Gateway, Services
+from loglease.gateway.application import Gateway
 from loglease.gateway.connection import SessionProtocol
 from loglease.gateway.routes import is_ours
+from loglease.gateway.services import Services
 from loglease.gateway.settings import GatewaySettings
 
 __all__ = ["Gateway", "GatewaySettings", "Services", "SessionProtocol", "is_ours"]

@@ -6,12 +6,11 @@ redaction; all of it is evaluated again on redacted labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from loglease.access.errors import NotPermitted
 from loglease.gateway.errors import QueryInvalid
-from loglease.logql import LabelTest, LogQuery, ParseError, Streams, parse
+from loglease.logql import LabelTest, LogQuery, ParseError, Query, Streams, parse
 from loglease.model.errors import ScopeInvalid, ScopeUndecidable
 from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.scope import Scope
@@ -21,25 +20,11 @@ from loglease.model.selector_text import parse_selector, selector_text
 _REDACTED_MARKS: Final = frozenset("⟦⟧\ufffd") | {chr(code) for code in range(0x2400, 0x2440)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a session reads and how it goes on with the lines.
-
-    Attributes:
-        selector: streams to ask the source for; inside the scope.
-        scope: tested again on every line.
-    """
-
-    scope: Scope
-    query: LogQuery
-    selector: Selector
-
-
-def parsed(text: str) -> LogQuery:
+def parsed(text: str) -> Query:
     """Read a query.
 
     Raises:
-        QueryInvalid: it is none, or uses what this version does not evaluate; with line, column and caret.
+        QueryInvalid: it is none; with line, column and caret.
     """
     try:
         return parse(text)
@@ -49,8 +34,8 @@ def parsed(text: str) -> LogQuery:
         ) from error
 
 
-def planned(query: LogQuery, scope: Scope) -> Plan:
-    """Return the plan of a query under a scope.
+def planned(query: LogQuery, scope: Scope) -> Selector:
+    """Return the streams to ask a source for: inside the scope, and as far as that is safe inside the query.
 
     Raises:
         NotPermitted: no stream can be in both; made from query and grant alone, so it tells nothing of the data.
@@ -69,7 +54,7 @@ def planned(query: LogQuery, scope: Scope) -> Plan:
         if both is None:
             raise _outside(test, scope)
         selector = both
-    return Plan(scope=scope, query=query, selector=selector)
+    return selector
 
 
 def _may_overlap(test: LabelTest, inside: Matcher) -> bool:

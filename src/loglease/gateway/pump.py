@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import aclosing
 from typing import Any, Final
 
 from loglease.access.errors import Locked
@@ -18,53 +18,34 @@ from loglease.access.open_session import Opened
 from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
 from loglease.audit.interface import AuditUnavailable
-from loglease.gateway.connection import Connection
+from loglease.gateway.channel import Channel
 from loglease.gateway.cut import PATIENT, WHOLE, ended_in_order
-from loglease.gateway.errors import Draining, QueryLimit, RedactionUnavailable
-from loglease.gateway.frontends.plain import Encoder
+from loglease.gateway.errors import Draining, QueryInvalid, QueryLimit, RedactionUnavailable
+from loglease.gateway.frontends.encoder import Encoder
+from loglease.gateway.reading import Reading
 from loglease.gateway.reserve import Recorder
 from loglease.gateway.served import Item
 from loglease.gateway.session import Moment, Reserve, ServedSession, Slice, Step, Wait
 from loglease.gateway.settings import CUT_NS, GatewaySettings
-from loglease.gateway.worker import Worker
+from loglease.logql import QueryFailed
 from loglease.model.clock import Clock
 from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
 from loglease.model.session import CloseWhy
 from loglease.redaction import Withheld
-from loglease.sources.interface import Gap, Page, Reader, ReadPlan, SourceError
+from loglease.sources.interface import Gap, SourceError
 from loglease.store.interface import StoreUnavailable
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 YIELD_BYTES: Final = 32 * 1024
 LOOK_AGAIN_S: Final = 1.0
 """The longest sleep: the loop's own timers do not count the time a machine was suspended."""
 
-HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-accel-buffering", b"no"),
-)
-
 _log = logging.getLogger("loglease.gateway")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Where the lines of a session come from."""
-
-    reader: Reader
-    plan: ReadPlan
-    worker: Worker
-    follow: bool
-    backward: bool
 
 
 class Pump:
     """One session at work.
 
     Args:
-        send: writes to the client, as an ASGI application does.
         pool: threads that redact and evaluate.
     """
 
@@ -75,8 +56,7 @@ class Pump:
         *,
         machine: ServedSession,
         encoder: Encoder,
-        connection: Connection,
-        send: Send,
+        channel: Channel,
         watch: Watch,
         clock: Clock,
         recorder: Recorder,
@@ -87,8 +67,8 @@ class Pump:
         self._reading = reading
         self._machine = machine
         self._encoder = encoder
-        self._connection = connection
-        self._send = send
+        self._channel = channel
+        self._connection = channel.connection
         self._watch = watch
         self._clock = clock
         self._recorder = recorder
@@ -189,19 +169,14 @@ class Pump:
             timer.cancel()
 
     async def _begin(self) -> None:
-        """Write the head of the answer: the opening is on record, and the buffers are small from here on."""
         self._begun = True
-        self._connection.prepare()
-        media_type = self._encoder.media_type.encode()
-        headers = [(b"content-type", media_type), *HEADERS, (b"connection", b"close")]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        self._connection.hold_open()
+        await self._channel.begin()
 
     async def _write(self, content: bytes) -> None:
         # SECURITY: nothing here waits, because the connection takes bytes; tested in test_pump.py.
         if not self._begun:
             await self._begin()
-        await self._send({"type": "http.response.body", "body": content, "more_body": True})
+        await self._channel.write(content)
 
     async def _reserve(self, step: Reserve) -> None:
         session = self._opened.session
@@ -223,12 +198,13 @@ class Pump:
         end = self._encoder.end(why, self._machine.standing.handed_lines, self._machine.position)
 
         async def write_end() -> None:
-            await self._send({"type": "http.response.body", "body": end, "more_body": False})
+            await self._channel.end(end, why)
 
         patient = why in PATIENT
+        is_broken = self._machine.is_mid_record or not (patient or self._encoder.ends_early)
         await ended_in_order(
             self._connection,
-            write_end=None if self._machine.is_mid_record else write_end,
+            write_end=None if is_broken else write_end,
             clock=self._clock,
             patience_ns=round(self._settings.slow_after_s * 1e9) if patient else CUT_NS,
             is_cut=lambda: not patient or self._cut_ns is not None,
@@ -243,28 +219,19 @@ class Pump:
     async def _produce(self) -> None:
         why = CloseWhy.COMPLETE
         try:
-            if self._reading.follow:
-                await self._follow()
-            else:
-                why = await self._read()
+            why = await self._read()
         except Withheld as fault:
             _log.warning("redaction_withheld", extra={"session": self._opened.session.id, "reason": fault.reason})
             why = CloseWhy.REDACTION
         except SourceError as error:
             self._failure, why = error, CloseWhy.SOURCE
+        except QueryFailed as error:
+            self._failure, why = _failed(error), CloseWhy.LIMIT if error.limit else CloseWhy.ERROR
         except Exception:  # noqa: BLE001 - supervised: it logs, counts as the session's end and goes no further
             _log.exception("session_failed", extra={"session": self._opened.session.id})
             why = CloseWhy.ERROR
         self._machine.finished(why)
         self._wake.set()
-
-    async def _follow(self) -> None:
-        pages = self._reading.reader.follow(self._reading.plan)
-        async for page in pages:
-            if isinstance(page, Gap):
-                await self._tell_gap()
-                continue
-            await self._give(await self._in_pool(self._reading.worker.page, page, None))
 
     async def _tell_gap(self) -> None:
         """Have a gap of the source told between the lines that came before it and those that come after."""
@@ -275,53 +242,29 @@ class Pump:
         self._wake.set()
 
     async def _read(self) -> CloseWhy:
-        """Hand on what a query finds for as long as it may look; waiting for the client is not looking."""
-        found, left_s = self._found(), self._settings.scan_s
+        """Hand on what is found, a query for as long as it may look; waiting for the client is not looking."""
+        left_s = None if self._reading.follow else self._settings.scan_s
         within = asyncio.timeout(None)
-        try:
+        async with aclosing(self._reading.batches(self._in_pool)) as batches:
             while True:
                 began_ns = self._clock.boot_ns()
-                async with asyncio.timeout(left_s) as within:
-                    items = await anext(found, None)
-                left_s -= (self._clock.boot_ns() - began_ns) / 1e9
-                if items is None:
-                    return CloseWhy.LIMIT if self._reading.worker.is_exhausted else CloseWhy.COMPLETE
-                await self._give(items)
-        except TimeoutError:
-            if not within.expired():
-                raise
-            return CloseWhy.TIME
-        finally:
-            await found.aclose()
-
-    async def _found(self) -> AsyncGenerator[list[Item], None]:
-        """Read one page ahead while one is evaluated; a backward one needs the next as its context."""
-        worker = self._reading.worker
-        pages = self._reading.reader.read(self._reading.plan)
-        ahead: asyncio.Task[Page | None] | None = None
-        try:
-            page = await anext(pages, None)
-            while page is not None:
-                ahead = asyncio.create_task(_next(pages))
-                if self._reading.backward:
-                    older = await ahead
-                    items = await self._in_pool(worker.page, page, older)
+                try:
+                    async with asyncio.timeout(left_s) as within:
+                        batch = await anext(batches, None)
+                except TimeoutError:
+                    if not within.expired():
+                        raise
+                    return CloseWhy.TIME
+                if left_s is not None:
+                    left_s -= (self._clock.boot_ns() - began_ns) / 1e9
+                if batch is None:
+                    return CloseWhy.LIMIT if self._reading.is_exhausted else CloseWhy.COMPLETE
+                if isinstance(batch, Gap):
+                    await self._tell_gap()
                 else:
-                    items = await self._in_pool(worker.page, page, None)
-                    older = await ahead
-                yield items
-                if worker.is_exhausted:
-                    return
-                page = older
-            yield await self._in_pool(worker.finish)
-        finally:
-            if ahead is not None and not ahead.done():
-                ahead.cancel()
-                await asyncio.wait({ahead})
-            if isinstance(pages, AsyncGenerator):
-                await pages.aclose()
+                    await self._give(batch)
 
-    async def _in_pool(self, work: Callable[..., list[Item]], *args: object) -> list[Item]:
+    async def _in_pool(self, work: Callable[..., Any], *args: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def _give(self, items: Sequence[Item]) -> None:
@@ -341,9 +284,11 @@ class Pump:
                 self._space.clear()
 
 
-async def _next(pages: Any) -> Page | None:
-    found: Page | None = await anext(pages, None)
-    return found
+def _failed(error: QueryFailed) -> LogLeaseError:
+    """Return what is answered where a query cannot be answered for the lines that it met."""
+    if error.limit:
+        return QueryLimit(f"{error.message}.", next_step="Ask for less.")
+    return QueryInvalid(f"{error.message}.", next_step="Change the query.")
 
 
 def _problem(why: CloseWhy) -> LogLeaseError:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
-from loglease.logql import holds_literal
-from loglease.logql.pipeline import MaskSpan
+from loglease.logql import MaskSpan, holds_literal
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels
 from loglease.model.scope import Level, Scope

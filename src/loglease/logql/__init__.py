@@ -1,7 +1,7 @@
 """The log-query language over iterables of lines: parse, print, evaluate. Pure, and imports nothing of ours."""
 
 from loglease.logql.entry import Entry, Kind, MaskSpan
-from loglease.logql.errors import LogqlError, Malformed, ParseError
+from loglease.logql.errors import LogqlError, Malformed, ParseError, QueryFailed
 from loglease.logql.extraction import Rescan
 from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of
@@ -27,6 +27,7 @@ __all__ = [
     "ParseError",
     "Pipeline",
     "Query",
+    "QueryFailed",
     "Rescan",
     "Streams",
     "early_test",

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import orjson
 
+from loglease.gateway.frontends.encoder import Line, LineEncoder
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Position, Resumes
 from loglease.model.instant import NANOSECONDS, event_time_text
 
 
-class Line(NamedTuple):
-    """One redacted line to be written: labels and metadata as JSON objects, `quoted` the text as a JSON string."""
-
-    event_ns: int
-    labels: bytes
-    metadata: bytes
-    text: str
-    quoted: bytes
-    position: Position
-
-
-class Encoder(Protocol):
-    """Writes the records of one answer. One per session; `line` runs in the worker, the others in the event loop."""
-
-    media_type: str
-
-    def line(self, line: Line) -> bytes:
-        """Write one line with its redacted labels."""
-
-    def gap(self, lines: int | None) -> bytes:
-        """Write that so many lines were left out for a reader too slow for them; None: that the source lost some."""
-
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
-        """Write why the answer ends."""
-
-
-def encoder_for(chosen: Format, resumes: Resumes) -> Encoder:
+def encoder_for(chosen: Format, resumes: Resumes) -> LineEncoder:
     """Return the encoder of a format."""
     if chosen is Format.SSE:
         return ServerSentEvents(resumes)
@@ -45,7 +20,7 @@ def encoder_for(chosen: Format, resumes: Resumes) -> Encoder:
 
 
 class _Records:
-    """Line records as JSON without a newline; a second that repeats is encoded once."""
+    """Line records as JSON without a newline; the second of a time is written once for all lines in it."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -56,12 +31,14 @@ class _Records:
         if second != self._second:
             self._second = second
             self._second_text = event_time_text(second * NANOSECONDS)[:19].encode()
-        return b'{"type":"line","ts":"%d","time":"%b.%09dZ","labels":%b,"metadata":%b,"line":%b}' % (
+        parsed = b',"parsed":%b' % line.parsed if line.parsed else b""
+        return b'{"type":"line","ts":"%d","time":"%b.%09dZ","labels":%b,"metadata":%b%b,"line":%b}' % (
             line.event_ns,
             self._second_text,
             rest,
             line.labels,
             line.metadata,
+            parsed,
             line.quoted,
         )
 
@@ -82,7 +59,7 @@ def _gap(lines: int | None) -> bytes:
 class NdJson:
     """One JSON object per line; log text stays inside strings, so it cannot forge a record."""
 
-    media_type = "application/x-ndjson"
+    ends_early = True
 
     def __init__(self, resumes: Resumes) -> None:
         self._resumes = resumes
@@ -104,7 +81,7 @@ class NdJson:
 class ServerSentEvents:
     """The same JSON as events; the id of each is the resume value behind it."""
 
-    media_type = "text/event-stream"
+    ends_early = True
 
     def __init__(self, resumes: Resumes) -> None:
         self._resumes = resumes
@@ -132,7 +109,7 @@ _ESCAPES: Final = str.maketrans({"\n": "\\n", "\r": "\\r"})
 class PlainText:
     """Lines alone. The last one says why the answer ended; log text could imitate it."""
 
-    media_type = "text/plain; charset=utf-8"
+    ends_early = True
 
     def line(self, line: Line) -> bytes:
         """Write one line; its inner newlines are escaped."""

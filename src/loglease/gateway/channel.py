@@ -1,0 +1,68 @@
+"""How a session's bytes reach its client: the head of the answer, its body, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from loglease.gateway.connection import Connection
+from loglease.model.session import CloseWhy
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-accel-buffering", b"no"),
+)
+"""What every answer of the gateway carries."""
+
+
+class Channel(Protocol):
+    """The way to one client. None of its methods waits for the socket."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection under it."""
+
+    async def begin(self) -> None:
+        """Write the head of the answer: the opening is on record, and the buffers are small from here on."""
+
+    async def write(self, content: bytes) -> None:
+        """Write bytes; to be called only while the connection takes some."""
+
+    async def end(self, content: bytes, why: CloseWhy) -> None:
+        """Write the last bytes and what says that no more come."""
+
+
+class HttpChannel:
+    """A chunked body of HTTP/1.1.
+
+    Args:
+        send: writes to the client, as an ASGI application does.
+    """
+
+    def __init__(self, send: Send, connection: Connection, media_type: str) -> None:
+        self._send = send
+        self._connection = connection
+        self._media_type = media_type
+
+    @property
+    def connection(self) -> Connection:
+        """The connection under it."""
+        return self._connection
+
+    async def begin(self) -> None:
+        """Write status and headers."""
+        self._connection.prepare()
+        headers = [(b"content-type", self._media_type.encode()), *HEADERS, (b"connection", b"close")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._connection.hold_open()
+
+    async def write(self, content: bytes) -> None:
+        """Write a chunk."""
+        await self._send({"type": "http.response.body", "body": content, "more_body": True})
+
+    async def end(self, content: bytes, why: CloseWhy) -> None:  # noqa: ARG002 - a body says why in its own last record
+        """Write the last chunk and the empty one behind it."""
+        await self._send({"type": "http.response.body", "body": content, "more_body": False})

@@ -1,0 +1,5 @@
+"""The plain endpoint ``/logs``: lines and numbers for curl, our command line and the viewer."""
+
+from loglease.gateway.frontends.plain.question import plain_question
+
+__all__ = ["plain_question"]

@@ -1,0 +1,162 @@
+"""Where the items of a session come from: pages of a source, evaluated in a thread, page by page.
+
+One page is read ahead while one is evaluated, and none while nobody takes what there is: a reading is an iterator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loglease.gateway.lines import Lines
+from loglease.gateway.served import Item
+from loglease.gateway.worker import Worker
+from loglease.logql import QueryFailed
+from loglease.logql.metrics import Answer, MetricQuery
+from loglease.sources.interface import Gap, Page, Reader, ReadPlan
+
+InPool = Callable[..., Awaitable[Any]]
+"""Runs a function in a thread."""
+
+Batches = AsyncGenerator[Sequence[Item] | Gap, None]
+
+
+class Reading(Protocol):
+    """What a session reads and evaluates."""
+
+    @property
+    def follow(self) -> bool:
+        """Whether it goes on with what arrives."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is more than may be looked at, so that the answer ends before its time."""
+
+    def batches(self, in_pool: InPool) -> Batches:
+        """Yield items as they are evaluated, and gaps where a followed source lost lines.
+
+        Raises:
+            Withheld: the redactor cannot vouch for a text.
+            SourceError: the source failed.
+            QueryFailed: the query cannot be answered for the lines that it met.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """A log query over a closed interval."""
+
+    reader: Reader
+    plan: ReadPlan
+    worker: Worker
+    backward: bool
+    follow: bool = False
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is more than may be looked at."""
+        return self.worker.is_exhausted
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield the items of each page, then those that were held back to be put in order."""
+        async with aclosing(pages_of(self.reader, self.plan, look_back=self.backward)) as pages:
+            async for page, older in pages:
+                yield await in_pool(self.worker.page, page, older)
+                if self.worker.is_exhausted:
+                    return
+        yield await in_pool(self.worker.finish)
+
+
+@dataclass(frozen=True, slots=True)
+class TailReading:
+    """A log query that goes on with what arrives."""
+
+    reader: Reader
+    plan: ReadPlan
+    worker: Worker
+    follow: bool = True
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield the items of each page as it arrives."""
+        pages = self.reader.follow(self.plan)
+        try:
+            async for page in pages:
+                yield page if isinstance(page, Gap) else await in_pool(self.worker.page, page, None)
+        finally:
+            await _closed(pages)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRead:
+    """The lines of one log range of a metric."""
+
+    plan: ReadPlan
+    lines: Lines
+
+
+@dataclass(frozen=True, slots=True)
+class MetricReading:
+    """A metric query: its log ranges are read one after another, then come its numbers.
+
+    Attributes:
+        ranges: in the order in which the query numbers them.
+        encode: makes items of the answer.
+    """
+
+    reader: Reader
+    ranges: tuple[RangeRead, ...]
+    query: MetricQuery
+    encode: Callable[[Answer], Sequence[Item]]
+    follow: bool = False
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield all numbers at once."""
+        for number, one in enumerate(self.ranges):
+            async with aclosing(pages_of(self.reader, one.plan, look_back=False)) as pages:
+                async for page, _ in pages:
+                    await in_pool(self._feed, number, one.lines, page)
+        yield await in_pool(lambda: self.encode(self.query.answer()))
+
+    def _feed(self, number: int, lines: Lines, page: Page) -> None:
+        self.query.feed(number, (row.entry() for row in lines.rows(page)))
+        if lines.is_exhausted:
+            raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
+
+
+async def pages_of(
+    reader: Reader, plan: ReadPlan, *, look_back: bool
+) -> AsyncGenerator[tuple[Page, Page | None], None]:
+    """Yield pages, the next one being read meanwhile.
+
+    Args:
+        look_back: wait for the next page and give it along: a backward one needs it as its context.
+    """
+    pages = reader.read(plan)
+    ahead: asyncio.Task[Page | None] | None = None
+    try:
+        page = await anext(pages, None)
+        while page is not None:
+            ahead = asyncio.create_task(_next(pages))
+            yield page, await ahead if look_back else None
+            page = await ahead
+    finally:
+        if ahead is not None and not ahead.done():
+            ahead.cancel()
+            await asyncio.wait({ahead})
+        await _closed(pages)
+
+
+async def _closed(pages: Any) -> None:
+    """End a read: readers give generators, whose end closes what they hold."""
+    if isinstance(pages, AsyncGenerator):
+        await pages.aclose()
+
+
+async def _next(pages: Any) -> Page | None:
+    found: Page | None = await anext(pages, None)
+    return found

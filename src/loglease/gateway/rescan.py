@@ -1,0 +1,35 @@
+"""Redaction of what a query has decoded: a value that an encoding hid from the first look gets another one."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from loglease.logql import Rescan
+from loglease.redaction import Redactor
+
+MAX_REMEMBERED: Final = 10_000
+
+_TOKEN = re.compile("(⟦[^⟧]*⟧)")
+
+
+def rescan_with(redactor: Redactor) -> Rescan:
+    """Return what redacts a decoded value: the parts between tokens, one by one, since every token is ours.
+
+    Raises (what is returned):
+        Withheld: the redactor cannot vouch for the text.
+    """
+    known: dict[tuple[str, str], str] = {}
+
+    def rescan(name: str, value: str) -> str:
+        found = known.get((name, value))
+        if found is None:
+            if len(known) >= MAX_REMEMBERED:
+                known.clear()
+            found = known[name, value] = "".join(
+                part if number % 2 else redactor.value(name or None, part.encode()).out.decode()
+                for number, part in enumerate(_TOKEN.split(value))
+            )
+        return found
+
+    return rescan

@@ -1,0 +1,226 @@
+"""The sessions of one process: admission, opening, serving, settling, draining."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from loglease.access.caller import Caller
+from loglease.access.errors import NotFound
+from loglease.access.open_session import Opened, OpeningUncertain, open_session
+from loglease.access.serving import NOTHING
+from loglease.access.watch import Cut
+from loglease.gateway.asked import Asked, Means, Prepared
+from loglease.gateway.channel import Channel
+from loglease.gateway.errors import Draining, LeaseOver, Overload, RedactionUnavailable
+from loglease.gateway.grant_index import GrantIndex, OpenSession
+from loglease.gateway.pump import Pump
+from loglease.gateway.recheck import Violations
+from loglease.gateway.reserve import Recorder
+from loglease.gateway.services import Services
+from loglease.gateway.session import ServedSession
+from loglease.gateway.settings import GatewaySettings
+from loglease.model.errors import LogLeaseError
+from loglease.model.grant import Grant
+from loglease.model.ids import SessionId
+from loglease.model.session import CloseWhy, SessionKind
+from loglease.redaction import RedactionError, Redactor
+from loglease.sources.interface import Reader, SourceUnavailable
+
+DRAIN_S: Final = 25.0
+
+_log = logging.getLogger("loglease.gateway")
+
+
+class Sessions:
+    """Opens and serves sessions under grants; every front end does it through here."""
+
+    def __init__(self, services: Services, settings: GatewaySettings) -> None:
+        self._services = services
+        self._settings = settings
+        self._index = GrantIndex()
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="loglease-evaluate")
+        self._recorder = Recorder(
+            log=services.log,
+            store=services.store,
+            new_id=services.new_id,
+            random=services.random,
+            replica=services.replica,
+            is_stopping=lambda: self._is_draining,
+        )
+        self._behind: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._is_draining = False
+        self.violations = Violations()
+        """Lines that sources should have held back."""
+        services.watch.subscribe(self._index.apply)
+
+    @property
+    def open(self) -> int:
+        """The number of sessions that are open here."""
+        return len(list(self._index.all()))
+
+    async def serve(self, grant: Grant, asked: Asked, *, caller: Caller, channel: Channel) -> None:
+        """Open a session for a question and serve it until it is over.
+
+        Raises:
+            LogLeaseError: it was refused, or over before its first byte.
+        """
+        asked.check(grant.terms.scopes[0])
+        reader, redactor = await self._means(grant)
+        self._admit(asked.kind)
+        with self._index.hearing(asked.kind) as heard:
+            opened = await self._open(grant, asked, caller)
+            try:
+                # The policy in force may have narrowed the terms since the grant was looked at.
+                if opened.grant.terms != grant.terms:
+                    asked.check(opened.grant.terms.scopes[0])
+                    reader, redactor = await self._means(opened.grant)
+                prepared = asked.prepare(
+                    Means(
+                        opened=opened,
+                        reader=reader,
+                        redactor=redactor,
+                        violations=self.violations,
+                        settings=self._settings,
+                    )
+                )
+            except LogLeaseError:
+                account = self._recorder.close(opened.session.id, why=CloseWhy.ERROR, account=NOTHING, cut_ms=None)
+                self.later(account)
+                raise
+        await self._serve(self._pump(opened, prepared, asked, channel), opened, caller, heard)
+
+    def _pump(self, opened: Opened, prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
+        services, settings = self._services, self._settings
+        machine = ServedSession(
+            deadline_ns=services.watch.deadline_ns(opened.grant.due_at),
+            epoch=opened.session.epoch,
+            limit=asked.limit,
+            follow=prepared.reading.follow,
+            skip_after_ns=round(settings.skip_after_s * 1e9),
+            slow_after_ns=round(settings.slow_after_s * 1e9),
+            started_ns=services.clock.boot_ns(),
+        )
+        return Pump(
+            opened,
+            prepared.reading,
+            machine=machine,
+            encoder=prepared.encoder,
+            channel=channel,
+            watch=services.watch,
+            clock=services.clock,
+            recorder=self._recorder,
+            pool=self._pool,
+            settings=settings,
+        )
+
+    async def _open(self, grant: Grant, asked: Asked, caller: Caller) -> Opened:
+        services = self._services
+        try:
+            return await open_session(
+                grant.id,
+                kind=asked.kind,
+                front=asked.front,
+                query=asked.query,
+                interval=asked.interval,
+                limit=asked.limit,
+                caller=caller,
+                replica=services.replica,
+                log=services.log,
+                rules=services.rules(),
+                new_id=services.new_id,
+                random=services.random,
+                places=self._settings.places,
+            )
+        except OpeningUncertain as error:
+            self.later(self._close_if_opened(error.session))
+            raise
+
+    async def _close_if_opened(self, session: SessionId) -> None:
+        """Close a session whose opening came too late for its client; nothing was served."""
+        with contextlib.suppress(NotFound):
+            await self._recorder.close(session, why=CloseWhy.AUDIT, account=NOTHING, cut_ms=None)
+
+    async def _means(self, grant: Grant) -> tuple[Reader, Redactor]:
+        """Return the reader and the redactor of a grant, before anything is opened."""
+        reader = self._services.reader_of(grant.terms.scopes[0].source)
+        if reader is None:
+            raise SourceUnavailable("The source is not configured here.", next_step="Tell an operator.")
+        try:
+            redactor = await asyncio.get_running_loop().run_in_executor(self._pool, self._services.redactor_of, grant)
+        except RedactionError as error:
+            _log.warning("redactor_not_built", extra={"grant": grant.id, "code": error.code})
+            raise RedactionUnavailable from error
+        return reader, redactor
+
+    def _admit(self, kind: SessionKind) -> None:
+        services, settings = self._services, self._settings
+        if self._is_draining:
+            raise Draining("This server stops.", next_step="Try again.")
+        services.watch.require_ready()
+        if services.clock.boot_ns() >= services.watch.lease_until_ns:
+            raise LeaseOver("This server does not know the newest revocations.", next_step="Try again in a moment.")
+        most = settings.tails if kind is SessionKind.TAIL else settings.queries
+        if self._index.open(kind) >= most:
+            raise Overload(f"This server serves {most} of these at once.", next_step="Try again in a moment.")
+
+    async def _serve(self, pump: Pump, opened: Opened, caller: Caller, heard: list[Cut]) -> None:
+        entry = OpenSession(
+            id=opened.session.id,
+            kind=opened.session.kind,
+            grant=opened.grant,
+            principal=caller.principal,
+            token=caller.token,
+            sign_in=caller.sign_in,
+            cut=pump.cut,
+        )
+        self._index.add(entry)
+        self._empty.clear()
+        for cut in heard:
+            if entry.is_concerned(cut):
+                pump.cut(cut.why, cut.text)
+        try:
+            if self._is_draining:
+                pump.cut(CloseWhy.DRAIN, "drain")
+            await pump.run()
+        finally:
+            self._index.remove(entry)
+            self.later(pump.settle())
+            if not self.open:
+                self._empty.set()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something behind the client's back."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def drain(self, within_s: float = DRAIN_S) -> None:
+        """Open nothing new, end tails, let queries finish for a while, settle every account."""
+        self._is_draining = True
+        for session in list(self._index.all()):
+            if session.kind is SessionKind.TAIL:
+                session.cut(CloseWhy.DRAIN, "drain")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        for session in list(self._index.all()):
+            session.cut(CloseWhy.DRAIN, "drain")
+        await self._empty.wait()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until everything that is written behind the client's back is written."""
+        while self._behind:
+            await asyncio.gather(*self._behind, return_exceptions=True)
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Let the threads go; after `drain`."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""The Loki-compatible API: what Grafana and logcli ask, answered from redacted lines."""

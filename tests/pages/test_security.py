@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -283,3 +284,35 @@ def test_all_scripts_and_styles_stay_small_and_are_what_was_vendored() -> None:
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser", text
         )
+
+
+async def test_a_browser_that_calls_too_often_gets_a_page_that_says_how_long_to_wait(tmp_path: Path) -> None:
+    world = await World.start(tmp_path, limits={"enforced": True, "address_per_s": 0.01, "address_burst": 1})
+    browser = world.browser()
+    try:
+        assert (await browser.get("/help")).status_code == 200
+        answer = await browser.get("/help", accept="text/html,*/*;q=0.8")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "100")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["content-security-policy"]
+        assert "Wait 100 seconds, then try again." in answer.text
+        assert 'href="">Load this page again' in answer.text
+        assert 'class="brand"' in answer.text
+        for path, accept in (("/api/v1/health", "text/html"), ("/help", "*/*"), ("/help", "application/json")):
+            assert (await browser.get(path, accept=accept)).json()["code"] == "rate_limited"
+        at_the_door = await browser.get("/g/grt_01JDC91T7K0000000000000000/logs", accept="text/html")
+        assert at_the_door.status_code == 429
+        assert "Wait 100 seconds" in at_the_door.text
+        assert 'class="brand"' in at_the_door.text
+    finally:
+        await world.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/help?token=llp_0123456789", 400), ("/nothing", 404), (f"/help?{'x' * 9_000}", 413)]
+)
+async def test_whatever_stops_the_call_of_a_browser_is_a_page(world: World, path: str, status: int) -> None:
+    answer = await world.browser().get(path, accept="text/html")
+    assert answer.status_code == status
+    assert "What to do next" in answer.text
+    assert "llp_" not in answer.text

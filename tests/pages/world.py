@@ -37,14 +37,14 @@ PEOPLE: Mapping[str, Mapping[str, Any]] = {
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
-def settings_of(folder: Path, *, port: int) -> Settings:
+def settings_of(folder: Path, *, port: int, limits: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings of a server on this machine with cheap password checks."""
     return load_settings(
         overrides={
             "data_dir": str(folder),
             "http": {"listen": f"127.0.0.1:{port}", "health": "127.0.0.1:0", "drain_s": 1},
             "identity": {"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1},
-            "limits": {"enforced": False},
+            "limits": limits or {"enforced": False},
         },
         environment={},
     )
@@ -60,9 +60,9 @@ class World:
         self.admin_password = ""
 
     @classmethod
-    async def start(cls, folder: Path) -> Self:
+    async def start(cls, folder: Path, **settings: Any) -> Self:
         """Build a server on an empty folder, without sockets, and add everybody."""
-        world = cls(await build(settings_of(folder, port=8080)), "http://127.0.0.1:8080")
+        world = cls(await build(settings_of(folder, port=8080, **settings)), "http://127.0.0.1:8080")
         first = await world.services.accounts.first_admin()
         assert first is not None
         world.admin_password = first.password or ""

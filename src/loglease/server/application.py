@@ -5,20 +5,24 @@ from __future__ import annotations
 from loglease.access.errors import NotFound
 from loglease.gateway.routes import is_ours
 from loglease.server.api.app import create_api
-from loglease.server.edge import API, App, Edge, Receive, Scope, Send
+from loglease.server.edge import API, App, Edge, ErrorPage, Receive, Scope, Send
 from loglease.server.services import Services
 
 
-def joined(services: Services, *, gateway: App | None = None, pages: App | None = None) -> App:
+def joined(
+    services: Services, *, gateway: App | None = None, pages: App | None = None, error_page: ErrorPage | None = None
+) -> App:
     """Return one application out of three.
 
     Args:
         services: what `wiring.build` has made.
         gateway: serves log lines; it checks calls itself, so nothing stands before it.
         pages: everything that is neither gateway nor API.
+        error_page: what a browser is shown where the call came no further than the edge.
     """
     api = create_api(services)
-    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, services.settings.http.tls)
+    tls = services.settings.http.tls
+    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

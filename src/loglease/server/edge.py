@@ -34,6 +34,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+ErrorPage = Callable[[Scope, LogLeaseError], App]
+"""Makes the page that shows an error to people."""
 
 MAX_HEADERS: Final = 32 * 1024
 MAX_QUERY: Final = 8 * 1024
@@ -83,14 +85,30 @@ def _credential_of(scope: Mapping[str, Any], *, tls: bool) -> str | None:
     return None if cookie is None else cookie_of(cookie.decode("latin-1"), tls=tls)
 
 
-async def send_problem(scope: Scope, send: Send, error: LogLeaseError, *, head: bool = False) -> None:
-    """Answer with a problem."""
+def _asks_for_page(scope: Scope) -> bool:
+    """Say whether a browser goes to this address: that asks for HTML by name, which no program does that wants data."""
+    if str(scope["path"]).startswith(API):
+        return False
+    return any(name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"])
+
+
+async def send_refusal(
+    scope: Scope, receive: Receive, send: Send, error: LogLeaseError, page: ErrorPage | None
+) -> None:
+    """Answer with an error: a page for a browser that asks for one, else a problem."""
+    if page is not None and _asks_for_page(scope):
+        await page(scope, error)(scope, receive, send)
+    else:
+        await _send_problem(scope, send, error)
+
+
+async def _send_problem(scope: Scope, send: Send, error: LogLeaseError) -> None:
     body = problem_of(error, instance=str(scope["path"])[:200], trace_id=scope.get(TRACE, ""))
     content = orjson.dumps(body)
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
     headers += [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
     await send({"type": "http.response.start", "status": body["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else content})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,7 @@ class Edge:
     rates: Rates
     random: Random
     tls: bool
+    error_page: ErrorPage | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a call, hand it on, and add the headers that every answer has."""
@@ -123,11 +142,11 @@ class Edge:
             await self.inner(scope, receive, send_with_headers)
         except LogLeaseError as error:
             if not started:
-                await send_problem(scope, send_with_headers, error, head=scope["method"] == "HEAD")
+                await send_refusal(scope, receive, send_with_headers, error, self.error_page)
         except Exception as error:  # noqa: BLE001 - the outermost step: a fault of ours ends one call, not the process
             _log.error("call_failed", trace_id=scope[TRACE], error=type(error).__name__, where=place_of(error))
             if not started:
-                await send_problem(scope, send_with_headers, LogLeaseError("internal"))
+                await send_refusal(scope, receive, send_with_headers, LogLeaseError("internal"), self.error_page)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:

@@ -177,7 +177,7 @@ class RateLimited(LogLeaseError):
     code = "rate_limited"
 
     def __init__(self, retry_after_s: int, what: str = "calls") -> None:
-        super().__init__(f"Too many {what}.", next_step=f"Wait {retry_after_s} s.")
+        super().__init__(f"Too many {what}.", next_step=f"Wait {_wait_in_words(retry_after_s)}, then try again.")
         self.retry_after_s = retry_after_s
 
 
@@ -227,6 +227,13 @@ class CursorGone(LogLeaseError):
     """An event position is not one of this log any more."""
 
     code = "cursor_gone"
+
+
+def _wait_in_words(seconds: int) -> str:
+    """Say how long to wait; whole minutes are enough for a long wait, rounded up so that nobody comes too early."""
+    if seconds < 2 * 60:
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+    return f"{-(-seconds // 60)} minutes"
 
 
 def kind_of(error: LogLeaseError) -> Kind:

@@ -12,7 +12,7 @@ from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
 from loglease.model.review import Channel
 from loglease.redaction import Keys, Redactor, redactor_for
-from loglease.server.edge import App, Receive, Scope, Send, address_of, send_problem
+from loglease.server.edge import App, ErrorPage, Receive, Scope, Send, address_of, send_refusal
 from loglease.server.identity import secrets
 from loglease.server.identity.cookies import cookie_of
 from loglease.server.problems import CsrfFailed
@@ -52,8 +52,9 @@ class Redactors:
 class ViewerDoor:
     """Lets our own log viewer in: a code that works once, for one grant, with the cookie it was made for."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, error_page: ErrorPage) -> None:
         self._services = services
+        self._error_page = error_page
         self._admitted: dict[str, Caller] = {}
 
     async def authenticate(self, token: str, address: str) -> Caller:
@@ -83,7 +84,7 @@ class ViewerDoor:
                 if code:
                     self._admitted[code] = await self._admit(code, scope)
             except LogLeaseError as error:
-                await send_problem(scope, send, error)
+                await send_refusal(scope, receive, send, error, self._error_page)
                 return
             try:
                 await gateway(scope, receive, send)

@@ -40,6 +40,7 @@ from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, revision_of, take_up
 from loglease.server.pages.routes import create_pages
+from loglease.server.pages.site import Site
 from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.problems import kind_of, retry_after_s
 from loglease.server.rates import Rates
@@ -260,7 +261,8 @@ class Application:
     """The application of one process; `gateway` is drained before the process stops."""
 
     def __init__(self, services: Services) -> None:
-        door = ViewerDoor(services)
+        site = Site(services)
+        door = ViewerDoor(services, site.refusal)
         redactors = Redactors(services.pseudonym_key, run_marker())
         self.gateway = Gateway(
             GatewayServices(
@@ -282,7 +284,12 @@ class Application:
             ),
             _gateway_settings(services.settings),
         )
-        self._app = joined(services, gateway=door.guarding(cast("App", self.gateway)), pages=create_pages(services))
+        self._app = joined(
+            services,
+            gateway=door.guarding(cast("App", self.gateway)),
+            pages=create_pages(site),
+            error_page=site.refusal,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call."""

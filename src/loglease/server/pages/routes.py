@@ -8,12 +8,10 @@ from starlette.routing import Route, Router
 
 from loglease.server.pages import decide, grants, help_pages, requests, sign_in, start
 from loglease.server.pages.site import Page, Site
-from loglease.server.services import Services
 
 
-def create_pages(services: Services) -> Router:
+def create_pages(site: Site) -> Router:
     """Return the pages as one application, to be mounted at the root after everything else."""
-    site = Site(services)
 
     async def static(request: Request) -> Response:
         return site.files.response(request)

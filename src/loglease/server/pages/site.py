@@ -22,11 +22,11 @@ from loglease.model.instant import duration_text, event_time_text, instant_text
 from loglease.model.principal import Role
 from loglease.model.words import plain
 from loglease.server.api.history import closing_in_words
-from loglease.server.edge import ADDRESS, TRACE
+from loglease.server.edge import ADDRESS, TRACE, Scope
 from loglease.server.identity.cookies import CSRF_FIELD, CSRF_HEADER, clear_cookie, cookie_of, csrf_fits, csrf_token
 from loglease.server.pages.static_files import StaticFiles
 from loglease.server.pages.text import foreign, foreign_lines, terms_in_words, unusual
-from loglease.server.problems import CsrfFailed, NotAuthenticated, TokenExpired, headers_of, kind_of
+from loglease.server.problems import CsrfFailed, NotAuthenticated, TokenExpired, headers_of, kind_of, retry_after_s
 from loglease.server.services import Services
 from loglease.store.interface import StoredToken
 
@@ -223,9 +223,18 @@ class Site:
     def error_page(self, request: Request, error: LogLeaseError) -> Response:
         """Show an error in three parts: what was wrong, which rule decided, what to do next."""
         kind = kind_of(error)
-        values = {"error": shown_error(error), "kind": kind, "trace_id": request.scope.get(TRACE, "")}
+        values = {
+            "error": shown_error(error),
+            "kind": kind,
+            "trace_id": request.scope.get(TRACE, ""),
+            "may_reload": request.method == "GET" and retry_after_s(error) is not None,
+        }
         response = self.page(request, "error.html", values, status=kind.status, headers=headers_of(error))
         return self._back_to(request, response) if error.code == StepUpRequired.code else response
+
+    def refusal(self, scope: Scope, error: LogLeaseError) -> Response:
+        """Return the page of an error that stopped a call before it came to any page."""
+        return self.error_page(Request(scope), error)
 
     def json(self, content: Any, status: int = 200) -> Response:
         """Answer one of our own scripts."""

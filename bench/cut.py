@@ -97,6 +97,11 @@ class Drip:
         for labels in list[Labels]():
             yield labels
 
+    async def labels(self, selector: Selector, interval: Interval) -> set[str]:
+        """Give nothing."""
+        del selector, interval
+        return set()
+
     async def label_values(self, name: str, selector: Selector, interval: Interval) -> set[str]:
         """Give nothing."""
         del name, selector, interval

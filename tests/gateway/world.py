@@ -118,6 +118,9 @@ class ListReader:
         for labels in {one.labels for one in self.lines}:
             yield labels
 
+    async def labels(self, selector: object, interval: object) -> set[str]:
+        return set()
+
     async def label_values(self, name: str, selector: object, interval: object) -> set[str]:
         return set()
 

@@ -144,6 +144,9 @@ class Reader(Protocol):
     def series(self, selector: Selector, interval: Interval) -> AsyncIterator[Labels]:
         """Yield the label sets that may have lines there."""
 
+    async def labels(self, selector: Selector, interval: Interval) -> set[str]:
+        """Return the names of labels among those streams."""
+
     async def label_values(self, name: str, selector: Selector, interval: Interval) -> set[str]:
         """Return the values of one label among those streams."""
 

@@ -163,6 +163,10 @@ class FileSource:
         finally:
             stop.set()
 
+    async def labels(self, selector: Selector, interval: Interval) -> set[str]:
+        """Return the names of labels of streams that have lines there."""
+        return {name async for labels in self.series(selector, interval) for name, _ in labels}
+
     async def label_values(self, name: str, selector: Selector, interval: Interval) -> set[str]:
         """Return the values of one label among the streams that have lines there."""
         return {value async for labels in self.series(selector, interval) for key, value in labels if key == name}

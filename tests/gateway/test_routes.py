@@ -47,6 +47,18 @@ NOWHERE = [
     "/g/../logs",
     f"/g/{GRANT}/loki/api/v1/push",
     "/loki/api/v1/push",
+    "/loki/api/v1/delete",
+    "/loki/api/v1/rules",
+    "/loki/api/v1/index/shards",
+    "/loki/api/v1/query_range/",
+    "/loki/api/v1/Query_range",
+    "/loki/api/v1//query",
+    "/loki/api/v1/label//values",
+    "/loki/api/v1/label/a%2Fb/values",
+    "/loki/api/v1/label/a-b/values",
+    "/loki/api/v1/label/../values",
+    "/loki/api/v1",
+    "/loki",
     "/api/prom/tail",
     "/config",
     "/debug/pprof",
@@ -62,16 +74,25 @@ def test_what_is_not_listed_is_not_there(path, method):
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "get"])
-@pytest.mark.parametrize("path", ["/logs", f"/g/{GRANT}/logs"])
+@pytest.mark.parametrize("path", ["/logs", f"/g/{GRANT}/logs", "/loki/api/v1/status/buildinfo"])
 def test_other_methods_are_named_as_such(path, method):
     with pytest.raises(MethodNotAllowed) as caught:
         route_of(method, path.encode())
     assert caught.value.allowed == "GET"
 
 
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH"])
+def test_queries_may_be_posted_and_nothing_else(method):
+    assert route_of("POST", b"/loki/api/v1/query_range") == Route(Action.QUERY_RANGE, None)
+    with pytest.raises(MethodNotAllowed) as caught:
+        route_of(method, b"/loki/api/v1/query_range")
+    assert caught.value.allowed == "GET, POST"
+
+
 def test_the_declared_routes_answer():
     assert route_of("GET", b"/logs") == Route(Action.LOGS, None)
     assert route_of("GET", f"/g/{GRANT}/logs".encode()) == Route(Action.LOGS, GRANT)
+    assert route_of("GET", f"/g/{GRANT}/loki/api/v1/label/p%6Fd/values".encode()) == Route(Action.VALUES, GRANT, "pod")
     encoded = "".join(f"%{byte:02x}" for byte in GRANT.encode())
     assert route_of("GET", f"/g/{encoded}/logs".encode()) == Route(Action.LOGS, GRANT)
 

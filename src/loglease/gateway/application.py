@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import orjson
 
 from loglease.access.caller import Caller
 from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable, Draft
 from loglease.gateway import admission
-from loglease.gateway.channel import HEADERS, HttpChannel, Send
+from loglease.gateway.answers import JSON, answer_whole, problem_body
+from loglease.gateway.channel import HttpChannel, Send
 from loglease.gateway.connection import Connection, connection_of
 from loglease.gateway.errors import MethodNotAllowed, RouteUnknown
+from loglease.gateway.form import Receive, form_of, require_no_body
+from loglease.gateway.frontends.loki.queries import Direct
+from loglease.gateway.frontends.loki.question import SINGLE, loki_question
+from loglease.gateway.frontends.loki.shapes import wants_categories
 from loglease.gateway.frontends.plain import plain_question
-from loglease.gateway.parameters import parameters_of
+from loglease.gateway.parameters import Parameters, Values, parameters_of
 from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Violations
 from loglease.gateway.request import Headers, accepts_only_json, format_of, resume_text, token_of
 from loglease.gateway.resume import Resumes
-from loglease.gateway.routes import Route, route_of
+from loglease.gateway.routes import Action, Route, route_of
 from loglease.gateway.services import Services
 from loglease.gateway.sessions import DRAIN_S, Sessions
 from loglease.gateway.settings import GatewaySettings
@@ -32,7 +34,6 @@ from loglease.model.instant import Instant
 from loglease.store.interface import StoreUnavailable
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 _OPERATION: Final = "logs.read"
 # What the REST API answers with 409 is a matter of permission here.
@@ -53,7 +54,7 @@ class _Call:
 
 
 class Gateway:
-    """Serves `/logs` and `/g/<grant>/logs`; everything else is 404. Runs under `connection.SessionProtocol` only."""
+    """Serves the routes of `routes`; everything else is 404. Runs under `connection.SessionProtocol` only."""
 
     def __init__(self, services: Services, settings: GatewaySettings | None = None) -> None:
         self._services = services
@@ -69,7 +70,7 @@ class Gateway:
         """The number of sessions that are open here."""
         return self._sessions.open
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - no route takes a body
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
         if scope["type"] != "http":
             return
@@ -81,23 +82,31 @@ class Gateway:
             if connection is None:
                 raise _Unequipped
             call = _Call(headers, connection, send)
-            await self._logs(route, call, scope)
+            await self._serve(route, call, scope, receive)
         except LogLeaseError as error:
             self._note(error, call)
             await self._answer(error, headers, send)
 
-    async def _logs(self, route: Route, call: _Call, scope: Scope) -> None:
+    async def _serve(self, route: Route, call: _Call, scope: Scope, receive: Receive) -> None:
         services = self._services
         now = services.clock.now()
-        _require_plain_get(scope)
+        if scope.get("http_version") != "1.1":
+            raise Malformed("Sessions take HTTP/1.1.", next_step="Use HTTP/1.1.")
         client = scope.get("client")
         address = str(client[0]) if client else "local"
-        call.caller = caller = await services.authenticate(token_of(call.headers), address)
+        call.caller = await services.authenticate(token_of(call.headers), address)
+        if route.action is Action.LOGS:
+            require_no_body(call.headers)
+            await self._plain(route, call, parameters_of(scope["query_string"], now), now)
+        else:
+            form = await form_of(scope["method"], call.headers, receive)
+            await self._loki(route, call, Values(scope["query_string"], form, single=SINGLE), now)
+
+    async def _plain(self, route: Route, call: _Call, parameters: Parameters, now: Instant) -> None:
+        services = self._services
         chosen = format_of(call.headers)
-        parameters = parameters_of(scope["query_string"], now)
         parsed(parameters.query)
-        grant = await self._grant(route, caller, now)
-        call.ref = {"request": grant.request, "grant": grant.id}
+        caller, grant = await self._grant(route, call, now)
 
         def resumes_for(bound: str) -> Resumes:
             return Resumes(
@@ -108,10 +117,27 @@ class Gateway:
         channel = HttpChannel(call.send, call.connection, chosen.content_type)
         await self._sessions.serve(grant, asked, caller=caller, channel=channel)
 
-    async def _grant(self, route: Route, caller: Caller, now: Instant) -> Grant:
+    async def _loki(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
+        asked = loki_question(route, values, now, categorize=wants_categories(call.headers))
+        if isinstance(asked, Direct):
+            if route.grant is not None:
+                await self._grant(route, call, now)
+            await answer_whole(call.send, 200, asked.body, JSON)
+            return
+        caller, grant = await self._grant(route, call, now)
+        channel = HttpChannel(call.send, call.connection, JSON)
+        await self._sessions.serve(grant, asked, caller=caller, channel=channel)
+
+    async def _grant(self, route: Route, call: _Call, now: Instant) -> tuple[Caller, Grant]:
+        caller, store = call.caller, self._services.store
+        if caller is None:
+            raise LookupError(route)
         if route.grant is None:
-            return await admission.only_grant(caller=caller, store=self._services.store, now=now)
-        return await admission.named_grant(route.grant, caller=caller, store=self._services.store, now=now)
+            grant = await admission.only_grant(caller=caller, store=store, now=now)
+        else:
+            grant = await admission.named_grant(route.grant, caller=caller, store=store, now=now)
+        call.ref = {"request": grant.request, "grant": grant.id}
+        return caller, grant
 
     # What is said to whom, and what is written behind the client's back.
 
@@ -140,15 +166,8 @@ class Gateway:
             extra.append((b"www-authenticate", b'Bearer realm="loglease", Basic realm="loglease", charset="UTF-8"'))
         if (retry_s := self._services.retry_after_s(error)) is not None:
             extra.append((b"retry-after", b"%d" % retry_s))
-        body, media_type = _problem_body(error, as_json=accepts_only_json(headers))
-        fields = [
-            (b"content-type", media_type),
-            (b"content-length", b"%d" % len(body)),
-            *HEADERS,
-            *extra,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": fields})
-        await send({"type": "http.response.body", "body": body})
+        body, media_type = problem_body(error, as_json=accepts_only_json(headers))
+        await answer_whole(send, status, body, media_type, tuple(extra))
 
     # Its end.
 
@@ -170,24 +189,3 @@ class _Unequipped(LogLeaseError):
 
     def __init__(self) -> None:
         super().__init__("This server cannot serve sessions.", next_step="Tell an operator.")
-
-
-def _require_plain_get(scope: Scope) -> None:
-    if scope.get("http_version") != "1.1":
-        raise Malformed("Sessions take HTTP/1.1.", next_step="Use HTTP/1.1.")
-    for name, value in scope["headers"]:
-        if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
-            raise Malformed("This address takes no body.", next_step="Send parameters in the address.")
-
-
-def _problem_body(error: LogLeaseError, *, as_json: bool) -> tuple[bytes, bytes]:
-    """Return the body of a refusal: code, what was wrong, the rule, the next step."""
-    if as_json:
-        fields = {"code": error.code, "message": error.message, "rule": error.rule, "next": error.next_step}
-        return orjson.dumps({name: value for name, value in fields.items() if value}), b"application/json"
-    parts = [f"{error.code}: {error.message}"]
-    if error.rule:
-        parts.append(f"Rule: {error.rule}")
-    if error.next_step:
-        parts.append(f"Next: {error.next_step}")
-    return ("\n".join(parts) + "\n").encode(), b"text/plain; charset=utf-8"

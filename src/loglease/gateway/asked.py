@@ -43,6 +43,11 @@ class Means:
         """The time of the question, nanoseconds since the epoch."""
         return self.opened.now * 1_000
 
+    @property
+    def has_line_rules(self) -> bool:
+        """Whether a line's text or level decides if it is covered."""
+        return self.scope.level_from is not None or bool(self.scope.contains)
+
     def recheck(self, interval: Interval | None = None) -> Recheck:
         """Return the tests of the lines in an interval, which lies inside what may be read."""
         return Recheck(self.scope, interval or self.interval, self.violations)

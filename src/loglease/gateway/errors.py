@@ -91,3 +91,9 @@ class LeaseOver(LogLeaseError):
     """This process does not know the newest revocations, so it serves nothing."""
 
     code = "index_stale"
+
+
+class UnsupportedMediaType(LogLeaseError):
+    """The body is of a type that this address does not read."""
+
+    code = "unsupported_media_type"

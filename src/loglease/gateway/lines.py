@@ -129,6 +129,11 @@ class Lines:
             if self._early(text, spans):
                 yield row or self._row(page, place, stream, text, spans)
 
+    def shown(self, raw: Labels) -> Labels | None:
+        """Return the labels of a stream after redaction, None if the query does not select it."""
+        stream = self._stream(raw)
+        return stream.labels if stream.selected else None
+
     def _row(self, page: Page, place: int, stream: Stream, text: bytes, spans: Sequence[Span]) -> Row:
         metadata, pseudonyms = self._metadata(page.metadata[place])
         level = level_of(text, stream.labels, metadata)

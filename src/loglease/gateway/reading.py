@@ -92,8 +92,13 @@ class TailReading:
 
 @dataclass(frozen=True, slots=True)
 class RangeRead:
-    """The lines of one log range of a metric."""
+    """The lines of one log range of a metric.
 
+    Attributes:
+        number: of the range in its query.
+    """
+
+    number: int
     plan: ReadPlan
     lines: Lines
 
@@ -103,7 +108,7 @@ class MetricReading:
     """A metric query: its log ranges are read one after another, then come its numbers.
 
     Attributes:
-        ranges: in the order in which the query numbers them.
+        ranges: those that have anything to read.
         encode: makes items of the answer.
     """
 
@@ -116,15 +121,15 @@ class MetricReading:
 
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield all numbers at once."""
-        for number, one in enumerate(self.ranges):
+        for one in self.ranges:
             async with aclosing(pages_of(self.reader, one.plan, look_back=False)) as pages:
                 async for page, _ in pages:
-                    await in_pool(self._feed, number, one.lines, page)
+                    await in_pool(self._feed, one, page)
         yield await in_pool(lambda: self.encode(self.query.answer()))
 
-    def _feed(self, number: int, lines: Lines, page: Page) -> None:
-        self.query.feed(number, (row.entry() for row in lines.rows(page)))
-        if lines.is_exhausted:
+    def _feed(self, one: RangeRead, page: Page) -> None:
+        self.query.feed(one.number, (row.entry() for row in one.lines.rows(page)))
+        if one.lines.is_exhausted:
             raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
 
 

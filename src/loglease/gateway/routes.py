@@ -12,26 +12,51 @@ from loglease.gateway.errors import MethodNotAllowed, RouteUnknown
 
 
 class Action(StrEnum):
-    """What a route does."""
+    """What a route does; the value is its path behind its front end's."""
 
     LOGS = "logs"
+    QUERY_RANGE = "query_range"
+    QUERY = "query"
+    LABELS = "labels"
+    LABEL = "label"
+    VALUES = "label/{name}/values"
+    SERIES = "series"
+    STATISTICS = "index/stats"
+    VOLUME = "index/volume"
+    VOLUME_RANGE = "index/volume_range"
+    DETECTED_LABELS = "detected_labels"
+    PATTERNS = "patterns"
+    FORMAT = "format_query"
+    BUILD = "status/buildinfo"
+    LIMITS = "drilldown-limits"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route with the grant that its path names; None is the plain address."""
+    """A route with the grant that its path names; None is the plain address.
+
+    Attributes:
+        name: the label that the path names, if it names one.
+    """
 
     action: Action
     grant: str | None
+    name: str = ""
 
 
-_NAME = rb"((?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)"
-_ROUTES: Final = (
-    (re.compile(rb"/logs"), Action.LOGS),
-    (re.compile(rb"/g/" + _NAME + rb"/logs"), Action.LOGS),
-)
-_METHODS: Final = {Action.LOGS: "GET"}
+_NAME: Final = r"((?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)"
+_GET_ALONE: Final = frozenset({Action.LOGS, Action.BUILD, Action.LIMITS})
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
+_LOKI: Final = "/loki/api/v1/"
+
+
+def _pattern(action: Action) -> re.Pattern[bytes]:
+    path = "/logs" if action is Action.LOGS else _LOKI + re.escape(action.value).replace(r"\{name\}", _NAME)
+    return re.compile(rf"(?:/g/{_NAME})?{path}".encode())
+
+
+_ROUTES: Final = tuple((_pattern(action), action) for action in Action)
 
 
 def route_of(method: str, raw_path: bytes) -> Route:
@@ -45,20 +70,22 @@ def route_of(method: str, raw_path: bytes) -> Route:
         match = pattern.fullmatch(raw_path)
         if match is None:
             continue
-        name = _name(match[1]) if match.re.groups else None
-        if method != _METHODS[action]:
-            raise MethodNotAllowed(_METHODS[action])
-        return Route(action, name)
+        grant = None if match[1] is None else _name(match[1], _PLAIN_NAME)
+        label = _name(match[2], _LABEL_NAME) if action is Action.VALUES else ""
+        allowed = "GET" if action in _GET_ALONE else "GET, POST"
+        if method not in allowed.split(", "):
+            raise MethodNotAllowed(allowed)
+        return Route(action, grant, label)
     raise RouteUnknown
 
 
 def is_ours(raw_path: bytes) -> bool:
     """Say whether a path belongs to the gateway, if only to be refused by it; for whoever mounts it."""
-    return raw_path == b"/logs" or raw_path.startswith(b"/g/")
+    return raw_path == b"/logs" or raw_path.startswith((b"/g/", b"/loki/"))
 
 
-def _name(encoded: bytes) -> str:
+def _name(encoded: bytes, allowed: re.Pattern[str]) -> str:
     name = unquote_to_bytes(encoded).decode("utf-8", "replace")
-    if not _PLAIN_NAME.fullmatch(name) or name in {".", ".."}:
+    if not allowed.fullmatch(name) or name in {".", ".."}:
         raise RouteUnknown
     return name

@@ -1,0 +1,113 @@
+"""Label sets that a grant may see: of streams with at least one permitted line in the interval, after redaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.gateway.asked import Means
+from loglease.gateway.lines import Lines
+from loglease.gateway.reading import Batches, InPool, pages_of
+from loglease.gateway.recheck import Order
+from loglease.gateway.scan import Scan
+from loglease.gateway.served import Item
+from loglease.logql import LabelTest, QueryFailed
+from loglease.model.labels import Labels, Selector, matcher_of, selector_of
+from loglease.sources.interface import Direction, Page, ReadPlan
+
+MAX_SERIES: Final = 5_000
+
+Selectors = Sequence[tuple[tuple[LabelTest, ...], Selector]]
+"""Selectors of a question, each with the streams to ask the source for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesReading:
+    """The label sets that fit any of some selectors.
+
+    Attributes:
+        encode: makes items of them, in ascending order and each once.
+    """
+
+    means: Means
+    selectors: Selectors
+    encode: Callable[[Sequence[Labels]], Sequence[Item]]
+    follow: bool = False
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield all items at once.
+
+        Raises:
+            QueryFailed: there are more than 5,000 label sets.
+        """
+        found: set[Labels] = set()
+        scan = self.means.scan()
+        for tests, selector in self.selectors:
+            async with aclosing(_confirmed(self.means, tests, selector, scan, in_pool)) as confirmed:
+                async for labels in confirmed:
+                    found.add(labels)
+                    if len(found) > MAX_SERIES:
+                        raise QueryFailed(
+                            "too_many_series", f"there are more than {MAX_SERIES} streams; name some", limit=True
+                        )
+        yield self.encode(sorted(found))
+
+
+async def _confirmed(
+    means: Means, tests: tuple[LabelTest, ...], selector: Selector, scan: Scan, in_pool: InPool
+) -> AsyncGenerator[Labels, None]:
+    """Yield redacted label sets; a candidate of the source counts only with a permitted line to show for it."""
+    sure = means.reader.capabilities.exact_series and not means.has_line_rules
+    candidates: AsyncIterator[Labels] = means.reader.series(selector, means.interval)
+    try:
+        async for raw in candidates:
+            if not means.scope.admits_stream(raw):
+                continue
+            lines = lines_of(means, tests, scan)
+            labels = await in_pool(lines.shown, raw)
+            if labels is not None and (sure or await _has_line(means, lines, raw, in_pool)):
+                yield labels
+    finally:
+        if isinstance(candidates, AsyncGenerator):
+            await candidates.aclose()
+
+
+async def _has_line(means: Means, lines: Lines, raw: Labels, in_pool: InPool) -> bool:
+    plan = ReadPlan(
+        selector=_just(raw),
+        interval=means.interval,
+        page_lines=100,
+    )
+    async with aclosing(pages_of(means.reader, plan, look_back=False)) as pages:
+        async for page, _ in pages:
+            if await in_pool(_shows, lines, page, raw):
+                return True
+            if lines.is_exhausted:
+                raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
+    return False
+
+
+def _just(raw: Labels) -> Selector:
+    """Return the selector of a stream; what cannot be said is left to the test of each line."""
+    exact = ((name, matcher_of(exact=(value,))) for name, value in raw)
+    return selector_of({name: matcher for name, matcher in exact if matcher is not None})
+
+
+def _shows(lines: Lines, page: Page, raw: Labels) -> bool:
+    return any(row.stream.raw == raw for row in lines.rows(page))
+
+
+def lines_of(means: Means, tests: Iterable[LabelTest], scan: Scan) -> Lines:
+    """Return the redacted lines of the streams that a selector selects."""
+    return Lines(
+        tests,
+        redactor=means.redactor,
+        recheck=means.recheck(),
+        order=Order(Direction.FORWARD),
+        early=lambda _text, _spans: True,
+        backward=False,
+        scan=scan,
+    )

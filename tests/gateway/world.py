@@ -148,17 +148,23 @@ class SwitchedLog:
 
 
 class ShiftedClock:
-    """The system's clock, which a test can set forward."""
+    """The system's clock, which a test can set forward or stop."""
 
     def __init__(self) -> None:
         self._clock = SystemClock()
+        self._stopped: tuple[Instant, int] | None = None
         self.ahead_us = 0
 
+    def stop(self) -> None:
+        self._stopped = self._clock.now(), self._clock.boot_ns()
+
     def now(self) -> Instant:
-        return Instant(self._clock.now() + self.ahead_us)
+        now, _ = self._stopped or (self._clock.now(), 0)
+        return Instant(now + self.ahead_us)
 
     def boot_ns(self) -> int:
-        return self._clock.boot_ns() + self.ahead_us * 1_000
+        _, boot_ns = self._stopped or (0, self._clock.boot_ns())
+        return boot_ns + self.ahead_us * 1_000
 
 
 @dataclass

@@ -8,6 +8,7 @@ import json
 import pytest
 from tests.gateway.world import T0, TOKEN, Tail, call, line, page_of, request_bytes, world
 
+from loglease.access.errors import NotFound
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.grant import GrantState
 from loglease.model.limits import Limits
@@ -296,6 +297,50 @@ async def test_nothing_leaves_when_a_batch_cannot_be_recorded(tmp_path, follow):
         closed = await w.entries("session.closed")
         assert closed[0]["data"]["why"] == "audit"
         assert closed[0]["data"]["total"] == {"lines": 0, "bytes": 0}
+
+
+@pytest.mark.parametrize("fault", [LookupError("grt_lost"), NotFound("It is not open here.")])
+@pytest.mark.parametrize("follow", ["", "&follow=true"])
+async def test_a_fault_of_ours_while_recording_ends_the_session_and_settles_it(tmp_path, caplog, follow, fault):
+    async with world(tmp_path, lines=[line(T0, "secret", service="a")]) as w:
+
+        def failed():
+            w.log.fail_with = None
+            return fault
+
+        grant = await w.grant()
+        w.log.fail_with, w.log.allowed = failed, 1
+        if follow:
+            answer = await (await Tail.open(w, f"/g/{grant.id}/logs?start=0{follow}")).rest()
+            assert answer.end == "error"
+        else:
+            answer = await call(w, f"/g/{grant.id}/logs?start=0")
+            assert answer.status == 500
+        assert b"secret" not in answer.raw
+        closed = await w.entries("session.closed")
+    assert [(one["data"]["why"], one["data"]["total"]) for one in closed] == [("error", {"lines": 0, "bytes": 0})]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["session_not_recorded"]
+
+
+async def test_what_fails_behind_a_clients_back_is_logged(tmp_path, caplog, monkeypatch):
+    async def broken(*_args, **_more):
+        raise LookupError("ses_lost")
+
+    async with world(tmp_path, lines=[line(T0, "shown", service="a")]) as w:
+        grant = await w.grant()
+        with monkeypatch.context() as patched:
+            patched.setattr("loglease.gateway.reserve.close_session", broken)
+            assert (await call(w, f"/g/{grant.id}/logs?start=0")).status == 200
+            await w.stored_grant(grant)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["behind_failed"]
+
+
+async def test_a_call_that_fails_in_a_way_nobody_thought_of_is_logged(tmp_path, caplog):
+    async with world(tmp_path) as w:
+        grant = await w.grant()
+        w.redactor_failure = LookupError("no such profile")
+        assert (await call(w, f"/g/{grant.id}/logs?start=0")).status == 500
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"][:1] == ["call_failed"]
 
 
 async def test_no_byte_of_a_line_precedes_its_record(tmp_path):

@@ -136,7 +136,7 @@ class SwitchedLog:
 
     def __init__(self, log: Sequencer) -> None:
         self._log = log
-        self.fail_with: Callable[[], LogLeaseError] | None = None
+        self.fail_with: Callable[[], Exception] | None = None
         self.allowed = 0
 
     async def commit(self, work, *, urgent: bool = False, limit_s: float | None = None):

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+import uvicorn
 from tests.api.world import PASSWORD, WISH, settings_in
 
 from loglease.gateway.arrivals import Arrivals
@@ -432,3 +433,25 @@ async def test_a_redactor_that_fails_its_test_stops_the_start_in_words(
     with pytest.raises(RedactorBroken, match="fails its self-test: redaction withheld the text: selftest_failed") as it:
         await build(settings_in(tmp_path))
     assert "loglease doctor" in (it.value.next_step or "")
+
+
+async def test_a_listener_that_fails_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = asyncio.Event()
+    main_loop = uvicorn.Server.main_loop
+
+    async def failed(server: uvicorn.Server) -> None:
+        await failing.wait()
+        server.should_exit = True
+        await main_loop(server)
+        raise LookupError
+
+    monkeypatch.setattr(uvicorn.Server, "main_loop", failed)
+
+    async def served_for_good() -> None:
+        async with serving(settings_in(tmp_path)):
+            failing.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await served_for_good()
+    assert raised.group_contains(LookupError)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -7,7 +9,7 @@ import logging
 import pytest
 import structlog
 
-from loglease.server.telemetry import configure, declared_only, place_of
+from loglease.server.telemetry import configure, declared_only, place_of, report_fault
 
 
 def test_only_declared_fields_are_written_and_control_characters_are_shown() -> None:
@@ -57,3 +59,25 @@ def test_the_standard_librarys_loggers_are_under_the_same_rules() -> None:
     assert found.pop("where").partition(":")[0].endswith("test_telemetry")
     assert found.pop("timestamp")
     assert found == {"event": "session_failed", "level": "error", "session": "ses_1", "error": "ValueError"}
+
+
+async def test_a_task_that_nobody_waits_for_does_not_die_silently() -> None:
+    out = io.StringIO()
+    configure(out)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report_fault)
+
+    async def failing() -> None:
+        raise LookupError("secret of a line")
+
+    try:
+        task = loop.create_task(failing())
+        await asyncio.wait({task})
+        del task
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+        structlog.reset_defaults()
+    found = json.loads(out.getvalue())
+    assert (found["event"], found["error"]) == ("task_failed", "LookupError")
+    assert "secret" not in out.getvalue()

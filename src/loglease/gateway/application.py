@@ -75,17 +75,17 @@ class Gateway:
         if scope["type"] != "http":
             return
         headers: Headers = scope["headers"]
-        connection = connection_of(scope)
         call: _Call | None = None
         try:
             route = route_of(scope["method"], scope.get("raw_path") or scope["path"].encode())
-            if connection is None:
-                raise _Unequipped
-            call = _Call(headers, connection, send)
+            call = _Call(headers, _equipped(connection_of(scope)), send)
             await self._serve(route, call, scope, receive)
         except LogLeaseError as error:
             self._note(error, call)
             await self._answer(error, headers, send)
+        except Exception:
+            _log.exception("call_failed")
+            raise  # uvicorn answers 500, or resets what has begun, and says nothing
 
     async def _serve(self, route: Route, call: _Call, scope: Scope, receive: Receive) -> None:
         services = self._services
@@ -189,3 +189,9 @@ class _Unequipped(LogLeaseError):
 
     def __init__(self) -> None:
         super().__init__("This server cannot serve sessions.", next_step="Tell an operator.")
+
+
+def _equipped(connection: Connection | None) -> Connection:
+    if connection is None:
+        raise _Unequipped
+    return connection

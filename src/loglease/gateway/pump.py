@@ -180,11 +180,15 @@ class Pump:
 
     async def _reserve(self, step: Reserve) -> None:
         session = self._opened.session
-        answer = await self._recorder.reserve(session.id, session.grant, step, self._clock.now())
-        if isinstance(answer, Reservation):
-            self._machine.reserved(answer, self._clock.boot_ns())
-        else:
-            self._machine.not_reserved(answer)
+        try:
+            answer = await self._recorder.reserve(session.id, session.grant, step, self._clock.now())
+            if isinstance(answer, Reservation):
+                self._machine.reserved(answer, self._clock.boot_ns())
+            else:
+                self._machine.not_reserved(answer)
+        except Exception:  # noqa: BLE001 - supervised: nothing is known to be reserved, so the session ends
+            _log.exception("session_not_recorded", extra={"session": session.id})
+            self._machine.not_reserved(CloseWhy.ERROR)
         self._wake.set()
 
     # Its end.

@@ -16,7 +16,7 @@ from loglease.access.reserve import reserve
 from loglease.access.serving import Reservation, Settled
 from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.gateway.session import Reserve
-from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
+from loglease.model.errors import GrantEnded, GrantNotActive
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.ids import GrantId, NewId, SessionId
 from loglease.model.instant import Instant
@@ -46,7 +46,11 @@ class Recorder:
     is_stopping: Callable[[], bool]
 
     async def reserve(self, session: SessionId, grant: GrantId, step: Reserve, now: Instant) -> Reservation | CloseWhy:
-        """Record and reserve, or return why the session has to end; it never takes longer than two seconds."""
+        """Record and reserve, or return why the session has to end; it never takes longer than two seconds.
+
+        Raises:
+            Exception: what no session of ours should meet, such as an account that does not follow its record.
+        """
         work = asyncio.ensure_future(
             reserve(
                 session,
@@ -71,8 +75,6 @@ class Recorder:
             return CloseWhy.DATABASE
         except (GrantEnded, GrantNotActive):
             return await self._cause(grant, now)
-        except LogLeaseError:
-            return CloseWhy.ERROR
 
     async def _cause(self, grant_id: GrantId, now: Instant) -> CloseWhy:
         """Return why a grant may not be used, in the words of sessions."""

@@ -199,7 +199,12 @@ class Sessions:
         """Do something behind the client's back."""
         task = asyncio.get_running_loop().create_task(work)
         self._behind.add(task)
-        task.add_done_callback(self._behind.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._behind.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("behind_failed", exc_info=error)
 
     async def drain(self, within_s: float = DRAIN_S) -> None:
         """Open nothing new, end tails, let queries finish for a while, settle every account."""

@@ -24,6 +24,7 @@ from loglease.server.local_door import local_door
 from loglease.server.loops import running
 from loglease.server.services import Services
 from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
+from loglease.server.telemetry import report_fault
 from loglease.server.wiring import Application, build, close, create_app
 
 BACKLOG: Final = 1_024
@@ -145,6 +146,7 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
     Raises:
         LogLeaseError: it could not be started.
     """
+    asyncio.get_running_loop().set_exception_handler(report_fault)
     listeners = [listening(settings.http.listens_at), listening(settings.http.health_at, "--health")]
     try:
         settings = _with_ports(settings, listeners)
@@ -186,21 +188,23 @@ async def _answering(services: Services, listeners: list[socket.socket], hurry: 
         _server(app, services.settings, arrivals_of(services.settings.limits), tls=services.settings.http.tls),
         _server(health_app(services), services.settings, Arrivals(most=HEALTH_CONNECTIONS), tls=False),
     ]
-    tasks = [
-        asyncio.create_task(server.serve(sockets=[listener]))
-        for server, listener in zip(servers, listeners, strict=True)
-    ]
+    began = time.monotonic()
     try:
-        await asyncio.wait_for(_started(servers), _STARTED_WITHIN_S)
-        yield
+        # A listener that fails ends the block, and with it the process, so that whoever supervises it sees.
+        async with asyncio.TaskGroup() as group:
+            for server, listener in zip(servers, listeners, strict=True):
+                group.create_task(server.serve(sockets=[listener]))
+            try:
+                await asyncio.wait_for(_started(servers), _STARTED_WITHIN_S)
+                yield
+            finally:
+                began = time.monotonic()
+                services.standing.draining = True
+                services.hub.close()
+                await _drained(app, services.settings.http.drain_s, hurry)
+                for server in servers:
+                    server.should_exit = True
     finally:
-        began = time.monotonic()
-        services.standing.draining = True
-        services.hub.close()
-        await _drained(app, services.settings.http.drain_s, hurry)
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(*tasks)
         app.gateway.close()
         _log.info("stopped", duration_ms=round((time.monotonic() - began) * 1_000))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from asyncio import AbstractEventLoop
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
@@ -47,6 +48,13 @@ def place_of(error: BaseException) -> str:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     return "unknown" if last is None else f"{last.tb_frame.f_globals.get('__name__', '?')}:{last.tb_lineno}"
+
+
+def report_fault(_loop: AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what failed where nobody waited for it, such as a task of the event loop; asyncio's own text is not shown."""
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        structlog.get_logger("loglease.loop").error("task_failed", error=type(error).__name__, where=place_of(error))
 
 
 def declared_only(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

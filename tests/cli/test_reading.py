@@ -24,8 +24,10 @@ from tests.cli.resources import (
 )
 
 from loglease.cli.commands.reading import whole_query
+from loglease.cli.endings import CUT, ENDINGS, FINE, LOST, ending_of
 from loglease.cli.lines import Tally, line_text
 from loglease.cli.terminal import is_unsafe
+from loglease.model.session import CloseWhy
 
 HELD = {"kind": "suspension", "cause": "person", "reason": "look", "by": BOB, "since": "2026-11-23T10:00:00.000000Z"}
 LOCKED = {"kind": "lock", "cause": "person", "reason": "left", "since": "2026-11-23T10:00:00.000000Z"}
@@ -204,12 +206,25 @@ def test_a_suspended_grant_is_said_to_be_suspended(
     assert not server.sent("GET", LOGS)
 
 
-@pytest.mark.parametrize(
-    ("reason", "code"), [("complete", 0), ("limit", 2), ("time", 2), ("source", 2), ("redaction", 2), ("audit", 2)]
-)
-def test_other_ends_have_their_codes(cli: Cli, server: FakeServer, reason: str, code: int) -> None:
+def test_all_that_came_is_no_notice(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", LOGS, tail(sse(end("complete", 0))))
+    found = cli("tail")
+    assert found.code == 0
+    assert "next:" not in found.err
+
+
+@pytest.mark.parametrize("reason", [*sorted(set(CloseWhy) - FINE - CUT - {CloseWhy.DRAIN}), "some_day"])
+def test_every_other_end_has_its_sentence_and_the_next_step(cli: Cli, server: FakeServer, reason: str) -> None:
     server.on("GET", LOGS, tail(sse(end(reason, 0))))
-    assert cli("tail").code == code
+    found = cli("tail")
+    what, step = ending_of(reason)
+    assert found.code == 2
+    assert f"{what} [{reason}]; 0 lines received" in found.err
+    assert f"next: {step}\n" in found.err
+
+
+def test_no_reason_of_a_session_is_without_a_sentence() -> None:
+    assert set(CloseWhy) == FINE | CUT | (set(ENDINGS) - {LOST})
 
 
 def test_a_server_that_restarts_is_gone_on_with_from_the_last_line(

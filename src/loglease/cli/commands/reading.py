@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from loglease.cli.client import Body
 from loglease.cli.commands.grants import active_words, budget_words, ended_words, hold_words, left_s
+from loglease.cli.endings import CUT, FINE, ending_of
 from loglease.cli.errors import Exit, GrantHeld, NotFoundHere, SeveralGrants, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
@@ -28,8 +29,6 @@ _WARNED_MINUTES: Final = (5, 1)
 _AFTER_THE_END_S: Final = 15.0
 _NAMED: Final = 5
 _USABLE: Final = ("active", "scheduled")
-_CUT: Final = frozenset({"revoked", "expired", "ended", "suspended", "locked"})
-_FINE: Final = frozenset({"complete", "client", "idle", "drain", "slow"})
 
 
 def logs(
@@ -239,10 +238,12 @@ def _summary(run: Run, grant_id: str, tally: Tally, limit: int) -> None:
 
 
 def _exit(run: Run, grant_id: str, tally: Tally, ended: Ended) -> Exit:
-    if ended.reason in _FINE:
+    if ended.reason in FINE:
         return Exit.DONE
-    if ended.reason not in _CUT:
-        run.out.notice(f"ended by the server: {ended.reason}; {tally.lines:,} lines received")
+    if ended.reason not in CUT:
+        what, step = ending_of(ended.reason)
+        run.out.notice(f"{what} [{ended.reason}]; {tally.lines:,} lines received{_session(run, grant_id, ended)}")
+        run.out.notice(f"next: {step}")
         return Exit.COULD_NOT
     grant = run.client.get(f"/grants/{grant_id}")
     run.out.notice(f"{_cut_words(grant, ended)}; {tally.lines:,} lines received{_session(run, grant_id, ended)}")

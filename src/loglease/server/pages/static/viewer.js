@@ -118,16 +118,23 @@
     running = null;
     one("pause").disabled = true;
   };
+  const AGAIN = "Start it again in a moment; if it stays so, tell an operator.";
   const WHY = {
-    revoked: "This grant was revoked.", ended: "This grant has ended.", expired: "The time of this grant is over.", suspended: "This grant is suspended.",
-    locked: "A lock stops this grant.", audit: "Nothing can be recorded now, so nothing is shown.", database: "The server lost its database, so nothing is shown.",
-    redaction: "Redaction failed, so nothing is shown.", slow: "This browser was too slow to follow.", source: "The log source failed.", drain: "The server is stopping.",
+    revoked: "This grant was revoked.", ended: "This grant has ended.", expired: "The time of this grant is over.",
+    suspended: "This grant is suspended. Ask one of its approvers to resume it.", locked: "A lock stops this grant. Ask an administrator to lift it.",
+    audit: `What you read could not be recorded, so nothing is shown. ${AGAIN} Its disk may be full.`,
+    database: `The server does not reach its database, so nothing is shown. ${AGAIN}`,
+    redaction: "Redaction could not vouch for a line, so nothing is shown. Choose another time, and tell an operator.",
+    clock: "The server's clock cannot be trusted, so nothing is shown. Tell an operator.",
+    slow: "This browser took nothing for too long. Follow fewer lines: filter them, or begin later.",
+    idle: "The connection was quiet for too long. Start it again.", source: `The log source failed. ${AGAIN}`,
+    drain: "The server is stopping. Start it again in a moment.", error: `A fault of the server ended it. ${AGAIN}`, crash: `The server crashed. ${AGAIN}`,
   };
   const cut = (what) => {
     if (dead && !one("cut").hidden) return;
     stop();
     blank();
-    pane.hidden = one("hint").hidden = true;
+    pane.hidden = one("hint").hidden = one("cut-next").hidden = true;
     one("cut").hidden = false;
     one("cut-what").textContent = what;
     one("cut-count").textContent = `${received.toLocaleString("en")} lines were received here. They are no longer shown.`;
@@ -136,6 +143,7 @@
   const over = (state, what) => {
     cut(what);
     dead = true;
+    one("cut-next").hidden = false; // only here another grant is what helps
     one("run").disabled = true;
     one("grant-state").textContent = state;
     one("grant-state").className = `badge is-${state}`;
@@ -157,7 +165,7 @@
     let now;
     try { now = await stateNow(); } catch (error) {
       if (["401", "403", "404"].includes(error.message)) over("ended", "You are no longer signed in, so nothing is shown.");
-      else cut("The server cannot be reached, so nothing is shown.");
+      else cut(`The server cannot be reached, so nothing is shown. ${AGAIN}`);
       return null;
     }
     if (["ended", "revoked"].includes(now.state)) over(now.state, wordsOf(now));
@@ -216,7 +224,7 @@
     for (;;) {
       const { value, done } = await reader.read();
       if (mine !== run) return;
-      if (done) { await look(); if (!dead && mine === run) { stop(); cut("The stream was cut."); } return; }
+      if (done) { await look(); if (!dead && mine === run) { stop(); cut(`The stream was cut. ${AGAIN}`); } return; }
       rest += value.replaceAll("\r\n", "\n");
       const whole = rest.lastIndexOf("\n\n");
       if (whole < 0) continue;
@@ -258,7 +266,7 @@
       stop();
       blank();
       const now = await look();
-      if (!dead) cut(now && now.state === "active" ? "The connection was cut." : "The server cannot be reached, so nothing is shown.");
+      if (!dead) cut(now && now.state === "active" ? `The connection was cut. ${AGAIN}` : `The server cannot be reached, so nothing is shown. ${AGAIN}`);
     }
   };
 

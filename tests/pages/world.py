@@ -164,7 +164,10 @@ class Browser:
         return await self.post(path, {"csrf": token, **fields}, **headers)
 
     async def post(self, path: str, fields: Mapping[str, str], **headers: str) -> httpx2.Response:
-        return await self.client.post(path, data=dict(fields), headers={"origin": self.origin, **headers})
+        answer = await self.client.post(path, data=dict(fields), headers={"origin": self.origin, **headers})
+        if path == "/requests/new" and "?draft=" in (shown := answer.headers.get("location", "")):
+            return await self.get(shown)  # as every browser does
+        return answer
 
     async def sign_in(self, account: str, password: str) -> httpx2.Response:
         return await self.send("/sign-in", {"account": account, "password": password})

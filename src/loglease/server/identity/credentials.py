@@ -10,7 +10,7 @@ from loglease.access.permissions import is_aimed_at
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.clock import Clock
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import GrantId
+from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal
 from loglease.model.review import Channel
@@ -64,6 +64,14 @@ class Credentials:
             NotAuthenticated, TokenExpired, Locked, PasswordChangeRequired: as `bearer`.
         """
         return await self._known(text, frozenset({secrets.WEB}), Channel.WEB, before_change=before_change)
+
+    async def owner_of(self, cookie: str) -> PrincipalId | None:
+        """Return whose web session this is or was; it proves nothing any more once the session is over."""
+        secret = secrets.secret_of(cookie)
+        if secret is None or secret.kind != secrets.WEB:
+            return None
+        token = await self.store.read(lambda tx: tx.tokens.by_lookup(secret.lookup))
+        return token.principal if token is not None and secret.fits(token.secret_sha256) else None
 
     async def _known(self, text: str, kinds: frozenset[str], channel: Channel, *, before_change: bool) -> Known:
         secret = secrets.secret_of(text)

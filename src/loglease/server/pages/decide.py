@@ -13,9 +13,10 @@ from loglease.access.review_request import review_request
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import REQUEST, RequestId, checked_id
 from loglease.model.review import Verdict
+from loglease.server.pages.drafts import Fields
 from loglease.server.pages.narrowing import Presets, allowed_terms, comparison, narrowing_of
 from loglease.server.pages.requests import request_values
-from loglease.server.pages.site import Fields, Site, shown_error, text_of
+from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
 from loglease.server.problems import kind_of
 
@@ -37,7 +38,11 @@ _SHOWN_AGAIN = frozenset(
 async def decide_page(site: Site, request: Request, caller: Caller) -> Response:
     """Show what would be decided, before anything is."""
     request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
-    verdict = Verdict.DENY if request.query_params.get("verdict") == "deny" else Verdict.APPROVE
+    if (typed := site.draft(request, caller)) is not None:
+        comment = text_of(typed, "comment")
+        verdict, presets = _verdict(text_of(typed, "verdict")), _presets(typed)
+        return await _show(site, request, caller, request_id, verdict=verdict, presets=presets, comment=comment)
+    verdict = _verdict(request.query_params.get("verdict", ""))
     narrow = request.query_params.get("narrow") == "1"
     return await _show(site, request, caller, request_id, verdict=verdict, presets=Presets(), narrow=narrow)
 
@@ -46,7 +51,7 @@ async def decide(site: Site, request: Request, caller: Caller) -> Response:
     """Show a narrowing side by side with what was asked, or give the review."""
     fields = await site.form(request)
     request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
-    verdict = Verdict.DENY if text_of(fields, "verdict") == "deny" else Verdict.APPROVE
+    verdict = _verdict(text_of(fields, "verdict"))
     presets = _presets(fields)
     comment = text_of(fields, "comment")
     if text_of(fields, "step") == "compare":
@@ -116,6 +121,10 @@ async def _show(
         "error": None if error is None else shown_error(error),
     }
     return site.page(request, "decide.html", values, status=200 if error is None else kind_of(error).status)
+
+
+def _verdict(text: str) -> Verdict:
+    return Verdict.DENY if text == "deny" else Verdict.APPROVE
 
 
 def _presets(fields: Fields) -> Presets:

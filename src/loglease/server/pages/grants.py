@@ -139,7 +139,9 @@ async def give_back(site: Site, request: Request, caller: Caller) -> Response:
 async def revoke_page(site: Site, request: Request, caller: Caller) -> Response:
     """Ask for the reason before a grant is taken away."""
     values = await grant_values(site, caller, _id(request))
-    return site.page(request, "revoke.html", {**values, "reason": "", "error": None})
+    typed = site.draft(request, caller)
+    reason = "" if typed is None else text_of(typed, "reason")
+    return site.page(request, "revoke.html", {**values, "reason": reason, "error": None})
 
 
 async def take_away(site: Site, request: Request, caller: Caller) -> Response:

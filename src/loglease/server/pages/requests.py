@@ -27,10 +27,11 @@ from loglease.model.words import scope_in_words
 from loglease.policy.trace import Decision
 from loglease.server.pages import request_form
 from loglease.server.pages.catalogue import source_entries
+from loglease.server.pages.drafts import Fields
 from loglease.server.pages.history import steps_of
 from loglease.server.pages.request_form import link_of
 from loglease.server.pages.risks import risk_statements
-from loglease.server.pages.site import Fields, Site, shown_error, text_of
+from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
 from loglease.server.problems import kind_of
 
@@ -58,7 +59,9 @@ def _state(text: str) -> RequestState | None:
 
 
 async def request_form_page(site: Site, request: Request, caller: Caller) -> Response:
-    """Show the form, filled in as the link says. Links prefill; people decide."""
+    """Show the form, filled in as the link or a draft says, a draft with its offers. Links prefill; people decide."""
+    if "draft" in request.query_params:
+        return await _draft_page(site, request, caller)
     typed = request_form.typed_of(request.query_params)
     like = request.query_params.get("like", "")
     if like:
@@ -68,22 +71,52 @@ async def request_form_page(site: Site, request: Request, caller: Caller) -> Res
     return await _form(site, request, caller, typed)
 
 
-async def send_request(site: Site, request: Request, caller: Caller) -> Response:
-    """Show the offers for what was typed, or submit it under one of them."""
-    fields = await site.form(request)
+async def _draft_page(site: Site, request: Request, caller: Caller) -> Response:
+    fields = site.draft(request, caller)
+    if fields is None:
+        gone = InvalidField("What you had typed is not kept any more.", next_step="Fill in the form again.")
+        return await _form(site, request, caller, request_form.typed_of(Fields()), error=gone)
     typed = request_form.typed_of(fields)
     try:
-        if text_of(fields, "step") == "send":
-            return site.go(f"/requests/{await _submit(site, caller, typed, fields)}")
         decision, directory = await _decide(site, caller, typed)
-        if decision.refusal is not None:
-            smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
-            return await _form(site, request, caller, typed, error=refused(decision.refusal), smaller=smaller)
-        return await _form(site, request, caller, typed, decision=decision, directory=directory)
+        if decision.refusal is None:
+            return await _form(
+                site,
+                request,
+                caller,
+                typed,
+                decision=decision,
+                directory=directory,
+                picked=text_of(fields, "offer"),
+            )
+        smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
+        return await _form(site, request, caller, typed, error=refused(decision.refusal), smaller=smaller)
     except LogLeaseError as error:
-        if kind_of(error).status >= 500:  # noqa: PLR2004 - a fault of ours is no mistake in the form
-            raise
-        return await _form(site, request, caller, typed, error=error)
+        return await _form_again(site, request, caller, typed, error)
+
+
+async def _form_again(
+    site: Site, request: Request, caller: Caller, typed: request_form.Typed, error: LogLeaseError
+) -> Response:
+    """Show the form with what is wrong in it; a fault of ours is no mistake in the form."""
+    if kind_of(error).status >= 500:  # noqa: PLR2004 - HTTP's own number
+        raise error
+    return await _form(site, request, caller, typed, error=error)
+
+
+async def send_request(site: Site, request: Request, caller: Caller) -> Response:
+    """Go to the offers for what was typed, or submit it under one of them."""
+    fields = await site.form(request)
+    typed = request_form.typed_of(fields)
+    if text_of(fields, "step") != "send":
+        key = site.drafts.keep(fields, caller.principal.id)
+        if key is None:
+            raise InvalidField("The form is too large.", next_step="Go back and shorten what you typed.")
+        return site.go(f"/requests/new?draft={key}")
+    try:
+        return site.go(f"/requests/{await _submit(site, caller, typed, fields)}")
+    except LogLeaseError as error:
+        return await _form_again(site, request, caller, typed, error)
 
 
 async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields: Fields) -> RequestId:
@@ -127,12 +160,14 @@ async def _form(
     directory: Directory | None = None,
     error: LogLeaseError | None = None,
     smaller: Sequence[tuple[str, str]] = (),
+    picked: str = "",
 ) -> Response:
     entries = source_entries(site.services)
     chosen = next((one for one in entries if one.name == typed.source), None)
     if chosen is None and len(entries) == 1 and not typed.source:
         chosen = entries[0]
     typed = request_form.with_labels_apart(typed, chosen.labels if chosen else ())
+    offers = None if decision is None else _offers(site, decision, directory, caller)
     values = {
         "typed": typed,
         "entries": entries,
@@ -143,7 +178,8 @@ async def _form(
         "profiles": sorted(site.services.rules.current.profiles),
         "error": None if error is None else shown_error(error),
         "smaller": smaller,
-        "offers": None if decision is None else _offers(site, decision, directory, caller),
+        "picked": picked if picked in {str(one["offer"].number) for one in offers or ()} else None,
+        "offers": offers,
         "selector": None if decision is None else selector_text(decision.wish.scopes[0].selector),
         "key": site.services.random(_KEY_BYTES).hex(),
     }

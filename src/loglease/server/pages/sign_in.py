@@ -21,6 +21,7 @@ async def sign_in_page(site: Site, request: Request, caller: Caller | None) -> R
     if caller is not None and "again" not in request.query_params:
         return site.go("/")
     values = {"account": "" if caller is None else caller.principal.account, "error": None, "again": caller is not None}
+    values["kept"] = "?draft=" in wanted_path(request)
     values["over"] = caller is None and cookie_of(request.headers.get("cookie"), tls=site.tls) is not None
     if caller is not None:
         return site.page(request, "sign_in.html", values)
@@ -36,7 +37,13 @@ async def sign_in(site: Site, request: Request, caller: Caller | None) -> Respon
             account, text_of(fields, "password"), address=_address(request)
         )
     except (NotAuthenticated, RateLimited) as error:
-        values = {"account": account, "error": shown_error(error), "again": caller is not None, "over": False}
+        values = {
+            "account": account,
+            "error": shown_error(error),
+            "again": caller is not None,
+            "over": False,
+            "kept": False,
+        }
         return site.page(request, "sign_in.html", values, status=kind_of(error).status, headers=headers_of(error))
     if caller is not None:
         await site.services.sign_ins.sign_out(caller)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
@@ -24,6 +24,7 @@ from loglease.model.words import plain
 from loglease.server.api.history import closing_in_words
 from loglease.server.edge import ADDRESS, TRACE, Scope
 from loglease.server.identity.cookies import CSRF_FIELD, CSRF_HEADER, clear_cookie, cookie_of, csrf_fits, csrf_token
+from loglease.server.pages.drafts import Drafts, Fields, keeps_typed, page_of
 from loglease.server.pages.static_files import StaticFiles
 from loglease.server.pages.text import foreign, foreign_lines, terms_in_words, unusual
 from loglease.server.problems import CsrfFailed, NotAuthenticated, TokenExpired, headers_of, kind_of, retry_after_s
@@ -50,9 +51,6 @@ class Visitor:
     must_change: bool = False
 
 
-Fields = ImmutableMultiDict[str, str]
-"""The fields of a form: names with texts."""
-
 Page = Callable[["Site", Request, Caller], Awaitable[Response]]
 
 
@@ -63,6 +61,7 @@ class Site:
         self.services = services
         self.tls = services.settings.http.tls
         self.files = StaticFiles()
+        self.drafts = Drafts(services.clock, services.random)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -197,6 +196,11 @@ class Site:
             InvalidField: it is too large or no form.
             CsrfFailed: it did not come from our own page.
         """
+        fields = request.state.form = await self._fields(request)
+        self.require_own_form(request, fields.get(CSRF_FIELD))
+        return fields
+
+    async def _fields(self, request: Request) -> Fields:
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
             raise CsrfFailed("This call does not come from our own page.", next_step="Open the page and send it again.")
         body = b""
@@ -208,9 +212,11 @@ class Site:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
         except ValueError as error:
             raise InvalidField("The form is not well-formed.", next_step="Load the page and send it again.") from error
-        fields = Fields(pairs)
-        self.require_own_form(request, fields.get(CSRF_FIELD))
-        return fields
+        return Fields(pairs)
+
+    def draft(self, request: Request, caller: Caller) -> Fields | None:
+        """Return what the visitor had typed into this form before; None if there is nothing, or it is not kept."""
+        return self.drafts.find(request.query_params.get("draft", ""), caller.principal.id)
 
     def require_own_script(self, request: Request) -> None:
         """Refuse a call of a script that is not ours.
@@ -227,6 +233,7 @@ class Site:
             "error": shown_error(error),
             "kind": kind,
             "trace_id": request.scope.get(TRACE, ""),
+            "kept": self._page_of(request) if error.code == CsrfFailed.code else None,
             "may_reload": request.method == "GET" and retry_after_s(error) is not None,
         }
         response = self.page(request, "error.html", values, status=kind.status, headers=headers_of(error))
@@ -252,7 +259,7 @@ class Site:
             try:
                 request.state.visitor = visitor = await self.visitor(request)
                 if visitor.caller is None and not public:
-                    return self._to_sign_in(request)
+                    return await self._to_sign_in(request)
                 if visitor.must_change and not public and request.url.path not in _BEFORE_CHANGE:
                     return self.go("/password")
                 # A public page is given a caller only if there is one; its type says so to nobody but itself.
@@ -262,15 +269,32 @@ class Site:
 
         return answer
 
-    def _to_sign_in(self, request: Request) -> Response:
+    async def _to_sign_in(self, request: Request) -> Response:
         if request.headers.get("accept") == "application/json":
             return self.json({"code": "not_authenticated"}, 401)
+        if request.method == "POST" and keeps_typed(request.url.path):
+            with suppress(LogLeaseError):
+                request.state.form = await self._fields(request)
+            cookie = cookie_of(request.headers.get("cookie"), tls=self.tls)
+            request.state.owner = None if cookie is None else await self.services.credentials.owner_of(cookie)
         return self._back_to(request, self.go("/sign-in"))
+
+    def _page_of(self, request: Request) -> str:
+        """Return the address at which this call can be gone on with; what was typed into a form of ours is kept."""
+        path = request.url.path
+        if request.method == "GET":
+            return path + (f"?{request.url.query}" if request.url.query else "")
+        fields: Fields | None = getattr(request.state, "form", None)
+        if fields is None or not keeps_typed(path) or not self._comes_from_us(request):
+            return page_of(path)
+        visitor: Visitor | None = request.state.visitor
+        owner = visitor.caller.principal.id if visitor and visitor.caller else getattr(request.state, "owner", None)
+        key = self.drafts.keep(fields, owner)
+        return page_of(path) if key is None else f"{page_of(path)}?draft={key}"
 
     def _back_to(self, request: Request, response: Response) -> Response:
         """Remember where the visitor wanted to go, in a cookie: an address would end up in histories and links."""
-        query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
-        wanted = request.url.path + query
+        wanted = self._page_of(request)
         if wanted != "/" and len(wanted) <= MAX_WANTED:
             response.set_cookie(
                 "loglease-next",

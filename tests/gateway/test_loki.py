@@ -254,3 +254,61 @@ async def test_a_grant_that_ended_says_so(tmp_path):
         answer = await call(w, loki(grant, "query_range", query="{}"))
         assert answer.status == 403
         assert b"grant_ended" in answer.body
+
+
+async def test_fields_are_those_of_redacted_lines(tmp_path):
+    lines = [
+        line(T0, '{"a":{"b":1},"took":"5ms","mail":"bob\\u0040example.com","up":true}', service="a"),
+        line(T0 + 1, '{"a":{"b":2},"took":"1.5s","size":"5KiB","service":"x"}', (("trace", "t"),), service="a"),
+        line(T0 + 2, 'level=info ratio=0.5 msg="all well" took=7ms', service="a"),
+        line(T0 + 3, '{"hidden":1}', service="b"),
+    ]
+    async with world(tmp_path, lines=lines) as w:
+        grant = await w.grant(profile="pii-default@1")
+        found = await asked(w, grant, "detected_fields", query='{service="a"}')
+        assert found["limit"] == 1000
+        by_name = {one.pop("label"): one for one in found["fields"]}
+        assert by_name == {
+            "a_b": {"type": "int", "cardinality": 2, "parsers": ["json"], "jsonPath": ["a", "b"]},
+            "detected_level": {"type": "string", "cardinality": 2, "parsers": []},
+            "level": {"type": "string", "cardinality": 1, "parsers": ["logfmt"]},
+            "mail": {"type": "string", "cardinality": 1, "parsers": ["json"], "jsonPath": ["mail"]},
+            "msg": {"type": "string", "cardinality": 1, "parsers": ["logfmt"]},
+            "ratio": {"type": "float", "cardinality": 1, "parsers": ["logfmt"]},
+            "service_extracted": {"type": "string", "cardinality": 1, "parsers": ["json"], "jsonPath": ["service"]},
+            "size": {"type": "bytes", "cardinality": 1, "parsers": ["json"], "jsonPath": ["size"]},
+            "took": {"type": "duration", "cardinality": 3, "parsers": ["logfmt", "json"], "jsonPath": ["took"]},
+            "trace": {"type": "string", "cardinality": 1, "parsers": []},
+            "up": {"type": "boolean", "cardinality": 1, "parsers": ["json"], "jsonPath": ["up"]},
+        }
+        values = await asked(w, grant, "detected_field/took/values")
+        assert values == {"values": ["1.5s", "5ms", "7ms"], "limit": 1000}
+        [mail] = (await asked(w, grant, "detected_field/mail/values"))["values"]
+        assert mail.startswith("⟦email:")
+        assert (await asked(w, grant, "detected_field/hidden/values"))["values"] == []
+        served = [one["data"]["total"]["lines"] for one in await w.entries("session.closed")]
+        assert served == [11, 3, 1, 0]
+
+
+async def test_fields_are_looked_for_as_far_as_was_asked(tmp_path):
+    async with world(tmp_path, lines=LINES) as w:
+        grant = await w.grant()
+        newest = await asked(w, grant, "detected_field/msg/values", line_limit=1)
+        assert newest["values"] == ["three"]
+        one = await asked(w, grant, "detected_fields", field_limit=1)
+        assert ([field["label"] for field in one["fields"]], one["limit"]) == (["detected_level"], 1)
+        own = await asked(w, grant, "detected_fields", query='{} | regexp "(?P<digits>[0-9]+)"')
+        assert {field["label"]: field["parsers"] for field in own["fields"]} == {
+            "detected_level": [],
+            "digits": ["regexp"],
+        }
+        outside = await asked(w, grant, "detected_fields", query='{service="b"}')
+        assert (outside["fields"], len(outside["warnings"])) == ([], 1)
+
+
+async def test_fields_hold_to_the_budget(tmp_path):
+    async with world(tmp_path, lines=LINES) as w:
+        grant = await w.grant(limits=Limits(lines=2))
+        found = await asked(w, grant, "detected_fields")
+        assert len(found["fields"]) == 2
+        assert found["warnings"] == ["The budget of the grant is used up: this answer is not whole."]

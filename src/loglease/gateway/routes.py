@@ -25,6 +25,8 @@ class Action(StrEnum):
     VOLUME = "index/volume"
     VOLUME_RANGE = "index/volume_range"
     DETECTED_LABELS = "detected_labels"
+    DETECTED_FIELDS = "detected_fields"
+    FIELD_VALUES = "detected_field/{name}/values"
     PATTERNS = "patterns"
     FORMAT = "format_query"
     BUILD = "status/buildinfo"
@@ -36,7 +38,7 @@ class Route:
     """A route with the grant that its path names; None is the plain address.
 
     Attributes:
-        name: the label that the path names, if it names one.
+        name: the label or field that the path names, if it names one.
     """
 
     action: Action
@@ -71,7 +73,7 @@ def route_of(method: str, raw_path: bytes) -> Route:
         if match is None:
             continue
         grant = None if match[1] is None else _name(match[1], _PLAIN_NAME)
-        label = _name(match[2], _LABEL_NAME) if action is Action.VALUES else ""
+        label = _name(match[2], _LABEL_NAME) if match.re.groups > 1 else ""
         allowed = "GET" if action in _GET_ALONE else "GET, POST"
         if method not in allowed.split(", "):
             raise MethodNotAllowed(allowed)

@@ -111,6 +111,22 @@ def _flat(members: _Members, prefix: str) -> Iterator[tuple[str, str]]:
             yield from _flat(value, name)
 
 
+def json_members(text: str) -> tuple[list[tuple[tuple[str, ...], str]], bool]:
+    """Return the scalars of the object at the start of a text, each with the keys to it, and whether it is whole."""
+    members, whole = _object(text)
+    return list(_with_paths(members, ())), whole
+
+
+def _with_paths(members: _Members, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key, value in members:
+        if type(value) is _Members:
+            yield from _with_paths(value, (*above, key))
+        elif type(value) is str:
+            yield (*above, key), value
+        elif value is True or value is False:
+            yield (*above, key), "true" if value else "false"
+
+
 def json_step(stage: JsonParser, rescan: Rescan) -> Step:
     """Return the step of ``| json``."""
     if stage.extractions:
@@ -231,7 +247,7 @@ def _unquoted(value: str) -> str | None:
     return str(decoded)
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str, bool]]:
+def logfmt_pairs(text: str) -> Iterator[tuple[str, str, bool]]:
     """Yield key, value and whether an escape was undone, of each pair that is one."""
     for key, value in _PAIR.findall(text):
         if value[:1] != '"':
@@ -253,7 +269,7 @@ def logfmt_step(stage: LogfmtParser, rescan: Rescan) -> Step:
             entry.fail(Fault.LOGFMT)
             return True
         missing = dict(wanted)
-        for key, value, was_escaped in _pairs(text):
+        for key, value, was_escaped in logfmt_pairs(text):
             if not value and not keep_empty:
                 continue
             name = missing.pop(key, None) if wanted else label_name(key)

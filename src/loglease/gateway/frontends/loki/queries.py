@@ -10,6 +10,7 @@ from typing import Final
 from loglease.access.errors import NotPermitted
 from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.errors import QueryInvalid
+from loglease.gateway.frontends.encoder import LineEncoder
 from loglease.gateway.frontends.loki.document import StreamsEncoder, samples, samples_document, scalar
 from loglease.gateway.lines import Lines
 from loglease.gateway.parameters import Values, wrong
@@ -109,27 +110,38 @@ def log_question(values: Values, text: str, query: LogQuery, interval: Interval,
         encoder = StreamsEncoder(categorize=categorize, warnings=warnings)
         if selector is None:
             return Prepared(Nothing(), encoder)
-        worker = worker_of(
-            query,
-            redactor=means.redactor,
-            recheck=means.recheck(),
-            encoder=encoder,
-            direction=direction,
-            follow=False,
-            now_ns=means.now_ns,
-            scan=means.scan(),
-        )
-        plan = ReadPlan(
-            selector=selector,
-            interval=means.interval,
-            direction=direction,
-            page_lines=_PAGE_LINES,
-            page_bytes=_PAGE_BYTES,
-        )
-        reading = LogReading(means.reader, plan, worker, backward=direction is Direction.BACKWARD)
-        return Prepared(Collected(reading, encoder, limit), encoder)
+        reading = lines_reading(means, query, selector, encoder, direction)
+        return Prepared(Collected(reading, limit, encoder.by_stream), encoder)
 
     return _asked(text, interval, limit, prepare)
+
+
+def lines_reading(
+    means: Means, query: LogQuery, selector: Selector, encoder: LineEncoder, direction: Direction
+) -> LogReading:
+    """Return the reading of a log query's lines.
+
+    Args:
+        selector: of the streams to ask the source for.
+    """
+    worker = worker_of(
+        query,
+        redactor=means.redactor,
+        recheck=means.recheck(),
+        encoder=encoder,
+        direction=direction,
+        follow=False,
+        now_ns=means.now_ns,
+        scan=means.scan(),
+    )
+    plan = ReadPlan(
+        selector=selector,
+        interval=means.interval,
+        direction=direction,
+        page_lines=_PAGE_LINES,
+        page_bytes=_PAGE_BYTES,
+    )
+    return LogReading(means.reader, plan, worker, backward=direction is Direction.BACKWARD)
 
 
 def metric_question(text: str, query: Metric, grid: Grid, *, is_instant: bool, now: Instant) -> Asked | Direct:
@@ -231,11 +243,16 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A log query whose lines are put together by stream before the first one leaves."""
+    """A log query whose lines are looked at together before anything leaves.
+
+    Attributes:
+        limit: lines that are looked at.
+        arrange: makes the answer's items of theirs.
+    """
 
     reading: LogReading
-    encoder: StreamsEncoder
     limit: int
+    arrange: Callable[[Sequence[Item]], Sequence[Item]]
     follow: bool = False
 
     @property
@@ -244,7 +261,7 @@ class Collected:
         return self.reading.is_exhausted
 
     async def batches(self, in_pool: InPool) -> Batches:
-        """Yield all lines of the answer at once.
+        """Yield the whole answer at once.
 
         Raises:
             QueryFailed: it would be too large, or more would have to be looked at than one query may.
@@ -258,4 +275,4 @@ class Collected:
                 _bounded(found)
         if len(found) < self.limit and self.is_exhausted:
             raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
-        yield await in_pool(self.encoder.by_stream, _bounded(found[: self.limit]))
+        yield _bounded(await in_pool(self.arrange, _bounded(found[: self.limit])))

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from loglease.gateway.asked import Asked
-from loglease.gateway.frontends.loki import constants, names, queries, volume
+from loglease.gateway.frontends.loki import constants, fields, names, queries, volume
 from loglease.gateway.frontends.loki.queries import Direct
 from loglease.gateway.parameters import Values
 from loglease.gateway.routes import Action, Route
 from loglease.model.instant import Instant
 
 SINGLE: Final = frozenset(
-    ("query", "start", "end", "time", "since", "step", "interval", "limit", "direction", "targetLabels", "aggregateBy")
+    (
+        "query",
+        "start",
+        "end",
+        "time",
+        "since",
+        "step",
+        "interval",
+        "limit",
+        "direction",
+        "targetLabels",
+        "aggregateBy",
+        "line_limit",
+        "field_limit",
+    )
 )
 """Parameters that may be given once."""
 
@@ -29,21 +44,26 @@ def loki_question(route: Route, values: Values, now: Instant, *, categorize: boo
     match route.action:
         case Action.QUERY_RANGE:
             return queries.range_question(values, now, categorize=categorize)
-        case Action.QUERY:
-            return queries.instant_question(values, now)
-        case Action.LABELS | Action.LABEL:
-            return names.labels_question(values, now)
         case Action.VALUES:
             return names.values_question(values, now, route.name)
-        case Action.SERIES:
-            return names.series_question(values, now)
-        case Action.DETECTED_LABELS:
-            return names.detected_labels_question(values, now)
-        case Action.VOLUME:
-            return volume.volume_question(values, now)
-        case Action.VOLUME_RANGE:
-            return volume.volume_range_question(values, now)
-    return _constant(route.action, values)
+        case Action.FIELD_VALUES:
+            return fields.field_values_question(values, now, route.name)
+        case action if (question := _QUESTIONS.get(action)) is not None:
+            return question(values, now)
+        case action:
+            return _constant(action, values)
+
+
+_QUESTIONS: Final[Mapping[Action, Callable[[Values, Instant], Asked | Direct]]] = {
+    Action.QUERY: queries.instant_question,
+    Action.LABELS: names.labels_question,
+    Action.LABEL: names.labels_question,
+    Action.SERIES: names.series_question,
+    Action.DETECTED_LABELS: names.detected_labels_question,
+    Action.DETECTED_FIELDS: fields.fields_question,
+    Action.VOLUME: volume.volume_question,
+    Action.VOLUME_RANGE: volume.volume_range_question,
+}
 
 
 def _constant(action: Action, values: Values) -> Direct:

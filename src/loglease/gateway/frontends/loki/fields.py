@@ -1,0 +1,161 @@
+"""``detected_fields`` and ``detected_field/{name}/values``: what the newest permitted lines hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import orjson
+
+from loglease.gateway.asked import Asked, Means, Prepared
+from loglease.gateway.errors import QueryInvalid
+from loglease.gateway.frontends.encoder import Line
+from loglease.gateway.frontends.loki.document import Document, Shape, name
+from loglease.gateway.frontends.loki.queries import (
+    MAX_ANSWER_BYTES,
+    MAX_LIMIT,
+    Collected,
+    Nothing,
+    asked_of,
+    lines_reading,
+)
+from loglease.gateway.parameters import Values
+from loglease.gateway.planner import parsed
+from loglease.gateway.rescan import rescan_with
+from loglease.gateway.served import Item
+from loglease.logql import LogQuery, QueryFailed, Rescan
+from loglease.logql.entry import ERROR, ERROR_DETAILS
+from loglease.logql.fields import Field, Found, fields_of
+from loglease.logql.syntax import JsonParser, LogfmtParser, PatternParser, RegexpParser, Unpack
+from loglease.model.instant import Instant, Interval
+from loglease.model.session import Front, SessionKind
+from loglease.sources.interface import Direction
+
+DEFAULT_LINES: Final = 1_000
+DEFAULT_LIMIT: Final = 1_000
+
+_PARSERS: Final[Mapping[type, str]] = {
+    JsonParser: "json",
+    LogfmtParser: "logfmt",
+    PatternParser: "pattern",
+    RegexpParser: "regexp",
+    Unpack: "unpack",
+}
+
+Fields = Mapping[str, Field]
+Written = Callable[[Fields], Sequence[bytes]]
+"""Writes what is answered about fields, one JSON text for each item."""
+
+
+def fields_question(values: Values, now: Instant) -> Asked:
+    """Return what ``detected_fields`` asks: each field, its type, how many values it has, and its way."""
+
+    def written(fields: Fields) -> list[bytes]:
+        return [orjson.dumps(_described(label, one)) for label, one in sorted(fields.items())]
+
+    return _question(values, now, b"fields", written)
+
+
+def field_values_question(values: Values, now: Instant, label: str) -> Asked:
+    """Return what ``detected_field/{name}/values`` asks."""
+
+    def written(fields: Fields) -> list[bytes]:
+        return [orjson.dumps(value) for value in sorted(fields[label].values if label in fields else ())]
+
+    return _question(values, now, b"values", written)
+
+
+def _described(label: str, one: Field) -> dict[str, object]:
+    described: dict[str, object] = {
+        "label": label,
+        "type": one.type,
+        "cardinality": len(one.values),
+        "parsers": one.parsers,
+    }
+    return described | {"jsonPath": one.path} if one.path else described
+
+
+def _question(values: Values, now: Instant, list_name: bytes, written: Written) -> Asked:
+    text = values.text("query", "{}")
+    query = parsed(text or "{}")
+    if not isinstance(query, LogQuery):
+        raise QueryInvalid("This takes a log query.", next_step='Write one like {service="pay-api"}.')
+    lines = values.limit("line_limit", MAX_LIMIT) or DEFAULT_LINES
+    limit = values.limit("field_limit", MAX_LIMIT) or values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
+    interval = values.interval(now)
+    # Both ends of a question for names are included.
+    whole = Interval(interval.start, (interval.end or interval.start) + 1)
+    shape = Shape(b'{"%b":[' % list_name, b"", b'],"limit":%d' % limit, counts=False)
+
+    def prepare(means: Means) -> Prepared:
+        selector, warnings = asked_of(query, means.scope)
+        encoder = FieldsEncoder(shape, lines, rescan_with(means.redactor), _own_parsers(query), warnings)
+        if selector is None:
+            return Prepared(Nothing(), encoder)
+        reading = lines_reading(means, query, selector, encoder, Direction.BACKWARD)
+
+        def arranged(_: Sequence[Item]) -> list[Item]:
+            return encoder.led([name(one, means.interval.start) for one in written(encoder.fields)[:limit]])
+
+        return Prepared(Collected(reading, lines, arranged), encoder)
+
+    return Asked(
+        kind=SessionKind.NAMES,
+        front=Front.LOKI,
+        query=text,
+        interval=whole,
+        limit=None,
+        check=lambda _: None,
+        prepare=prepare,
+    )
+
+
+def _own_parsers(query: LogQuery) -> list[str]:
+    """Return the parsers that a query names itself."""
+    return list(dict.fromkeys(_PARSERS[type(stage)] for stage in query.stages if type(stage) in _PARSERS))
+
+
+class FieldsEncoder(Document):
+    """Takes lines for what they hold and writes none of them.
+
+    Args:
+        lines: how many are looked at.
+        own: parsers of the query: if there are any, the labels that they made are the fields.
+    """
+
+    def __init__(self, shape: Shape, lines: int, rescan: Rescan, own: Sequence[str], warnings: Sequence[str]) -> None:
+        super().__init__(shape, warnings)
+        self._left = lines
+        self._rescan = rescan
+        self._own = own
+        self._size = 0
+        self.fields: dict[str, Field] = {}
+
+    def line(self, line: Line) -> bytes:
+        """Look at one line.
+
+        Raises:
+            QueryFailed: there is more to remember than an answer may hold.
+        """
+        if self._left > 0:
+            self._left -= 1
+            for found in self._found(line):
+                if self.fields.setdefault(found.name, Field()).add(found):
+                    self._size += len(found.name) + len(found.value)
+            if self._size > MAX_ANSWER_BYTES:
+                raise QueryFailed("too_large", "the fields hold more than 32 MiB", limit=True)
+        return b""
+
+    def _found(self, line: Line) -> Iterator[Found]:
+        metadata: dict[str, str] = orjson.loads(line.metadata)
+        for label, value in metadata.items():
+            yield Found(label, value)
+        if not self._own:
+            labels: dict[str, str] = orjson.loads(line.labels)
+            yield from fields_of(line.text, taken=labels.keys() | metadata.keys(), rescan=self._rescan)
+            return
+        made: dict[str, str] = orjson.loads(line.parsed or b"{}")
+        for label, value in made.items():
+            if label not in (ERROR, ERROR_DETAILS):
+                for parser in self._own:
+                    yield Found(label, value, parser)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import resource
 import signal
@@ -23,7 +24,7 @@ from loglease.gateway.arrivals import Arrivals
 from loglease.model.ids import GrantId
 from loglease.redaction import Withheld
 from loglease.server.identity.secrets import new_secret
-from loglease.server.local import doctor, findings
+from loglease.server.local import announce, doctor, findings
 from loglease.server.process import Ready, arrivals_of, listening, serving
 from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings
 from loglease.server.wiring import RedactorBroken, build
@@ -455,3 +456,21 @@ async def test_a_listener_that_fails_ends_the_process(tmp_path: Path, monkeypatc
     with pytest.raises(ExceptionGroup) as raised:
         await served_for_good()
     assert raised.group_contains(LookupError)
+
+
+async def test_the_first_steps_are_told_until_somebody_has_taken_them(tmp_path: Path) -> None:
+    async def announced() -> str:
+        out = io.StringIO()
+        async with serving(settings_in(tmp_path)) as ready:
+            announce(ready, out)
+            if ready.admin_password is None:
+                return out.getvalue()
+            client, _, grant = await journey(ready)
+            await client.aclose()
+            assert grant
+        return out.getvalue()
+
+    assert "Next      1. sign in" in await announced()
+    again = await announced()
+    assert "Address" in again
+    assert "Next" not in again

@@ -54,7 +54,7 @@ def serve(
         settings = load_settings(
             config=config, overrides=_overrides(data_dir=data_dir, listen=listen, health=health, insecure=insecure_http)
         )
-        asyncio.run(run_process(settings, on_ready=lambda ready: _announce(ready, out)))
+        asyncio.run(run_process(settings, on_ready=lambda ready: announce(ready, out)))
     except LogLeaseError as error:
         print_error(error, sys.stderr)
         return FAILED
@@ -81,8 +81,8 @@ def print_error(error: LogLeaseError, out: TextIO) -> None:
     print("\n".join(lines), file=out, flush=True)
 
 
-def _announce(ready: Ready, out: TextIO) -> None:
-    """Print where everything is, the first login once, and what to do next."""
+def announce(ready: Ready, out: TextIO) -> None:
+    """Print where everything is, the first login once, and what to do next as long as all of it is new."""
     settings = ready.services.settings
     lines = [
         f"Data      {settings.data_dir}",
@@ -93,15 +93,20 @@ def _announce(ready: Ready, out: TextIO) -> None:
         lines.append("Warning   plain HTTP: passwords and log lines can be read on the network (--insecure-http)")
     if ready.admin_password is not None:
         lines += _first_login(ready.admin_password, settings.data_dir, shown=out.isatty())
+    if ready.is_new:
+        lines += _first_steps(ready, settings)
+    print("\n".join(lines), file=out, flush=True)
+
+
+def _first_steps(ready: Ready, settings: Settings) -> list[str]:
     inbox = inbox_of(settings)
     logs = f"put log files into {inbox}" if inbox else f"sources: {', '.join(sorted(ready.services.sources))}"
     usual = ready.url == f"http://{HttpSettings().listen}"
-    lines += [
+    return [
         f"Next      1. sign in: {'' if usual else f'export LOGLEASE_SERVER={ready.url} && '}loglease login",
         "          2. add the people who ask and approve: loglease admin user add bob@example.com --group approvers",
         f"          3. {logs}; then loglease request '{{service=\"…\"}}'",
     ]
-    print("\n".join(lines), file=out, flush=True)
 
 
 def _first_login(password: str, data_dir: Path, *, shown: bool) -> list[str]:

@@ -26,6 +26,7 @@ from loglease.server.services import Services
 from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
 from loglease.server.telemetry import report_fault
 from loglease.server.wiring import Application, build, close, create_app
+from loglease.store.interface import Transaction
 
 BACKLOG: Final = 1_024
 OWN_DESCRIPTORS: Final = 256
@@ -42,12 +43,17 @@ _log: Final = structlog.get_logger("loglease.process")
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A process that answers: where, and the first administrator's password if it was just made."""
+    """A process that answers: where, and the first administrator's password if it was just made.
+
+    Attributes:
+        is_new: there is nobody beside the first administrator yet, or nobody has asked for anything.
+    """
 
     services: Services
     url: str
     health_url: str
     admin_password: str | None
+    is_new: bool
 
 
 def listening(address: Address, flag: str = "--listen") -> socket.socket:
@@ -164,12 +170,17 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
                     url=f"{scheme}://{settings.http.listen}",
                     health_url=f"http://{settings.http.health}",
                     admin_password=None if admin is None else admin.password,
+                    is_new=await services.store.read(_is_new),
                 )
         finally:
             await close(services)
     finally:
         for listener in listeners:
             listener.close()
+
+
+def _is_new(tx: Transaction) -> bool:
+    return len(list(tx.principals.directory().humans())) < 2 or not tx.requests.page(limit=1)  # noqa: PLR2004 - a pair
 
 
 def _with_ports(settings: Settings, listeners: list[socket.socket]) -> Settings:

@@ -317,3 +317,55 @@ def test_every_line_prints_harmlessly(text: str, labels: dict[str, str]) -> None
     assert first.startswith("2026-11-23T09:40:00.123456Z")
     assert all(other.startswith("    ") for other in others)
     Tally().add(record)
+
+
+VECTOR = {
+    "resultType": "vector",
+    "result": [
+        {"metric": {"pod": "a\u202e"}, "value": [1795426800.5, "2"]},
+        {"metric": {"level": "error", "pod": "b"}, "value": [1795426800.5, "+Inf"]},
+    ],
+}
+MATRIX = {
+    "resultType": "matrix",
+    "result": [{"metric": {"pod": "a"}, "values": [[1795426800, "1"], [1795426860, "3"]]}],
+}
+
+
+def test_numbers_are_a_small_table(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", LOGS, Reply({"status": "success", "data": VECTOR, "warnings": ["not whole"]}))
+    found = cli("logs", "sum by (pod) (count_over_time({}[5m]))")
+    assert found.code == 0
+    assert [line.split() for line in found.out.splitlines()] == [
+        ["level", "pod", "VALUE"],
+        ["a\\u202e", "2"],
+        ["error", "b", "+Inf"],
+    ]
+    assert "not whole\n" in found.err
+    assert "2 numbers · budget left" in found.err
+    server.on("GET", LOGS, Reply({"status": "success", "data": MATRIX}))
+    found = cli("logs", "rate({}[5m])", "--step", "1m")
+    assert found.out == ("TIME                 pod  VALUE\n2026-11-23 09:40:00  a    1\n2026-11-23 09:41:00  a    3\n")
+    assert server.sent("GET", LOGS)[-1].query["step"] == "60s"
+
+
+def test_numbers_for_programs(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", LOGS, Reply({"status": "success", "data": VECTOR}))
+    assert json.loads(cli("logs", "rate({}[5m])", "--output", "json").out) == VECTOR
+    first, _ = cli("logs", "rate({}[5m])", "--jsonl").out.splitlines()
+    assert json.loads(first) == {"ts": "1795426800500000000", "labels": {"pod": "a\u202e"}, "value": "2"}
+    server.on("GET", LOGS, Reply({"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}))
+    assert cli("logs", "1 + 1").out == "VALUE\n2\n"
+
+
+def test_no_number_is_said(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", LOGS, Reply({"status": "success", "data": {"resultType": "vector", "result": []}}))
+    found = cli("logs", "rate({}[5m])")
+    assert (found.code, found.out, "There is no number" in found.err) == (0, "", True)
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"data":{"resultType":"vector","result":[{}]}}', b"{"])
+def test_an_answer_that_holds_no_numbers_is_not_ours(cli: Cli, server: FakeServer, body: bytes) -> None:
+    server.on("GET", LOGS, Reply(body))
+    found = cli("logs", "rate({}[5m])")
+    assert (found.code, "is not what the gateway sends" in found.err) == (2, True)

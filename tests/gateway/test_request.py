@@ -83,7 +83,7 @@ def test_wrong_parameters_are_refused(query, code):
 
 
 def test_names_that_are_not_listed_are_ignored():
-    assert parameters_of(b"shards=1&step=2&unknown=3&unknown=4", NOW) == parameters_of(b"", NOW)
+    assert parameters_of(b"shards=1&interval=2&unknown=3&unknown=4", NOW) == parameters_of(b"", NOW)
 
 
 def test_parameters_have_a_bound():

@@ -18,12 +18,13 @@ _LEVELS: Final = ("level", "detected_level", "severity")
 
 @dataclass(slots=True)
 class Tally:
-    """What was read so far."""
+    """What was read so far; `numbers` only if the query asked for some."""
 
     lines: int = 0
     size: int = 0
     masked: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
+    numbers: int | None = None
 
     def add(self, record: Mapping[str, Any]) -> Counter[str]:
         """Count one line; return its masked values by label."""

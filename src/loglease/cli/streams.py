@@ -12,9 +12,11 @@ import httpx2
 
 from loglease.cli.client import Body, Client
 from loglease.cli.errors import Refused, Unreachable
+from loglease.cli.numbers import Numbers, numbers_of
 from loglease.cli.waiting import is_away
 
 NDJSON: Final = "application/x-ndjson"
+JSON: Final = "application/json"
 SSE: Final = "text/event-stream"
 _ENDED_STATES: Final = {"revoked": "revoked", "suspended": "suspended"}
 MAX_RECORD_BYTES: Final = 128 << 20
@@ -29,8 +31,8 @@ class Ended:
     reason: str
 
 
-def read_lines(client: Client, grant: str, query: Mapping[str, Any]) -> Iterator[Body | Ended]:
-    """Yield the records of one query; the last one says why it ended.
+def read_lines(client: Client, grant: str, query: Mapping[str, Any]) -> Iterator[Body | Numbers | Ended]:
+    """Yield the records of one query, or all its numbers at once; the last one says why it ended.
 
     Raises:
         Refused: the gateway refused; also SignedOut, Unreachable.
@@ -38,15 +40,27 @@ def read_lines(client: Client, grant: str, query: Mapping[str, Any]) -> Iterator
     ended: Ended | None = None
     with client.stream(f"/g/{grant}/logs", query=query, headers={"Accept": NDJSON}) as response:
         try:
-            for text in _lines(response):
-                record = _record(text)
-                if record["type"] == "end":
-                    ended = Ended(str(record["reason"]))
+            for record in _records(response):
+                if isinstance(record, Ended):
+                    ended = record
                 else:
                     yield record
         except httpx2.TransportError:
             ended = ended or Ended(_why(client, grant))
     yield ended or Ended(_why(client, grant))
+
+
+def _records(response: httpx2.Response) -> Iterator[Body | Numbers | Ended]:
+    if response.headers.get("content-type", "").startswith(JSON):
+        numbers = numbers_of(response.read())
+        if numbers is None:
+            raise _not_ours()
+        yield numbers
+        yield Ended("complete")
+        return
+    for text in _lines(response):
+        record = _record(text)
+        yield Ended(str(record["reason"])) if record["type"] == "end" else record
 
 
 def followed_lines(
@@ -140,7 +154,11 @@ def _record(text: str | bytes) -> Body:
             return record
     except ValueError:
         pass
-    raise Unreachable(
+    raise _not_ours()
+
+
+def _not_ours() -> Unreachable:
+    return Unreachable(
         "The answer is not what the gateway sends.", next_step="Check the address and any proxy before it."
     )
 

@@ -11,6 +11,7 @@ from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable, Draft
 from loglease.gateway import admission
 from loglease.gateway.answers import JSON, answer_whole, problem_body
+from loglease.gateway.asked import Asked
 from loglease.gateway.channel import HttpChannel, Send
 from loglease.gateway.connection import Connection, connection_of
 from loglease.gateway.errors import MethodNotAllowed, RouteUnknown
@@ -18,16 +19,17 @@ from loglease.gateway.form import Receive, form_of, require_no_body
 from loglease.gateway.frontends.loki.queries import Direct
 from loglease.gateway.frontends.loki.question import SINGLE, loki_question
 from loglease.gateway.frontends.loki.shapes import wants_categories
-from loglease.gateway.frontends.plain import plain_question
+from loglease.gateway.frontends.plain import numbers_question, plain_question
 from loglease.gateway.parameters import Parameters, Values, parameters_of
 from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Violations
-from loglease.gateway.request import Headers, accepts_only_json, format_of, resume_text, token_of
+from loglease.gateway.request import Headers, accepts_only_json, format_of, require_json, resume_text, token_of
 from loglease.gateway.resume import Resumes
 from loglease.gateway.routes import Action, Route, route_of
 from loglease.gateway.services import Services
 from loglease.gateway.sessions import DRAIN_S, Sessions
 from loglease.gateway.settings import GatewaySettings
+from loglease.logql import LogQuery
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.grant import Grant
 from loglease.model.instant import Instant
@@ -104,8 +106,12 @@ class Gateway:
 
     async def _plain(self, route: Route, call: _Call, parameters: Parameters, now: Instant) -> None:
         services = self._services
+        query = parsed(parameters.query)
+        if not isinstance(query, LogQuery):
+            require_json(call.headers)
+            await self._json(route, call, numbers_question(parameters, query, now), now)
+            return
         chosen = format_of(call.headers)
-        parsed(parameters.query)
         caller, grant = await self._grant(route, call, now)
 
         def resumes_for(bound: str) -> Resumes:
@@ -113,12 +119,14 @@ class Gateway:
                 services.resume_key, grant=grant.id, principal=caller.principal.id, epoch=grant.epoch, query=bound
             )
 
-        asked = plain_question(parameters, chosen, resumes_for, resume_text(call.headers))
+        asked = plain_question(query, parameters, chosen, resumes_for, resume_text(call.headers))
         channel = HttpChannel(call.send, call.connection, chosen.content_type)
         await self._sessions.serve(grant, asked, caller=caller, channel=channel)
 
     async def _loki(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
-        asked = loki_question(route, values, now, categorize=wants_categories(call.headers))
+        await self._json(route, call, loki_question(route, values, now, categorize=wants_categories(call.headers)), now)
+
+    async def _json(self, route: Route, call: _Call, asked: Asked | Direct, now: Instant) -> None:
         if isinstance(asked, Direct):
             if route.grant is not None:
                 await self._grant(route, call, now)

@@ -31,12 +31,13 @@ _SECONDS = re.compile(r"\d{1,12}(?:\.\d{0,9})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The parameters of a log query on the plain endpoint, read and checked.
+    """The parameters of a query on the plain endpoint, read and checked.
 
     Attributes:
         query: the text as it was asked.
         interval: event times; `end` None for following.
         limit: lines after which the answer ends; None is everything permitted.
+        step: nanoseconds between the numbers of a metric query; None is one number at the end.
     """
 
     query: str
@@ -44,6 +45,7 @@ class Parameters:
     limit: int | None
     direction: Direction
     follow: bool
+    step: int | None = None
 
 
 def parameters_of(query_string: bytes, now: Instant) -> Parameters:
@@ -68,10 +70,11 @@ def parameters_of(query_string: bytes, now: Instant) -> Parameters:
         limit=values.limit(),
         direction=direction,
         follow=follow,
+        step=values.seconds("step"),
     )
 
 
-_PLAIN: Final = frozenset({"query", "start", "end", "since", "limit", "direction", "follow"})
+_PLAIN: Final = frozenset({"query", "start", "end", "since", "limit", "direction", "follow", "step"})
 
 
 class Values:

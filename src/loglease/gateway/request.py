@@ -89,6 +89,18 @@ def format_of(headers: Headers) -> Format:
     return Format.NDJSON
 
 
+def require_json(headers: Headers) -> None:
+    """Require that the client takes one JSON object, which is what numbers come as.
+
+    Raises:
+        NotAcceptable: it does not.
+    """
+    accepted = b",".join(value for name, value in headers if name == b"accept").decode("latin-1")
+    kinds = {part.split(";")[0].strip().lower() for part in accepted.split(",") if part.strip()}
+    if kinds and not kinds & {"application/json", "application/x-ndjson", "application/*", "*/*"}:
+        raise NotAcceptable("Numbers come as application/json.", next_step="Accept it.")
+
+
 _FORMATS: Final = {
     "application/x-ndjson": Format.NDJSON,
     "application/*": Format.NDJSON,

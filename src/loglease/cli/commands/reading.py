@@ -13,6 +13,7 @@ from loglease.cli.endings import CUT, FINE, ending_of
 from loglease.cli.errors import Exit, GrantHeld, NotFoundHere, SeveralGrants, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
+from loglease.cli.numbers import Numbers
 from loglease.cli.output import size_text
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.streams import Ended, followed_lines, read_lines
@@ -40,12 +41,13 @@ def logs(
     to: Annotated[str | None, flag("event time to stop before, RFC 3339")] = None,
     limit: Annotated[int, flag("at most so many lines; default 1000")] = 1_000,
     forward: Annotated[bool, flag("oldest first; else newest first")] = False,
+    step: Annotated[str | None, flag("of a query for numbers: one each 1m or so; else one at the end")] = None,
     jsonl: Jsonl = False,
     no_escape: NoEscape = False,
     grant: Grant = None,
     run: Here,
 ) -> Exit:
-    """Read lines under a grant.
+    """Read lines under a grant, or the numbers of a metric query.
 
     Naming a grant activates it. Without times the whole event window of the grant is read.
     """
@@ -60,6 +62,7 @@ def logs(
         "end": None if to is None else parse_event_time(to),
         "limit": limit,
         "direction": "forward" if forward else "backward",
+        "step": None if step is None else f"{parse_duration(step)}s",
     }
     tally = Tally()
     ended = Ended("client")
@@ -67,6 +70,8 @@ def logs(
         for record in read_lines(run.client, held["id"], asked):
             if isinstance(record, Ended):
                 ended = record
+            elif isinstance(record, Numbers):
+                _print_numbers(run, record, tally, as_lines=jsonl)
             else:
                 _print(run, record, tally, as_json=jsonl or run.out.json, escape=not no_escape)
     finally:
@@ -198,6 +203,19 @@ def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool)
         run.out.raw(line_text(record, escape=escape) + "\n")
 
 
+def _print_numbers(run: Run, numbers: Numbers, tally: Tally, *, as_lines: bool) -> None:
+    tally.numbers = len(numbers.samples)
+    for text in numbers.warnings:
+        run.out.notice(text)
+    if as_lines:
+        for line in numbers.jsonl():
+            run.out.raw(line + "\n")
+    elif run.out.json:
+        run.out.resource(numbers.data)
+    else:
+        run.out.table(*numbers.table(), none="There is no number: the grant covers no line that fits.")
+
+
 def _longest_s(run: Run, grant: Body) -> float:
     """Return for how long the grant can still be read, and a little more."""
     own = left_s(run, grant) if grant.get("valid_until") else float(grant["duration_s"])
@@ -225,7 +243,8 @@ def _warned(run: Run, grant: Body) -> Iterator[None]:
 
 def _summary(run: Run, grant_id: str, tally: Tally, limit: int) -> None:
     grant = run.client.get(f"/grants/{grant_id}")
-    parts = [f"{tally.lines:,} lines, {size_text(tally.size)}"]
+    lines = f"{tally.lines:,} lines, {size_text(tally.size)}"
+    parts = [lines if tally.numbers is None else f"{tally.numbers:,} numbers"]
     if tally.masked:
         parts.append(f"masked: {masked_words(tally.masked)}")
     if left := budget_words(grant):

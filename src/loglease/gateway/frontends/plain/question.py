@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from loglease.gateway.asked import Asked, Means, Prepared
-from loglease.gateway.errors import QueryInvalid
 from loglease.gateway.frontends.plain.encoders import encoder_for
 from loglease.gateway.parameters import Parameters
-from loglease.gateway.planner import parsed, planned
+from loglease.gateway.planner import planned
 from loglease.gateway.reading import LogReading, Reading, TailReading
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Position, Resumes
@@ -64,23 +63,18 @@ class _Call:
         return Prepared(reading, encoder)
 
 
-def plain_question(parameters: Parameters, chosen: Format, resumes_for: ResumesFor, resume: str | None) -> Asked:
-    """Return what a call asks.
+def plain_question(
+    query: LogQuery, parameters: Parameters, chosen: Format, resumes_for: ResumesFor, resume: str | None
+) -> Asked:
+    """Return what a call asks that wants lines.
 
     Args:
         resumes_for: makes the resume values that are bound to a text: what was asked and in which shape.
         resume: the value that the client goes on from.
 
     Raises:
-        QueryInvalid: the query is none, or is about numbers and not about lines.
         CursorInvalid: the resume value is not for this question.
     """
-    query = parsed(parameters.query)
-    if not isinstance(query, LogQuery):
-        raise QueryInvalid(
-            "This address gives lines, the query asks for numbers.",
-            next_step='Ask for lines, such as {service="pay-api"} |= "timeout".',
-        )
     resumes = resumes_for(f"{print_query(query)} {parameters.direction} {chosen}")
     after = None if resume is None else resumes.position(resume)
     return Asked(

@@ -582,3 +582,31 @@ def test_the_form_token_belongs_to_one_session() -> None:
     assert csrf_fits(one, csrf_token(one))
     assert not csrf_fits(one, csrf_token(two))
     assert not csrf_fits(one, None)
+
+
+async def test_a_token_sees_and_ends_no_other_token_of_its_owner_but_may_end_itself(world: World) -> None:
+    admin = await world.sign_in("admin", world.admin_password)
+    wanted = {"rights": ["logs.read"], "expires_in_s": 600}
+    other = (await world.created("/tokens", {**wanted, "label": "other"}, admin)).json()["token"]["id"]
+    issued = (await world.created("/tokens", {**wanted, "label": "ci"}, admin)).json()
+    token = {"Authorization": f"Bearer {issued['secret']}"}
+    refused = [
+        await world.client.get("/tokens", headers=token),
+        await world.client.delete(f"/tokens/{other}", headers=token),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "not_permitted")] * 2
+    assert (await world.client.delete(f"/tokens/{issued['token']['id']}", headers=token)).status_code == 204
+    assert (await world.client.get("/me", headers=token)).status_code == 401
+    listed = (await world.client.get("/tokens", headers=admin)).json()["items"]
+    assert [one["id"] for one in listed] == [other]
+
+
+async def test_a_token_with_the_right_admin_looks_after_tokens(world: World) -> None:
+    admin = await world.sign_in("admin", world.admin_password)
+    wanted = {"expires_in_s": 600, "label": "x"}
+    other = (await world.created("/tokens", {**wanted, "rights": ["logs.read"]}, admin)).json()["token"]["id"]
+    issued = (await world.created("/tokens", {**wanted, "rights": ["admin"]}, admin)).json()
+    token = {"Authorization": f"Bearer {issued['secret']}"}
+    assert (await world.client.delete(f"/tokens/{other}", headers=token)).status_code == 204
+    listed = (await world.client.get("/tokens", headers=token)).json()["items"]
+    assert [one["id"] for one in listed] == [issued["token"]["id"]]

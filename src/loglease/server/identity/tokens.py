@@ -174,7 +174,12 @@ class Tokens:
         return await self.log.commit(work)
 
     async def mine(self, caller: Caller) -> Sequence[StoredToken]:
-        """Return the caller's own tokens that can be managed."""
+        """Return the caller's own tokens that can be managed.
+
+        Raises:
+            NotPermitted: a token without the right `admin` wants to see what else its owner has.
+        """
+        caller.require(Right.ADMIN)
         return [
             token
             for token in await self.store.read(lambda tx: tx.tokens.of_principal(caller.principal.id))
@@ -184,9 +189,14 @@ class Tokens:
     async def delete(self, token_id: TokenId, *, caller: Caller) -> None:
         """Take a token away: one's own, that of an own agent, or as an administrator anybody's.
 
+        Any token may end itself, so that a program can give back what it no longer needs.
+
         Raises:
+            NotPermitted: a token without the right `admin` wants to take another one away.
             NotFound: there is none for the caller.
         """
+        if token_id != caller.token:
+            caller.require(Right.ADMIN)
 
         def work(tx: Transaction, now: Instant) -> Recorded[None]:
             token = tx.tokens.find(token_id)

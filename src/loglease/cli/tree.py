@@ -33,7 +33,7 @@ COMMANDS: Final = (
     (_READ, "grants", "grants:grants", "List grants, or show one: both clocks, budgets, sessions."),
     (_READ, "use", "grants:use", "Activate a grant: its clock starts now."),
     (_READ, "return", "grants:return_", "Give a grant back: its sessions end, nobody can use it any more."),
-    (_READ, "logs", "reading:logs", "Read lines under a grant."),
+    (_READ, "logs", "reading:logs", "Read lines or numbers under a grant."),
     (_READ, "tail", "reading:tail", "Follow lines under a grant until it ends, or until Ctrl-C."),
     (_READ, "env", "environment:env", "Print what other programs need to read under a grant."),
     (

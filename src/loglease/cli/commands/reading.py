@@ -47,9 +47,9 @@ def logs(
     grant: Grant = None,
     run: Here,
 ) -> Exit:
-    """Read lines under a grant, or the numbers of a metric query.
+    """Read lines or numbers under a grant.
 
-    Naming a grant activates it. Without times the whole event window of the grant is read.
+    Naming a grant activates it. Without times the whole event window of the grant is read. A metric query gives numbers.
     """
     _may_print(run, no_escape)
     if since is not None and from_ is not None:

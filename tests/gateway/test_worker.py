@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.fakes.gateway import MARKER, MASTER
 from tests.gateway.world import line, page_of
 
-from loglease.gateway.frontends.plain.encoders import PlainText
+from loglease.gateway.frontends.encoder import LineEncoder
+from loglease.gateway.frontends.plain.encoders import NdJson, PlainText
 from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Recheck, Violations
-from loglease.gateway.resume import Position
+from loglease.gateway.resume import Position, Resumes
 from loglease.gateway.worker import Worker, worker_of
+from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import EventWindow, Interval
 from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
@@ -30,12 +34,22 @@ KEY = [
 ]
 
 
-def worker(direction: Direction, query: str = "{}", after: Position | None = None, *, tail: bool = False) -> Worker:
+RESUMES = Resumes(b"r" * 32, grant=GrantId("g"), principal=PrincipalId("p"), epoch=0, query="")
+
+
+def worker(
+    direction: Direction,
+    query: str = "{}",
+    after: Position | None = None,
+    *,
+    tail: bool = False,
+    encoder: LineEncoder | None = None,
+) -> Worker:
     return worker_of(
         parsed(query),
         redactor=REDACTOR,
         recheck=Recheck(SCOPE, Interval(0, None), Violations()),
-        encoder=PlainText(),
+        encoder=encoder or PlainText(),
         direction=direction,
         follow=tail,
         now_ns=0,
@@ -91,3 +105,41 @@ def test_what_an_earlier_answer_had_is_skipped_once():
     items = [*evaluator.page(page_of(lines)), *evaluator.finish()]
     assert [item.record for item in items] == [b"2\n", b"3\n"]
     assert items[-1].position == Position(7, 4)
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_a_page_with_a_block_gives_what_its_streams_give(direction):
+    mail = "mail anna@example.com, two\nlines"
+    texts = [("1", KEY[0]), ("2", mail), ("1", KEY[1]), ("3", ""), ("2", "plain"), ("1", KEY[-1]), ("1", mail)]
+    lines = [line(n, text, service="a", pod=pod) for n, (pod, text) in enumerate(texts)]
+    if direction is Direction.BACKWARD:
+        lines.reverse()
+    evaluator = worker(direction)
+    records = [item.record for item in [*evaluator.page(page_of(lines)), *evaluator.finish()]]
+    alone = []
+    for one in lines:
+        by_itself = worker(direction)
+        alone += [item.record for item in [*by_itself.page(page_of([one])), *by_itself.finish()]]
+    inside = alone.index(f"{KEY[1]}\n".encode())
+    assert records[inside] != alone[inside]
+    assert [*records[:inside], *records[inside + 1 :]] == [*alone[:inside], *alone[inside + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("query", "level"),
+    [
+        ("| json", "error"),
+        ('| json | detected_level="error"', "error"),
+        ('| json | label_format detected_level="{{.n}}"', "7"),
+        ("| json | label_format was=detected_level", None),
+        ("| drop detected_level", None),
+    ],
+)
+def test_the_level_is_shown_whether_a_stage_reads_it_or_not(query, level):
+    evaluator = worker(Direction.FORWARD, f"{{}} {query}", encoder=NdJson(RESUMES))
+    items = [*evaluator.page(page_of([line(1, '{"n":"7","level":"ERROR"}', service="a")])), *evaluator.finish()]
+    record = json.loads(items[0].record)
+    shown = {**record["metadata"], **record.get("parsed", {})}
+    assert shown.get("detected_level") == level
+    if "was=" in query:
+        assert shown["was"] == "error"

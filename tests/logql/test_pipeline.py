@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loglease.logql import Streams, early_test, holds_literal, parse, required_literals, split_filters
+from loglease.logql import FilterOp, LineFilter, Streams, early_test, parse, required_literals, split_filters
 
 
 class Span(NamedTuple):
     start: int
     end: int
     kind: str = "mask"
+
+
+def holds_literal(line: bytes, literal: bytes, spans: Sequence[Span]) -> bool:
+    return early_test([LineFilter(FilterOp.HOLDS, (literal.decode(),))])(line, spans)
 
 
 LINE = "mail ⟦email:q3f7k2p9xa⟧ and ⟦ip⟧ email".encode()

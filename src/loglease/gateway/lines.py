@@ -6,17 +6,19 @@ reading and is never called twice at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from typing import Final, NamedTuple
 
 import orjson
 
 from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
 from loglease.gateway.scan import Scan
-from loglease.logql import LEVELS, Entry, LabelTest, Streams, level_of
+from loglease.logql import LEVELS, EarlyTest, Entry, JoinedLines, LabelTest, Streams, level_of
 from loglease.model.labels import Labels, labels_of
-from loglease.redaction import RedactionStream, Redactor, Span
+from loglease.redaction import RedactionStream, Redactor, Span, Withheld
 from loglease.sources.interface import Metadata, Page
 
 CONTEXT_LINES: Final = 400
@@ -24,11 +26,9 @@ CONTEXT_LINES: Final = 400
 
 DERIVED_LEVEL: Final = "detected_level"
 
-_LEVELS: Final = {level: (DERIVED_LEVEL, level) for level in LEVELS}
+_LEVELS: Final = {level: {DERIVED_LEVEL: level} for level in LEVELS}
+_LEVEL_NOT_READ: Final = {DERIVED_LEVEL: ""}
 _PSEUDONYM: Final = "pseudonym"
-
-EarlyTest = Callable[[bytes, Sequence[Span]], bool]
-"""A test of redacted text that needs no label: what fails it costs nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stream:
 
 
 class Row(NamedTuple):
-    """One redacted line."""
+    """One redacted line; `metadata` is its own, without the level that we derive."""
 
     event_ns: int
     stream: Stream
@@ -56,11 +56,30 @@ class Row(NamedTuple):
     spans: Sequence[Span]
     metadata: Metadata
     pseudonyms: tuple[str, ...]
-    level: str
 
-    def entry(self) -> Entry:
-        """Return the line as the query language takes it."""
-        return Entry(self.event_ns, self.text, self.spans, self.stream.named, dict(self.metadata))
+    def level(self) -> str:
+        """Return the level, looked for in what redaction has left."""
+        return level_of(self.text, self.stream.labels, self.metadata)
+
+    def entry(self, *, with_level: bool = True) -> Entry:
+        """Return the line as the query language takes it.
+
+        Args:
+            with_level: find its level, which takes a while; without, the label is there and its value is empty.
+        """
+        metadata = _LEVELS[self.level()] if with_level else _LEVEL_NOT_READ
+        if self.metadata:
+            metadata = {**dict(self.metadata), **metadata}
+        return Entry(self.event_ns, self.text, self.spans, self.stream.named, metadata)
+
+
+class _Kept(NamedTuple):
+    """The lines of a page that are left: all of it redacted, the place and stream of each line, and which are left."""
+
+    lines: JoinedLines[Span]
+    places: Sequence[int]
+    streams: Sequence[Stream]
+    numbers: Sequence[int]
 
 
 class Lines:
@@ -106,38 +125,68 @@ class Lines:
             Withheld: the redactor cannot vouch for the text.
             SourceProtocol: the source broke the order it promised.
         """
+        found = self._kept(page, older)
+        if found is None:
+            return
+        lines, places, streams, numbers = found
+        for number in numbers:
+            yield self._row(page, places[number], streams, lines, number)
+
+    def times(self, page: Page) -> dict[Labels, tuple[Stream, list[int]]]:
+        """Return the times of the lines of the next page by stream, for those to whom a line is nothing else.
+
+        Raises:
+            Withheld, SourceProtocol: as `rows`.
+        """
+        times: dict[Labels, tuple[Stream, list[int]]] = {}
+        found = self._kept(page, None)
+        if found is not None:
+            _, places, streams, numbers = found
+            by_stream = [times.setdefault(stream.raw, (stream, []))[1] for stream in streams]
+            ts, numbered = page.ts, page.stream
+            for number in numbers:
+                place = places[number]
+                by_stream[numbered[place]].append(ts[place])
+        return times
+
+    def _kept(self, page: Page, older: Page | None) -> _Kept | None:
+        """Redact a page, and return which of its lines are left after all tests that need no stage."""
         places = self._recheck.admitted(page)
         if self._order is not None:
-            for place in places:
-                self._order.check(page.ts[place])
+            self._order.check(page.ts.tolist() if len(places) == len(page) else [page.ts[place] for place in places])
         streams = [self._stream(labels) for labels in page.streams]
+        if not all(stream.selected for stream in streams):
+            places = [place for place in places if streams[page.stream[place]].selected]
         if not places:
-            return
-        texts = self._redacted(page, places, older)
-        for place in places:
-            stream = streams[page.stream[place]]
-            if not stream.selected:
-                continue
-            text, spans = texts[place]
-            if not self._recheck.admits_text(text, spans):
-                continue
-            row = self._row(page, place, stream, text, spans) if self._recheck.needs_level else None
-            if row is not None and not self._recheck.admits_level(row.level):
-                continue
-            if self._scan is not None and not self._scan.takes(page.ts[place], len(text)):
-                return
-            if self._early(text, spans):
-                yield row or self._row(page, place, stream, text, spans)
+            return None
+        lines = self._redacted(page, places, older)
+        numbers = self._recheck.admits_texts(lines, range(len(places)))
+        if self._recheck.needs_level:
+            rows = ((number, self._row(page, places[number], streams, lines, number)) for number in numbers)
+            numbers = [number for number, row in rows if self._recheck.admits_level(row.level())]
+        if self._scan is not None:
+            numbers = self._looked_at(self._scan, page, places, lines, numbers)
+        return _Kept(lines, places, streams, self._early.kept(lines, numbers))
 
     def shown(self, raw: Labels) -> Labels | None:
         """Return the labels of a stream after redaction, None if the query does not select it."""
         stream = self._stream(raw)
         return stream.labels if stream.selected else None
 
-    def _row(self, page: Page, place: int, stream: Stream, text: bytes, spans: Sequence[Span]) -> Row:
+    def _looked_at(
+        self, scan: Scan, page: Page, places: Sequence[int], lines: JoinedLines[Span], numbers: Sequence[int]
+    ) -> Sequence[int]:
+        """Return the lines that come before the first one that is too much."""
+        whole = len(numbers) == len(lines.ends)
+        size = len(lines.text) - len(lines.ends) if whole else sum(len(lines.line(number)) for number in numbers)
+        if scan.takes_all(len(numbers), size):
+            return numbers
+        return list(takewhile(lambda number: scan.takes(page.ts[places[number]], len(lines.line(number))), numbers))
+
+    def _row(self, page: Page, place: int, streams: Sequence[Stream], lines: JoinedLines[Span], number: int) -> Row:
         metadata, pseudonyms = self._metadata(page.metadata[place])
-        level = level_of(text, stream.labels, metadata)
-        return Row(page.ts[place], stream, text, spans, (*metadata, _LEVELS[level]), pseudonyms, level)
+        stream = streams[page.stream[place]]
+        return Row(page.ts[place], stream, lines.line(number), lines.spans_of(number), metadata, pseudonyms)
 
     @property
     def reached_ns(self) -> int | None:
@@ -149,15 +198,34 @@ class Lines:
         """Whether there is more than may be looked at."""
         return self.reached_ns is not None
 
-    def _redacted(self, page: Page, places: list[int], older: Page | None) -> dict[int, tuple[bytes, Sequence[Span]]]:
+    def _redacted(self, page: Page, places: Sequence[int], older: Page | None) -> JoinedLines[Span]:
+        """Redact the lines at some places of a page.
+
+        What a line says of others, a block over several, is a matter of its stream. Where no block is or begins, all
+        lines are redacted together.
+        """
+        raw = page.lines if len(places) == len(page) else [page.lines[place] for place in places]
+        if self._knows_no_block(raw, older):
+            return redacted_page(self._redactor.open(), raw)
         by_stream: dict[int, list[int]] = {}
-        for place in reversed(places) if self._backward else places:
-            by_stream.setdefault(page.stream[place], []).append(place)
+        numbers = range(len(places))
+        for number in reversed(numbers) if self._backward else numbers:
+            by_stream.setdefault(page.stream[places[number]], []).append(number)
         texts: dict[int, tuple[bytes, Sequence[Span]]] = {}
-        for number, own in by_stream.items():
-            stream = self._redaction(page.streams[number], older)
-            texts.update(zip(own, _entries(stream, [page.lines[place] for place in own]), strict=True))
-        return texts
+        for stream, own in by_stream.items():
+            lines = redacted_page(self._redaction(page.streams[stream], older), [raw[number] for number in own])
+            for place, number in enumerate(own):
+                texts[number] = lines.line(place), lines.spans_of(place)
+        text = b"".join(texts[number][0] + b"\n" for number in numbers)
+        ends = list(accumulate(len(texts[number][0]) + 1 for number in numbers))
+        return JoinedLines.of(text, ends, {number: spans for number, (_, spans) in texts.items() if spans})
+
+    def _knows_no_block(self, raw: Sequence[bytes], older: Page | None) -> bool:
+        """Say whether no line of these can be part of a block of several lines."""
+        if not all(stream.is_fresh for stream in self._open.values()):
+            return False
+        text = b"\n".join([*raw, *(older.lines if older is not None else ())])
+        return not any(mark in text for mark in self._redactor.block_marks)
 
     def _redaction(self, labels: Labels, older: Page | None) -> RedactionStream:
         """Return the state of a stream; a backward read starts afresh on each page, behind the lines before it."""
@@ -170,8 +238,7 @@ class Lines:
         stream = self._redactor.open()
         before = [] if older is None else self._lines_before(labels, older)
         if before and any(mark in line for line in before for mark in self._redactor.block_marks):
-            for _ in _entries(stream, before):
-                pass
+            redacted_page(stream, before)
         return stream
 
     def _lines_before(self, labels: Labels, older: Page) -> list[bytes]:
@@ -231,15 +298,24 @@ class Lines:
         return tuple(pair for pair, _ in pairs), tuple(token for _, tokens in pairs for token in tokens)
 
 
-def _entries(stream: RedactionStream, lines: list[bytes]) -> Iterator[tuple[bytes, Sequence[Span]]]:
-    """Redact entries of one stream, oldest first; each goes in with a line end, so that an empty one is one, too."""
-    ends = []
-    end = 0
-    for line in lines:
-        end += len(line) + 1
-        ends.append(end)
-    for entry, spans in stream.feed(b"\n".join(lines) + b"\n", ends).entries():
-        yield bytes(entry).removesuffix(b"\n"), spans
+def redacted_page(stream: RedactionStream, lines: Sequence[bytes]) -> JoinedLines[Span]:
+    """Redact entries, each with a line end, so that an empty one is one, too; those of one stream oldest first.
+
+    Raises:
+        Withheld: the redactor cannot vouch for the text.
+    """
+    raw = b"\n".join(lines) + b"\n"
+    has_inner = raw.count(b"\n") != len(lines)
+    redacted = stream.feed(raw, list(accumulate(len(line) + 1 for line in lines)) if has_inner else None)
+    ends = redacted.ends
+    if len(ends) != len(lines):
+        raise Withheld("rule_error")
+    spans: dict[int, list[Span]] = {}
+    for span in redacted.spans:
+        number = bisect_right(ends, span.start)
+        start = ends[number - 1] if number else 0
+        spans.setdefault(number, []).append(span._replace(start=span.start - start, end=span.end - start))
+    return JoinedLines.of(redacted.out, ends, spans)
 
 
 def pseudonyms_in(text: bytes, spans: Sequence[Span]) -> tuple[str, ...]:

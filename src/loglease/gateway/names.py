@@ -13,7 +13,7 @@ from loglease.gateway.reading import Batches, InPool, pages_of
 from loglease.gateway.recheck import Order
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
-from loglease.logql import LabelTest, QueryFailed
+from loglease.logql import LabelTest, QueryFailed, early_test
 from loglease.model.labels import Labels, Selector, matcher_of, selector_of
 from loglease.sources.interface import Direction, Page, ReadPlan
 
@@ -107,7 +107,7 @@ def lines_of(means: Means, tests: Iterable[LabelTest], scan: Scan) -> Lines:
         redactor=means.redactor,
         recheck=means.recheck(),
         order=Order(Direction.FORWARD),
-        early=lambda _text, _spans: True,
+        early=early_test(()),
         backward=False,
         scan=scan,
     )

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from loglease.gateway.lines import Lines
+from loglease.gateway.lines import DERIVED_LEVEL, Lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import Worker
 from loglease.logql import QueryFailed
@@ -128,7 +128,12 @@ class MetricReading:
         yield await in_pool(lambda: self.encode(self.query.answer()))
 
     def _feed(self, one: RangeRead, page: Page) -> None:
-        self.query.feed(one.number, (row.entry() for row in one.lines.rows(page)))
+        reads_level = self.query.reads(one.number, DERIVED_LEVEL)
+        if self.query.counts(one.number) and not reads_level and not any(page.metadata):
+            for stream, times in one.lines.times(page).values():
+                self.query.count(one.number, stream.named, times)
+        else:
+            self.query.feed(one.number, (row.entry(with_level=reads_level) for row in one.lines.rows(page)))
         if one.lines.is_exhausted:
             raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
-from loglease.logql import MaskSpan, holds_literal
+from loglease.logql import FilterOp, JoinedLines, LineFilter, early_test
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels
 from loglease.model.scope import Level, Scope
@@ -41,14 +41,16 @@ class Recheck:
         self._scope = scope
         self._interval = interval
         self._violations = violations
-        self._literals = tuple(literal.encode() for literal in scope.contains)
+        self._contains = early_test([LineFilter(FilterOp.HOLDS, (literal,)) for literal in scope.contains])
         self._admitted: dict[Labels, bool] = {}
 
-    def admitted(self, page: Page) -> list[int]:
-        """Return the places of the lines whose labels and event time are covered."""
+    def admitted(self, page: Page) -> Sequence[int]:
+        """Return the places of the lines whose labels and event time are covered, in ascending order."""
         streams = [self._admits_stream(labels) for labels in page.streams]
         start, end = self._interval.start, self._interval.end
         stream, ts = page.stream, page.ts
+        if ts and all(streams) and start <= min(ts) and (end is None or max(ts) < end):
+            return range(len(page))
         kept = [
             place
             for place in range(len(page))
@@ -74,9 +76,9 @@ class Recheck:
         """Say whether a line of that level is covered."""
         return self._scope.admits_level(Level(level))
 
-    def admits_text(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
-        """Say whether a redacted line holds all that the scope demands."""
-        return all(holds_literal(line, literal, spans) for literal in self._literals)
+    def admits_texts(self, lines: JoinedLines[Any], numbers: Sequence[int]) -> Sequence[int]:
+        """Return which redacted lines hold all that the scope demands."""
+        return self._contains.kept(lines, numbers)
 
 
 class Order:
@@ -90,13 +92,16 @@ class Order:
         self._forward = direction is Direction.FORWARD
         self._last: int | None = None
 
-    def check(self, event_ns: int) -> None:
-        """Take the next event time.
+    def check(self, times: Sequence[int]) -> None:
+        """Take the next event times.
 
         Raises:
-            SourceProtocol: it comes before the one it follows.
+            SourceProtocol: one comes before the one it follows.
         """
-        last = self._last
-        if last is not None and (event_ns < last if self._forward else event_ns > last):
+        if not times:
+            return
+        last = times[0] if self._last is None else self._last
+        followed = [last, *times]
+        if followed != sorted(followed, reverse=not self._forward):
             raise SourceProtocol("The source gave lines out of order.", next_step="Tell an operator.")
-        self._last = event_ns
+        self._last = times[-1]

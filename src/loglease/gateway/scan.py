@@ -25,3 +25,11 @@ class Scan:
             if self._lines < 0 or self._size < 0:
                 self.reached_ns = event_ns
         return self.reached_ns is None
+
+    def takes_all(self, lines: int, size: int) -> bool:
+        """Count lines together if all of them may be looked at; say whether they were counted."""
+        if self.reached_ns is not None or lines > self._lines or size > self._size:
+            return False
+        self._lines -= lines
+        self._size -= size
+        return True

@@ -15,7 +15,7 @@ from loglease.gateway.rescan import rescan_with
 from loglease.gateway.resume import Position
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
-from loglease.logql import LEVELS, Entry, Kind, LogQuery, Pipeline, early_test, split_filters
+from loglease.logql import LEVELS, Entry, Kind, LogQuery, Pipeline, early_test, may_read, split_filters
 from loglease.logql.entry import ERROR, ERROR_DETAILS
 from loglease.model.labels import Labels
 from loglease.redaction import Redactor
@@ -38,6 +38,7 @@ class Worker:
 
     Args:
         pipeline: the stages that need labels; None if there are none.
+        reads_level: whether a stage may look at the level that is found for each line.
         follow: lines come as they arrive, and are not put in order.
         after: resume behind this position.
     """
@@ -47,6 +48,7 @@ class Worker:
         lines: Lines,
         *,
         pipeline: Pipeline | None,
+        reads_level: bool,
         encoder: LineEncoder,
         direction: Direction,
         follow: bool,
@@ -54,6 +56,7 @@ class Worker:
     ) -> None:
         self._lines = lines
         self._pipeline = pipeline
+        self._reads_level = reads_level
         self._encoder = encoder
         self._follow = follow
         self._backward = direction is Direction.BACKWARD
@@ -95,7 +98,7 @@ class Worker:
                 yield _Found(row, None)
             return
         for row in rows:
-            entry = row.entry()
+            entry = row.entry(with_level=self._reads_level)
             if pipeline.passes(entry):
                 yield _Found(row, entry)
 
@@ -129,7 +132,8 @@ class Worker:
             position = self._position(row.event_ns)
             if position is None:
                 continue
-            line = _plain(row, position) if entry is None else _staged(row, entry, position)
+            level = row.level()
+            line = _plain(row, level, position) if entry is None else _staged(row, level, entry, position)
             masked: dict[str, int] = {}
             pseudonyms = (*row.stream.pseudonyms, *row.pseudonyms)
             if row.spans:
@@ -193,25 +197,32 @@ def worker_of(
         scan=scan,
     )
     pipeline = Pipeline(stages, rescan=rescan_with(redactor), now=now_ns) if stages else None
-    return Worker(lines, pipeline=pipeline, encoder=encoder, direction=direction, follow=follow, after=after)
+    return Worker(
+        lines,
+        pipeline=pipeline,
+        reads_level=may_read(stages, DERIVED_LEVEL),
+        encoder=encoder,
+        direction=direction,
+        follow=follow,
+        after=after,
+    )
 
 
-def _plain(row: Row, position: Position) -> Line:
+def _plain(row: Row, level: str, position: Position) -> Line:
     text = row.text.decode()
-    return Line(row.event_ns, row.stream.encoded, _metadata(row), b"", text, orjson.dumps(text), position)
+    # Most lines have no metadata but their level.
+    metadata = orjson.dumps({**dict(row.metadata), DERIVED_LEVEL: level}) if row.metadata else _LEVEL_ALONE[level]
+    return Line(row.event_ns, row.stream.encoded, metadata, b"", text, orjson.dumps(text), position)
 
 
-def _metadata(row: Row) -> bytes:
-    """Return a line's metadata as a JSON object; most lines have none but their level."""
-    return _LEVEL_ALONE[row.level] if len(row.metadata) == 1 else orjson.dumps(dict(row.metadata))
-
-
-def _staged(row: Row, entry: Entry, position: Position) -> Line:
-    """Return a line as the stages of the query left it."""
+def _staged(row: Row, level: str, entry: Entry, position: Position) -> Line:
+    """Return a line as the stages of the query left it; a level that no stage has looked at is filled in."""
     text = entry.line.decode()
     by_kind: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
     for name, value, kind in entry.items():
         by_kind[kind][name] = value
+    if DERIVED_LEVEL in by_kind[Kind.METADATA] and DERIVED_LEVEL not in entry.own:
+        by_kind[Kind.METADATA][DERIVED_LEVEL] = level
     if entry.fault is not None:
         by_kind[Kind.PARSED] |= zip((ERROR, ERROR_DETAILS), entry.fault, strict=True)
     stream, metadata, parsed = (orjson.dumps(by_kind[kind], option=orjson.OPT_SORT_KEYS) for kind in Kind)

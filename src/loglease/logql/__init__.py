@@ -3,18 +3,21 @@
 from loglease.logql.entry import Entry, Kind, MaskSpan
 from loglease.logql.errors import LogqlError, Malformed, ParseError, QueryFailed
 from loglease.logql.extraction import Rescan
+from loglease.logql.joined import JoinedLines
 from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of
-from loglease.logql.line_filters import early_test, holds_literal
+from loglease.logql.line_filters import EarlyTest, early_test
 from loglease.logql.parser import parse
-from loglease.logql.pipeline import Pipeline, required_literals, split_filters
+from loglease.logql.pipeline import Pipeline, may_read, required_literals, split_filters
 from loglease.logql.printer import print_query
 from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp, Metric, Query
 
 __all__ = [
     "LEVELS",
+    "EarlyTest",
     "Entry",
     "FilterOp",
+    "JoinedLines",
     "Kind",
     "LabelTest",
     "LineFilter",
@@ -31,8 +34,8 @@ __all__ = [
     "Rescan",
     "Streams",
     "early_test",
-    "holds_literal",
     "level_of",
+    "may_read",
     "parse",
     "print_query",
     "required_literals",

@@ -66,6 +66,14 @@ def within_line(pattern: str) -> Expression:
     return _compiled(pattern, dot_is_any=False)
 
 
+def within_page(pattern: str) -> Expression:
+    """Compile an expression of lines to be found in many lines at once, at most once in each; use its `finditer`.
+
+    No match goes over the end of a line. For an expression that `within_line` takes.
+    """
+    return _compiled(f"(?m:{pattern}).*", dot_is_any=False, crosses_lines=False)
+
+
 def quoted(text: bytes) -> bytes:
     """Return an expression that matches just this text."""
     quoted_text: bytes = re2.escape(text)
@@ -97,10 +105,11 @@ def expander(expression: Expression, replacement: str) -> Callable[[Found], byte
     return fill
 
 
-def _compiled(pattern: str, *, dot_is_any: bool) -> Expression:
+def _compiled(pattern: str, *, dot_is_any: bool, crosses_lines: bool = True) -> Expression:
     options = re2.Options()
     options.max_mem = MEMORY
     options.dot_nl = dot_is_any
+    options.never_nl = not crosses_lines
     options.log_errors = False
     try:
         compiled: Expression = re2.compile(pattern.encode(), options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from loglease.logql.addresses import address_test, any_address
@@ -65,6 +65,15 @@ class Streams:
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Say whether a stream with these redacted labels is selected; a missing label is an empty value."""
         return all(fits(labels.get(name, "")) for name, fits in self._tests)
+
+
+def filter_names(test: LabelFilter) -> Iterator[str]:
+    """Yield the labels that a label filter looks at."""
+    if isinstance(test, (BothFilters, EitherFilter)):
+        yield from filter_names(test.left)
+        yield from filter_names(test.right)
+    else:
+        yield test.name
 
 
 def label_test(test: LabelFilter) -> EntryTest:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from loglease.logql.addresses import address_test, any_address
 from loglease.logql.entry import NO_LABELS, Entry, MaskSpan
 from loglease.logql.expressions import within_line
+from loglease.logql.joined import JoinedLines
+from loglease.logql.page_search import page_search
 from loglease.logql.patterns import line_pattern
 from loglease.logql.syntax import Address, FilterOp, LineFilter
 
@@ -43,14 +47,6 @@ def _literal(literal: bytes) -> LineTest:
     return holds
 
 
-def holds_literal(line: bytes, literal: bytes, spans: Sequence[MaskSpan]) -> bool:
-    """Say whether a redacted line holds a literal outside of masks, or around whole ones."""
-    if literal not in line:
-        return False
-    masks = [(span.start, span.end) for span in spans if span.kind == "mask"]
-    return not masks or _found_whole(line, literal, masks)
-
-
 def _found_whole(line: bytes, literal: bytes, masks: Iterable[tuple[int, int]]) -> bool:
     at = line.find(literal)
     while at >= 0:
@@ -61,28 +57,58 @@ def _found_whole(line: bytes, literal: bytes, masks: Iterable[tuple[int, int]]) 
     return False
 
 
-EarlyTest = Callable[[bytes, Sequence[MaskSpan]], bool]
+class EarlyTest:
+    """Line filters together, ready for a redacted line or for the lines of a page at once.
+
+    In a page one filter that demands something goes first, over all lines at once, and only those where it finds it
+    are looked at alone; where all filters only refuse, those where none finds anything pass at once.
+    """
+
+    def __init__(self, filters: Sequence[LineFilter]) -> None:
+        self._tests = [line_test(one) for one in filters]
+        self._is_one = len(filters) == 1
+        # Most lines fail a literal, so nothing is made for a line that lacks one.
+        self._literals = [literal for one in filters if (literal := required_literal(one)) is not None]
+        self._only_literals = len(self._literals) == len(filters)
+        searches = [(one.op.positive, page_search(one)) for one in filters]
+        self._demanded = next((search for positive, search in searches if positive and search is not None), None)
+        refused = [search for positive, search in searches if not positive and search is not None]
+        self._refused = refused if len(refused) == len(filters) else []
+
+    def __call__(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
+        """Say whether a line passes."""
+        for literal in self._literals:
+            if literal not in line:
+                return False
+        if self._only_literals and not spans:
+            return True
+        entry = Entry(0, line, spans, NO_LABELS)
+        return all(test(entry) for test in self._tests)
+
+    def kept(self, lines: JoinedLines[Any], numbers: Sequence[int]) -> Sequence[int]:
+        """Return which lines pass, of those with these numbers, which are in ascending order."""
+        if not self._tests:
+            return numbers
+        alone = lines.broken.union(lines.spans)
+        sure: AbstractSet[int]
+        places: Sequence[int]
+        if self._demanded is not None:
+            found = self._demanded(lines)
+            touched = alone | found
+            sure = found - alone if self._is_one else frozenset[int]()
+            places = sorted(touched) if len(numbers) == len(lines.ends) else [n for n in numbers if n in touched]
+        elif self._refused:
+            found = set().union(*(search(lines) for search in self._refused))
+            sure = frozenset(numbers).difference(found, alone)
+            places = [number for number in numbers if number in sure or number in alone]
+        else:
+            sure, places = frozenset(), numbers
+        return [n for n in places if n in sure or self(lines.line(n), lines.spans_of(n))]
 
 
 def early_test(filters: Sequence[LineFilter]) -> EarlyTest:
-    """Return the test that line filters are together, of a redacted line with the spans in it.
-
-    Most lines fail a literal, so literals are looked at first and nothing is made for a line that lacks one.
-    """
-    tests = [line_test(one) for one in filters]
-    literals = [literal for one in filters if (literal := required_literal(one)) is not None]
-    only_literals = len(literals) == len(filters)
-
-    def passes(line: bytes, spans: Sequence[MaskSpan]) -> bool:
-        for literal in literals:
-            if literal not in line:
-                return False
-        if only_literals and not spans:
-            return True
-        entry = Entry(0, line, spans, NO_LABELS)
-        return all(test(entry) for test in tests)
-
-    return passes
+    """Return the test that line filters are together."""
+    return EarlyTest(filters)
 
 
 def required_literal(one: LineFilter) -> bytes | None:

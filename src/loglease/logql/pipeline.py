@@ -9,7 +9,7 @@ from typing import Final
 from loglease.logql.entry import Entry
 from loglease.logql.extraction import Rescan, Step, json_step, logfmt_step, pattern_step, regexp_step, unpack_step
 from loglease.logql.formats import decolorize_step, drop_step, keep_step, label_format_step, line_format_step
-from loglease.logql.label_filters import label_test
+from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.line_filters import line_test, required_literal
 from loglease.logql.syntax import (
     Decolorize,
@@ -18,6 +18,7 @@ from loglease.logql.syntax import (
     Keep,
     LabelFilterStage,
     LabelFormat,
+    LabelTest,
     LineFilter,
     LineFormat,
     LogfmtParser,
@@ -88,6 +89,22 @@ def split_filters(stages: tuple[Stage, ...]) -> tuple[tuple[LineFilter, ...], tu
     """Return the line filters that come first, which need no label, and the stages behind them."""
     first = tuple(takewhile(lambda stage: isinstance(stage, LineFilter), stages))
     return tuple(stage for stage in first if isinstance(stage, LineFilter)), stages[len(first) :]
+
+
+def may_read(stages: Iterable[Stage], name: str) -> bool:
+    """Say whether a stage may look at the value of a label that is there before all stages."""
+    return any(_may_read(stage, name) for stage in stages)
+
+
+def _may_read(stage: Stage, name: str) -> bool:
+    match stage:
+        case LabelFilterStage(test):
+            return name in filter_names(test)
+        case Drop(names) | Keep(names):
+            return any(isinstance(one, LabelTest) and one.name == name for one in names)
+        case LineFormat() | LabelFormat():
+            return True
+    return False
 
 
 def required_literals(stages: Iterable[Stage]) -> tuple[bytes, ...]:

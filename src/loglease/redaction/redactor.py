@@ -164,6 +164,11 @@ class RedactionStream:
         """
         return self._guarded(lambda: self._fed(chunk, ends))
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing before has a bearing on what comes: no line is begun and no block is open."""
+        return self._dead is None and not self._carried and not self._dropping and self._block.rule is None
+
     def close(self) -> Redacted:
         """Redact what was carried: the last line without LF.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,8 +14,8 @@ from loglease.logql.metrics.matching import operated
 from loglease.logql.metrics.sampling import Sampler
 from loglease.logql.metrics.series import Series, Vector, series_of
 from loglease.logql.metrics.vectors import aggregated, replacer
-from loglease.logql.metrics.windows import Windows, windows_of
-from loglease.logql.pipeline import Pipeline
+from loglease.logql.metrics.windows import Absence, Totals, Windows, windows_of
+from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.syntax import (
     Binary,
     Grouping,
@@ -33,6 +33,7 @@ from loglease.logql.syntax import Vector as VectorOf
 
 MAX_SERIES: Final = 500
 
+_OF_LINES: Final = frozenset((RangeFunction.COUNT, RangeFunction.RATE, RangeFunction.ABSENT))
 _SUMMED: Final = frozenset((RangeFunction.COUNT, RangeFunction.BYTES))
 _AT_ONCE: Final = Grouping(())
 
@@ -47,6 +48,7 @@ class _Range:
         self._pipeline = Pipeline(query.range.query.stages, rescan=rescan, now=now)
         self._sampler = Sampler(query, grouping)
         self._windows: Windows = windows_of(query, grid, _absent(query.range))
+        self._counted = _counting(query, self._windows)
 
     def feed(self, entries: Iterable[Entry]) -> None:
         passes, sample, add = self._pipeline.passes, self._sampler.sample, self._windows.add
@@ -54,6 +56,24 @@ class _Range:
         for entry in entries:
             if passes(entry) and (found := sample(entry)) is not None:
                 add(found[0], entry.ns + offset_ns, found[1])
+
+    def reads(self, name: str) -> bool:
+        """Say whether the numbers depend on the value of a label."""
+        if isinstance(self._counted, Absence):
+            return False
+        return may_read(self.log_range.query.stages, name) or self._sampler.reads(name)
+
+    @property
+    def counts(self) -> bool:
+        """Whether each line that the first line filters pass is one, whatever is in it."""
+        return self._counted is not None
+
+    def count(self, stream: Mapping[str, str], times: Sequence[int]) -> None:
+        if self._counted is None:
+            raise TypeError("lines of this range are more than their times")
+        offset_ns = self.log_range.offset_ns
+        series = self._sampler.series(Entry(0, b"", (), stream))
+        self._counted.count(series, [ns + offset_ns for ns in times] if offset_ns else times)
 
     def steps(self) -> Callable[[int], Vector]:
         """Return what gives the vector of a step; steps are asked for one after another."""
@@ -63,6 +83,14 @@ class _Range:
             return {series: value for series, ahead in waiting.items() if (value := ahead.take(step)) is not None}
 
         return at
+
+
+def _counting(query: RangeAggregation, windows: Windows) -> Totals | Absence | None:
+    """Return the windows if all that they take of lines is that they are there."""
+    _, stages = split_filters(query.range.query.stages)
+    if stages or query.range.unwrap is not None or query.function not in _OF_LINES:
+        return None
+    return windows if isinstance(windows, (Totals, Absence)) else None
 
 
 class _Ahead:
@@ -136,6 +164,25 @@ class MetricQuery:
             QueryFailed: a line has an error that the query does not expect, or there are too many series.
         """
         self._ranges[number].feed(entries)
+
+    def reads(self, number: int, name: str) -> bool:
+        """Say whether the numbers of a log range depend on the value of a label that lines have before all stages."""
+        return self._ranges[number].reads(name)
+
+    def counts(self, number: int) -> bool:
+        """Say whether a log range only counts the lines that its first line filters pass, so that `count` will do."""
+        return self._ranges[number].counts
+
+    def count(self, number: int, stream: Mapping[str, str], times: Sequence[int]) -> None:
+        """Take lines of one stream in place of `feed`, where `counts` says so and they have no other label.
+
+        Args:
+            times: of the lines that the first line filters pass, in ascending order.
+
+        Raises:
+            QueryFailed: there are too many series.
+        """
+        self._ranges[number].count(stream, times)
 
     def answer(self) -> Answer:
         """Return the numbers, once all lines are in.

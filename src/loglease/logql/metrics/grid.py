@@ -56,3 +56,9 @@ class Grid:
         first = max(0, -((self.first_ns - ns) // self.step_ns))
         last = min(self.count - 1, (ns + range_ns - 1 - self.first_ns) // self.step_ns)
         return first, last
+
+    def alike_until(self, ns: int, range_ns: int) -> int:
+        """Return the last time from a time on that is covered by the same points."""
+        first = max(0, -((self.first_ns - ns) // self.step_ns))
+        following = (ns + range_ns - 1 - self.first_ns) // self.step_ns + 1
+        return min(self.at(first), self.at(following) - range_ns)

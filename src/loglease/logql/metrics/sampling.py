@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault
 from loglease.logql.errors import QueryFailed
-from loglease.logql.label_filters import label_test
+from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.metrics.series import Series, series_of
 from loglease.logql.quantities import go_duration, number, size
 from loglease.logql.syntax import (
-    BothFilters,
     Conversion,
-    EitherFilter,
     Grouping,
-    LabelFilter,
     LabelFilterStage,
     RangeAggregation,
     RangeFunction,
@@ -67,7 +64,14 @@ class Sampler:
                 "pipeline_error",
                 f'a line has the error {name}; to skip such lines add | {ERROR}!="{name}" to the query',
             )
-        return self._series(entry), value
+        return self.series(entry), value
+
+    def reads(self, name: str) -> bool:
+        """Say whether samples depend on the value of a label."""
+        if self._grouping is None or self._grouping.without or name in self._grouping.names:
+            return True
+        unwrap = self._unwrap
+        return unwrap is not None and (name == unwrap.label or any(name in filter_names(one) for one in unwrap.filters))
 
     def _value(self, entry: Entry) -> float | None:
         if self._unwrap is None:
@@ -81,7 +85,8 @@ class Sampler:
             return 0.0
         return value
 
-    def _series(self, entry: Entry) -> Series:
+    def series(self, entry: Entry) -> Series:
+        """Return the series that a line counts to."""
         grouping = self._grouping
         if grouping is not None and not grouping.without:
             found = ((name, entry.get(name)) for name in sorted(set(grouping.names)))
@@ -100,12 +105,3 @@ def _asks_for_errors(query: RangeAggregation, grouping: Grouping | None) -> bool
     tests = [stage.test for stage in query.range.query.stages if isinstance(stage, LabelFilterStage)]
     tests += query.range.unwrap.filters if query.range.unwrap else ()
     return any(name in (ERROR, ERROR_DETAILS) for test in tests for name in filter_names(test))
-
-
-def filter_names(test: LabelFilter) -> Iterator[str]:
-    """Yield the labels that a label filter looks at."""
-    if isinstance(test, (BothFilters, EitherFilter)):
-        yield from filter_names(test.left)
-        yield from filter_names(test.right)
-    else:
-        yield test.name

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -43,6 +44,19 @@ class Totals:
 
     def add(self, series: Series, ns: int, value: float) -> None:
         """Take a sample."""
+        # A total of 0 bytes is a number, no line is none: lines are counted in the lowest 40 bits beside it.
+        self._add(series, ns, (int(value) << _LINE_BITS) + 1)
+
+    def count(self, series: Series, times: Sequence[int]) -> None:
+        """Take a sample of 1 at each of these times, which are in ascending order."""
+        at = 0
+        while at < len(times):
+            ns = times[at]
+            end = bisect_right(times, self._grid.alike_until(ns, self._range_ns), at)
+            self._add(series, ns, (end - at) * ((1 << _LINE_BITS) + 1))
+            at = end
+
+    def _add(self, series: Series, ns: int, amount: int) -> None:
         first, last = self._grid.covered(ns, self._range_ns)
         if first > last:
             return
@@ -50,8 +64,6 @@ class Totals:
         if changes is None:
             changes = self._changes[series] = {}
             require_room(len(self._changes))
-        # A total of 0 bytes is a number, no line is none: lines are counted in the lowest 40 bits beside it.
-        amount = (int(value) << _LINE_BITS) + 1
         changes[first] = changes.get(first, 0) + amount
         changes[last + 1] = changes.get(last + 1, 0) - amount
 
@@ -152,6 +164,11 @@ class Absence:
         """Take a sample, whatever it is."""
         del series, value
         self._totals.add((), ns, 1)
+
+    def count(self, series: Series, times: Sequence[int]) -> None:
+        """Take a sample at each of these times, which are in ascending order."""
+        del series
+        self._totals.count((), times)
 
     def points(self) -> dict[Series, Points]:
         """Return the steps without a sample."""

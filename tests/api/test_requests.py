@@ -5,6 +5,9 @@ from typing import Any
 
 from tests.api.world import SCOPE, WISH, World
 
+from loglease.policy.defaults import POLICY_FILE, default_files
+from loglease.server.policies import rules_of
+
 
 async def test_a_request_goes_from_draft_to_grant(world: World) -> None:
     alice = await world.add("alice@example.com")
@@ -175,3 +178,26 @@ async def test_labels_are_those_that_the_caller_may_ask_for(world: World) -> Non
     assert bot.status_code == 201
     none = await world.client.get("/sources/files/labels", headers={"Authorization": f"Bearer {secret}"})
     assert none.json() == {"items": []}, "the policy that ships is for people"
+
+
+async def test_a_pending_request_says_what_a_newer_policy_demands_of_it(world: World) -> None:
+    alice = await world.add("alice@example.com")
+    for name in ("bob@example.com", "carol@example.com"):
+        bob = await world.add(name, groups=("approvers",))
+    request = (await world.created("/requests", WISH, alice)).json()
+    assert (request["need"], request["plans"]) == (1, request["offer"]["plans"])
+    services = world.services
+    files = default_files(services.sources)
+    files[POLICY_FILE] = files[POLICY_FILE].replace(b"need: 1", b"need: 2")
+    services.rules.current = rules_of(files, services.sources, revision=2)
+    listed = (await world.client.get("/requests", headers=alice)).json()["items"][0]
+    for shown in (listed, (await world.client.get(f"/requests/{request['id']}", headers=alice)).json()):
+        assert (shown["offer"]["need"], shown["need"]) == (1, 2)
+        assert shown["plans"] != shown["offer"]["plans"]
+    lines = (await world.client.get(f"/requests/{request['id']}/explain", headers=alice)).json()["explanation"]
+    assert any("2 of group:approvers" in line for line in lines)
+    review = await world.created(
+        f"/requests/{request['id']}/reviews", {"verdict": "approve"}, bob, **{"If-Match": f'"{request["digest"]}"'}
+    )
+    answered = review.json()["request"]
+    assert (answered["state"], answered["approvals"], answered["need"]) == ("pending", 1, 2)

@@ -65,6 +65,8 @@ def request_shown(**changes: Any) -> dict[str, Any]:
         "eligible": [BOB],
         "reviews": [],
         "approvals": 0,
+        "need": OFFER["need"],
+        "plans": OFFER["plans"],
         "may_review": True,
         "submitted_at": "2026-11-23T09:40:00.000000Z",
         "expires_at": LATER,

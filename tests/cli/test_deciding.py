@@ -141,3 +141,14 @@ def test_a_program_that_asks_is_a_risk_and_foreign_text_is_inert(cli: Cli, serve
     assert "Asked by a program: alice@example.com is an account of kind agent." in found.out
     assert "please\\x1b[31m [bold]click[/bold]\\u202e" in found.out
     assert "\x1b" not in found.out
+
+
+def test_what_a_newer_policy_demands_is_said_before_deciding(cli: Cli, server: FakeServer) -> None:
+    leads = {"joint": "all_of", "blocks": [{"approvers": ["group:leads"], "need": 2}]}
+    more = request_shown(need=2, plans=[*request_shown()["plans"], {"origin": "privacy", "stages": [leads]}])
+    server.on("GET", f"/requests/{REQUEST}", more)
+    server.on("GET", f"/requests/{REQUEST}/timeline", {"items": []})
+    for words in (["approve", REQUEST, "--yes"], ["requests", REQUEST]):
+        found = cli(*words)
+        assert "0 of 2" in found.out
+        assert "2 approvals of leads" in found.out

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from loglease.access import errors
-from loglease.model.access_request import AccessRequest, Wish
+from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import Instant, instant_text
@@ -93,6 +93,11 @@ class Rules:
         """
         again = self._again(Point.FINAL_APPROVAL, request, directory, now)
         return request.offer.plans if again is None or again.refusal is not None else again.plans
+
+    def demanded(self, request: AccessRequest, directory: Directory, now: Instant) -> tuple[Plan, ...]:
+        """Return the plans to show with a request: those of today while it is pending, else those it was under."""
+        pending = request.state_at(now) is RequestState.PENDING
+        return self.plans(request, directory, now) if pending else request.offer.plans
 
     def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant) -> PlanState:
         """Return how far the reviews of a request satisfy the plans, counting only who is still eligible."""

@@ -109,7 +109,13 @@ def need_words(offer: Mapping[str, Any]) -> str:
     """Say which approvals an offer takes, and within what time."""
     if offer["outcome"] == "auto":
         return "no approval"
-    plans = [
+    words = plans_words(offer["plans"]) or f"{offer['need']} approvals"
+    return f"{words}, answer within {duration_text(offer['review_within_s'])}"
+
+
+def plans_words(plans: Iterable[Mapping[str, Any]]) -> str:
+    """Say which approvals plans demand, all of them together."""
+    found = [
         " then ".join(
             (" and " if stage["joint"] == "all_of" else " or ").join(
                 f"{block['need']} approval{'s' * (block['need'] != 1)} of {_names(block['approvers'])}"
@@ -117,10 +123,14 @@ def need_words(offer: Mapping[str, Any]) -> str:
             )
             for stage in plan["stages"]
         )
-        for plan in offer["plans"]
+        for plan in plans
     ]
-    words = "; ".join(plan for plan in plans if plan) or f"{offer['need']} approvals"
-    return f"{words}, answer within {duration_text(offer['review_within_s'])}"
+    return "; ".join(plan for plan in found if plan)
+
+
+def more_words(shown: Mapping[str, Any]) -> str:
+    """Say what a newer policy demands of a request; empty where it is what the offer said."""
+    return plans_words(shown["plans"]) if shown["plans"] != shown["offer"]["plans"] else ""
 
 
 def _names(approvers: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -89,6 +90,11 @@ class Plan:
         )
 
 
+def need_of(plans: Iterable[Plan]) -> int:
+    """Return the number of approvals that can satisfy all plans: one review may count in several of them."""
+    return max((plan.need for plan in plans), default=0)
+
+
 class Outcome(StrEnum):
     """How an offer leads to a grant."""
 
@@ -139,8 +145,8 @@ class Offer:
 
     @property
     def need(self) -> int:
-        """The number of approvals that can suffice: one review may count in several plans."""
-        return max((plan.need for plan in self.plans), default=0)
+        """The number of approvals that can suffice."""
+        return need_of(self.plans)
 
     def numbered(self, number: int) -> Offer:
         """Return the same offer at another position."""

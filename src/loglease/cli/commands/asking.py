@@ -176,8 +176,8 @@ def _decided(run: Run, sent: Body, wait_s: int | None) -> Body:
 
 
 def _progress(shown: Body) -> str:
-    stages = max((len(plan["stages"]) for plan in shown["offer"]["plans"]), default=0)
-    need, given = shown["offer"]["need"], shown["approvals"]
+    stages = max((len(plan["stages"]) for plan in shown["plans"]), default=0)
+    need, given = shown["need"], shown["approvals"]
     return f"{given} of {need} approvals" + (f" in {stages} stages" if stages > 1 else "")
 
 

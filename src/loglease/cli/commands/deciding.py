@@ -10,6 +10,7 @@ from loglease.cli.client import Body
 from loglease.cli.errors import AlreadyDecided, Differs, Exit
 from loglease.cli.ids import NEWEST, chosen
 from loglease.cli.narrowing import narrowing
+from loglease.cli.offers import more_words
 from loglease.cli.output import moment
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.terms import ShownTerms, checked_terms, digest_words
@@ -133,7 +134,8 @@ def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
         ("Risks", "\n".join([*terms.risks(), *_asker_risks(who), "No exposure preview: volumes are unknown."])),
         ("Policy", f"{terms.policy}: {terms.rule}"),
         ("Needs", "\n".join(terms.plans)),
-        ("Given", f"{shown['approvals']} of {shown['offer']['need']}" + _earlier(shown)),
+        ("By now", more_words(shown)),
+        ("Given", f"{shown['approvals']} of {shown['need']}" + _earlier(shown)),
         ("May decide", ", ".join(one["account"] for one in shown["eligible"])),
         ("Until", f"{moment(terms.expires_at)} UTC ({clock_text(left)} left)"),
         ("Digest", digest_words(terms.digest)),

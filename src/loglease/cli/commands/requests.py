@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from loglease.cli.client import Body
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
+from loglease.cli.offers import more_words
 from loglease.cli.output import moment
 from loglease.cli.run import Here, Run, flag
 from loglease.model.ids import REQUEST
@@ -79,7 +80,8 @@ def _show(run: Run, request_id: str) -> None:
             ("Reason", shown["reason"]),
             ("Ticket", shown.get("ticket", "")),
             ("Policy", f"{shown['offer']['policy']}: {shown['offer']['rule']}"),
-            ("Approvals", f"{shown['approvals']} of {shown['offer']['need']}"),
+            ("Approvals", f"{shown['approvals']} of {shown['need']}"),
+            ("By now", more_words(shown)),
             ("Until", f"{moment(shown['expires_at'])} UTC" if shown["state"] == "pending" else ""),
             ("Grant", shown.get("grant", "")),
             ("Digest", shown["digest"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Path, Query, Response
@@ -9,11 +10,12 @@ from fastapi import Path, Query, Response
 from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
 from loglease.access.permissions import visible_request
-from loglease.access.queries import request_view, requests_page, timeline
+from loglease.access.queries import RequestView, request_view, requests_page, timeline
 from loglease.access.review_request import review_request
 from loglease.access.submit_request import submit_request
 from loglease.model.access_request import RequestState
 from loglease.model.ids import RequestId
+from loglease.model.instant import Instant
 from loglease.model.rights import Right
 from loglease.model.words import scope_in_words
 from loglease.server.api import resources as r
@@ -62,7 +64,16 @@ RequestPath = Annotated[str, Path(pattern=id_pattern("req"))]
 async def shown(services: Services, caller: Caller, request_id: RequestId) -> r.RequestShown:
     """Return a request as the caller sees it now."""
     now = services.clock.now()
-    return await services.store.read(lambda tx: request_shown(tx, request_view(tx, caller, request_id, now)))
+
+    def query(tx: Transaction) -> r.RequestShown:
+        return _all_shown(tx, services, [request_view(tx, caller, request_id, now)], now)[0]
+
+    return await services.store.read(query)
+
+
+def _all_shown(tx: Transaction, services: Services, views: Sequence[RequestView], now: Instant) -> list[r.RequestShown]:
+    directory, rules = tx.principals.directory(), services.rules.current
+    return [request_shown(tx, view, rules.demanded(view.request, directory, now)) for view in views]
 
 
 @routes.post("/offers", answers=r.Offers, problems=SCOPE_PROBLEMS)
@@ -113,9 +124,7 @@ async def list_requests(
             limit=page.limit,
         )
         last = views[-1].request.id if views else None
-        return r.Page(
-            items=[request_shown(tx, view) for view in views], next=next_cursor(services, caller, page, views, last)
-        )
+        return r.Page(items=_all_shown(tx, services, views, now), next=next_cursor(services, caller, page, views, last))
 
     return await services.store.read(query)
 
@@ -187,11 +196,14 @@ async def find_request_timeline(request_id: RequestPath, caller: CallerOf, servi
 
 @routes.get("/requests/{request_id}/explain", answers=r.Explanation, problems=("not_found",))
 async def explain_request(request_id: RequestPath, caller: CallerOf, services: ServicesOf) -> r.Explanation:
-    """Say which policy made the offer of a request, by which rule, and which approvals it demands."""
-    request = await services.store.read(lambda tx: visible_request(tx, caller, RequestId(request_id)))
+    """Say which policy made the offer of a request, by which rule, and which approvals are demanded by now."""
+    now = services.clock.now()
+    request, directory = await services.store.read(
+        lambda tx: (visible_request(tx, caller, RequestId(request_id)), tx.principals.directory())
+    )
     offer = request.offer
     lines = [f"{offer.policy}: {offer.rule}"]
-    for plan in offer.plans:
+    for plan in services.rules.current.demanded(request, directory, now):
         for number, stage in enumerate(plan.stages, 1):
             blocks = [f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks]
             joint = " and " if stage.joint == "all_of" else " or "
@@ -276,7 +288,7 @@ async def create_review(
         view = request_view(tx, seeing(caller), done.request.id, now)
         return r.Reviewed(
             review=review_shown(tx, done.review),
-            request=request_shown(tx, view),
+            request=_all_shown(tx, services, [view], now)[0],
             grant=None if view.grant is None else view.grant.id,
         )
 

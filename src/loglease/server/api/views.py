@@ -10,7 +10,7 @@ from loglease.model.hold import Lock
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import EventWindow, Instant, instant_text
 from loglease.model.limits import Limits
-from loglease.model.offer import Offer, Plan, Terms
+from loglease.model.offer import Offer, Plan, Terms, need_of
 from loglease.model.principal import Kind, Principal
 from loglease.model.review import Review, Verdict
 from loglease.model.scope import Scope
@@ -135,8 +135,8 @@ def review_shown(tx: Transaction, review: Review) -> r.ReviewShown:
     )
 
 
-def request_shown(tx: Transaction, view: RequestView) -> r.RequestShown:
-    """Return a request."""
+def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan]) -> r.RequestShown:
+    """Return a request with the plans that it is under by now."""
     request = view.request
     return r.RequestShown(
         id=request.id,
@@ -152,6 +152,8 @@ def request_shown(tx: Transaction, view: RequestView) -> r.RequestShown:
         eligible=[who(tx, one) for one in sorted(request.eligible)],
         reviews=[review_shown(tx, review) for review in view.reviews],
         approvals=sum(review.verdict is Verdict.APPROVE for review in view.reviews),
+        need=need_of(plans),
+        plans=[plan_shown(plan) for plan in plans],
         may_review=view.may_review,
         submitted_at=instant_text(request.submitted_at),
         expires_at=instant_text(request.expires_at),

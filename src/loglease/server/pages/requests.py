@@ -251,9 +251,6 @@ def _stages(
     """Return the stages of every plan, those that the policy has added since included, with how far each is."""
     rules = site.services.rules.current
     complete = rules.state(request, reviews, directory, now).complete
-    plans = request.offer.plans
-    if request.state_at(now) is RequestState.PENDING:
-        plans = rules.plans(request, directory, now)
     return [
         {
             "origin": plan.origin,
@@ -261,7 +258,7 @@ def _stages(
             "blocks": [[(block.need, list(block.approvers)) for block in stage.blocks] for stage in plan.stages],
             "joints": [stage.joint for stage in plan.stages],
         }
-        for at, plan in enumerate(plans)
+        for at, plan in enumerate(rules.demanded(request, directory, now))
     ]
 
 

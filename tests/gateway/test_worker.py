@@ -18,7 +18,7 @@ from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import EventWindow, Interval
 from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
-from loglease.redaction import Keys, redactor_for
+from loglease.redaction import Keys, Withheld, redactor_for
 from loglease.sources.interface import Direction, SourceProtocol
 
 KEYS = Keys.derived(MASTER, salt=b"s" * 32, grant_id="grt")
@@ -43,11 +43,12 @@ def worker(
     after: Position | None = None,
     *,
     tail: bool = False,
+    redactor=REDACTOR,
     encoder: LineEncoder | None = None,
 ) -> Worker:
     return worker_of(
         parsed(query),
-        redactor=REDACTOR,
+        redactor=redactor,
         recheck=Recheck(SCOPE, Interval(0, None), Violations()),
         encoder=encoder or PlainText(),
         direction=direction,
@@ -84,6 +85,44 @@ def test_lines_of_one_time_are_ordered_across_page_borders():
     second = evaluator.page(page_of([line(2, "a", service="a", pod="a"), line(3, "late", service="a", pod="a")]))
     texts = [item.record for item in [*first, *second, *evaluator.finish()]]
     assert texts == [b"early\n", b"a\n", b"z\n", b"late\n"]
+
+
+@pytest.mark.parametrize("page_lines", [1, 2, 3, 7, 100])
+def test_lines_of_one_time_that_are_too_many_to_hold_have_one_order_whatever_the_pages(monkeypatch, page_lines):
+    monkeypatch.setattr("loglease.gateway.worker.MAX_HELD", 4)
+    lines = [line(2, f"{n}", service="a", pod="ba"[n % 2]) for n in range(10)]
+    lines = [line(1, "first", service="a"), *lines, line(3, "last", service="a")]
+    evaluator = worker(Direction.FORWARD)
+    items = []
+    for start in range(0, len(lines), page_lines):
+        items += evaluator.page(page_of(lines[start : start + page_lines]))
+    texts = [item.record.strip().decode() for item in [*items, *evaluator.finish()]]
+    assert texts == ["first", "1", "3", "0", "2", "5", "7", "4", "6", "9", "8", "last"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_streams_that_look_the_same_are_ordered_by_all_that_is_seen(swapped):
+    lines = [line(1, "same", (("n", f"{n}"),), service="a", key=f"password={word}1x") for n, word in enumerate("zq")]
+    evaluator = worker(Direction.FORWARD, encoder=NdJson(RESUMES))
+    items = [*evaluator.page(page_of(lines[::-1] if swapped else lines)), *evaluator.finish()]
+    assert [b'"n":"0"' in item.record for item in items] == [True, False]
+
+
+def test_a_label_outside_the_scope_is_not_even_looked_at():
+    class Choosy:
+        block_marks = REDACTOR.block_marks
+        open = staticmethod(REDACTOR.open)
+
+        @staticmethod
+        def value(key, value):
+            if value == b"poison":
+                raise Withheld("rule_error")
+            return REDACTOR.value(key, value)
+
+    evaluator = worker(Direction.FORWARD, redactor=Choosy)
+    lines = [line(1, "seen", service="a"), line(1, "hidden", service="b", owner="poison")]
+    items = [*evaluator.page(page_of(lines)), *evaluator.finish()]
+    assert [item.record for item in items] == [b"seen\n"]
 
 
 def test_a_tail_holds_nothing_back_and_takes_any_order():

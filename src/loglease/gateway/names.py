@@ -81,8 +81,8 @@ async def _has_line(means: Means, lines: Lines, raw: Labels, in_pool: InPool) ->
         interval=means.interval,
         page_lines=100,
     )
-    async with aclosing(pages_of(means.reader, plan, look_back=False)) as pages:
-        async for page, _ in pages:
+    async with aclosing(pages_of(means.reader, plan)) as pages:
+        async for page in pages:
             if await in_pool(_shows, lines, page, raw):
                 return True
             if lines.is_exhausted:

@@ -62,12 +62,31 @@ class LogReading:
 
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield the items of each page, then those that were held back to be put in order."""
-        async with aclosing(pages_of(self.reader, self.plan, look_back=self.backward)) as pages:
+        async with aclosing(self._pages(in_pool)) as pages:
             async for page, older in pages:
                 yield await in_pool(self.worker.page, page, older)
                 if self.worker.is_exhausted:
                     return
         yield await in_pool(self.worker.finish)
+
+    async def _pages(self, in_pool: InPool) -> AsyncGenerator[tuple[Page, Page | None], None]:
+        """Yield pages, a backward one with the next, which is its context."""
+        async with aclosing(pages_of(self.reader, self.plan)) as pages:
+            if not self.backward:
+                async for page in pages:
+                    yield page, None
+                return
+            gathering = self.worker.gathering()
+            newest: Page | None = None
+            async for page in pages:
+                for older in await in_pool(gathering.add, page):
+                    if newest is not None:
+                        yield newest, older
+                    newest = older
+            for older in (*gathering.rest(), None):
+                if newest is not None:
+                    yield newest, older
+                newest = older
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +141,8 @@ class MetricReading:
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield all numbers at once."""
         for one in self.ranges:
-            async with aclosing(pages_of(self.reader, one.plan, look_back=False)) as pages:
-                async for page, _ in pages:
+            async with aclosing(pages_of(self.reader, one.plan)) as pages:
+                async for page in pages:
                     await in_pool(self._feed, one, page)
         yield await in_pool(lambda: self.encode(self.query.answer()))
 
@@ -138,21 +157,15 @@ class MetricReading:
             raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
 
 
-async def pages_of(
-    reader: Reader, plan: ReadPlan, *, look_back: bool
-) -> AsyncGenerator[tuple[Page, Page | None], None]:
-    """Yield pages, the next one being read meanwhile.
-
-    Args:
-        look_back: wait for the next page and give it along: a backward one needs it as its context.
-    """
+async def pages_of(reader: Reader, plan: ReadPlan) -> AsyncGenerator[Page, None]:
+    """Yield pages, the next one being read meanwhile."""
     pages = reader.read(plan)
     ahead: asyncio.Task[Page | None] | None = None
     try:
         page = await anext(pages, None)
         while page is not None:
             ahead = asyncio.create_task(_next(pages))
-            yield page, await ahead if look_back else None
+            yield page
             page = await ahead
     finally:
         if ahead is not None and not ahead.done():

@@ -19,6 +19,7 @@ from loglease.gateway.form import Receive, form_of, require_no_body
 from loglease.gateway.frontends.loki.queries import Direct
 from loglease.gateway.frontends.loki.question import SINGLE, loki_question
 from loglease.gateway.frontends.loki.shapes import wants_categories
+from loglease.gateway.frontends.loki.tail import TAIL_SINGLE, tail_question
 from loglease.gateway.frontends.plain import numbers_question, plain_question
 from loglease.gateway.parameters import Parameters, Values, parameters_of
 from loglease.gateway.planner import parsed
@@ -29,6 +30,7 @@ from loglease.gateway.routes import Action, Route, route_of
 from loglease.gateway.services import Services
 from loglease.gateway.sessions import DRAIN_S, Sessions
 from loglease.gateway.settings import GatewaySettings
+from loglease.gateway.websocket import Upgrade, WebSocketChannel
 from loglease.logql import LogQuery
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.grant import Grant
@@ -60,7 +62,8 @@ class Gateway:
 
     def __init__(self, services: Services, settings: GatewaySettings | None = None) -> None:
         self._services = services
-        self._sessions = Sessions(services, settings or GatewaySettings())
+        self._settings = settings or GatewaySettings()
+        self._sessions = Sessions(services, self._settings)
 
     @property
     def violations(self) -> Violations:
@@ -100,6 +103,9 @@ class Gateway:
         if route.action is Action.LOGS:
             require_no_body(call.headers)
             await self._plain(route, call, parameters_of(scope["query_string"], now), now)
+        elif route.action is Action.TAIL:
+            require_no_body(call.headers)
+            await self._tail(route, call, Values(scope["query_string"], single=TAIL_SINGLE), now)
         else:
             form = await form_of(scope["method"], call.headers, receive)
             await self._loki(route, call, Values(scope["query_string"], form, single=SINGLE), now)
@@ -134,6 +140,13 @@ class Gateway:
             return
         caller, grant = await self._grant(route, call, now)
         channel = HttpChannel(call.send, call.connection, JSON)
+        await self._sessions.serve(grant, asked, caller=caller, channel=channel)
+
+    async def _tail(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
+        asked = tail_question(values, now, self._services.clock, categorize=wants_categories(call.headers))
+        upgrade = Upgrade(call.headers, self._settings.origins)
+        caller, grant = await self._grant(route, call, now)
+        channel = WebSocketChannel(call.connection, upgrade)
         await self._sessions.serve(grant, asked, caller=caller, channel=channel)
 
     async def _grant(self, route: Route, call: _Call, now: Instant) -> tuple[Caller, Grant]:

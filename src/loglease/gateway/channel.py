@@ -18,6 +18,10 @@ HEADERS: Final = (
 """What every answer of the gateway carries."""
 
 
+BEAT_NS: Final = 1_000_000_000
+"""How often a connection is looked after, at most."""
+
+
 class Channel(Protocol):
     """The way to one client. None of its methods waits for the socket."""
 
@@ -25,14 +29,29 @@ class Channel(Protocol):
     def connection(self) -> Connection:
         """The connection under it."""
 
+    @property
+    def ending(self) -> CloseWhy | None:
+        """Why the client's side ends the session; None as long as it does not."""
+
     async def begin(self) -> None:
         """Write the head of the answer: the opening is on record, and the buffers are small from here on."""
+
+    def beat(self, boot_ns: int, *, between_records: bool) -> int:
+        """Do what keeps the connection alive, and return when this is due again.
+
+        Args:
+            between_records: nothing that was written is unfinished.
+        """
 
     async def write(self, content: bytes) -> None:
         """Write bytes; to be called only while the connection takes some."""
 
-    async def end(self, content: bytes, why: CloseWhy) -> None:
-        """Write the last bytes and what says that no more come."""
+    async def end(self, content: bytes, why: CloseWhy, text: str) -> None:
+        """Write the last bytes and what says that no more come.
+
+        Args:
+            text: how whoever ended the session calls it; may be empty.
+        """
 
 
 class HttpChannel:
@@ -52,6 +71,15 @@ class HttpChannel:
         """The connection under it."""
         return self._connection
 
+    @property
+    def ending(self) -> CloseWhy | None:
+        """A client says nothing, it goes away."""
+        return None
+
+    def beat(self, boot_ns: int, *, between_records: bool) -> int:  # noqa: ARG002 - a body needs nothing
+        """Do nothing."""
+        return boot_ns + BEAT_NS
+
     async def begin(self) -> None:
         """Write status and headers."""
         self._connection.prepare()
@@ -63,6 +91,6 @@ class HttpChannel:
         """Write a chunk."""
         await self._send({"type": "http.response.body", "body": content, "more_body": True})
 
-    async def end(self, content: bytes, why: CloseWhy) -> None:  # noqa: ARG002 - a body says why in its own last record
+    async def end(self, content: bytes, why: CloseWhy, text: str) -> None:  # noqa: ARG002 - its last record says why
         """Write the last chunk and the empty one behind it."""
         await self._send({"type": "http.response.body", "body": content, "more_body": False})

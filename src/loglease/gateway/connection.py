@@ -1,8 +1,8 @@
 """The socket under a session: small buffers before its first byte, how much is still under way, and the reset.
 
 An orderly close lets the kernel deliver what it holds, megabytes with its defaults. So a session's connection gets
-small buffers first, and a cut that cannot wait ends it with a reset. HTTP/1.1 only. Where an operating system lacks an
-option, those that it has are used.
+small buffers first, and a cut that cannot wait ends it with a reset. HTTP/1.1 only, and WebSockets that begin with it.
+Where an operating system lacks an option, those that it has are used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from loglease.gateway.arrivals import Arrivals
@@ -101,6 +102,14 @@ class Connection:
         except OSError:
             return 0
 
+    def take_over(self, received: Callable[[bytes], None]) -> None:
+        """Speak no HTTP any more: what comes goes to `received`, and `write` answers."""
+        self._protocol.hand_over(received)
+
+    def write(self, content: bytes) -> None:
+        """Write bytes as they are, on a connection that was taken over."""
+        self._transport.write(content)
+
     def hold_open(self) -> None:
         """Keep the server from closing by itself once the body is complete: the cut decides how."""
         self._protocol.cycle.keep_alive = True
@@ -126,7 +135,9 @@ class Connection:
 class SessionProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol that passes its connection on and bounds what a request's head may be, and take.
 
-    Its base class is half public, so uvicorn's minor version is pinned and `tests/gateway` drives it on real sockets.
+    A request for a WebSocket is a call like any other: the application takes the connection over, or answers and it is
+    closed. The base class is half public, so uvicorn's minor version is pinned and `tests/gateway` drives it on real
+    sockets.
     """
 
     connection: Connection
@@ -138,10 +149,13 @@ class SessionProtocol(HttpToolsProtocol):
     _in_head = True
     _has_place = False
     _late: asyncio.TimerHandle | None = None
+    _asks_websocket = False
+    _received: Callable[[bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take over a new connection, if there is a place for it."""
         super().connection_made(transport)
+        self.ws_protocol_class = None
         self.connection = Connection(transport, self)
         self.app_state: dict[str, Any] = {**self.app_state, STATE_KEY: self.connection}
         self._has_place = self.arrivals.take(self._address)
@@ -180,7 +194,13 @@ class SessionProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; after a session nothing more is, and a head has a bound."""
+        if self._received is not None:
+            self._received(data)
+            return
         if self.connection.serves_session or self.transport.is_closing():
+            return
+        if self._asks_websocket:
+            self.transport.abort()  # who asks for a WebSocket has to wait for the answer
             return
         if self._in_head:
             if self._late is None:
@@ -192,7 +212,28 @@ class SessionProtocol(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.send_400_response("The request head is too large.")
                 return
-        super().data_received(data)
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Do as the base class does, but leave it to the application what becomes of an upgrade."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._asks_websocket and upgrade.args[0] < len(data):
+                self.transport.abort()
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def hand_over(self, received: Callable[[bytes], None]) -> None:
+        """Give what comes from now on to somebody else, who also answers."""
+        self._received = received
+        self.cycle.response_started = self.cycle.response_complete = True
+
+    def shutdown(self) -> None:
+        """Let go of the connection, unless a session has it: the cut decides how that ends."""
+        if not self.connection.serves_session:
+            super().shutdown()
 
     def on_message_begin(self) -> None:
         """Begin to count a head."""
@@ -206,6 +247,9 @@ class SessionProtocol(HttpToolsProtocol):
         self._in_head = False
         self._expect(BODY_WITHIN_S)
         super().on_headers_complete()
+        if self.parser.should_upgrade() and (b"upgrade", b"websocket") in [(n, v.lower()) for n, v in self.headers]:
+            self._asks_websocket = True
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """The message is whole; what comes next, in its own time, is a head."""

@@ -79,15 +79,18 @@ class Pump:
         self._space = asyncio.Event()
         self._begun = False
         self._cut_ns: int | None = None
+        self._text = ""
         self._reserving: asyncio.Task[None] | None = None
         self._failure: LogLeaseError | None = None
 
     # What reaches it from outside.
 
-    def cut(self, why: CloseWhy, text: str) -> None:  # noqa: ARG002 - the text is for front ends with close frames
+    def cut(self, why: CloseWhy, text: str) -> None:
         """End the session now; returns at once."""
         if self._cut_ns is None:
             self._cut_ns = self._clock.boot_ns()
+        if self._machine.standing.ending is None:
+            self._text = text
         self._machine.end(why)
         self._wake.set()
         self._space.set()
@@ -127,9 +130,10 @@ class Pump:
         written = 0
         while True:
             self._wake.clear()
-            if self._connection.is_lost:
-                self._machine.end(CloseWhy.CLIENT)
+            due_ns = self._channel.beat(self._clock.boot_ns(), between_records=not self._machine.is_mid_record)
             moment = self._moment()
+            if (left := CloseWhy.CLIENT if self._connection.is_lost else self._channel.ending) is not None:
+                self._machine.end(left)
             step: Step = self._machine.step(moment, self._gap_notice())
             if isinstance(step, Slice):
                 await self._write(step.content)
@@ -143,7 +147,7 @@ class Pump:
             elif isinstance(step, Reserve):
                 self._reserving = asyncio.create_task(self._reserve(step))
             elif isinstance(step, Wait):
-                await self._sleep(step.until_ns - moment.boot_ns)
+                await self._sleep(min(step.until_ns, due_ns) - moment.boot_ns)
             else:
                 return step.why
 
@@ -202,7 +206,7 @@ class Pump:
         end = self._encoder.end(why, self._machine.standing.handed_lines, self._machine.position)
 
         async def write_end() -> None:
-            await self._channel.end(end, why)
+            await self._channel.end(end, why, self._text)
 
         patient = why in PATIENT
         is_broken = self._machine.is_mid_record or not (patient or self._encoder.ends_early)

@@ -60,7 +60,7 @@ class LogReading:
         """Whether there is more than may be looked at."""
         return self.worker.is_exhausted
 
-    async def batches(self, in_pool: InPool) -> Batches:
+    async def batches(self, in_pool: InPool) -> AsyncGenerator[Sequence[Item], None]:
         """Yield the items of each page, then those that were held back to be put in order."""
         async with aclosing(self._pages(in_pool)) as pages:
             async for page, older in pages:

@@ -28,6 +28,7 @@ class Action(StrEnum):
     DETECTED_FIELDS = "detected_fields"
     FIELD_VALUES = "detected_field/{name}/values"
     PATTERNS = "patterns"
+    TAIL = "tail"
     FORMAT = "format_query"
     BUILD = "status/buildinfo"
     LIMITS = "drilldown-limits"
@@ -47,7 +48,7 @@ class Route:
 
 
 _NAME: Final = r"((?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)"
-_GET_ALONE: Final = frozenset({Action.LOGS, Action.BUILD, Action.LIMITS})
+_GET_ALONE: Final = frozenset({Action.LOGS, Action.TAIL, Action.BUILD, Action.LIMITS})
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _LOKI: Final = "/loki/api/v1/"

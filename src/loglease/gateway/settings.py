@@ -37,6 +37,7 @@ class GatewaySettings:
         scan_bytes: redacted bytes of them.
         scan_s: how long reading and evaluating them may take; waiting for the client does not count.
         places: what one principal may have open at once; None does not count.
+        origins: whose pages may open a WebSocket; programs that are no browser name none.
     """
 
     tails: int = 1_000
@@ -51,3 +52,4 @@ class GatewaySettings:
     scan_bytes: int = 1 << 30
     scan_s: float = 60.0
     places: Places | None = None
+    origins: tuple[str, ...] = ()

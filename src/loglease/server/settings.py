@@ -73,11 +73,12 @@ def address_of(text: str) -> Address:
 
 
 class HttpSettings(_Area):
-    """Where the server listens, and which origins its pages have."""
+    """Where the server listens, which origins its pages have, and which others may open a WebSocket."""
 
     listen: str = "127.0.0.1:8080"
     health: str = "127.0.0.1:8081"
     origins: list[str] = Field(default_factory=list)
+    websocket_origins: list[str] = Field(default_factory=list)
     insecure_http: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -89,7 +90,7 @@ class HttpSettings(_Area):
         address_of(text)
         return text
 
-    @field_validator("origins")
+    @field_validator("origins", "websocket_origins")
     @classmethod
     def _origins(cls, origins: list[str]) -> list[str]:
         for origin in origins:

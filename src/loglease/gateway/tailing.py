@@ -1,0 +1,181 @@
+"""A tail that begins with the newest lines there are: each line once, and none lost between those and what arrives.
+
+Looking back says where the newest lines begin; then they are read in ascending order, and then the source is followed
+from a little before the tail was asked for, since a line may be stored later than its time says. What was read already
+comes again there, and is left out. Nothing is held but the number of each such line, and not many of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.gateway.reading import Batches, InPool, LogReading, TailReading
+from loglease.gateway.scan import Scan
+from loglease.gateway.served import Item
+from loglease.gateway.worker import Worker
+from loglease.model.clock import Clock
+from loglease.model.instant import NANOSECONDS, Interval
+from loglease.model.labels import Selector
+from loglease.sources.interface import Direction, Gap, Reader, ReadPlan
+
+LATE_NS: Final = 60 * NANOSECONDS
+"""How much later than its own time a line may be stored around the beginning of a tail and still be given."""
+
+MAX_KNOWN: Final = 2_000
+"""Lines before the newest ones that are remembered at most; where there are more, `LATE_NS` is less."""
+
+_PAGE_BYTES: Final = 256 * 1024
+_PAGE_LINES: Final = 1_000
+_FOLLOW_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """Where the newest lines begin: their first time, and how many lines of that time come before them."""
+
+    first_ns: int
+    skipped: int
+
+
+class _Known:
+    """Lines that were read before the source was followed.
+
+    SECURITY: lines are told apart by what the client sees of them, so what is hidden decides nothing here; tested in
+    tests/gateway/test_tail.py.
+    """
+
+    def __init__(self, from_ns: int) -> None:
+        self.from_ns = from_ns
+        """All lines from this time on that were there are known."""
+        self._counts: Counter[int] = Counter()
+
+    def add(self, item: Item) -> None:
+        if item.event_ns >= self.from_ns:
+            self._counts[hash((item.event_ns, item.record))] += 1
+
+    def add_older(self, item: Item) -> bool:
+        """Take a line from before the newest ones, and say whether there is a place for more."""
+        if item.event_ns >= self.from_ns and self._counts.total() >= MAX_KNOWN:
+            self.from_ns = item.event_ns + 1
+        self.add(item)
+        return item.event_ns >= self.from_ns
+
+    def new(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the lines that are not known; each known one is met once."""
+        return [item for item in items if not self._meets(item)] if self._counts else items
+
+    def _meets(self, item: Item) -> bool:
+        key = hash((item.event_ns, item.record))
+        if key not in self._counts:
+            return False
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestThenLive:
+    """The newest lines of an interval up to now, then what arrives.
+
+    Attributes:
+        worker: evaluates the lines of an interval in a direction; following, or looking at no more than it may.
+        interval: what may be read; it ends with the grant's event window.
+        now_ns: where looking back begins, nanoseconds since the epoch.
+        newest: how many lines there are at most before the live ones.
+        delay_ns: live lines wait until they are so old, then those that came together are put in order.
+    """
+
+    reader: Reader
+    selector: Selector
+    worker: Callable[[Interval, Direction, bool, Scan | None], Worker]
+    scan: Scan
+    interval: Interval
+    now_ns: int
+    newest: int
+    delay_ns: int
+    clock: Clock
+    follow: bool = True
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield the newest lines in ascending order, then the others as they arrive."""
+        start, end = self.interval.start, self.interval.end
+        until_ns = self.now_ns if end is None else min(self.now_ns, end)
+        known = _Known(max(start, self.now_ns - LATE_NS))
+        if start < until_ns:
+            async with aclosing(self._before(until_ns, known, in_pool)) as items:
+                async for some in items:
+                    yield some
+        live = Interval(known.from_ns, end)
+        following = TailReading(
+            self.reader,
+            ReadPlan(selector=self.selector, interval=live, page_lines=_PAGE_LINES, page_bytes=_FOLLOW_BYTES),
+            self.worker(live, Direction.FORWARD, True, None),  # noqa: FBT003 - it follows
+        )
+        async with aclosing(following.batches(in_pool)) as batches:
+            async for batch in batches:
+                yield batch if isinstance(batch, Gap) else await self._aged(known.new(batch))
+
+    async def _before(self, until_ns: int, known: _Known, in_pool: InPool) -> AsyncGenerator[Sequence[Item], None]:
+        newest = await self._look_back(Interval(self.interval.start, until_ns), known, in_pool)
+        if newest is None:
+            return
+        left_out = newest.skipped
+        forward = self._reading(Interval(newest.first_ns, until_ns), Direction.FORWARD, None)
+        async with aclosing(forward.batches(in_pool)) as batches:
+            async for items in batches:
+                for item in items:
+                    known.add(item)
+                yield items[left_out:]
+                left_out = max(0, left_out - len(items))
+
+    async def _look_back(self, interval: Interval, known: _Known, in_pool: InPool) -> _Newest | None:
+        """Find where the newest lines begin; lines before these are known as far as a late one could be one of them."""
+        count = skipped = 0
+        first_ns: int | None = None
+        backward = self._reading(interval, Direction.BACKWARD, self.scan)
+        async with aclosing(backward.batches(in_pool)) as batches:
+            async for items in batches:
+                for item in items:
+                    if count < self.newest:
+                        count, first_ns = count + 1, item.event_ns
+                    elif item.event_ns == first_ns:
+                        skipped += 1
+                    elif not known.add_older(item):
+                        return _newest(first_ns, skipped)
+        if backward.is_exhausted:  # what is older was not looked at
+            known.from_ns = max(known.from_ns, interval.end or 0 if first_ns is None else first_ns)
+        return _newest(first_ns, skipped)
+
+    def _reading(self, interval: Interval, direction: Direction, scan: Scan | None) -> LogReading:
+        return LogReading(
+            self.reader,
+            ReadPlan(
+                selector=self.selector,
+                interval=interval,
+                direction=direction,
+                page_lines=_PAGE_LINES,
+                page_bytes=_PAGE_BYTES,
+            ),
+            self.worker(interval, direction, False, scan),  # noqa: FBT003 - it does not follow
+            backward=direction is Direction.BACKWARD,
+        )
+
+    async def _aged(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return lines once they are old enough, those that came together in order."""
+        if not self.delay_ns or not items:
+            return items
+        ordered = sorted(items, key=lambda item: item.event_ns)
+        wait_ns = ordered[-1].event_ns + self.delay_ns - self.clock.now() * 1_000
+        await asyncio.sleep(max(0, min(wait_ns, self.delay_ns)) / NANOSECONDS)
+        return ordered
+
+
+def _newest(first_ns: int | None, skipped: int) -> _Newest | None:
+    return None if first_ns is None else _Newest(first_ns, skipped)

@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import ImmutableMultiDict
+from tests.pages.world import World
 
 from loglease.model.errors import InvalidField
 from loglease.model.instant import NANOSECONDS
 from loglease.model.labels import selector_of
 from loglease.model.scope import Level
 from loglease.model.selector_text import parse_selector, selector_text
+from loglease.policy.defaults import POLICY_FILE, default_files
 from loglease.server.pages.request_form import Typed, typed_of, wish_of, with_labels_apart
+from loglease.server.policies import rules_of
 from loglease.sources.registry import Source
 
 SOURCES = {
@@ -127,3 +130,23 @@ def test_a_selector_taken_apart_means_the_same(labels: dict[str, str]) -> None:
         return
     apart = with_labels_apart(Typed(source="files", selector=selector_text(selector)), ["service", "env"])
     assert wish_of(apart, SOURCES).selector == selector_of(dict(selector.matchers))
+
+
+async def test_the_form_suggests_the_values_that_policies_for_the_visitor_name(world: World) -> None:
+    services = world.services
+    files = default_files(services.sources)
+    declared = b"labels: {service: [pay-api, pay-web, vault]}"
+    files[POLICY_FILE] = files[POLICY_FILE].replace(b"redaction: {secrets", declared + b"\nredaction: {secrets", 1)
+    own = b"labels: {service: [pay-api, pay-web]}"
+    files[POLICY_FILE] = files[POLICY_FILE].replace(b"all_streams: true\n    lookback", own + b"\n    lookback")
+    services.rules.current = rules_of(files, services.sources, revision=2)
+    page = (await (await world.signed_in("alice@example.com")).get("/requests/new")).text
+    assert '<option value="pay-api">' in page
+    assert '<option value="pay-web">' in page
+    assert "vault" not in page
+    files[POLICY_FILE] = files[POLICY_FILE].replace(b"group:everybody", b"group:approvers")
+    services.rules.current = rules_of(files, services.sources, revision=3)
+    assert (
+        '<option value="pay-api">' not in (await (await world.signed_in("alice@example.com")).get("/requests/new")).text
+    )
+    assert '<option value="pay-api">' in (await (await world.signed_in("bob@example.com")).get("/requests/new")).text

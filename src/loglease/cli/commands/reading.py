@@ -49,7 +49,7 @@ def logs(
 ) -> Exit:
     """Read lines or numbers under a grant.
 
-    Naming a grant activates it. Without times the whole event window of the grant is read. A metric query gives numbers.
+    Naming a grant activates it. Without times its whole event window is read. A metric query gives numbers.
     """
     _may_print(run, no_escape)
     if since is not None and from_ is not None:

@@ -78,17 +78,10 @@ async def _draft_page(site: Site, request: Request, caller: Caller) -> Response:
         return await _form(site, request, caller, request_form.typed_of(Fields()), error=gone)
     typed = request_form.typed_of(fields)
     try:
-        decision, directory = await _decide(site, caller, typed)
+        decision = await _decide(site, caller, typed)
         if decision.refusal is None:
-            return await _form(
-                site,
-                request,
-                caller,
-                typed,
-                decision=decision,
-                directory=directory,
-                picked=text_of(fields, "offer"),
-            )
+            picked = text_of(fields, "offer")
+            return await _form(site, request, caller, typed, decision=decision, picked=picked)
         smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
         return await _form(site, request, caller, typed, error=refused(decision.refusal), smaller=smaller)
     except LogLeaseError as error:
@@ -140,14 +133,13 @@ async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields:
     return made.id
 
 
-async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> tuple[Decision, Directory]:
+async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> Decision:
     services = site.services
     wish = request_form.wish_of(typed, services.sources)
     rules = services.rules.current
     now = services.clock.now()
     directory = await services.store.read(lambda tx: tx.principals.directory())
-    decision = rules.decide(wish.at(now), caller.principal, directory, now)
-    return decision, directory
+    return rules.decide(wish.at(now), caller.principal, directory, now)
 
 
 async def _form(
@@ -157,12 +149,12 @@ async def _form(
     typed: request_form.Typed,
     *,
     decision: Decision | None = None,
-    directory: Directory | None = None,
     error: LogLeaseError | None = None,
     smaller: Sequence[tuple[str, str]] = (),
     picked: str = "",
 ) -> Response:
-    entries = source_entries(site.services)
+    directory = await site.services.store.read(lambda tx: tx.principals.directory())
+    entries = source_entries(site.services, caller.principal, directory)
     chosen = next((one for one in entries if one.name == typed.source), None)
     if chosen is None and len(entries) == 1 and not typed.source:
         chosen = entries[0]
@@ -186,11 +178,11 @@ async def _form(
     return site.page(request, "request_form.html", values, status=200 if error is None else kind_of(error).status)
 
 
-def _offers(site: Site, decision: Decision, directory: Directory | None, caller: Caller) -> list[dict[str, Any]]:
+def _offers(site: Site, decision: Decision, directory: Directory, caller: Caller) -> list[dict[str, Any]]:
     shown = []
     for offer in decision.offers:
         who: frozenset[PrincipalId] = frozenset()
-        if directory is not None and offer.need:
+        if offer.need:
             who = site.services.rules.current.eligible(offer.plans, requester=caller.principal, directory=directory)
         asked_s = decision.wish.duration_s
         shorter = asked_s is not None and offer.terms.duration_s < asked_s

@@ -11,7 +11,6 @@ from loglease.access.caller import Caller
 from loglease.access.queries import Inbox, inbox
 from loglease.model.instant import Instant
 from loglease.model.principal import Role
-from loglease.server.pages.catalogue import source_entries
 from loglease.server.pages.site import Site
 from loglease.store.interface import Transaction
 
@@ -30,10 +29,10 @@ async def start_page(site: Site, request: Request, caller: Caller) -> Response:
     """Show the inbox."""
     now = site.services.clock.now()
     found, people, asked = await site.services.store.read(lambda tx: _found(tx, caller, now))
-    entries = source_entries(site.services)
+    has_source = bool(site.services.sources)
     steps = [
         FirstStep(people > 1, "A second person", "loglease admin user add bob@example.com", is_command=True),
-        FirstStep(bool(entries), "A log source", "Put log files where the settings say, then: loglease sources"),
+        FirstStep(has_source, "A log source", "Put log files where the settings say, then: loglease sources"),
         FirstStep(asked, "A first request", "Somebody asks for access, on this page or with: loglease request"),
     ]
     checklist = steps if Role.ADMIN in caller.principal.roles and not all(step.done for step in steps) else []

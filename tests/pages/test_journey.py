@@ -78,7 +78,8 @@ async def test_asking_narrowing_reading_and_revoking_without_scripts(world: Worl
     assert "error and above" in page
     assert "starts at first use" in page
     assert "loglease tail" in page
-    assert "logcli" not in page  # there is no such interface in this version
+    assert "logcli query" in page
+    assert f"loglease env {grant[1]} --tool grafana" in page
     assert (await alice.send(f"/grants/{grant[1]}/activate", {}, page=f"/grants/{grant[1]}")).status_code == 303
     assert 'role="timer"' in (await alice.get(f"/grants/{grant[1]}")).text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.model.session import SessionState
-from loglease.model.words import window_in_words
+from loglease.model.words import plain, window_in_words
 from loglease.server.pages.history import steps_of
 from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
@@ -61,12 +62,14 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
     view, history, directory = await site.services.store.read(query)
     grant = view.grant
     origins = site.services.standing.origins
+    selector = selector_text(grant.terms.scopes[0].selector)
     return {
         "view": view,
         "grant": grant,
         "request": view.request,
         "scope": grant.terms.scopes[0],
-        "selector": selector_text(grant.terms.scopes[0].selector),
+        "selector": selector,
+        "quoted_selector": shlex.quote(plain(selector)),
         "window_words": window_in_words(grant.terms.scopes[0].window),
         "words": terms_in_words(grant.terms),
         "budgets": _budgets(grant),

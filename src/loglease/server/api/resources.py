@@ -166,10 +166,7 @@ class RequestShown(Resource):
     eligible: Annotated[list[Who], Field(description="Who could review when it was submitted.")]
     reviews: list[ReviewShown]
     approvals: Annotated[int, Field(description="Approvals given so far.")]
-    need: Annotated[
-        int,
-        Field(description="The number of approvals that can suffice by now; a newer policy may demand more."),
-    ]
+    need: Annotated[int, Field(description="Approvals that can suffice by now; a newer policy may demand more.")]
     plans: Annotated[list[PlanShown], Field(description="All that is demanded by now.")]
     may_review: Annotated[bool, Field(description="Whether the caller is among those who may decide it now.")]
     submitted_at: At

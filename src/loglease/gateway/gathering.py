@@ -5,6 +5,7 @@ What is masked at the border of two backward pages depends on the lines that are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from loglease.gateway.recheck import Recheck
@@ -51,7 +52,7 @@ class Gathering:
         page, self._page, self._numbers = self._page, Page(), {}
         return [page] if len(page) else []
 
-    def _append(self, page: Page, places: list[int]) -> None:
+    def _append(self, page: Page, places: Sequence[int]) -> None:
         made, numbers = self._page, self._numbers
         for labels in {page.stream[place]: page.streams[page.stream[place]] for place in places}.values():
             if labels not in numbers:

@@ -28,6 +28,7 @@ test: setup ## Run all tests that need nothing but Python
 
 real-servers: ## Install what the real-server tests need and this machine can get
 	tests/real/install
+	tests/real/install-log-stores
 
 test-real: setup ## Run the tests that need real servers or a real browser
 	$(BIN)/python -m pytest tests/real $(ARGS)

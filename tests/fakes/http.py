@@ -54,6 +54,7 @@ Respond = Callable[[Call, Answer], Awaitable[None]]
 class Server:
     respond: Respond
     calls: list[Call] = field(default_factory=list)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
     open: int = 0
     port: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -68,6 +69,7 @@ class Server:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
+        self.writers.add(writer)
         try:
             while await self._one(reader, writer):
                 pass
@@ -75,6 +77,7 @@ class Server:
             pass
         finally:
             self.open -= 1
+            self.writers.discard(writer)
             writer.close()
             async with self.changed:
                 self.changed.notify_all()

@@ -9,16 +9,22 @@ import pytest
 from playwright.async_api import Browser
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
+from tests.real.stores import VERSION, journal_path, victorialogs_path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip by name what needs a browser that is not here; `-ra` prints it at the end of every run."""
-    if chromium_path() is not None:
-        return
-    absent = pytest.mark.skip(reason="ABSENT: chromium. Run `make real-servers`, or set LOGLEASE_CHROMIUM.")
-    for item in items:
-        if item.get_closest_marker("real_chromium"):
-            item.add_marker(absent)
+    """Skip by name and number what needs a program that is not here; `-ra` prints it at the end of every run."""
+    needed: dict[str, tuple[Callable[[], Path | str | None], str, str]] = {
+        "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
+        "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
+        "real_victorialogs": (victorialogs_path, f"VictoriaLogs {VERSION}", "Run `make real-servers`; it takes Go."),
+    }
+    for marker, (path, name, remedy) in needed.items():
+        concerned = [item for item in items if item.get_closest_marker(marker)]
+        if concerned and path() is None:
+            reason = f"ABSENT: {name}, so {len(concerned)} tests are skipped. {remedy}"
+            for item in concerned:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def line(text: str, level: str = "info", *, seconds_ago: float = 0) -> str:

@@ -22,6 +22,7 @@ from yarl import URL
 
 from loglease.sources.interface import (
     MAX_LINE_BYTES,
+    Health,
     SourceError,
     SourceLimit,
     SourceProtocol,
@@ -35,6 +36,7 @@ COMPRESSION_RATIO: Final = 200
 FREE_BYTES: Final = 1 << 20
 """What a compressed answer may hold at any ratio: small answers of equal lines compress well."""
 KEEP_S: Final = 15.0
+CHECK_S: Final = 3.0
 
 _TELL: Final = "Tell an operator of LogLease; loglease doctor shows the state of each source."
 _log = logging.getLogger(__name__)
@@ -144,6 +146,17 @@ class Transport:
             yield []
             async for batch in batches:
                 yield batch
+
+    async def health(self, request: Request) -> Health:
+        """Say whether a request is answered, soon."""
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await self.records(request, enough=1)
+        except TimeoutError:
+            return Health(ok=False, detail="The source does not answer in time.")
+        except SourceError as error:
+            return Health(ok=False, detail=error.message)
+        return Health(ok=True, detail="The source answers.")
 
     async def aclose(self) -> None:
         """Close all connections; requests under way end with `SourceUnavailable`."""

@@ -7,7 +7,7 @@ must not choose who may read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import re2
 
-from loglease.model.errors import DurationInvalid, FieldFault, InvalidField
+from loglease.model.errors import DurationInvalid
 from loglease.model.instant import parse_duration
+from loglease.sources.faults import LABEL_NAME, Faults
 from loglease.sources.files.formats import FORMATS
 
-LABEL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OFFSET: Final = re.compile(r"[+-]\d\d:[0-5]\d")
 SIZE: Final = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB|TiB)?")
 _SIZES: Final = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -126,7 +126,7 @@ def file_source_config(name: str, raw: Mapping[str, Any], *, directory: Path, ba
     Raises:
         InvalidField: with one fault for every mistake, each naming its field and the remedy.
     """
-    faults = Faults()
+    faults = Faults("file source")
     faults.unknown("", raw, ("kind", "watches", "retention", "description", "trusted_labels", "clear_labels",
                              "compress", "directory"))  # fmt: skip
     watches = tuple(
@@ -155,7 +155,7 @@ def validated(configuration: FileSourceConfig) -> FileSourceConfig:
     Raises:
         InvalidField: with one fault for every mistake.
     """
-    faults = Faults()
+    faults = Faults("file source")
     for index, watch in enumerate(configuration.watches):
         _check_watch(faults, f"/watches/{index}", watch)
     keys = [watch.key for watch in configuration.watches]
@@ -172,69 +172,6 @@ def validated(configuration: FileSourceConfig) -> FileSourceConfig:
     faults.raise_any(configuration.name)
     watches = tuple(replace(watch, root=watch.root.absolute()) for watch in configuration.watches)
     return replace(configuration, watches=watches, directory=configuration.directory.absolute())
-
-
-class Faults:
-    """Collects mistakes, so that an operator sees all of them together."""
-
-    def __init__(self) -> None:
-        self.found: list[FieldFault] = []
-
-    def add(self, pointer: str, detail: str) -> None:
-        """Note one mistake with its remedy."""
-        self.found.append(FieldFault(pointer, "invalid_field", detail))
-
-    def unknown(self, pointer: str, raw: Mapping[str, Any], known: Sequence[str]) -> None:
-        """Note the keys that nobody reads."""
-        for key in raw:
-            if key not in known:
-                self.add(f"{pointer}/{key}", f"There is no such field; known are {', '.join(sorted(known))}.")
-
-    def text(self, pointer: str, value: object) -> str:
-        """Return a text."""
-        if isinstance(value, str):
-            return value
-        self.add(pointer, "Write a text; put it in quotes if it looks like a number.")
-        return ""
-
-    def flag(self, pointer: str, value: object) -> bool:
-        """Return true or false."""
-        if isinstance(value, bool):
-            return value
-        self.add(pointer, "Write true or false.")
-        return False
-
-    def sequence(self, pointer: str, value: object) -> Sequence[Any]:
-        """Return a list."""
-        if isinstance(value, (list, tuple)):
-            return value
-        self.add(pointer, "Write a list.")
-        return ()
-
-    def mapping(self, pointer: str, value: object) -> Mapping[str, Any]:
-        """Return a mapping."""
-        if isinstance(value, Mapping):
-            return value
-        self.add(pointer, "Write a mapping of names to values.")
-        return {}
-
-    def names(self, pointer: str, value: object) -> frozenset[str]:
-        """Return a set of label names."""
-        items = [self.text(pointer, item) for item in self.sequence(pointer, value)]
-        for item in items:
-            if not LABEL_NAME.fullmatch(item):
-                self.add(pointer, f"{item!r} is no label name: letters, digits and _, no digit first.")
-        return frozenset(items)
-
-    def raise_any(self, name: str) -> None:
-        """Raise what was found."""
-        if self.found:
-            lines = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in self.found)
-            raise InvalidField(
-                f"The file source {name!r} is not configured well. {lines}",
-                next_step="Correct these fields in the configuration file.",
-                faults=tuple(self.found),
-            )
 
 
 def _watch(faults: Faults, pointer: str, raw: object, base: Path) -> Watch | None:

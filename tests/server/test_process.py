@@ -411,6 +411,12 @@ def test_doctor_finds_what_is_wrong_with_a_remedy(tmp_path: Path, capsys: pytest
     assert "chmod" in checks["data"]["remedy"]
     assert checks["source"]["grade"] == "warn"
     assert checks["policy"]["grade"] == "fail"
+    (data / "loglease.toml").write_text(
+        '[sources.shop]\nkind = "victorialogs"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["service"]\n'
+    )
+    [source] = [one for one in findings(data_dir=data) if one.name == "source"]
+    assert (source.grade, source.detail) == ("warn", "shop: The source cannot be reached.")
+    assert "http://127.0.0.1:1" in str(source.remedy)
     (data / "loglease.toml").write_text("[http]\nlisten = 5\n")
     assert [one.name for one in findings(data_dir=data) if one.grade == "fail"] == ["settings"]
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loglease.server.configured_sources import source_configurations
+from loglease.server.clock import SystemClock
+from loglease.server.configured_sources import open_sources, source_configurations
 from loglease.server.settings import Settings, SettingsInvalid, address_of, load_settings
 
 
@@ -69,8 +70,40 @@ def test_mistakes_of_sources_name_source_and_field(tmp_path: Path) -> None:
     found = faults_of(
         tmp_path, '[sources.app]\nkind = "loki"\n[sources.web]\nwatches = [{root = "/var/log", glob = "*"}]\n'
     )
-    assert found["sources.app.kind"].startswith("'loki' is no kind")
+    assert found["sources.app.kind"] == "'loki' is no kind of source; use files, journald, victorialogs."
     assert any(pointer.startswith("sources.web.watches") for pointer in found)
+
+
+def test_mistakes_of_stores_behind_http_name_source_and_field(tmp_path: Path) -> None:
+    found = faults_of(
+        tmp_path,
+        '[sources.shop]\nkind = "victorialogs"\naddress = "logs:9428"\ntenant = { account = -1 }\n'
+        '[sources.machine]\nkind = "journald"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["priority", "pid"]\n',
+    )
+    assert set(found) == {
+        "sources.shop.address",
+        "sources.shop.tenant.account",
+        "sources.shop.trusted_labels",
+        "sources.machine.trusted_labels",
+    }
+
+
+async def test_stores_behind_http_are_opened_without_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "loglease.toml").write_text(
+        '[sources.shop]\nkind = "victorialogs"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["service"]\n'
+        '[sources.machine]\nkind = "journald"\naddress = "http://127.0.0.1:1"\nclear_labels = ["hostname"]\n'
+    )
+    settings = load_settings(environment={"LOGLEASE_DATA_DIR": str(tmp_path)})
+    sources = await open_sources(settings, SystemClock())
+    try:
+        assert {name: (source.kind, source.clear_labels) for name, source in sources.items()} == {
+            "shop": ("victorialogs", frozenset()),
+            "machine": ("journald", frozenset({"hostname"})),
+        }
+        assert sources["shop"].trusted_labels == {"service"}
+        assert [(await source.reader.check()).ok for source in sources.values()] == [False, False]
+    finally:
+        await sources.aclose()
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8080", "192.0.2.1:80", "[::]:8080", "logs.example.com:443"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,15 @@ from loglease.model.clock import Clock
 from loglease.model.errors import FieldFault, InvalidField
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.sources.files import FileSource, FileSourceConfig, file_source_config
+from loglease.sources.interface import Reader
+from loglease.sources.journald import JournaldConfig, JournaldReader, journald_config
 from loglease.sources.registry import Source, Sources
+from loglease.sources.victorialogs import VictoriaLogsConfig, VictoriaLogsReader, victorialogs_config
 
 FILES: Final = "files"
+VICTORIALOGS: Final = "victorialogs"
+JOURNALD: Final = "journald"
+KINDS: Final = (FILES, JOURNALD, VICTORIALOGS)
 INBOX: Final = "logs"
 """The directory that a server without configured sources reads: ``<service>.log`` or ``<service>/….log``."""
 
@@ -25,25 +32,25 @@ _INBOX: Final[dict[str, Any]] = {
     "clear_labels": ["service"],
 }
 
+SourceConfig = FileSourceConfig | JournaldConfig | VictoriaLogsConfig
 
-def source_configurations(settings: Settings) -> list[FileSourceConfig]:
+
+def source_configurations(settings: Settings) -> list[SourceConfig]:
     """Return the configuration of each source, all mistakes together.
 
     Raises:
         SettingsInvalid: with one fault for each mistake.
     """
     faults: list[FieldFault] = []
-    found: list[FileSourceConfig] = []
+    found: list[SourceConfig] = []
     for name, raw in (settings.sources or {FILES: _INBOX}).items():
         kind = raw.get("kind", FILES)
-        if kind != FILES:
-            faults.append(
-                FieldFault(f"sources.{name}.kind", "unknown", f"{kind!r} is no kind of source; use {FILES!r}.")
-            )
+        if kind not in KINDS:
+            known = ", ".join(KINDS)
+            faults.append(FieldFault(f"sources.{name}.kind", "unknown", f"{kind!r} is no kind of source; use {known}."))
             continue
-        base = settings.data_dir if settings.sources else settings.data_dir / INBOX
         try:
-            found.append(file_source_config(name, raw, directory=settings.data_dir / "sources" / name, base=base))
+            found.append(_configuration(kind, name, raw, settings))
         except InvalidField as error:
             given = error.faults or (FieldFault("", error.code, error.message),)
             faults += [replace(one, pointer=f"sources.{name}{one.pointer.replace('/', '.')}") for one in given]
@@ -56,35 +63,61 @@ def source_configurations(settings: Settings) -> list[FileSourceConfig]:
     return found
 
 
+def _configuration(kind: str, name: str, raw: Mapping[str, Any], settings: Settings) -> SourceConfig:
+    if kind == VICTORIALOGS:
+        return victorialogs_config(name, raw, base=settings.data_dir)
+    if kind == JOURNALD:
+        return journald_config(name, raw, base=settings.data_dir)
+    base = settings.data_dir if settings.sources else settings.data_dir / INBOX
+    return file_source_config(name, raw, directory=settings.data_dir / "sources" / name, base=base)
+
+
 async def open_sources(settings: Settings, clock: Clock) -> Sources:
     """Start a reader for each configured source.
 
     Raises:
         SettingsInvalid: the configuration has mistakes.
-        SourceUnavailable: a reader's directory cannot be used.
+        SourceUnavailable: a reader's directory cannot be used. A store that does not answer is no reason not to start.
     """
     if not settings.sources:
         (settings.data_dir / INBOX).mkdir(mode=0o700, parents=True, exist_ok=True)
     found: list[Source] = []
     try:
         for configuration in source_configurations(settings):
-            configuration.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            reader = FileSource(configuration, clock)
-            await reader.start()
-            found.append(
-                Source(
-                    name=configuration.name,
-                    kind=FILES,
-                    reader=reader,
-                    trusted_labels=configuration.label_names,
-                    clear_labels=configuration.clear_labels,
-                    description=configuration.description,
-                )
-            )
+            kind, reader = await _opened(configuration, clock)
+            found.append(source_of(configuration, kind, reader))
     except BaseException:
         await Sources(found).aclose()
         raise
     return Sources(found)
+
+
+async def _opened(configuration: SourceConfig, clock: Clock) -> tuple[str, Reader]:
+    if isinstance(configuration, FileSourceConfig):
+        configuration.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = FileSource(configuration, clock)
+        await files.start()
+        return FILES, files
+    return remote_reader(configuration, clock)
+
+
+def remote_reader(configuration: JournaldConfig | VictoriaLogsConfig, clock: Clock) -> tuple[str, Reader]:
+    """Return the kind and the reader of a store behind HTTP; it connects when it is first read."""
+    if isinstance(configuration, JournaldConfig):
+        return JOURNALD, JournaldReader(configuration, clock)
+    return VICTORIALOGS, VictoriaLogsReader(configuration, clock)
+
+
+def source_of(configuration: SourceConfig, kind: str, reader: Reader) -> Source:
+    """Return a source as the rest of the program knows it."""
+    return Source(
+        name=configuration.name,
+        kind=kind,
+        reader=reader,
+        trusted_labels=configuration.label_names,
+        clear_labels=configuration.clear_labels,
+        description=configuration.description,
+    )
 
 
 def inbox_of(settings: Settings) -> Path | None:

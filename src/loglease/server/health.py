@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from loglease.audit.interface import Recorded
 from loglease.model.errors import LogLeaseError
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.services import Services
+from loglease.sources.registry import Source
 
 FREE_SHARE: Final = 0.05
 APPEND_WITHIN_S: Final = 2.0
@@ -43,11 +45,14 @@ async def checks(services: Services) -> list[Check]:
         ),
         _disk(services),
         Check("draining", not services.standing.draining, "The process is not stopping."),
-        *[
-            Check(f"source {source.name}", (await source.reader.check()).ok, "The source can be read.", decisive=False)
-            for source in services.sources.values()
-        ],
+        *await asyncio.gather(*map(_source, services.sources.values())),
     ]
+
+
+async def _source(source: Source) -> Check:
+    health = await source.reader.check()
+    detail = "The source can be read." if health.ok else health.detail
+    return Check(f"source {source.name}", health.ok, detail, decisive=False)
 
 
 async def _append(services: Services) -> None:

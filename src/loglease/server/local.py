@@ -18,8 +18,14 @@ from typing import Any, Final, Literal, TextIO
 
 from loglease import redaction
 from loglease.model.errors import LogLeaseError
-from loglease.server.clock import run_marker, system_random
-from loglease.server.configured_sources import inbox_of, source_configurations
+from loglease.server.clock import SystemClock, run_marker, system_random
+from loglease.server.configured_sources import (
+    SourceConfig,
+    inbox_of,
+    remote_reader,
+    source_configurations,
+    source_of,
+)
 from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
 from loglease.server.policies import policy_directory, policy_files, rules_of
@@ -27,7 +33,11 @@ from loglease.server.process import Ready, run_process
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
 from loglease.server.wiring import DATABASE, HEAD, JOURNAL, PSEUDONYM_KEY
-from loglease.sources.registry import Source, Sources
+from loglease.sources.files import FileSourceConfig
+from loglease.sources.interface import Health
+from loglease.sources.journald import JournaldConfig
+from loglease.sources.registry import Sources
+from loglease.sources.victorialogs import VictoriaLogsConfig
 from loglease.store.sqlite_library import Mode, running_library
 
 OK: Final = 0
@@ -235,22 +245,8 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
         return [
             Finding("sources", "fail", f"{fault.pointer}: {fault.detail}", error.next_step) for fault in error.faults
         ]
-    found = []
-    for one in configurations:
-        missing = sorted(
-            {str(watch.root) for watch in one.watches if not watch.root.is_dir()} - {str(inbox_of(settings))}
-        )
-        grade: Grade = "warn" if missing else "ok"
-        detail = (
-            f"{one.name}: {', '.join(missing)} is no directory."
-            if missing
-            else f"{one.name}: {len(one.watches)} {'watch' if len(one.watches) == 1 else 'watches'}."
-        )
-        found.append(Finding("source", grade, detail, "Correct the path, or make the directory."))
-    known = Sources(
-        Source(name=one.name, kind="files", reader=_Nobody(), trusted_labels=one.label_names)  # type: ignore[arg-type]
-        for one in configurations
-    )
+    found = [_source(one, settings) for one in configurations]
+    known = Sources(source_of(one, "", _Nobody()) for one in configurations)  # type: ignore[arg-type]
     try:
         rules = rules_of(policy_files(policy_directory(settings), known), known, revision=0)
     except LogLeaseError as error:
@@ -260,6 +256,26 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
     count = len(rules.bundle.policies)
     detail = f"{count} {'policy' if count == 1 else 'policies'} from {own or 'the default that ships'}."
     return [*found, Finding("policy", "ok", detail)]
+
+
+def _source(one: SourceConfig, settings: Settings) -> Finding:
+    if not isinstance(one, FileSourceConfig):
+        health = asyncio.run(_health(one))
+        grade: Grade = "ok" if health.ok else "warn"
+        return Finding("source", grade, f"{one.name}: {health.detail}", f"Check {one.upstream.address} and its log.")
+    missing = sorted({str(watch.root) for watch in one.watches if not watch.root.is_dir()} - {str(inbox_of(settings))})
+    if missing:
+        detail = f"{one.name}: {', '.join(missing)} is no directory."
+        return Finding("source", "warn", detail, "Correct the path, or make the directory.")
+    return Finding("source", "ok", f"{one.name}: {len(one.watches)} {'watch' if len(one.watches) == 1 else 'watches'}.")
+
+
+async def _health(configuration: JournaldConfig | VictoriaLogsConfig) -> Health:
+    _, reader = remote_reader(configuration, SystemClock())
+    try:
+        return await reader.check()
+    finally:
+        await reader.aclose()
 
 
 class _Nobody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -43,7 +44,7 @@ def _source(services: Services, name: str) -> Source:
 async def list_sources(caller: CallerOf, services: ServicesOf) -> r.Page[r.SourceShown]:
     """List the configured sources with the labels that scopes may name."""
     caller.require(Right.REQUESTS_READ)
-    return r.Page(items=[await _shown(source) for source in services.sources.values()])
+    return r.Page(items=await asyncio.gather(*map(_shown, services.sources.values())))
 
 
 @routes.get("/sources/{source_id}", answers=r.SourceShown, problems=("not_found",))

@@ -7,8 +7,8 @@ reading and is never called twice at once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ import orjson
 from loglease.gateway.gathering import Gathering
 from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
 from loglease.gateway.scan import Scan
-from loglease.logql import LEVELS, EarlyTest, Entry, JoinedLines, LabelTest, Streams, level_of
+from loglease.logql import LEVELS, EarlyTest, Entry, JoinedLines, LabelTest, Streams, level_of, named_level
 from loglease.model.labels import Labels, labels_of
 from loglease.redaction import RedactionStream, Redactor, Span, Withheld
 from loglease.sources.interface import Metadata, Page
@@ -30,13 +30,14 @@ DERIVED_LEVEL: Final = "detected_level"
 _LEVELS: Final = {level: {DERIVED_LEVEL: level} for level in LEVELS}
 _LEVEL_NOT_READ: Final = {DERIVED_LEVEL: ""}
 _PSEUDONYM: Final = "pseudonym"
+_NO_LINES: Final[JoinedLines[Span]] = JoinedLines.of(b"", (), {})
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A stream as the client sees it; `raw` is for telling streams apart only.
 
-    Its labels are encoded once, as a JSON object and as a list of pairs.
+    Its labels are encoded once, as a JSON object and as a list of pairs; `level` is what they name as one.
     """
 
     raw: Labels
@@ -45,6 +46,7 @@ class Stream:
     encoded: bytes
     quoted: bytes
     selected: bool
+    level: str | None
     pseudonyms: tuple[str, ...]
 
 
@@ -60,7 +62,7 @@ class Row(NamedTuple):
 
     def level(self) -> str:
         """Return the level, looked for in what redaction has left."""
-        return level_of(self.text, self.stream.labels, self.metadata)
+        return self.stream.level or level_of(self.text, (), self.metadata)
 
     def entry(self, *, with_level: bool = True) -> Entry:
         """Return the line as the query language takes it.
@@ -74,13 +76,62 @@ class Row(NamedTuple):
         return Entry(self.event_ns, self.text, self.spans, self.stream.named, metadata)
 
 
-class _Kept(NamedTuple):
-    """The lines of a page that are left: all of it redacted, the place and stream of each line, and which are left."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The lines of a page that are covered and that no test has dropped which needs no stage.
 
+    Attributes:
+        lines: all that were redacted.
+        places: where each of those is in the page.
+        streams: those of the page that are covered, by their number there.
+        numbers: which of those are left, in ascending order.
+        metadata: redacts the metadata of a line, and returns the pseudonyms in it.
+    """
+
+    page: Page
     lines: JoinedLines[Span]
     places: Sequence[int]
     streams: Mapping[int, Stream]
     numbers: Sequence[int]
+    metadata: Callable[[Metadata | None], tuple[Metadata, tuple[str, ...]]]
+
+    def row(self, number: int) -> Row:
+        """Return one line."""
+        page, place = self.page, self.places[number]
+        metadata, pseudonyms = self.metadata(page.metadata[place])
+        stream = self.streams[page.stream[place]]
+        return Row(page.ts[place], stream, self.lines.line(number), self.lines.spans_of(number), metadata, pseudonyms)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines that are left."""
+        return map(self.row, self.numbers)
+
+    def entries(self, *, with_level: bool) -> Iterator[Entry]:
+        """Yield the lines that are left as the query language takes them.
+
+        Args:
+            with_level: find the level of each, which takes a while; without, it is there and its value is empty.
+        """
+        page, places = self.page, self.places
+        if with_level or any(page.metadata):
+            for row in self.rows():
+                yield row.entry(with_level=with_level)
+            return
+        named = {number: stream.named for number, stream in self.streams.items()}
+        stream, ts, (text, ends, spans, _) = page.stream, page.ts, self.lines
+        for number in self.numbers:
+            place = places[number]
+            line = text[ends[number - 1] if number else 0 : ends[number] - 1]
+            yield Entry(ts[place], line, spans.get(number, ()), named[stream[place]], _LEVEL_NOT_READ)
+
+    def times(self) -> Iterator[tuple[Stream, list[int]]]:
+        """Yield the streams with the times of their lines, in ascending order if the page is."""
+        times: dict[int, list[int]] = {number: [] for number in self.streams}
+        ts, stream = self.page.ts, self.page.stream
+        for number in self.numbers:
+            place = self.places[number]
+            times[stream[place]].append(ts[place])
+        return zip(self.streams.values(), times.values(), strict=True)
 
 
 class Lines:
@@ -116,8 +167,8 @@ class Lines:
         self._open: dict[Labels, RedactionStream] = {}
         self._pairs: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, ...]]] = {}
 
-    def rows(self, page: Page, older: Page | None = None) -> Iterator[Row]:
-        """Yield the lines of the next page that are covered and whose streams the query selects.
+    def found(self, page: Page, older: Page | None = None) -> Found:
+        """Redact the next page; return its lines that are covered and whose streams the query selects.
 
         Args:
             older: for a backward read the page that comes next, since a secret over several lines may begin there.
@@ -126,32 +177,6 @@ class Lines:
             Withheld: the redactor cannot vouch for the text.
             SourceProtocol: the source broke the order it promised.
         """
-        found = self._kept(page, older)
-        if found is None:
-            return
-        lines, places, streams, numbers = found
-        for number in numbers:
-            yield self._row(page, places[number], streams, lines, number)
-
-    def times(self, page: Page) -> dict[Labels, tuple[Stream, list[int]]]:
-        """Return the times of the lines of the next page by stream, for those to whom a line is nothing else.
-
-        Raises:
-            Withheld, SourceProtocol: as `rows`.
-        """
-        times: dict[Labels, tuple[Stream, list[int]]] = {}
-        found = self._kept(page, None)
-        if found is not None:
-            _, places, streams, numbers = found
-            by_stream = {number: times.setdefault(one.raw, (one, []))[1] for number, one in streams.items()}
-            ts, numbered = page.ts, page.stream
-            for number in numbers:
-                place = places[number]
-                by_stream[numbered[place]].append(ts[place])
-        return times
-
-    def _kept(self, page: Page, older: Page | None) -> _Kept | None:
-        """Redact a page, and return which of its lines are left after all tests that need no stage."""
         places = self._recheck.admitted(page)
         if self._order is not None:
             self._order.check(page.ts.tolist() if len(places) == len(page) else [page.ts[place] for place in places])
@@ -160,16 +185,14 @@ class Lines:
         streams = {number: self._stream(page.streams[number]) for number in covered}
         if not all(stream.selected for stream in streams.values()):
             places = [place for place in places if streams[page.stream[place]].selected]
-        if not places:
-            return None
-        lines = self._redacted(page, places, older)
-        numbers = self._recheck.admits_texts(lines, range(len(places)))
+        lines = self._redacted(page, places, older) if places else _NO_LINES
+        found = Found(page, lines, places, streams, range(len(places)), self._metadata)
+        numbers = self._recheck.admits_texts(lines, found.numbers)
         if self._recheck.needs_level:
-            rows = ((number, self._row(page, places[number], streams, lines, number)) for number in numbers)
-            numbers = [number for number, row in rows if self._recheck.admits_level(row.level())]
+            numbers = [number for number in numbers if self._recheck.admits_level(found.row(number).level())]
         if self._scan is not None:
             numbers = self._looked_at(self._scan, page, places, lines, numbers)
-        return _Kept(lines, places, streams, self._early.kept(lines, numbers))
+        return replace(found, numbers=self._early.kept(lines, numbers))
 
     def shown(self, raw: Labels) -> Labels | None:
         """Return the labels of a stream after redaction, None if the query does not select it."""
@@ -189,11 +212,6 @@ class Lines:
         if scan.takes_all(len(numbers), size):
             return numbers
         return list(takewhile(lambda number: scan.takes(page.ts[places[number]], len(lines.line(number))), numbers))
-
-    def _row(self, page: Page, place: int, streams: Mapping[int, Stream], lines: JoinedLines[Span], number: int) -> Row:
-        metadata, pseudonyms = self._metadata(page.metadata[place])
-        stream = streams[page.stream[place]]
-        return Row(page.ts[place], stream, lines.line(number), lines.spans_of(number), metadata, pseudonyms)
 
     @property
     def reached_ns(self) -> int | None:
@@ -276,6 +294,7 @@ class Lines:
             encoded=orjson.dumps(dict(labels)),
             quoted=orjson.dumps(labels),
             selected=not self._selector or self._selector.selects(dict(labels)),
+            level=named_level(labels),
             pseudonyms=tuple(pseudonyms),
         )
         if len(self._streams) >= MAX_STREAMS:

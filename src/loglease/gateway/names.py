@@ -97,7 +97,7 @@ def _just(raw: Labels) -> Selector:
 
 
 def _shows(lines: Lines, page: Page, raw: Labels) -> bool:
-    return any(row.stream.raw == raw for row in lines.rows(page))
+    return any(row.stream.raw == raw for row in lines.found(page).rows())
 
 
 def lines_of(means: Means, tests: Iterable[LabelTest], scan: Scan) -> Lines:

@@ -148,11 +148,12 @@ class MetricReading:
 
     def _feed(self, one: RangeRead, page: Page) -> None:
         reads_level = self.query.reads(one.number, DERIVED_LEVEL)
+        found = one.lines.found(page)
         if self.query.counts(one.number) and not reads_level and not any(page.metadata):
-            for stream, times in one.lines.times(page).values():
+            for stream, times in found.times():
                 self.query.count(one.number, stream.named, times)
         else:
-            self.query.feed(one.number, (row.entry(with_level=reads_level) for row in one.lines.rows(page)))
+            self.query.feed(one.number, found.entries(with_level=reads_level))
         if one.lines.is_exhausted:
             raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
 

@@ -10,7 +10,7 @@ import orjson
 
 from loglease.gateway.frontends.encoder import Line, LineEncoder
 from loglease.gateway.gathering import Gathering
-from loglease.gateway.lines import DERIVED_LEVEL, Lines, Row, pseudonyms_in
+from loglease.gateway.lines import DERIVED_LEVEL, Found, Lines, Row, pseudonyms_in
 from loglease.gateway.recheck import Order, Recheck
 from loglease.gateway.rescan import rescan_with
 from loglease.gateway.resume import Position
@@ -81,7 +81,7 @@ class Worker:
             Withheld: the redactor cannot vouch for the text.
             SourceProtocol: the source broke the order it promised.
         """
-        found = list(self._found(self._lines.rows(page, older)))
+        found = list(self._found(self._lines.found(page, older)))
         if not self._follow:
             found = self._before_limit(found) if self.is_exhausted else self._in_order(found)
         return list(self._items(found))
@@ -100,16 +100,16 @@ class Worker:
         found, self._held = self._held, []
         return list(self._items(_tied(found)))
 
-    def _found(self, rows: Iterable[Row]) -> Iterator[_Found]:
+    def _found(self, found: Found) -> Iterator[_Found]:
         pipeline = self._pipeline
         if pipeline is None:
-            for row in rows:
+            for row in found.rows():
                 yield _Found(row, None)
             return
-        for row in rows:
-            entry = row.entry(with_level=self._reads_level)
-            if pipeline.passes(entry):
-                yield _Found(row, entry)
+        passes = pipeline.passes
+        for number, entry in zip(found.numbers, found.entries(with_level=self._reads_level), strict=True):
+            if passes(entry):
+                yield _Found(found.row(number), entry)
 
     def _in_order(self, rows: list[_Found]) -> list[_Found]:
         """Order lines of one time by what is visible; those of the last time wait, the next page may go on with it."""

@@ -5,7 +5,7 @@ from loglease.logql.errors import LogqlError, Malformed, ParseError, QueryFailed
 from loglease.logql.extraction import Rescan
 from loglease.logql.joined import JoinedLines
 from loglease.logql.label_filters import Streams
-from loglease.logql.level import LEVELS, level_of
+from loglease.logql.level import LEVELS, level_of, named_level
 from loglease.logql.line_filters import EarlyTest, early_test
 from loglease.logql.parser import parse
 from loglease.logql.pipeline import Pipeline, may_read, required_literals, split_filters
@@ -36,6 +36,7 @@ __all__ = [
     "early_test",
     "level_of",
     "may_read",
+    "named_level",
     "parse",
     "print_query",
     "required_literals",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -13,6 +14,7 @@ ERROR_DETAILS: Final = "__error_details__"
 
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
+_NOTHING: Final[AbstractSet[str]] = frozenset()
 _TOKEN = re.compile(rb"\xe2\x9f\xa6.*?\xe2\x9f\xa7", re.DOTALL)
 _ATOM: Final = b"\xe2\x9f\xa6\xe2\x9f\xa7"
 
@@ -79,11 +81,16 @@ class Entry:
         self.stream = stream
         self.metadata = metadata
         self.own: dict[str, tuple[str, Kind]] = {}
-        self.gone: set[str] = set()
+        self.gone: AbstractSet[str] = _NOTHING
         self.fault: tuple[str, str] | None = None
         self._masks: list[tuple[int, int]] | None = (
             [(span.start, span.end) for span in spans if span.kind == "mask"] if spans else []
         )
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no stage has changed its labels."""
+        return not self.own and not self.gone and self.fault is None
 
     @property
     def masks(self) -> list[tuple[int, int]]:
@@ -144,7 +151,7 @@ class Entry:
             return
         self.own.pop(name, None)
         if name in self.stream or name in self.metadata:
-            self.gone.add(name)
+            self.gone = {*self.gone, name}
 
     def fail(self, fault: tuple[str, str]) -> None:
         """Take note of an error; an earlier one stays."""

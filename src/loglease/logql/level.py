@@ -71,7 +71,7 @@ def level_of(line: bytes, labels: Iterable[tuple[str, str]], metadata: Iterable[
         labels: redacted labels of its stream.
         metadata: its redacted metadata; a level that a source derived itself must not be among it.
     """
-    named = (_named(labels) if labels else None) or (_named(metadata) if metadata else None)
+    named = (named_level(labels) if labels else None) or (named_level(metadata) if metadata else None)
     if named is not None:
         return named
     head = line[:SEARCHED]
@@ -85,8 +85,8 @@ def level_of(line: bytes, labels: Iterable[tuple[str, str]], metadata: Iterable[
     return "unknown" if match is None else _word(match[1]) or "unknown"
 
 
-def _named(pairs: Iterable[tuple[str, str]]) -> str | None:
-    """Return the level that a label or field names; where several do, the first of `KEYS` counts."""
+def named_level(pairs: Iterable[tuple[str, str]]) -> str | None:
+    """Return the level that labels or metadata name; where several do, the first of `KEYS` counts."""
     found = {name: value for name, value in pairs if name in KEYS}
     if not found:
         return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from typing import Final
 
 from loglease.logql.entry import Entry
 from loglease.logql.extraction import Rescan, Step, json_step, logfmt_step, pattern_step, regexp_step, unpack_step
 from loglease.logql.formats import decolorize_step, drop_step, keep_step, label_format_step, line_format_step
+from loglease.logql.json_values import json_values, only, unless_dropped
 from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.line_filters import line_test, required_literal
 from loglease.logql.syntax import (
@@ -35,18 +37,57 @@ class Pipeline:
     Args:
         rescan: redacts a value that a stage has decoded; takes its label's name and the value.
         now: the time of the query, nanoseconds since the epoch.
+        wanted: names of the labels that count behind all stages; None for all.
     """
 
-    def __init__(self, stages: tuple[Stage, ...], *, rescan: Rescan, now: int) -> None:
-        self._steps = tuple(_step(stage, rescan, now) for stage in stages)
+    def __init__(
+        self, stages: tuple[Stage, ...], *, rescan: Rescan, now: int, wanted: AbstractSet[str] | None = None
+    ) -> None:
+        steps = [_step(stage, rescan, now) for stage in stages]
+        for place, stage in enumerate(stages):
+            if stage == JsonParser():
+                steps[place] = _sparing(steps, stages, place, wanted)
+        self._steps = tuple(steps)
 
     def passes(self, entry: Entry) -> bool:
         """Lead an entry through the stages; False as soon as one drops it."""
-        return all(step(entry) for step in self._steps)
+        for step in self._steps:  # noqa: SIM110 - this runs for each line, and `all` makes a generator every time
+            if not step(entry):
+                return False
+        return True
 
     def run(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the entries that pass, changed by the stages."""
         return filter(self.passes, entries)
+
+
+def _sparing(steps: Sequence[Step], stages: tuple[Stage, ...], place: int, wanted: AbstractSet[str] | None) -> Step:
+    """Return the step of a ``| json`` that makes only labels that the stages behind it need, if possible."""
+    after = stages[place + 1 :]
+    needed = _needed(after, wanted)
+    if needed is not None:
+        return only(json_values(needed), steps[place])
+    tests = list(takewhile(lambda stage: isinstance(stage, (LabelFilterStage, LineFilter)), after))
+    names = {name for stage in tests if isinstance(stage, LabelFilterStage) for name in filter_names(stage.test)}
+    if not names:
+        return steps[place]
+    return unless_dropped(json_values(names), steps[place + 1 : place + 1 + len(tests)], steps[place])
+
+
+def _needed(stages: Iterable[Stage], wanted: AbstractSet[str] | None) -> set[str] | None:
+    """Return the names of the labels on which stages and what comes behind them depend; None for all."""
+    if wanted is None:
+        return None
+    needed = set(wanted)
+    for stage in stages:
+        match stage:
+            case LabelFilterStage(test):
+                needed |= set(filter_names(test))
+            case Drop(names) | Keep(names):
+                needed |= {one.name for one in names if isinstance(one, LabelTest)}
+            case LineFormat() | LabelFormat():
+                return None
+    return needed
 
 
 def _step(stage: Stage, rescan: Rescan, now: int) -> Step:

@@ -45,8 +45,8 @@ class _Range:
         self, query: RangeAggregation, grid: Grid, grouping: Grouping | None, *, rescan: Rescan, now: int
     ) -> None:
         self.log_range = query.range
-        self._pipeline = Pipeline(query.range.query.stages, rescan=rescan, now=now)
         self._sampler = Sampler(query, grouping)
+        self._pipeline = Pipeline(query.range.query.stages, rescan=rescan, now=now, wanted=self._sampler.names)
         self._windows: Windows = windows_of(query, grid, _absent(query.range))
         self._counted = _counting(query, self._windows)
 
@@ -61,7 +61,8 @@ class _Range:
         """Say whether the numbers depend on the value of a label."""
         if isinstance(self._counted, Absence):
             return False
-        return may_read(self.log_range.query.stages, name) or self._sampler.reads(name)
+        names = self._sampler.names
+        return names is None or name in names or may_read(self.log_range.query.stages, name)
 
     @property
     def counts(self) -> bool:

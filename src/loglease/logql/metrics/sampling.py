@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Final
 
 from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault
@@ -43,6 +44,7 @@ class Sampler:
 
     def __init__(self, query: RangeAggregation, grouping: Grouping | None) -> None:
         self._grouping = grouping
+        self._by = None if grouping is None or grouping.without else sorted(set(grouping.names))
         self._unwrap = query.range.unwrap
         self._sizes = query.function in (RangeFunction.BYTES, RangeFunction.BYTES_RATE)
         self._convert = _CONVERSIONS[self._unwrap.conversion if self._unwrap else None]
@@ -56,7 +58,7 @@ class Sampler:
             QueryFailed: the line has an error that the query neither filters nor groups by.
         """
         value = self._value(entry)
-        if value is None or not all(test(entry) for test in self._tests):
+        if value is None or (self._tests and not all(test(entry) for test in self._tests)):
             return None
         if entry.fault is not None and not self._keeps_errors:
             name = entry.fault[0]
@@ -66,12 +68,14 @@ class Sampler:
             )
         return self.series(entry), value
 
-    def reads(self, name: str) -> bool:
-        """Say whether samples depend on the value of a label."""
-        if self._grouping is None or self._grouping.without or name in self._grouping.names:
-            return True
+    @property
+    def names(self) -> frozenset[str] | None:
+        """Names of the labels on which samples depend; None for all."""
+        if self._by is None:
+            return None
         unwrap = self._unwrap
-        return unwrap is not None and (name == unwrap.label or any(name in filter_names(one) for one in unwrap.filters))
+        unwrapped = () if unwrap is None else (unwrap.label, *chain.from_iterable(map(filter_names, unwrap.filters)))
+        return frozenset((*self._by, *unwrapped))
 
     def _value(self, entry: Entry) -> float | None:
         if self._unwrap is None:
@@ -87,10 +91,9 @@ class Sampler:
 
     def series(self, entry: Entry) -> Series:
         """Return the series that a line counts to."""
+        if self._by is not None:
+            return tuple([(name, value) for name in self._by if (value := entry.get(name))])
         grouping = self._grouping
-        if grouping is not None and not grouping.without:
-            found = ((name, entry.get(name)) for name in sorted(set(grouping.names)))
-            return tuple((name, value) for name, value in found if value)
         labels = entry.labels()
         if self._unwrap is not None:
             labels.pop(self._unwrap.label, None)

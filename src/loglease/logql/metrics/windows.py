@@ -41,6 +41,8 @@ class Totals:
         self._range_ns = range_ns
         self._divisor = divisor
         self._changes: dict[Series, dict[int, int]] = {}
+        # The times that the points which the last sample lies in cover alike.
+        self._since, self._until, self._covered = 1, 0, (0, 0)
 
     def add(self, series: Series, ns: int, value: float) -> None:
         """Take a sample."""
@@ -57,7 +59,10 @@ class Totals:
             at = end
 
     def _add(self, series: Series, ns: int, amount: int) -> None:
-        first, last = self._grid.covered(ns, self._range_ns)
+        if not self._since <= ns <= self._until:
+            self._since, self._until = ns, self._grid.alike_until(ns, self._range_ns)
+            self._covered = self._grid.covered(ns, self._range_ns)
+        first, last = self._covered
         if first > last:
             return
         changes = self._changes.get(series)

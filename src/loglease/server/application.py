@@ -6,6 +6,7 @@ from loglease.access.errors import NotFound
 from loglease.gateway.routes import is_ours
 from loglease.server.api.app import create_api
 from loglease.server.edge import API, App, Edge, ErrorPage, Receive, Scope, Send
+from loglease.server.proxies import Proxies
 from loglease.server.services import Services
 
 
@@ -22,12 +23,16 @@ def joined(
     """
     api = create_api(services)
     tls = services.settings.http.tls
+    proxies = Proxies.named(services.settings.http.trusted_proxies)
     inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif gateway is not None and is_ours(_raw_path(scope)):
+            return
+        if (address := proxies.caller_of(scope)) is not None:
+            scope["client"] = (address, 0)
+        if gateway is not None and is_ours(_raw_path(scope)):
             await gateway(scope, receive, send)
         elif scope["type"] == "http":
             await inner(scope, receive, send)

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from loglease.model.errors import FieldFault, LogLeaseError
+from loglease.server.proxies import network_named
 
 FILE_NAME: Final = "loglease.toml"
 PREFIX: Final = "LOGLEASE_"
@@ -79,6 +80,7 @@ class HttpSettings(_Area):
     health: str = "127.0.0.1:8081"
     origins: list[str] = Field(default_factory=list)
     websocket_origins: list[str] = Field(default_factory=list)
+    trusted_proxies: list[str] = Field(default_factory=list)
     insecure_http: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -98,6 +100,16 @@ class HttpSettings(_Area):
             if scheme not in ("http", "https") or not separator or not rest or "/" in rest:
                 raise ValueError(f"{origin[:80]!r} is not an origin such as https://logs.example.com")
         return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, proxies: list[str]) -> list[str]:
+        for one in proxies:
+            try:
+                network_named(one)
+            except ValueError as error:
+                raise ValueError(f"{one[:80]!r} is no address or network such as 10.0.0.0/8") from error
+        return proxies
 
     @model_validator(mode="after")
     def _safe(self) -> HttpSettings:

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
+from tests.real.logcli import logcli_path
 from tests.real.stores import VERSION, journal_path, victorialogs_path
 
 
@@ -17,6 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needed: dict[str, tuple[Callable[[], Path | str | None], str, str]] = {
         "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
         "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
+        "real_logcli": (logcli_path, "logcli", "Put Loki's logcli on PATH, or set LOGLEASE_LOGCLI; none is installed."),
         "real_victorialogs": (victorialogs_path, f"VictoriaLogs {VERSION}", "Run `make real-servers`; it takes Go."),
     }
     for marker, (path, name, remedy) in needed.items():

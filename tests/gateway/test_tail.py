@@ -225,12 +225,6 @@ async def test_a_tail_of_a_window_that_is_over_ends_with_its_lines(tmp_path):
     lines = [line(T0 + n, f"line {n}", service="a") for n in range(5)]
     async with world(tmp_path, lines=lines) as w:
         grant = await w.grant(start_ns=T0, end_ns=T0 + 3)
-
-        async def nothing(plan):
-            for one in list[object]():
-                yield one
-
-        w.reader.follow = nothing
         async with tailing(w, grant) as client:
             assert await ending(client) == (1000, "complete", ["line 0", "line 1", "line 2"])
 

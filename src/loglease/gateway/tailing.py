@@ -112,6 +112,8 @@ class NewestThenLive:
             async with aclosing(self._before(until_ns, known, in_pool)) as items:
                 async for some in items:
                     yield some
+        if end is not None and end <= known.from_ns:
+            return
         live = Interval(known.from_ns, end)
         following = TailReading(
             self.reader,

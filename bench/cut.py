@@ -3,7 +3,8 @@
 The server runs in a process of its own, the clients in this one, and both read the same monotonic clock. Healthy
 clients measure milliseconds from the acknowledged revocation to their last byte, 0 if that came before; stalled ones,
 with small receive buffers, read again two seconds after it and count what they still get. Each round is repeated at
-once with an orderly close on sockets with default buffers, which is what a server does that just ends its handler.
+once with an orderly close on sockets with default buffers, which is what a server does that just ends its handler. The
+tails of two scenarios are chunked bodies, those of the third are Loki's WebSockets.
 
 Run: ``python -m bench.cut [--tails 200] [--rate 1] [--rounds 3] [--stalled 20]``. The last line is one object of JSON.
 """
@@ -39,6 +40,20 @@ from loglease.sources.interface import Capabilities, Gap, Health, Page, ReadPlan
 LINE = b"GET /checkout 200 12ms user=42 " + b"x" * 170
 BURST = 3_000
 STALLED_PAUSE_S = 2.0
+SCENARIOS = ("one_grant", "many_grants", "websocket")
+ASKS_WEBSOCKET = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+)
+
+
+def tail_request(grant: str, *, websocket: bool) -> bytes:
+    """Return a call that follows the lines of a grant."""
+    if websocket:
+        return request_bytes(f"/g/{grant}/loki/api/v1/tail?query=%7B%7D&since=1s", *ASKS_WEBSOCKET)
+    return request_bytes(f"/g/{grant}/logs?follow=true&since=1s")
 
 
 class DefaultConnection(Connection):
@@ -162,6 +177,8 @@ class Client(asyncio.Protocol):
     @property
     def reason(self) -> str:
         """How it ended, as the client sees it."""
+        if (close := self.tail.rfind(b"\x88")) >= 0 and self.tail[close + 1] == len(self.tail) - close - 2:
+            return self.tail[close + 4 :].decode()
         at = self.tail.rfind(b'"reason":"')
         if at >= 0:
             return self.tail[at + 10 :].split(b'"')[0].decode()
@@ -180,8 +197,10 @@ class Round:
     not_ended: int = 0
 
 
-async def one_round(mode: str, arguments: argparse.Namespace, grants: int) -> Round:
+async def one_round(mode: str, arguments: argparse.Namespace, scenario: str) -> Round:
     """Open the tails, revoke, measure."""
+    grants = arguments.tails if scenario == "many_grants" else 1
+    websocket = scenario == "websocket"
     command = [sys.executable, "-m", "bench.cut", "serve", mode, str(grants), str(arguments.rate)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
@@ -189,8 +208,8 @@ async def one_round(mode: str, arguments: argparse.Namespace, grants: int) -> Ro
     loop = asyncio.get_running_loop()
     try:
         ready: dict[str, Any] = json.loads(await loop.run_in_executor(None, server.stdout.readline))
-        clients = await _opened(ready, arguments.tails)
-        stalled = [_stalled(ready) for _ in range(arguments.stalled)]
+        clients = await _opened(ready, arguments.tails, websocket=websocket)
+        stalled = [_stalled(ready, websocket=websocket) for _ in range(arguments.stalled)]
         await asyncio.sleep(arguments.warm)
         began = sum(1 for client in clients if client.received)
         server.stdin.write("revoke\n")
@@ -218,13 +237,13 @@ async def one_round(mode: str, arguments: argparse.Namespace, grants: int) -> Ro
             server.kill()
 
 
-async def _opened(ready: dict[str, Any], count: int) -> list[Client]:
+async def _opened(ready: dict[str, Any], count: int, *, websocket: bool) -> list[Client]:
     loop = asyncio.get_running_loop()
     clients = []
     for number in range(count):
         transport, client = await loop.create_connection(Client, "127.0.0.1", ready["port"])
         grant = ready["grants"][number % len(ready["grants"])]
-        transport.write(request_bytes(f"/g/{grant}/logs?follow=true&since=1s"))
+        transport.write(tail_request(grant, websocket=websocket))
         clients.append(client)
         if number % 20 == 19:
             until = time.monotonic() + 30
@@ -233,11 +252,11 @@ async def _opened(ready: dict[str, Any], count: int) -> list[Client]:
     return clients
 
 
-def _stalled(ready: dict[str, Any]) -> socket.socket:
+def _stalled(ready: dict[str, Any], *, websocket: bool) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     client.connect(("127.0.0.1", ready["port"]))
-    client.sendall(request_bytes(f"/g/{ready['flood']}/logs?follow=true&since=1s"))
+    client.sendall(tail_request(ready["flood"], websocket=websocket))
     return client
 
 
@@ -288,16 +307,16 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds: dict[str, list[Round]] = {}
     for number in range(arguments.rounds):
-        for scenario, grants in (("one_grant", 1), ("many_grants", arguments.tails)):
+        for scenario in SCENARIOS:
             for mode in ("cut", "close"):
-                result = asyncio.run(one_round(mode, arguments, grants))
+                result = asyncio.run(one_round(mode, arguments, scenario))
                 rounds.setdefault(f"{scenario}_{mode}", []).append(result)
                 print(f"round {number + 1} {scenario:11} {mode:5} {_summary([result])}", flush=True)
     figures = {name: _summary(found) for name, found in rounds.items()}
     for name, figure in figures.items():
         print(f"{name:18} {figure}")
-    ours = max(figures[f"{name}_cut"]["residue_max_bytes"] for name in ("one_grant", "many_grants"))
-    theirs = max(figures[f"{name}_close"]["residue_max_bytes"] for name in ("one_grant", "many_grants"))
+    ours = max(figures[f"{name}_cut"]["residue_max_bytes"] for name in SCENARIOS)
+    theirs = max(figures[f"{name}_close"]["residue_max_bytes"] for name in SCENARIOS)
     print(
         json.dumps(
             {

@@ -144,6 +144,7 @@ async def stack(
         store.close()
 
 
-def request_bytes(path: str) -> bytes:
+def request_bytes(path: str, *more: str) -> bytes:
     """Return a call as a client sends it."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    head = [f"GET {path} HTTP/1.1", "Host: bench", f"Authorization: Bearer {TOKEN}", *more]
+    return "\r\n".join([*head, "", ""]).encode()

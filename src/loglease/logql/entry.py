@@ -12,6 +12,9 @@ from typing import Final, Protocol
 ERROR: Final = "__error__"
 ERROR_DETAILS: Final = "__error_details__"
 
+EXTENSION: Final = "_extracted"
+"""What a name gets when a label of it comes closer to the stream."""
+
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _NOTHING: Final[AbstractSet[str]] = frozenset()
@@ -60,7 +63,7 @@ class Entry:
         ns: event time in nanoseconds since the epoch.
         line: redacted text.
         stream: labels of its stream, shared by all its lines.
-        metadata: its own metadata.
+        metadata: its own metadata; a name that its stream has, too, is extended.
         own: labels that stages have set, each with its kind.
         gone: names of labels of stream and metadata that stages have taken away.
         fault: class and details of the first error, if there was one.
@@ -79,7 +82,7 @@ class Entry:
         self.ns = ns
         self.line = line
         self.stream = stream
-        self.metadata = metadata
+        self.metadata = metadata if not metadata or stream.keys().isdisjoint(metadata) else _apart(metadata, stream)
         self.own: dict[str, tuple[str, Kind]] = {}
         self.gone: AbstractSet[str] = _NOTHING
         self.fault: tuple[str, str] | None = None
@@ -115,13 +118,14 @@ class Entry:
             return found[0]
         if self.gone and name in self.gone:
             return None
-        value = self.metadata.get(name) if self.metadata else None
-        if value is not None and name not in self.stream:
-            return value
         value = self.stream.get(name)
-        if value is None and name in (ERROR, ERROR_DETAILS) and self.fault is not None:
+        return self.metadata.get(name) if value is None and self.metadata else value
+
+    def get_with_error(self, name: str) -> str | None:
+        """Return the value of a label or the error, as filters of text, groupings and `drop` see it."""
+        if self.fault is not None and name in (ERROR, ERROR_DETAILS):
             return self.fault[name == ERROR_DETAILS]
-        return value
+        return self.get(name)
 
     def kind_of(self, name: str) -> Kind | None:
         """Return where a label comes from, None if there is none."""
@@ -136,7 +140,7 @@ class Entry:
     def parse(self, name: str, value: str) -> None:
         """Add what a parser found; a name that stream or metadata has is extended, the first value of a name stays."""
         if name in self.stream or name in self.metadata:
-            name = f"{name}_extracted"
+            name = name + EXTENSION
         if name not in self.own:
             self.own[name] = (value, Kind.PARSED)
 
@@ -165,21 +169,23 @@ class Entry:
             if name not in own and name not in gone:
                 yield name, value, Kind.STREAM
         for name, value in self.metadata.items():
-            if name not in own and name not in gone and name not in self.stream:
+            if name not in own and name not in gone:
                 yield name, value, Kind.METADATA
         for name, (value, kind) in own.items():
             yield name, value, kind
 
     def labels(self) -> dict[str, str]:
-        """Return all labels, the error among them."""
+        """Return all labels, without the error."""
         found = {**self.metadata, **self.stream}
         for name in self.gone:
             found.pop(name, None)
         for name, (value, _) in self.own.items():
             found[name] = value
-        if self.fault is not None:
-            found[ERROR], found[ERROR_DETAILS] = self.fault
         return found
+
+
+def _apart(metadata: Mapping[str, str], stream: Mapping[str, str]) -> dict[str, str]:
+    return {name + EXTENSION if name in stream else name: value for name, value in metadata.items()}
 
 
 def with_atoms(line: bytes, masks: Sequence[tuple[int, int]]) -> bytes:

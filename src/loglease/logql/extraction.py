@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from json import JSONDecodeError, JSONDecoder
+from contextlib import suppress
+from functools import lru_cache
+from itertools import chain, count
+from json import JSONDecoder
 from json.decoder import scanstring  # type: ignore[attr-defined]  # documented only in the module's own source
 from typing import Any, Final
 
@@ -22,24 +25,29 @@ ENTRY_MEMBER: Final = "_entry"
 MAX_NAMES: Final = 10_000
 
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
-_names: Final[dict[str, str]] = {}
+_HALF_OF_PAIR = re.compile("[\ud800-\udfff]")
 
 
+@lru_cache(maxsize=MAX_NAMES)
 def label_name(key: str) -> str:
     """Return the label's name for a key: trimmed, ``_`` for what no name may hold, and before a leading digit."""
-    found = _names.get(key)
-    if found is None:
-        found = _NOT_IN_NAME.sub("_", key.strip())
-        if found[:1].isdigit():
-            found = f"_{found}"
-        if len(_names) >= MAX_NAMES:
-            _names.clear()
-        _names[key] = found
-    return found
+    name = _part_of_name(key)
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+@lru_cache(maxsize=MAX_NAMES)
+def _part_of_name(key: str) -> str:
+    return _NOT_IN_NAME.sub("_", key.strip())
 
 
 class _Members(list[tuple[str, Any]]):
     """The members of a JSON object in their order, doubled names among them."""
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
 
 
 def _no_constant(_: str) -> Any:
@@ -47,14 +55,24 @@ def _no_constant(_: str) -> Any:
 
 
 _scan: Final = JSONDecoder(
-    object_pairs_hook=_Members, parse_float=str, parse_int=str, parse_constant=_no_constant
+    object_pairs_hook=_Members, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
 ).scan_once  # type: ignore[attr-defined]  # the same
 _BLANK = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BROKEN: Final = (ValueError, StopIteration, IndexError, RecursionError)
 
 
 def _start(text: str, at: int = 0) -> int:
     match = _BLANK.match(text, at)
     return match.end() if match else at
+
+
+def _string(text: str, at: int) -> tuple[str, int]:
+    """Read the string whose quote is at a position; half of a pair of surrogates becomes U+FFFD."""
+    if text[at] != '"':
+        raise ValueError
+    found, end = scanstring(text, at + 1, True)  # noqa: FBT003 - the standard library's own signature
+    return _HALF_OF_PAIR.sub("\ufffd", found), end
 
 
 def _object(text: str) -> tuple[_Members, bool]:
@@ -64,51 +82,72 @@ def _object(text: str) -> tuple[_Members, bool]:
         return _Members(), False
     try:
         found, _ = _scan(text, start)
-    except (ValueError, StopIteration, RecursionError):
-        return _partial(text, start, 0)[0], False
+    except _BROKEN:
+        found = _Members()
+        with suppress(*_BROKEN):
+            _read_members(text, start, found, 0)
+        return found, False
     return found, True
 
 
-def _partial(text: str, at: int, depth: int) -> tuple[_Members, int]:
-    """Read members of an object up to where it breaks; the position is -1 if it does."""
-    found = _Members()
+def _read_members(text: str, at: int, into: _Members, depth: int) -> int:
+    """Read the members of an object up to where it breaks, which raises; return where it ends otherwise."""
     at = _start(text, at + 1)
-    while text[at : at + 1] == '"':
-        try:
-            key, at = scanstring(text, at + 1, True)  # noqa: FBT003 - the standard library's own signature
-        except JSONDecodeError:
-            return found, -1
+    if text[at] == "}":
+        return at + 1
+    while True:
+        key, at = scanstring(text, at + 1, True) if text[at] == '"' else _no_constant(text)  # noqa: FBT003 - as above
         at = _start(text, at)
-        if text[at : at + 1] != ":":
-            return found, -1
+        if text[at] != ":":
+            raise ValueError
         at = _start(text, at + 1)
-        if text[at : at + 1] == "{" and depth < 64:  # noqa: PLR2004 - as deep as JSON may be here
-            inner, at = _partial(text, at, depth + 1)
-            found.append((key, inner))
-            if at < 0:
-                return found, -1
+        if text[at] == "{" and depth < 64:  # noqa: PLR2004 - as deep as JSON may be here
+            value = _Members()
+            into.append((key, value))
+            at = _read_members(text, at, value, depth + 1)
         else:
-            try:
-                value, at = _scan(text, at)
-            except (ValueError, StopIteration, RecursionError):
-                return found, -1
-            found.append((key, value))
+            value, at = _scan(text, at)
+            into.append((key, value))
         at = _start(text, at)
-        if text[at : at + 1] != ",":
-            break
+        if text[at] == "}":
+            return at + 1
+        if text[at] != ",":
+            raise ValueError
         at = _start(text, at + 1)
-    return (found, at + 1) if text[at : at + 1] == "}" else (found, -1)
 
 
-def _flat(members: _Members, prefix: str) -> Iterator[tuple[str, str]]:
+class _Decoded:
+    """What strings of a line stood for that were written with an escape: redaction has not seen these."""
+
+    def __init__(self, text: str, rescan: Rescan) -> None:
+        self._found: set[str] = set()
+        self._rescan = rescan
+        for match in _STRING.finditer(text):
+            if "\\" in match[0]:
+                with suppress(ValueError):
+                    self._found.add(scanstring(match[0], 1, True)[0])  # noqa: FBT003 - as above
+
+    def shown(self, name: str, value: str) -> str:
+        """Return a key or value, redacted again if need be."""
+        return self._rescan(name, _HALF_OF_PAIR.sub("\ufffd", value)) if value in self._found else value
+
+
+def _flat(members: _Members, prefix: str | None, decoded: _Decoded | None) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each label in an object."""
     for key, value in members:
-        name = f"{prefix}_{key}" if prefix else key
-        if type(value) is str:
-            yield name, value
-        elif value is True or value is False:
+        shown = key if decoded is None else decoded.shown("", key)
+        name = label_name(shown) if prefix is None else f"{prefix}_{_part_of_name(shown)}"
+        kind = type(value)
+        if kind is _Members:
+            yield from _flat(value, name, decoded)
+        elif not name:
+            continue
+        elif kind is str:
+            yield name, value if decoded is None else decoded.shown(name, value)
+        elif kind is _Number:
+            yield name, str(value)
+        elif kind is bool:
             yield name, "true" if value else "false"
-        elif type(value) is _Members:
-            yield from _flat(value, name)
 
 
 def json_members(text: str) -> tuple[list[tuple[tuple[str, ...], str]], bool]:
@@ -121,10 +160,10 @@ def _with_paths(members: _Members, above: tuple[str, ...]) -> Iterator[tuple[tup
     for key, value in members:
         if type(value) is _Members:
             yield from _with_paths(value, (*above, key))
-        elif type(value) is str:
-            yield (*above, key), value
-        elif value is True or value is False:
+        elif type(value) is bool:
             yield (*above, key), "true" if value else "false"
+        elif isinstance(value, str):
+            yield (*above, key), str(value)
 
 
 def json_step(stage: JsonParser, rescan: Rescan) -> Step:
@@ -135,10 +174,8 @@ def json_step(stage: JsonParser, rescan: Rescan) -> Step:
     def parse(entry: Entry) -> bool:
         text = entry.line.decode()
         members, whole = _object(text)
-        has_escapes = "\\" in text
-        for key, value in _flat(members, ""):
-            name = label_name(key)
-            entry.parse(name, rescan(name, value) if has_escapes and value not in text else value)
+        for name, value in _flat(members, None, _Decoded(text, rescan) if "\\" in text else None):
+            entry.parse(name, value)
         if not whole:
             entry.fail(Fault.JSON)
         return True
@@ -157,54 +194,66 @@ def _json_paths(extractions: tuple[Extraction, ...], rescan: Rescan) -> Step:
             return True
         try:
             _scan(text, start)
-        except (ValueError, StopIteration, RecursionError):
+        except _BROKEN:
             entry.fail(Fault.JSON)
-            return True
         for name, path in paths:
-            value = _at_path(text, start, path)
-            entry.parse(name, rescan(name, value) if "\\" in text and value not in text else value)
+            try:
+                value, was_escaped = _at_path(text, start, path)
+            except _BROKEN:
+                value, was_escaped = "", False
+            entry.parse(name, rescan(name, value) if was_escaped else value)
         return True
 
     return parse
 
 
-def _at_path(text: str, at: int, path: tuple[str | int, ...]) -> str:
-    """Return the value at a path of valid JSON: strings decoded, all else as written; empty where there is none."""
+def _at_path(text: str, at: int, path: tuple[str | int, ...]) -> tuple[str, bool]:
+    """Return the value at a path and whether an escape was undone; empty where there is none.
+
+    Strings are decoded, all else stays as written. Raises where the text breaks before the value ends.
+    """
     for step in path:
         found = _child(text, at, step)
         if found is None:
-            return ""
+            return "", False
         at = found
+    if text[at] == '"':
+        value, end = _string(text, at)
+        return value, "\\" in text[at:end]
     value, end = _scan(text, at)
-    if value is None:
-        return ""
-    return value if text[at] == '"' else text[at:end]
+    return "" if value is None else text[at:end], False
 
 
 def _child(text: str, at: int, step: str | int) -> int | None:
     """Return where a member or element begins."""
-    opening = "{" if isinstance(step, str) else "["
+    opening, closing = "{}" if isinstance(step, str) else "[]"
     if text[at] != opening:
         return None
     at = _start(text, at + 1)
-    number = 0
-    while text[at] not in "}]":
+    if text[at] == closing:
+        return None
+    for number in count():
         key: str | int = number
         if opening == "{":
-            key, at = scanstring(text, at + 1, True)  # noqa: FBT003 - the standard library's own signature
-            at = _start(text, _start(text, at) + 1)
+            key, at = _string(text, at)
+            at = _start(text, at)
+            if text[at] != ":":
+                raise ValueError
+            at = _start(text, at + 1)
         if key == step:
             return at
         _, at = _scan(text, at)
         at = _start(text, at)
-        if text[at] == ",":
-            at = _start(text, at + 1)
-        number += 1
+        if text[at] == closing:
+            return None
+        if text[at] != ",":
+            raise ValueError
+        at = _start(text, at + 1)
     return None
 
 
 def unpack_step(rescan: Rescan) -> Step:
-    """Return the step of ``| unpack``."""
+    """Return the step of ``| unpack``. All that it takes out is redacted again: it was text within text."""
 
     def unpack(entry: Entry) -> bool:
         text = entry.line.decode()
@@ -212,28 +261,27 @@ def unpack_step(rescan: Rescan) -> Step:
         if not whole:
             entry.fail(Fault.JSON)
             return True
-        found = [(key, value) for key, value in members if type(value) is str and _is_string(text, value)]
+        found = [(key, _HALF_OF_PAIR.sub("\ufffd", value)) for key, value in members if type(value) is str]
         packed = next((value for key, value in found if key == ENTRY_MEMBER), None)
         if packed is None:
             return True
         for key, value in found:
-            if key != ENTRY_MEMBER:
-                name = label_name(key)
-                entry.parse(name, value if value in text else rescan(name, value))
-        entry.replace_line((packed if packed in text else rescan("", packed)).encode())
+            name = label_name(rescan("", _HALF_OF_PAIR.sub("\ufffd", key)))
+            if key != ENTRY_MEMBER and name:
+                entry.parse(name, rescan(name, value))
+        entry.replace_line(rescan("", packed).encode())
         return True
 
     return unpack
 
 
-def _is_string(text: str, value: str) -> bool:
-    """Say whether a scalar was written as a string: numbers are read as text, too."""
-    return not _NUMBER.fullmatch(value) or f'"{value}"' in text
-
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
-_PAIR = re.compile(r'([^\s="]+)(?:=("(?:[^"\\]|\\.)*"(?=\s|$)|[^\s"]*(?=\s|$)))?(?=\s|$)')
-_LINE_OF_PAIRS = re.compile(r'\s*(?:[^\s="]+(?:=(?:"(?:[^"\\]|\\.)*"|[^\s"=]*))?(?:\s+|$))*')
+# A key, then a value in quotes or without, or nothing; where that does not fit, an open quote takes the rest of the
+# line, and anything else all up to the next white space.
+_PAIR = re.compile(
+    r'([^\x00- ="]++)(?:=("[^"\\]*+(?:\\.[^"\\]*+)*+")|(?:=([^\x00- ="]*+))?(?![^\x00- ]))'
+    r'|[^\x00- ="]++=".*+|[^\x00- ]++',
+    re.DOTALL,
+)
 
 
 def _unquoted(value: str) -> str | None:
@@ -241,42 +289,50 @@ def _unquoted(value: str) -> str | None:
     if "\\" not in value:
         return value[1:-1]
     try:
-        decoded, _ = scanstring(value, 1, False)  # noqa: FBT003 - the standard library's own signature
-    except JSONDecodeError:
+        decoded, _ = _string(value, 0)
+    except ValueError:
         return None
-    return str(decoded)
+    return decoded
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str, bool] | None]:
+    """Yield key, value and whether an escape was undone, of each pair; None for what is none."""
+    for key, quoted, bare in _PAIR.findall(text):
+        value = _unquoted(quoted) if quoted else bare
+        yield None if not key or value is None else (key, value, "\\" in quoted)
 
 
 def logfmt_pairs(text: str) -> Iterator[tuple[str, str, bool]]:
     """Yield key, value and whether an escape was undone, of each pair that is one."""
-    for key, value in _PAIR.findall(text):
-        if value[:1] != '"':
-            yield key, value, False
-            continue
-        decoded = _unquoted(value)
-        if decoded is not None:
-            yield key, decoded, "\\" in value
+    return (pair for pair in _pairs(text) if pair is not None)
+
+
+def _good_pairs(entry: Entry, strict: bool) -> Iterator[tuple[str, str, bool]]:  # noqa: FBT001 - a flag of the query
+    """Yield the pairs of a line; one that is none is left out, or ends a strict reading with an error."""
+    for pair in _pairs(entry.line.decode()):
+        if pair is not None:
+            yield pair
+        elif strict:
+            entry.fail(Fault.LOGFMT)
+            return
 
 
 def logfmt_step(stage: LogfmtParser, rescan: Rescan) -> Step:
     """Return the step of ``| logfmt``."""
-    strict, keep_empty = stage.strict, stage.keep_empty
-    wanted = {one.path: one.name for one in stage.extractions}
+    keep_empty = stage.keep_empty
+    wanted: dict[str, list[str]] = {}
+    for one in stage.extractions:
+        wanted.setdefault(one.path, []).append(one.name)
 
     def parse(entry: Entry) -> bool:
-        text = entry.line.decode()
-        if strict and not _LINE_OF_PAIRS.fullmatch(text):
-            entry.fail(Fault.LOGFMT)
-            return True
         missing = dict(wanted)
-        for key, value, was_escaped in logfmt_pairs(text):
-            if not value and not keep_empty:
-                continue
-            name = missing.pop(key, None) if wanted else label_name(key)
-            if name is not None:
-                entry.parse(name, rescan(name, value) if was_escaped else value)
-        for name in missing.values():
-            entry.parse(name, "")
+        for key, value, was_escaped in _good_pairs(entry, stage.strict):
+            if value or keep_empty:
+                for name in missing.pop(key, ()) if wanted else (label_name(key),):
+                    entry.parse(name, rescan(name, value) if was_escaped else value)
+        if keep_empty:
+            for name in chain.from_iterable(missing.values()):
+                entry.parse(name, "")
         return True
 
     return parse

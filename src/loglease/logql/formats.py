@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault, Kind
+from loglease.logql.entry import Entry, Fault, Kind
 from loglease.logql.extraction import Rescan, Step
 from loglease.logql.label_filters import value_test
 from loglease.logql.syntax import Drop, Keep, LabelFormat, LabelTest, LineFormat, Renaming
@@ -95,7 +95,7 @@ def drop_step(stage: Drop) -> Step:
 
     def drop(entry: Entry) -> bool:
         for name, fits in tests:
-            value = entry.get(name)
+            value = entry.get_with_error(name)
             if value is not None and fits(value):
                 entry.take_away(name)
         return True
@@ -111,7 +111,7 @@ def keep_step(stage: Keep) -> Step:
 
     def keep(entry: Entry) -> bool:
         for name, value, _ in list(entry.items()):
-            if name not in (ERROR, ERROR_DETAILS) and not any(fits(value) for fits in tests.get(name, ())):
+            if not any(fits(value) for fits in tests.get(name, ())):
                 entry.take_away(name)
         return True
 

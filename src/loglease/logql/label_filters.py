@@ -81,7 +81,7 @@ def label_test(test: LabelFilter) -> EntryTest:
     match test:
         case LabelTest(name):
             fits = value_test(test)
-            return lambda entry: fits(entry.get(name) or "")
+            return lambda entry: fits(entry.get_with_error(name) or "")
         case ValueFilter():
             return _comparison(test)
         case AddressFilter():

@@ -67,12 +67,14 @@ class CapturingPattern:
         self._steps = tuple(zip(captures, [*literals, None], strict=False))
 
     def captures(self, line: bytes) -> list[tuple[str, bytes]]:
-        """Return what the named captures find; where a literal is missing the capture before it takes the rest."""
+        """Return what the named captures find; where a literal is missing the capture before it takes the rest.
+
+        The pattern begins where the line does; an empty line has nothing to find.
+        """
         found: list[tuple[str, bytes]] = []
-        at = line.find(self._lead)
-        if at < 0:
+        if not line or not line.startswith(self._lead):
             return found
-        at += len(self._lead)
+        at = len(self._lead)
         for name, literal in self._steps:
             end = -1 if literal is None else line.find(literal, at)
             if name != "_":

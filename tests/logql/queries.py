@@ -129,7 +129,7 @@ stages = st.one_of(
 selectors = st.lists(label_tests, max_size=3).map(tuple)
 
 
-def _can_be_written(found: list) -> bool:
+def can_be_written(found: list) -> bool:
     """Say no where text reads otherwise: in ``| drop a != "x"`` the rest is a matcher of the drop."""
     return not any(
         isinstance(first, (Drop, Keep))
@@ -140,7 +140,7 @@ def _can_be_written(found: list) -> bool:
     )
 
 
-log_queries = st.builds(LogQuery, selectors, st.lists(stages, max_size=4).filter(_can_be_written).map(tuple))
+log_queries = st.builds(LogQuery, selectors, st.lists(stages, max_size=4).filter(can_be_written).map(tuple))
 groupings = st.builds(Grouping, st.lists(names, max_size=3).map(tuple), st.booleans())
 ranges_ns = st.one_of(
     st.integers(1, 10**7).map(lambda ms: ms * 10**6), st.sampled_from([5 * 60 * 10**9, 86400 * 10**9, 10**6])

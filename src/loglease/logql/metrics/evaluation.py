@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from loglease.logql.entry import Entry
+from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry
 from loglease.logql.errors import QueryFailed
 from loglease.logql.extraction import Rescan
 from loglease.logql.metrics.grid import Grid
 from loglease.logql.metrics.matching import operated
+from loglease.logql.metrics.needs import asks_for_error, needed_stages
 from loglease.logql.metrics.sampling import Sampler
 from loglease.logql.metrics.series import Series, Vector, series_of
 from loglease.logql.metrics.vectors import aggregated, replacer
@@ -34,27 +35,54 @@ from loglease.logql.syntax import Vector as VectorOf
 MAX_SERIES: Final = 500
 
 _OF_LINES: Final = frozenset((RangeFunction.COUNT, RangeFunction.RATE, RangeFunction.ABSENT))
-_SUMMED: Final = frozenset((RangeFunction.COUNT, RangeFunction.BYTES))
+_SUMMED: Final = frozenset(
+    (
+        RangeFunction.COUNT,
+        RangeFunction.RATE,
+        RangeFunction.BYTES,
+        RangeFunction.BYTES_RATE,
+        RangeFunction.SUM,
+    )
+)
 _AT_ONCE: Final = Grouping(())
 
 
 class _Range:
-    """One log range: its pipeline, its samples, its windows."""
+    """One log range: its pipeline, its samples, its windows.
+
+    Args:
+        grouping: labels that the series are reduced to at once; None keeps all.
+        expects_errors: whether something around the range asks for the error.
+    """
 
     def __init__(
-        self, query: RangeAggregation, grid: Grid, grouping: Grouping | None, *, rescan: Rescan, now: int
+        self,
+        query: RangeAggregation,
+        grid: Grid,
+        grouping: Grouping | None,
+        *,
+        rescan: Rescan,
+        now: int,
+        expects_errors: bool,
     ) -> None:
         self.log_range = query.range
+        kept = None if grouping is None or grouping.without else frozenset(grouping.names)
+        if query.function is RangeFunction.ABSENT:
+            kept = frozenset()
         self._sampler = Sampler(query, grouping)
-        self._pipeline = Pipeline(query.range.query.stages, rescan=rescan, now=now, wanted=self._sampler.names)
+        self._pipeline = Pipeline(needed_stages(query.range, kept), rescan=rescan, now=now, wanted=self._sampler.names)
         self._windows: Windows = windows_of(query, grid, _absent(query.range))
         self._counted = _counting(query, self._windows)
+        self._grid = grid
+        self._keeps_errors = expects_errors or asks_for_error(query.range)
 
     def feed(self, entries: Iterable[Entry]) -> None:
         passes, sample, add = self._pipeline.passes, self._sampler.sample, self._windows.add
         offset_ns = self.log_range.offset_ns
         for entry in entries:
             if passes(entry) and (found := sample(entry)) is not None:
+                if entry.fault is not None and not self._keeps_errors:
+                    self._refuse(entry.fault[0], entry.ns + offset_ns)
                 add(found[0], entry.ns + offset_ns, found[1])
 
     def reads(self, name: str) -> bool:
@@ -75,6 +103,15 @@ class _Range:
         offset_ns = self.log_range.offset_ns
         series = self._sampler.series(Entry(0, b"", (), stream))
         self._counted.count(series, [ns + offset_ns for ns in times] if offset_ns else times)
+
+    def _refuse(self, fault: str, ns: int) -> None:
+        """Fail the query if a sample with an error lies in a window."""
+        first, last = self._grid.covered(ns, self.log_range.range_ns)
+        if first <= last:
+            raise QueryFailed(
+                "pipeline_error",
+                f'a line has the error {fault}; to skip such lines add | {ERROR}!="{fault}" to the query',
+            )
 
     def steps(self) -> Callable[[int], Vector]:
         """Return what gives the vector of a step; steps are asked for one after another."""
@@ -112,14 +149,12 @@ class _Ahead:
 
 
 def _absent(log_range: LogRange) -> Series:
-    """Return the labels that `absent_over_time` can tell: those that the selector names exactly, each once."""
-    named: dict[str, str] = {}
-    doubled = set()
-    for test in log_range.query.selector:
-        if test.op is MatchOp.EQUAL:
-            doubled |= {test.name} & named.keys()
-            named[test.name] = test.value
-    return series_of({name: value for name, value in named.items() if name not in doubled})
+    """Return the labels that `absent_over_time` can tell: those of which one matcher, and no other, names the value."""
+    selector = log_range.query.selector
+    names = [test.name for test in selector]
+    return series_of(
+        {test.name: test.value for test in selector if test.op is MatchOp.EQUAL and names.count(test.name) == 1}
+    )
 
 
 @dataclass(slots=True)
@@ -208,7 +243,9 @@ class MetricQuery:
         keeps_order = self._is_instant and _is_sorted(self._query)
         return Answer(series=list(found.items()) if keeps_order else sorted(found.items()))
 
-    def _prepared(self, query: Metric) -> Callable[[], Callable[[int], Vector | float]]:
+    def _prepared(
+        self, query: Metric, *, expects_errors: bool = False
+    ) -> Callable[[], Callable[[int], Vector | float]]:
         """Return what, once all lines are in, gives the value of each step."""
         match query:
             case Number(number):
@@ -216,32 +253,27 @@ class MetricQuery:
             case VectorOf(number):
                 return lambda: lambda _: {(): number}
             case RangeAggregation():
-                return self._range(query, query.grouping).steps
-            case VectorAggregation(VectorFunction.SUM, RangeAggregation() as inner) if _sums_up(inner):
-                return self._range(inner, query.grouping or _AT_ONCE).steps
+                return self._range(query, query.grouping, expects_errors=expects_errors).steps
+            case VectorAggregation(VectorFunction.SUM, RangeAggregation(function) as inner) if function in _SUMMED:
+                # The sum over groups is the same as counting in groups: then no series is made to be summed away.
+                return self._range(inner, query.grouping or _AT_ONCE, expects_errors=expects_errors).steps
             case VectorAggregation():
-                return self._over(query.inner, lambda vector: aggregated(query, vector))
+                inner_at = self._prepared(query.inner, expects_errors=expects_errors or _keeps_error(query.grouping))
+                return _changed(inner_at, lambda vector: aggregated(query, vector))
             case LabelReplace():
-                return self._over(query.inner, replacer(query))
+                return _changed(self._prepared(query.inner, expects_errors=expects_errors), replacer(query))
             case Binary():
-                return self._both(query)
+                return self._both(query, expects_errors=expects_errors)
 
-    def _range(self, query: RangeAggregation, grouping: Grouping | None) -> _Range:
-        made = _Range(query, self._grid, grouping, rescan=self._rescan, now=self._now)
+    def _range(self, query: RangeAggregation, grouping: Grouping | None, *, expects_errors: bool) -> _Range:
+        expects_errors = expects_errors or _keeps_error(grouping)
+        made = _Range(query, self._grid, grouping, rescan=self._rescan, now=self._now, expects_errors=expects_errors)
         self._ranges.append(made)
         return made
 
-    def _over(self, inner: Metric, change: Callable[[Vector], Vector]) -> Callable[[], Callable[[int], Vector | float]]:
-        prepared = self._prepared(inner)
-
-        def ready() -> Callable[[int], Vector | float]:
-            at = prepared()
-            return lambda step: change(_vector(at(step)))
-
-        return ready
-
-    def _both(self, query: Binary) -> Callable[[], Callable[[int], Vector | float]]:
-        left, right = self._prepared(query.left), self._prepared(query.right)
+    def _both(self, query: Binary, *, expects_errors: bool) -> Callable[[], Callable[[int], Vector | float]]:
+        left = self._prepared(query.left, expects_errors=expects_errors)
+        right = self._prepared(query.right, expects_errors=expects_errors)
 
         def ready() -> Callable[[int], Vector | float]:
             left_at, right_at = left(), right()
@@ -250,15 +282,22 @@ class MetricQuery:
         return ready
 
 
+def _changed(
+    prepared: Callable[[], Callable[[int], Vector | float]], change: Callable[[Vector], Vector]
+) -> Callable[[], Callable[[int], Vector | float]]:
+    def ready() -> Callable[[int], Vector | float]:
+        at = prepared()
+        return lambda step: change(_vector(at(step)))
+
+    return ready
+
+
+def _keeps_error(grouping: Grouping | None) -> bool:
+    return grouping is not None and not grouping.without and not {ERROR, ERROR_DETAILS}.isdisjoint(grouping.names)
+
+
 def _vector(value: Vector | float) -> Vector:
     return {(): value} if isinstance(value, float) else value
-
-
-def _sums_up(query: RangeAggregation) -> bool:
-    """Say whether the sum over groups is the same as counting in groups: then no series is made to be summed away."""
-    return query.range.unwrap is None and (
-        query.function in _SUMMED or query.function in (RangeFunction.RATE, RangeFunction.BYTES_RATE)
-    )
 
 
 def _is_sorted(query: Metric) -> bool:

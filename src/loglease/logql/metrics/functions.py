@@ -75,10 +75,12 @@ def counter_rate(samples: Samples, end_ns: int, range_ns: int) -> float | None:
     between = sampled / (len(samples) - 1)
     before = (first[0] - (end_ns - range_ns)) / 1e9
     after = (end_ns - last[0]) / 1e9
+    longest = between * 1.1
+    before = before if before < longest else between / 2
+    after = after if after < longest else between / 2
     if increase > 0 and first[1] >= 0:
         before = min(before, sampled * (first[1] / increase))
-    longest = between * 1.1
-    extended = sampled + (before if before < longest else between / 2) + (after if after < longest else between / 2)
+    extended = sampled + before + after
     return increase * (extended / sampled) / (range_ns / 1e9)
 
 

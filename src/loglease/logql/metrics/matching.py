@@ -72,6 +72,8 @@ def _of_sets(op: BinaryOp, matching: Matching, left: Vector, right: Vector) -> V
 
 
 def _joined(query: Binary, matching: Matching, *, many: Vector, one: Vector) -> Vector:
+    if not many or not one:
+        return {}
     ones: dict[Series, tuple[Series, float]] = {}
     for series, value in one.items():
         signature = _signature(series, matching)

@@ -7,17 +7,10 @@ from itertools import chain
 from typing import Final
 
 from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault
-from loglease.logql.errors import QueryFailed
 from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.metrics.series import Series, series_of
 from loglease.logql.quantities import go_duration, number, size
-from loglease.logql.syntax import (
-    Conversion,
-    Grouping,
-    LabelFilterStage,
-    RangeAggregation,
-    RangeFunction,
-)
+from loglease.logql.syntax import Conversion, Grouping, RangeAggregation, RangeFunction
 
 Sample = tuple[Series, float]
 
@@ -49,23 +42,12 @@ class Sampler:
         self._sizes = query.function in (RangeFunction.BYTES, RangeFunction.BYTES_RATE)
         self._convert = _CONVERSIONS[self._unwrap.conversion if self._unwrap else None]
         self._tests = tuple(label_test(test) for test in (self._unwrap.filters if self._unwrap else ()))
-        self._keeps_errors = _asks_for_errors(query, grouping)
 
     def sample(self, entry: Entry) -> Sample | None:
-        """Return the sample of a line, None if it gives none.
-
-        Raises:
-            QueryFailed: the line has an error that the query neither filters nor groups by.
-        """
+        """Return the sample of a line, None if it gives none."""
         value = self._value(entry)
         if value is None or (self._tests and not all(test(entry) for test in self._tests)):
             return None
-        if entry.fault is not None and not self._keeps_errors:
-            name = entry.fault[0]
-            raise QueryFailed(
-                "pipeline_error",
-                f'a line has the error {name}; to skip such lines add | {ERROR}!="{name}" to the query',
-            )
         return self.series(entry), value
 
     @property
@@ -92,19 +74,13 @@ class Sampler:
     def series(self, entry: Entry) -> Series:
         """Return the series that a line counts to."""
         if self._by is not None:
-            return tuple([(name, value) for name in self._by if (value := entry.get(name))])
+            return tuple([(name, value) for name in self._by if (value := entry.get_with_error(name))])
         grouping = self._grouping
         labels = entry.labels()
+        if entry.fault is not None:
+            labels[ERROR], labels[ERROR_DETAILS] = entry.fault
         if self._unwrap is not None:
             labels.pop(self._unwrap.label, None)
         for name in grouping.names if grouping is not None else ():
             labels.pop(name, None)
         return series_of(labels)
-
-
-def _asks_for_errors(query: RangeAggregation, grouping: Grouping | None) -> bool:
-    if grouping is not None and not grouping.without and {ERROR, ERROR_DETAILS} & set(grouping.names):
-        return True
-    tests = [stage.test for stage in query.range.query.stages if isinstance(stage, LabelFilterStage)]
-    tests += query.range.unwrap.filters if query.range.unwrap else ()
-    return any(name in (ERROR, ERROR_DETAILS) for test in tests for name in filter_names(test))

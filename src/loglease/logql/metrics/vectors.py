@@ -16,7 +16,7 @@ def aggregated(query: VectorAggregation, vector: Vector) -> Vector:
     """Return what a vector function makes of a vector."""
     function = query.function
     if function in (VectorFunction.SORT, VectorFunction.SORT_DESC):
-        return dict(sorted(vector.items(), key=_by_value, reverse=function is VectorFunction.SORT_DESC))
+        return dict(sorted(vector.items(), key=_lowest_first if function is VectorFunction.SORT else _highest_first))
     groups: dict[Series, list[tuple[Series, float]]] = {}
     for series, value in vector.items():
         groups.setdefault(grouped(series, query.grouping), []).append((series, value))
@@ -28,10 +28,6 @@ def aggregated(query: VectorAggregation, vector: Vector) -> Vector:
     for members in groups.values():
         chosen.update(sorted(members, key=_lowest_first if lowest else _highest_first)[: query.parameter])
     return chosen
-
-
-def _by_value(item: tuple[Series, float]) -> tuple[bool, float]:
-    return math.isnan(item[1]), item[1]
 
 
 def _lowest_first(item: tuple[Series, float]) -> tuple[bool, float, Series]:

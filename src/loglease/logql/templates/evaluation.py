@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from loglease.logql.templates.fields import fields_read
 from loglease.logql.templates.functions import DECODING, FUNCTIONS
 from loglease.logql.templates.nodes import (
     Action,
@@ -109,9 +110,9 @@ class Template:
         self._plain = _plain_parts(self._nodes)
 
     @property
-    def labels(self) -> frozenset[str] | None:
-        """Names of the labels that it can use; None if it may use any."""
-        return None if self._plain is None else frozenset(name for is_name, name in self._plain if is_name)
+    def labels(self) -> frozenset[str | None]:
+        """Names of the labels that it can use, with None among them if it may use any."""
+        return frozenset(fields_read(self._nodes))
 
     def fill(self, labels: Mapping[str, str], surroundings: Surroundings) -> str:
         """Return the text for a line.

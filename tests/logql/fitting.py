@@ -189,7 +189,7 @@ def _extractions(of: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[Extracti
 FIELDS = ["." + name for name in [*NAMES, "missing", "fresh"]]
 CALLS = [
     "lower", "upper", "ToUpper", "trim", "TrimSpace", 'trimPrefix "G"', 'trimSuffix "r"', 'trimAll "er"',
-    'replace "e" "é"', "repeat 2", 'default "none"', "substr 1 3", "substr -1 2", "substr 2 -1", "trunc 2", "trunc -2",
+    'replace "e" "é"', "repeat 2", 'default "none"', "substr 1 3", "substr -1 2", "substr 2 -1", "trunc 2", "trunc -2", "trunc 1", "substr 1 -1", "substr 3 1",
     "alignLeft 4", "alignRight 4", "indent 2", 'regexReplaceAll "([a-z])" "<${1}>"',
     "b64enc", "b64enc | b64dec", "urlencode", "urlencode | urldecode", 'printf "%-6s|"', 'printf "%s %5s" "x"',
     "len", "int", "float64", "int | add 1", "mul 2 3", "float64 | addf 0.5", "int | sub 10", "int | div 7", "int | mod 7",

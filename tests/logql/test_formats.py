@@ -27,6 +27,28 @@ def test_line_format_writes_the_line(stages, line, found):
 
 
 @pytest.mark.parametrize(
+    ("call", "made"),
+    [
+        ("substr 1 3", "ré"),
+        ("substr -1 2", "Gr"),
+        ("substr 3 -1", "ße"),
+        ("substr 9 -1", ""),
+        ("substr 3 1", ""),
+        ("trunc 3", "Gré"),
+        ("trunc -2", "ße"),
+        ("trunc -9", "Gréße"),
+        ("alignLeft 3", "Gré"),
+        ("alignLeft 6", "Gréße "),
+        ("alignRight 3", "éße"),
+        ("alignRight 6", " Gréße"),
+        ("alignRight -1", "Gréße"),
+    ],
+)
+def test_templates_count_characters(call, made):
+    assert run(f'{{}} | line_format "{{{{.word | {call}}}}}"', "", {"word": "Gréße"}).line == made
+
+
+@pytest.mark.parametrize(
     ("sets", "labels", "error"),
     [
         ('x="{{.app}}-{{.trace}}"', {"app": "pay", "trace": "t1", "x": "pay-t1"}, None),

@@ -17,23 +17,17 @@ _expressions: Final[dict[str, Expression]] = {}
 
 
 def trunc(size: Value, value: Value) -> str:
-    """Keep so many bytes from the start, or from the end if the number is negative."""
-    kept, raw = count(size), text(value).encode()
-    if kept < 0:
-        return _decoded(raw[kept:]) if -kept < len(raw) else text(value)
-    return _decoded(raw[:kept])
+    """Keep so many characters from the start, or from the end if the number is negative."""
+    kept, whole = count(size), text(value)
+    return whole[:kept] if kept >= 0 else whole[kept:]
 
 
 def substr(start: Value, end: Value, value: Value) -> str:
-    """Cut out bytes from start to before end; an end below 0 or past the text is its end."""
-    first, last, raw = count(start), count(end), text(value).encode()
+    """Cut out characters from start to before end; an end below 0 or past the text is its end."""
+    first, last, whole = count(start), count(end), text(value)
     if first < 0:
-        return _decoded(raw[: max(0, last)])
-    if last < 0 or last > len(raw):
-        last = len(raw)
-    if first > last:
-        raise TemplateFailed
-    return _decoded(raw[first:last])
+        return whole[: max(0, last)]
+    return whole[first:] if last < 0 else whole[first:last]
 
 
 def _decoded(raw: bytes) -> str:
@@ -76,21 +70,15 @@ def nindent(spaces: Value, value: Value) -> str:
 
 
 def align_left(size: Value, value: Value) -> str:
-    """Cut or fill up to so many characters, the text to the left."""
-    width = _width(size)
-    return text(value)[:width].ljust(width)
+    """Cut or fill up to so many characters, the text to the left; a negative number changes nothing."""
+    whole, width = text(value), within_limit(count(size))
+    return whole if width < 0 else whole[:width].ljust(width)
 
 
 def align_right(size: Value, value: Value) -> str:
-    """Cut or fill up to so many characters, the text to the right."""
-    whole, width = text(value), _width(size)
-    return whole[max(0, len(whole) - width) :].rjust(width)
-
-
-def _width(size: Value) -> int:
-    if count(size) < 0:
-        raise TemplateFailed
-    return within_limit(size)
+    """Cut or fill up to so many characters, the text to the right; a negative number changes nothing."""
+    whole, width = text(value), within_limit(count(size))
+    return whole if width < 0 else whole[max(0, len(whole) - width) :].rjust(width)
 
 
 def lower(value: Value) -> str:

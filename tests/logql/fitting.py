@@ -405,7 +405,22 @@ def aggregated(inner: st.SearchStrategy) -> st.SearchStrategy:
     )
 
 
-label_lists = st.lists(names, max_size=2, unique=True).map(tuple)
+label_lists = st.one_of(
+    st.lists(st.sampled_from(["service", "pod", "level"]), max_size=2, unique=True).map(tuple),
+    st.lists(names, max_size=2, unique=True).map(tuple),
+)
+# Series whose labels are those of streams, so that there is something to match.
+counts = st.builds(
+    lambda selector, seconds, by: VectorAggregation(
+        VectorFunction.SUM,
+        RangeAggregation(RangeFunction.COUNT, LogRange(LogQuery(selector), seconds * SECOND)),
+        None,
+        Grouping(by),
+    ),
+    selectors,
+    st.sampled_from([10, 60, 3600]),
+    st.sampled_from([("service",), ("pod",), ("service", "pod"), ("service", "pod", "level"), ()]),
+)
 numbers = st.sampled_from([0.0, 1.0, 2.0, 0.5, -1.0, 1000.0])
 
 
@@ -413,6 +428,7 @@ numbers = st.sampled_from([0.0, 1.0, 2.0, 0.5, -1.0, 1000.0])
 def joined(draw: st.DrawFn, inner: st.SearchStrategy) -> Binary:
     """Draw an operation between two vectors, often the same ones, or a vector and a number."""
     op = draw(st.sampled_from(BinaryOp))
+    inner = st.one_of(inner, counts, counts)
     left = draw(inner)
     right = draw(inner) if draw(st.booleans()) else left
     returns_bool = op.comparing and draw(st.booleans())
@@ -429,6 +445,6 @@ def joined(draw: st.DrawFn, inner: st.SearchStrategy) -> Binary:
 
 grouped = st.builds(VectorAggregation, st.sampled_from(VECTOR_FUNCTIONS), range_aggregations, st.none(), maybe_grouping)
 vectors = st.one_of(
-    range_aggregations, range_aggregations, grouped, st.builds(Vector, numbers.filter(lambda one: one >= 0))
+    range_aggregations, range_aggregations, grouped, counts, st.builds(Vector, numbers.filter(lambda one: one >= 0))
 )
 metrics = st.recursive(vectors, lambda inner: st.one_of(aggregated(inner), joined(inner)), max_leaves=4)

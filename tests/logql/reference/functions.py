@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from tests.logql.reference.joins import Labels, Numbers, Refused
+from tests.logql.reference.values import expanded
 
 from loglease.logql.syntax import (
     Grouping,
@@ -170,21 +171,9 @@ def label_replace(query: LabelReplace, numbers: Numbers) -> Numbers:
         changed = dict(labels)
         match = re.fullmatch(query.pattern, changed.get(query.source, ""), re.ASCII | re.DOTALL)
         if match is not None:
-            changed[query.target] = _expanded(query.replacement, match)
+            changed[query.target] = expanded(query.replacement, match)
         named = series(changed)
         if named in found:
             raise Refused("label_replace makes two series the same")
         found[named] = number
     return found
-
-
-def _expanded(replacement: str, match: re.Match[str]) -> str:
-    def group(reference: re.Match[str]) -> str:
-        if reference[0] == "$$":
-            return "$"
-        name = reference[1] or reference[2]
-        if name.isdigit():
-            return (match[int(name)] or "") if int(name) <= (match.re.groups) else ""
-        return (match[name] or "") if name in match.re.groupindex else ""
-
-    return re.sub(r"\$\$|\$(?:(\w+)|\{(\w+)\})", group, replacement, flags=re.ASCII)

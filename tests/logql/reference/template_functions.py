@@ -9,6 +9,8 @@ import urllib.parse
 from collections.abc import Callable
 from decimal import Decimal
 
+from tests.logql.reference.values import expanded
+
 Value = str | int | float | bool | dict[str, str] | None
 
 
@@ -166,7 +168,8 @@ def _printf(form: Value, *values: Value) -> str:
 
 
 def _replaced(expression: Value, text: Value, replacement: Value) -> str:
-    return re.sub(_text(expression), _text(replacement).replace("${1}", r"\1"), _text(text), flags=re.ASCII)
+    into = _text(replacement)
+    return re.sub(_text(expression), lambda match: expanded(into, match), _text(text), flags=re.ASCII)
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {

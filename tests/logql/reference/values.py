@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 
 NANOSECONDS = {
@@ -90,3 +91,17 @@ def size(text: str) -> int | None:
         return None
     found = int(amount * base**power)
     return found if found < 1 << 64 else None
+
+
+def expanded(replacement: str, match: re.Match[str]) -> str:
+    """Fill ``$1``, ``${name}`` and ``$$`` in a replacement; what names no group is empty."""
+
+    def group(reference: re.Match[str]) -> str:
+        if reference[0] == "$$":
+            return "$"
+        name = reference[1] or reference[2]
+        if name.isdigit():
+            return (match[int(name)] or "") if int(name) <= (match.re.groups) else ""
+        return (match[name] or "") if name in match.re.groupindex else ""
+
+    return re.sub(r"\$\$|\$(?:(\w+)|\{(\w+)\})", group, replacement, flags=re.ASCII)

@@ -428,7 +428,7 @@ numbers = st.sampled_from([0.0, 1.0, 2.0, 0.5, -1.0, 1000.0])
 def joined(draw: st.DrawFn, inner: st.SearchStrategy) -> Binary:
     """Draw an operation between two vectors, often the same ones, or a vector and a number."""
     op = draw(st.sampled_from(BinaryOp))
-    inner = st.one_of(inner, counts, counts)
+    inner = st.one_of(inner, counts)
     left = draw(inner)
     right = draw(inner) if draw(st.booleans()) else left
     returns_bool = op.comparing and draw(st.booleans())
@@ -448,3 +448,4 @@ vectors = st.one_of(
     range_aggregations, range_aggregations, grouped, counts, st.builds(Vector, numbers.filter(lambda one: one >= 0))
 )
 metrics = st.recursive(vectors, lambda inner: st.one_of(aggregated(inner), joined(inner)), max_leaves=4)
+operations = joined(st.one_of(counts, aggregated(counts)))

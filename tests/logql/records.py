@@ -147,8 +147,6 @@ def plain(draw: st.DrawFn) -> str:
                 '{ip} - {user} "GET /a?b=c" {status} {took}',
                 "error: {word} failed after {took}",
                 "an error: {word} failed, error: {took} failed",
-                '{{"user": "\\u0073ecret", "msg": "xsecret1 {user}", "took": "se\\u0063ret {took}"}}',
-                'user="secre\\u0074" msg=xsecret1 status={status} took={took}',
                 "{word}",
                 "user={user} size={size}",
                 "␛[31mred␛[0m {word} ␛[1;32m{status}",
@@ -193,7 +191,16 @@ def broken(draw: st.DrawFn) -> str:
     )
 
 
-texts = st.one_of(json_object(), json_object(), json_object(), logfmt(), logfmt(), packed(), plain(), broken())
+# What an escape hides is masked only once it has been read; the same letters within a longer word are not.
+hidden = st.sampled_from(
+    [
+        '{"user": "\\u0073ecret", "msg": "xsecret1", "status": 200, "took": "1.5s"}',
+        '{"user": {"msg": "a\\nsecret"}, "level": "xsecret1", "secre\\u0074": 1}',
+        'user="secre\\u0074" msg=xsecret1 status=200 took=1.5s size=10KiB',
+        '{"_entry": "user=\\"secre\\\\u0074\\" status=7", "user": "se\\u0063ret"}',
+    ]
+)
+texts = st.one_of(json_object(), json_object(), json_object(), logfmt(), logfmt(), packed(), plain(), broken(), hidden)
 streams = st.sampled_from(
     [
         {"service": "pay", "pod": "pay-1"},

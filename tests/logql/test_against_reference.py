@@ -127,7 +127,7 @@ grids = st.one_of(
 
 
 @unhurried
-@given(fitting.metrics, records, grids)
+@given(st.one_of(fitting.metrics, fitting.operations), records, grids)
 def test_metric_queries_are_as_defined(query, data, drawn):
     grid, is_instant = drawn
     note(f"{print_query(query)}\n{grid} instant={is_instant}")

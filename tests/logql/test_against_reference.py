@@ -23,7 +23,7 @@ from loglease.logql import Entry, LogQuery, Metric, Pipeline, Streams, parse, pr
 from loglease.logql.errors import QueryFailed
 from loglease.logql.metrics import Answer, Grid, MetricQuery
 
-ROUNDS = int(os.environ.get("LOGQL_ROUNDS", "300"))
+ROUNDS = int(os.environ.get("LOGQL_ROUNDS", "200"))
 NOW = BEGIN + 3600 * SECOND
 unhurried = settings(
     max_examples=ROUNDS, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

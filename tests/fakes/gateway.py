@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -178,7 +179,10 @@ def services(
 
 @asynccontextmanager
 async def listening(
-    app: object, protocol: type[asyncio.Protocol] = SessionProtocol, backlog: int = 100
+    app: object,
+    protocol: type[asyncio.Protocol] = SessionProtocol,
+    backlog: int = 100,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Serve an application with uvicorn's protocol in this loop."""
     config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
@@ -186,7 +190,7 @@ async def listening(
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0, backlog=backlog
+        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0, backlog=backlog, ssl=tls
     )
     try:
         yield server.sockets[0].getsockname()[1]

@@ -541,7 +541,7 @@ async def test_a_stalled_reader_is_reset_and_gets_little_afterwards(tmp_path):
         client.connect(("127.0.0.1", w.port))
         client.sendall(request_bytes(path(grant, limit=500), TOKEN, *GOOD))
         client.setblocking(False)
-        await _all_buffers_are_full(client)
+        await all_buffers_are_full(client)
         await w.revoke(grant)
         await eventually(lambda: w.gateway.open_sessions == 0)
         got, was_reset = await _rest_of(client)
@@ -551,7 +551,7 @@ async def test_a_stalled_reader_is_reset_and_gets_little_afterwards(tmp_path):
         assert (await w.entries("session.closed"))[0]["data"]["why"] == "revoked"
 
 
-async def _all_buffers_are_full(client: socket.socket) -> None:
+async def all_buffers_are_full(client: socket.socket) -> None:
     """Wait until nothing more arrives at a client that reads nothing."""
     seen = [0]
 

@@ -16,14 +16,16 @@ from tests.gateway.world import Line, ListReader
 from loglease.access.open_session import Opened
 from loglease.access.serving import Reservation
 from loglease.gateway.asked import Asked, Means
-from loglease.gateway.frontends.plain import plain_question
+from loglease.gateway.frontends.loki.queries import Direct
+from loglease.gateway.frontends.plain import numbers_question, plain_question
 from loglease.gateway.parameters import parameters_of
+from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Violations
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Resumes
 from loglease.gateway.session import Finish, Moment, Reserve, ServedSession, Slice
 from loglease.gateway.settings import GatewaySettings
-from loglease.logql import QueryFailed
+from loglease.logql import LogQuery, QueryFailed
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import Instant
@@ -88,14 +90,22 @@ class Desk:
             return made[0]
 
         try:
-            asked = plain_question(parameters_of(parameters.encode(), NOW), chosen, resumes_for, resume)
+            read = parameters_of(parameters.encode(), NOW)
+            query = parsed(read.query)
+            if isinstance(query, LogQuery):
+                asked = plain_question(query, read, chosen, resumes_for, resume)
+            else:
+                found = numbers_question(read, query, NOW)
+                if isinstance(found, Direct):
+                    return Transcript((found.body,))
+                asked = found
             asked.check(self.scope)
-            return self._run.run(self._answer(asked, lines, circumstances, made[0]))
+            return self._run.run(self._answer(asked, lines, circumstances, made))
         except LogLeaseError as error:
             return Transcript(problem=(error.code, error.message, error.rule, error.next_step))
 
     async def _answer(
-        self, asked: Asked, lines: tuple[Line, ...], circumstances: Circumstances, resumes: Resumes
+        self, asked: Asked, lines: tuple[Line, ...], circumstances: Circumstances, resumes: list[Resumes]
     ) -> Transcript:
         window = self.scope.window.until(NOW)
         interval = None if window is None else window.intersect(asked.interval)
@@ -135,7 +145,7 @@ class Desk:
         return Transcript(
             tuple(slices),
             prepared.encoder.end(str(why), machine.standing.handed_lines, position),
-            None if position is None else resumes.text(position),
+            resumes[0].text(position) if resumes and position is not None else None,
         )
 
 

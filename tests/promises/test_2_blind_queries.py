@@ -1,4 +1,4 @@
-"""Promise 2, blind, for the whole query language: hidden data changes no byte of a log query's answer.
+"""Promise 2, blind, for the whole query language: hidden data changes no byte of an answer.
 
 Below the socket, so that there can be many: `BLIND_ROUNDS` says how many pairs of logs are asked.
 
@@ -31,6 +31,7 @@ ROUNDS = int(os.environ.get("BLIND_ROUNDS", "600"))
 KEYS = Keys.derived(MASTER, salt=b"s" * 32, grant_id="grt")
 DESKS = [(profile, ruled) for profile in ("pii-default@1", "strict@1") for ruled in (False, True)]
 TIMES = ("start=0", "start=0", f"start={T0 + 9}", f"start={T0 + 5}&end={T0 + 30}")
+NUMBERS = (f"start=0&end={T0 + 10**9}", f"start={T0}&end={T0 + 10**11}&step=20")
 circumstances = st.builds(
     Circumstances,
     page_lines=st.sampled_from((1, 2, 3, 7, 1_000)),
@@ -57,7 +58,7 @@ def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     made.close()
 
 
-def test_hidden_data_changes_no_byte_of_a_log_query(desk: tuple[Desk, bool]) -> None:
+def test_hidden_data_changes_no_byte_of_an_answer(desk: tuple[Desk, bool]) -> None:
     asked, ruled = desk
 
     @settings(
@@ -72,13 +73,16 @@ def test_hidden_data_changes_no_byte_of_a_log_query(desk: tuple[Desk, bool]) -> 
         chosen=st.sampled_from(Format),
         direction=st.sampled_from(("forward", "backward")),
         times=st.sampled_from(TIMES),
+        numbers=st.sampled_from(NUMBERS),
         limit=st.sampled_from(("", "", "&limit=1", "&limit=3")),
         met=circumstances,
     )
-    def changes_no_byte(logs, query, chosen, direction, times, limit, met) -> None:  # type: ignore[no-untyped-def]
+    def changes_no_byte(logs, query, chosen, direction, times, numbers, limit, met) -> None:  # type: ignore[no-untyped-def]
         twins, has_key = logs
         if has_key:
             times, limit = TIMES[0], ""  # what begins inside of a key does not know that it is one
+        if not query.startswith("{"):
+            times = numbers  # of a metric query
         parameters = f"{times}&direction={direction}{limit}&query={quote(query)}"
         one, other = (asked.answer(lines, parameters, chosen, met) for lines in (twins.one, twins.other))
         event(f"{one.problem[0] if one.problem else 'slices'} {len(one.slices) > 0}")

@@ -248,6 +248,15 @@ _TESTS = (
 )
 
 
+_METRICS = (
+    *("count_over_time(<Q> [1m])", "sum by (<N>) (rate(<Q> [1m]))", "bytes_over_time(<Q> [1m])"),
+    *('sum by (<N>,<N>) (count_over_time(<Q> | __error__="" [1m]))', "count(sum by (<N>) (bytes_rate(<Q> [1m])))"),
+    *('max_over_time(<Q> | unwrap <N> | __error__="" [1m]) by (<N>)', "sum_over_time(<Q> | unwrap bytes(<N>) [1m])"),
+    *("topk(2, sum by (<N>) (count_over_time(<Q> [1m])))", "absent_over_time(<Q> [1m])", "sum(rate(<Q> [1m])) > 0.05"),
+    'label_replace(count_over_time(<Q> [1m]), "x", "$1", "<N>", "(.{9}).*")',
+)
+
+
 @st.composite
 def _written(draw: st.DrawFn, text: str) -> str:
     """Fill the places of a piece of a query: names, literals, expressions, templates."""
@@ -272,4 +281,5 @@ def twin_queries(draw: st.DrawFn) -> str:
         return print_query(LogQuery((), draw(st.lists(grammar.stages, min_size=1, max_size=3).map(tuple))))
     tests = [draw(_written(one)) for one in draw(st.lists(st.sampled_from(_TESTS), max_size=1))]
     stages = [draw(_written(one)) for one in draw(st.lists(st.sampled_from(_STAGES), min_size=1, max_size=4))]
-    return " ".join(["{" + ",".join(tests) + "}", *stages])
+    text = " ".join(["{" + ",".join(tests) + "}", *stages])
+    return draw(_written(draw(st.sampled_from(_METRICS)))).replace("<Q>", text) if kind in (2, 3) else text

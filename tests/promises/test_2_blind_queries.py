@@ -27,7 +27,7 @@ from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, redactor_for
 
-ROUNDS = int(os.environ.get("BLIND_ROUNDS", "600"))
+ROUNDS = int(os.environ.get("BLIND_ROUNDS", "400"))
 KEYS = Keys.derived(MASTER, salt=b"s" * 32, grant_id="grt")
 DESKS = [(profile, ruled) for profile in ("pii-default@1", "strict@1") for ruled in (False, True)]
 TIMES = ("start=0", "start=0", f"start={T0 + 9}", f"start={T0 + 5}&end={T0 + 30}")

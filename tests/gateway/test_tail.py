@@ -24,8 +24,11 @@ from loglease.gateway import GatewaySettings
 from loglease.gateway.tailing import LATE_NS, MAX_KNOWN
 from loglease.gateway.websocket import Upgrade, WebSocketChannel
 from loglease.model.hold import LockKind, LockOn
+from loglease.model.instant import event_time_text
 from loglease.model.limits import Limits
 from loglease.model.session import CloseWhy
+from loglease.server.clock import SystemClock
+from loglease.sources.files import FileSource, FileSourceConfig, Watch
 from loglease.sources.interface import Gap, SourceUnavailable
 
 SECOND = 10**9
@@ -253,6 +256,38 @@ async def test_a_budget_is_given_to_the_line_and_then_the_grant_is_used(tmp_path
         assert (code, reason) == (1008, "grant ended: used")
         assert got == [f"old {n}" for n in range(7)]
         assert (await w.entries("session.closed"))[0]["data"]["why"] == "ended"
+
+
+async def test_lines_of_a_file_come_once_while_it_grows(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    log = logs / "a.log"
+    watch = Watch(root=logs, pattern="*.log", path_labels=r"(?P<service>[a-z]+)\.log")
+    source = FileSource(FileSourceConfig(name="src", directory=tmp_path / "store", watches=(watch,)), SystemClock())
+    await source.start(poll=False)
+    try:
+        async with world(tmp_path) as w:
+            w.reader = source
+            began = now_ns(w) - 30 * SECOND
+
+            async def append(numbers: range) -> None:
+                with log.open("a") as file:
+                    file.writelines(f"{event_time_text(began + n * 10**7)} line {n}\n" for n in numbers)
+                await source.refresh()
+
+            await append(range(300))
+            grant = await w.grant()
+            async with tailing(w, grant, limit=50) as client:
+                await append(range(300, 400))
+                got = [await text(client)]
+                await append(range(400, 500))
+                while not got[-1].endswith(" 499"):
+                    got.append(await text(client))
+            numbers = [int(one.rpartition(" ")[2]) for one in got]
+            assert numbers == list(range(numbers[0], 500))
+            assert 250 <= numbers[0] <= 350
+    finally:
+        await source.aclose()
 
 
 # How it ends.

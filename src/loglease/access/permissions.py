@@ -131,20 +131,27 @@ def matches(on: LockOn, *, principal: Principal | None, grant: Grant | None = No
 
 def locks_on_grant(tx: Transaction, grant: Grant, now: Instant) -> list[Lock]:
     """Return the locks in force that suspend a grant."""
-    holder = tx.principals.find(grant.holder)
-    return [lock for lock in tx.holds.locks(now=now) if matches(lock.on, principal=holder, grant=grant)]
+    return _locks(tx, grant, tx.principals.find(grant.holder), now)
 
 
 def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
     """Say whether a grant may not be used now: a lock, a suspension, an older epoch, or a holder who is disabled."""
-    holder = tx.principals.find(grant.holder)
+    return is_held_from(tx, grant, tx.principals.find(grant.holder), now)
+
+
+def is_held_from(tx: Transaction, grant: Grant, holder: Principal | None, now: Instant) -> bool:
+    """Say the same for a caller who has read the holder already, in this transaction."""
     return (
         holder is None
         or not holder.enabled
         or grant.epoch != tx.epoch
         or bool(tx.holds.suspensions(grant.id))
-        or bool(locks_on_grant(tx, grant, now))
+        or bool(_locks(tx, grant, holder, now))
     )
+
+
+def _locks(tx: Transaction, grant: Grant, holder: Principal | None, now: Instant) -> list[Lock]:
+    return [lock for lock in tx.holds.locks(now=now) if matches(lock.on, principal=holder, grant=grant)]
 
 
 def require_unlocked(tx: Transaction, caller: Caller, now: Instant, *, source: str | None = None) -> None:

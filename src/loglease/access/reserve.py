@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loglease.access.commitments import Random
 from loglease.access.errors import NotFound
-from loglease.access.permissions import is_held
+from loglease.access.permissions import is_held_from
 from loglease.access.records import Data, refs
 from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled, settle
 from loglease.audit.interface import Draft, EntryLog, Recorded
@@ -46,7 +46,9 @@ async def reserve(
         grant = tx.grants.find(session.grant)
         if grant is None:
             raise LookupError(session.grant)
-        held = is_held(tx, grant, now) or session.epoch != tx.epoch
+        holder = tx.principals.find(grant.holder)
+        # A grant that is not held is of the current epoch, so its sessions have to be.
+        held = is_held_from(tx, grant, holder, now) or session.epoch != grant.epoch
         if grant.state_at(now, held=held) is not GrantState.ACTIVE:
             raise refusal(grant, now, held=held)
         account, fresh = settle(session.account, settled)
@@ -68,7 +70,10 @@ async def reserve(
             seq=account.seq + 1,
         )
         tx.sessions.update(replace(session, account=account))
-        entry = _entry(tx, session, grant, account, fresh, new_id=new_id, salt=random(SALT_BYTES))
+        actor = holder.subject if holder else "system"
+        entry = _entry(
+            session, grant, account, fresh, entry_id=EntryId(new_id(ENTRY)), actor=actor, salt=random(SALT_BYTES)
+        )
         reservation = Reservation(
             seq=account.seq, ceiling_lines=account.ceiling_lines, ceiling_bytes=account.ceiling_bytes
         )
@@ -96,16 +101,8 @@ def _wanted(grant: Grant, account: Account, want_lines: int, want_bytes: int) ->
 
 
 def _entry(
-    tx: Transaction,
-    session: Session,
-    grant: Grant,
-    account: Account,
-    settled: Settled,
-    *,
-    new_id: NewId,
-    salt: bytes,
+    session: Session, grant: Grant, account: Account, settled: Settled, *, entry_id: EntryId, actor: str, salt: bytes
 ) -> Draft:
-    holder = tx.principals.find(grant.holder)
     data: Data = {
         "query": 1,
         "seq": account.seq,
@@ -115,9 +112,9 @@ def _entry(
     if settled.lines:
         data["settled"] = settled.data(salt)
     return Draft(
-        id=EntryId(new_id(ENTRY)),
+        id=entry_id,
         type="batch.served",
-        actor=holder.subject if holder else "system",
+        actor=actor,
         ref=refs(request=grant.request, grant=grant.id, session=session.id),
         data=data,
         served=(settled.served, salt) if settled.lines else None,

@@ -6,15 +6,17 @@ import re
 from typing import Final
 
 from loglease.logql import Rescan
-from loglease.redaction import Redactor
+from loglease.redaction import TOKEN, Redactor
 
 MAX_REMEMBERED: Final = 10_000
 
-_TOKEN = re.compile("(⟦[^⟧]*⟧)")
+# SECURITY: only what redaction writes is a token, since decoded text can hold the marks around anything; tested in
+# tests/gateway/test_rescan.py.
+_TOKEN = re.compile(b"((?:%b))" % TOKEN.pattern)
 
 
 def rescan_with(redactor: Redactor) -> Rescan:
-    """Return what redacts a decoded value: the parts between tokens, one by one, since every token is ours.
+    """Return what redacts a decoded value: the parts between tokens of ours, one by one.
 
     Raises (what is returned):
         Withheld: the redactor cannot vouch for the text.
@@ -26,10 +28,10 @@ def rescan_with(redactor: Redactor) -> Rescan:
         if found is None:
             if len(known) >= MAX_REMEMBERED:
                 known.clear()
-            found = known[name, value] = "".join(
-                part if number % 2 else redactor.value(name or None, part.encode()).out.decode()
-                for number, part in enumerate(_TOKEN.split(value))
-            )
+            found = known[name, value] = b"".join(
+                part if number % 2 else redactor.value(name or None, part).out
+                for number, part in enumerate(_TOKEN.split(value.encode()))
+            ).decode()
         return found
 
     return rescan

@@ -37,7 +37,7 @@ GENEROUS = Limits(queries_per_min=10**9, lines=10**12, bytes=10**15)
 FORMATS = ("application/x-ndjson", "text/event-stream", "text/plain")
 TIMES = ("start=0", f"start={T0 + 100}", f"start={T0 + 300}&end={T0 + 700}", f"start=0&end={T0 + 5_000}")
 MORE = (f"start={T0 - 900}&end={T0 - 800}", f"start={T0 + 9}&end={T0 + 3}", "start=x", "start=0&limit=0")
-_DATE = re.compile(rb"\r\ndate: [^\r]*", re.IGNORECASE)
+DATE = re.compile(rb"\r\ndate: [^\r]*", re.IGNORECASE)
 
 
 @dataclass
@@ -66,7 +66,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
 
 def transcript(answer: Answer) -> bytes:
     """Return everything that a client can see but the time of day and the values behind pseudonyms."""
-    return by_pattern(_DATE.sub(b"", answer.raw))
+    return by_pattern(DATE.sub(b"", answer.raw))
 
 
 async def both(made: World, data: Twins, path: str, *headers: str) -> tuple[Answer, Answer]:

@@ -1,0 +1,58 @@
+"""Promise 2, blind, for the whole query language over real sockets: fewer questions, every byte that comes.
+
+The clock of the gateway stands still, as in `test_2_blind.py`: a machine that stalls is no difference in the data.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.gateway.world import T0, TOKEN, call, world
+from tests.promises.shared import running
+from tests.promises.test_2_blind import DATE, FORMATS, GENEROUS
+from tests.promises.test_2_blind_queries import NUMBERS, TIMES
+from tests.promises.twin_logs import WINDOW_NS, twin_logs, twin_pseudonym, twin_queries
+
+ROUNDS = int(os.environ.get("BLIND_ROUNDS", "400")) // 10
+
+
+def test_hidden_data_changes_no_byte_of_an_answer(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loglease.redaction.edits.pseudonym", twin_pseudonym)
+    monkeypatch.setattr("loglease.gateway.reserve.RECORD_WITHIN_S", 60)
+    with running(world(tmp_path_factory.mktemp("sockets"), loose=True, page_lines=3)) as (run, made):
+        made.clock.stop()
+        run(made.watch.poll())
+        window = {"start_ns": T0, "end_ns": T0 + WINDOW_NS, "profile": "pii-default@1", "limits": GENEROUS}
+        grant = run(made.grant('{service="a"}', **window))
+
+        @settings(max_examples=ROUNDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(
+            logs=twin_logs(redactor=made.redactor_of(grant), line_rules=False),
+            query=twin_queries(),
+            accept=st.sampled_from(FORMATS),
+            direction=st.sampled_from(("forward", "backward")),
+            times=st.sampled_from(TIMES),
+            numbers=st.sampled_from(NUMBERS),
+        )
+        def changes_no_byte(logs, query, accept, direction, times, numbers) -> None:  # type: ignore[no-untyped-def]
+            twins, has_key = logs
+            if not query.startswith("{"):
+                times, accept = numbers, "application/json"
+            elif has_key:
+                times = TIMES[0]
+            path = f"/g/{grant.id}/logs?{times}&direction={direction}&query={quote(query)}"
+            answers = []
+            for lines in (twins.one, twins.other):
+                made.reader.lines = list(lines)
+                answer = run(call(made, path, TOKEN, f"Accept: {accept}"))
+                assert answer.whole
+                answers.append(DATE.sub(b"", answer.raw))
+            assert answers[0] == answers[1]
+
+        changes_no_byte()

@@ -70,9 +70,12 @@ class EarlyTest:
         # Most lines fail a literal, so nothing is made for a line that lacks one.
         self._literals = [literal for one in filters if (literal := required_literal(one)) is not None]
         self._only_literals = len(self._literals) == len(filters)
-        searches = [(one.op.positive, page_search(one)) for one in filters]
-        self._demanded = next((search for positive, search in searches if positive and search is not None), None)
-        refused = [search for positive, search in searches if not positive and search is not None]
+        searches = [(one, search) for one in filters if (search := page_search(one)) is not None]
+        demanded = next(((one, search) for one, search in searches if one.op.positive), None)
+        self._demanded = None if demanded is None else demanded[1]
+        # A line without a literal does not hold it, whatever tokens are in it; an expression may match around them.
+        self._finds_all = demanded is not None and demanded[0].op is FilterOp.HOLDS
+        refused = [search for one, search in searches if not one.op.positive]
         self._refused = refused if len(refused) == len(filters) else []
 
     def __call__(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
@@ -94,7 +97,7 @@ class EarlyTest:
         places: Sequence[int]
         if self._demanded is not None:
             found = self._demanded(lines)
-            touched = alone | found
+            touched = found if self._finds_all else alone | found
             sure = found - alone if self._is_one else frozenset[int]()
             places = sorted(touched) if len(numbers) == len(lines.ends) else [n for n in numbers if n in touched]
         elif self._refused:

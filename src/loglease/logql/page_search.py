@@ -9,6 +9,7 @@ with a line feed of their own: those are for the caller to look at alone.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -46,12 +47,13 @@ def page_search(one: LineFilter) -> PageSearch | None:
 
 def _literal(literal: bytes) -> PageSearch:
     def hits(lines: JoinedLines[Any]) -> Iterator[int]:
-        text, ends = lines.text, lines.ends
-        at = text.find(literal)
+        find, ends = lines.text.find, lines.ends
+        at = find(literal)
+        number = 0
         while at >= 0:
-            number = lines.number_at(at)
+            number = bisect_right(ends, at, number)
             yield number
-            at = text.find(literal, ends[number])
+            at = find(literal, ends[number])
 
     return lambda lines: set(hits(lines))
 

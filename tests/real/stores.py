@@ -31,7 +31,7 @@ _FOLDERS = (Path("/usr/lib/systemd"), Path("/lib/systemd"))
 
 
 def victorialogs_path() -> Path | None:
-    path = Path(os.environ.get("LOGLEASE_VICTORIALOGS", ROOT / ".real" / f"victoria-logs-{VERSION}"))
+    path = ROOT / ".real" / f"victoria-logs-{VERSION}"
     return path if os.access(path, os.X_OK) else None
 
 

@@ -69,7 +69,7 @@ async def test_every_request_holds_the_scope_and_no_more(store: VictoriaLogsStor
     for call in store.server.calls:
         assert call.form.count(("extra_stream_filters", '_stream:{"service"="pay"}')) == 1
         bounds = [value for name, value in call.form if value.startswith("_time:")]
-        assert (len(bounds) == 1) is (not call.path.endswith("tail"))
+        assert len(bounds) == 1
         assert set(call.headers) <= {
             "host", "accept", "accept-encoding", "user-agent", "content-type", "content-length", "accountid", "projectid",
         }  # fmt: skip
@@ -129,6 +129,19 @@ async def test_an_endless_answer_of_one_time_reaches_a_limit(
     await store.write([Line(0, "pay", "", "x")])
     store.fake.instead = instead
     assert type(await failing(store)) is SourceLimit
+
+
+@pytest.mark.parametrize("direction", Direction)
+async def test_a_single_time_is_read_stream_by_stream_also_where_one_has_the_labels_of_another(
+    store: VictoriaLogsStore, direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loglease.sources.victorialogs.slices.MOMENT_LINES", 12)
+    written = [Line(0, "pay", env, f"{env} {number}") for env in ("", "prod", "test") for number in range(3)]
+    written += [Line(0, f"other-{number}", "", "x") for number in range(9)]
+    await store.write(written)
+    plan = ReadPlan(selector=Selector(), interval=INTERVAL, direction=direction, page_lines=2)
+    found = [row async for page in store.reader.read(plan) for row in rows_of(page)]
+    assert sorted(line for _, _, line in found) == sorted(line.text.encode() for line in written)
 
 
 async def test_lines_outside_the_scope_are_left_to_the_recheck(store: VictoriaLogsStore) -> None:

@@ -61,7 +61,7 @@ def _pattern(exact: Iterable[str], prefixes: Iterable[str]) -> str:
 
 
 def time_filter(interval: Interval) -> str:
-    """Write the event times of an interval that has an end; nine digits, or its end would be rounded up."""
+    """Write the event times of an interval; nine digits, or its end would be rounded up."""
     start = min(max(interval.start, 0), MAX_TIME_NS)
     end = MAX_TIME_NS if interval.end is None else min(max(interval.end, 0), MAX_TIME_NS)
     return f"_time:[{event_time_text(start)}, {event_time_text(end)})"
@@ -76,13 +76,13 @@ def literal_filter(literal: bytes) -> str | None:
     return f"_msg:~{quoted(literal_pattern(text))}" if text else None
 
 
-def extra_filters(selector: Selector, literals: Sequence[bytes], interval: Interval | None) -> list[tuple[str, str]]:
+def extra_filters(selector: Selector, literals: Sequence[bytes], interval: Interval) -> list[tuple[str, str]]:
     """Return the parameters that hold a scope.
 
     SECURITY: the time bound is a filter, not only the parameters `start` and `end`, which a query option can void.
     tests/sources/victorialogs/test_filters.py.
     """
-    pairs = [] if interval is None else [("extra_filters", time_filter(interval))]
+    pairs = [("extra_filters", time_filter(interval))]
     streams = stream_filter(selector)
     if streams is not None:
         pairs.append(("extra_stream_filters", streams))

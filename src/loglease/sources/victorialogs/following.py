@@ -136,7 +136,12 @@ class Following:
             path="/select/logsql/tail",
             accept="application/x-ndjson",
             types=LINES_TYPES,
-            form=[("query", "*"), *extra_filters(self._plan.selector, self._plan.literals, None), *_TAIL, *WHOLE],
+            form=[
+                ("query", "*"),
+                *extra_filters(self._plan.selector, self._plan.literals, self._plan.interval),
+                *_TAIL,
+                *WHOLE,
+            ],
         )
         self._tail = self._transport.stream(request)
         self._seen = Counter()

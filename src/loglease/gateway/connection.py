@@ -38,6 +38,13 @@ BODY_WITHIN_S: Final = 15.0
 
 _HEAD_END: Final = b"\r\n\r\n"
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LONG_TEXT: Final = (
+    b"too_large: The address is longer than 64 KiB.\nNext: Send its parameters as a form, or ask for less.\n"
+)
+_TOO_LONG: Final = (
+    b"HTTP/1.1 414 URI Too Long\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_LONG_TEXT), _TOO_LONG_TEXT)
+)
 _RESET: Final = struct.pack("ii", 1, 0)
 _MAC_NOT_SENT: Final = 0x1024
 """`SO_NWRITE` of macOS: bytes in the send buffer."""
@@ -210,7 +217,11 @@ class SessionProtocol(HttpToolsProtocol):
             self._head_bytes += len(data) if end < 0 else end  # what follows its end is a body, which may be larger
             self._head_edge = seen[1 - len(_HEAD_END) :]
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response("The request head is too large.")
+                if self.headers or b"\r\n" in data[:MAX_HEAD_BYTES]:
+                    self.send_400_response("The request head is too large.")
+                else:  # no line of it ended yet, so it is the address
+                    self.transport.write(_TOO_LONG)
+                    self.transport.close()
                 return
         self._parse(data)
 

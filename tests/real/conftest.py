@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
 from tests.real.logcli import logcli_path
+from tests.real.oracle import Oracle, oracle_path
 from tests.real.stores import VERSION, journal_path, victorialogs_path
 
 
@@ -17,6 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip by name and number what needs a program that is not here; `-ra` prints it at the end of every run."""
     needed: dict[str, tuple[Callable[[], Path | str | None], str, str]] = {
         "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
+        "real_go": (oracle_path, "the oracles in Go", "Run `make real-servers`; it takes Go."),
         "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
         "real_logcli": (logcli_path, "logcli", "Put Loki's logcli on PATH, or set LOGLEASE_LOGCLI; none is installed."),
         "real_victorialogs": (victorialogs_path, f"VictoriaLogs {VERSION}", "Run `make real-servers`; it takes Go."),
@@ -61,3 +63,12 @@ def write(tmp_path: Path) -> Callable[[str], None]:
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Iterator[Oracle]:
+    path = oracle_path()
+    assert path is not None
+    one = Oracle(path)
+    yield one
+    one.close()

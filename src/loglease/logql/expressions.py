@@ -14,7 +14,8 @@ MEMORY: Final = 8 << 20
 """Bytes that one compiled expression may take."""
 
 
-_REFERENCE = re.compile(r"\$\$|\$(?:(\w+)|\{(\w+)\})", re.ASCII)
+_REFERENCE = re.compile(r"\$\$|\$(?:(\w+)|\{(\w+)\})")
+_NUMBER = re.compile(r"0|[1-9]\d{0,7}", re.ASCII)
 
 
 class Found(Protocol):
@@ -45,7 +46,7 @@ class Expression(Protocol):
         """Match a whole text."""
 
     def finditer(self, text: bytes, /) -> Iterator[Found]:
-        """Find all matches that do not overlap."""
+        """Find all matches that do not overlap, an empty one maybe twice or within a character."""
 
 
 def whole_value(pattern: str) -> Expression:
@@ -74,6 +75,25 @@ def within_page(pattern: str) -> Expression:
     return _compiled(f"(?m:{pattern}).*", dot_is_any=False, crosses_lines=False)
 
 
+def all_matches(expression: Expression, text: bytes) -> Iterator[Found]:
+    """Yield the matches as Go finds them: none overlap, no empty one is right behind another or in a character."""
+    at, behind = 0, -1
+    while at <= len(text):
+        found = expression.search(text, at)
+        if found is None:
+            return
+        start, end = found.span()
+        if end > at:
+            at = end
+        else:
+            at += 1
+            while at < len(text) and text[at] & 0xC0 == 0x80:  # noqa: PLR2004 - a byte within a character
+                at += 1
+        if end > start or start != behind:
+            yield found
+        behind = end
+
+
 def quoted(text: bytes) -> bytes:
     """Return an expression that matches just this text."""
     quoted_text: bytes = re2.escape(text)
@@ -94,7 +114,7 @@ def expander(expression: Expression, replacement: str) -> Callable[[Found], byte
             pieces.append(b"$")
             continue
         name = match[1] or match[2]
-        number = int(name) if name.isdecimal() else expression.groupindex.get(name.encode(), -1)
+        number = int(name) if _NUMBER.fullmatch(name) else expression.groupindex.get(name.encode(), -1)
         if 0 <= number <= expression.groups:
             pieces.append(number)
     pieces.append(replacement[at:].encode())

@@ -164,5 +164,5 @@ def _escaped(text: str, position: int) -> tuple[bytes, int]:
 def _character(text: str, position: int, code: int) -> bytes:
     try:
         return chr(code).encode()
-    except (ValueError, UnicodeEncodeError) as error:
+    except (ValueError, OverflowError) as error:
         raise ParseError(text, position, "this escape is no character") from error

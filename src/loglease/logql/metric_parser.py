@@ -122,6 +122,9 @@ def _modifiers(cursor: Cursor, op: BinaryOp) -> tuple[bool, Matching | None]:
         if op.of_sets:
             raise cursor.error(f"{many.text.lower()} does not go with '{op}'", many)
         included = _label_names(cursor) if cursor.at_sign("(") else ()
+        doubled = set(included) & set(matching.names) if matching.on else set()
+        if doubled:
+            raise cursor.error(f"{min(doubled)} stands in on (…) and in {many.text.lower()} (…) at once", many)
         matching = replace(matching, many=Many(many.text.lower()), included=included)
     return word is not None, matching
 

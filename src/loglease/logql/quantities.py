@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +18,8 @@ from loglease.logql.syntax import Unit
 MAX_DURATION: Final = (1 << 63) - 1
 """The longest duration in nanoseconds, some 292 years: Go's."""
 MAX_BYTES: Final = (1 << 64) - 1
+SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What is white space to Go."""
 
 _SECOND: Final = 10**9
 _GO_UNITS: Final[Mapping[str, int]] = MappingProxyType(
@@ -32,6 +34,8 @@ _GO_UNITS: Final[Mapping[str, int]] = MappingProxyType(
         "h": 3600 * _SECOND,
     }
 )
+_MOST: Final = 1 << 63
+_MOST_DIGITS: Final = 40
 _LONG_UNITS: Final = (
     365 * 86400 * _SECOND,
     7 * 86400 * _SECOND,
@@ -45,12 +49,19 @@ _LONG = re.compile(
     r"(?:(\d{1,19})y)?(?:(\d{1,19})w)?(?:(\d{1,19})d)?(?:(\d{1,19})h)?(?:(\d{1,19})m)?(?:(\d{1,19})s)?(?:(\d{1,19})ms)?",
     re.ASCII,
 )
-_GO = re.compile(r"([+-]?)((?:(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-_GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_FLOAT = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)", re.ASCII | re.IGNORECASE)
-_HEX_FLOAT = re.compile(r"[+-]?0x(?:[\da-f]+\.?[\da-f]*|\.[\da-f]+)p[+-]?\d+", re.ASCII | re.IGNORECASE)
+_GO = re.compile(r"([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
+_GO_PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DIGITS: Final = r"\d(?:_?\d)*"
+_HEX_DIGITS: Final = r"[\da-f](?:_?[\da-f])*"
+_FLOAT = re.compile(
+    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?|inf(?:inity)?)|nan",
+    re.ASCII | re.IGNORECASE,
+)
+_HEX_FLOAT = re.compile(
+    rf"[+-]?0x(?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})p[+-]?{_DIGITS}", re.ASCII | re.IGNORECASE
+)
 _PLAIN_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_SIZE = re.compile(r"([\d.,]+)\s*([A-Za-z]*)\s*", re.ASCII)
+_SIZE_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
 _PREFIXES: Final = "kmgtpe"
 
 
@@ -83,20 +94,51 @@ def go_duration(text: str) -> int | None:
     match = _GO.fullmatch(text)
     if match is None:
         return None
-    total = sum(int(Decimal(number) * _GO_UNITS[unit]) for number, unit in _GO_PART.findall(match[2]))
-    if total > MAX_DURATION:
+    total = 0
+    for whole, fraction, unit in _GO_PART.findall(match[2]):
+        significant = whole.lstrip("0")
+        if len(significant) > _MOST_DIGITS:
+            return None
+        total += int(significant or 0) * _GO_UNITS[unit] + _go_fraction(fraction, _GO_UNITS[unit])
+    if total > _MOST:
         return None
-    return -total if match[1] == "-" else total
+    if match[1] == "-":
+        return -total
+    return total if total <= MAX_DURATION else None
+
+
+def _go_fraction(digits: str, unit: int) -> int:
+    """Return the nanoseconds of a fraction: Go reads as many digits as 63 bits hold and computes with floats."""
+    numerator, used = 0, 0
+    for digit in digits[:_MOST_DIGITS]:
+        longer = numerator * 10 + int(digit)
+        if numerator > MAX_DURATION // 10 or longer > _MOST:
+            break
+        numerator, used = longer, used + 1
+    return int(numerator * (unit / 10.0**used))
+
+
+def in_seconds(nanoseconds: int) -> float:
+    """Return a duration in seconds, rounded as Go does it: the whole seconds by themselves."""
+    whole, rest = divmod(abs(nanoseconds), _SECOND)
+    return math.copysign(whole + rest / 1e9, nanoseconds) if nanoseconds else 0.0
 
 
 def size(text: str) -> int | None:
     """Read a size such as ``5KiB``, ``1.5 MB`` or ``42`` in bytes, a fraction cut off; None if the text is none."""
-    match = _SIZE.fullmatch(text)
-    unit = _SIZE_UNITS.get(match[2].lower()) if match else None
-    number = match[1].replace(",", "") if match else ""
+    match = _SIZE_NUMBER.match(text)
+    if match is None:
+        return None
+    unit = _SIZE_UNITS.get(text[match.end() :].strip(SPACE).lower())
+    number = match[0].replace(",", "")
     if unit is None or not _PLAIN_NUMBER.fullmatch(number):
         return None
-    total = int((Decimal(number) * unit).to_integral_value(ROUND_DOWN))
+    if number.isdecimal():
+        significant = number.lstrip("0") or "0"
+        total = int(significant) * unit if len(significant) <= _MOST_DIGITS else MAX_BYTES + 1
+    else:
+        value = float(number) * unit
+        total = int(value) if math.isfinite(value) else MAX_BYTES + 1
     return total if total <= MAX_BYTES else None
 
 
@@ -107,7 +149,7 @@ def number(text: str) -> float | None:
         return None if math.isinf(value) and "i" not in text.lower() else value
     if _HEX_FLOAT.fullmatch(text):
         try:
-            return float.fromhex(text)
+            return float.fromhex(text.replace("_", ""))
         except OverflowError:
             return None
     return None

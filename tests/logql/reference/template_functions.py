@@ -85,17 +85,22 @@ def _default(instead: Value, value: Value = "") -> Value:
 
 
 def _substr(start: Value, end: Value, text: Value) -> str:
-    first, last, characters = _count(start), _count(end), _text(text)
+    first, last, raw = _count(start), _count(end), _text(text).encode()
     if first < 0:
-        return characters[: max(last, 0)]
-    if last < 0 or last > len(characters):
-        return characters[first:]
-    return characters[first:last]
+        if not 0 <= last <= len(raw):
+            raise Failed
+        return raw[:last].decode("utf-8", "replace")
+    if last < 0 or last > len(raw):
+        last = len(raw)
+    if first > last:
+        raise Failed
+    return raw[first:last].decode("utf-8", "replace")
 
 
 def _trunc(count: Value, text: Value) -> str:
-    characters = _text(text)
-    return characters[: _count(count)] if _count(count) >= 0 else characters[_count(count) :]
+    raw = _text(text).encode()
+    kept = raw[: _count(count)] if _count(count) >= 0 else raw[_count(count) :]
+    return kept.decode("utf-8", "replace")
 
 
 def _align_left(count: Value, text: Value) -> str:

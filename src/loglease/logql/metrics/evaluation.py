@@ -149,12 +149,19 @@ class _Ahead:
 
 
 def _absent(log_range: LogRange) -> Series:
-    """Return the labels that `absent_over_time` can tell: those of which one matcher, and no other, names the value."""
-    selector = log_range.query.selector
-    names = [test.name for test in selector]
-    return series_of(
-        {test.name: test.value for test in selector if test.op is MatchOp.EQUAL and names.count(test.name) == 1}
-    )
+    """Return the labels that `absent_over_time` can tell: those whose value the selector names.
+
+    As in Prometheus, a label that the selector tests again after that is not told.
+    """
+    told: dict[str, str] = {}
+    named = set()
+    for test in log_range.query.selector:
+        if test.op is MatchOp.EQUAL and test.name not in named:
+            told[test.name] = test.value
+            named.add(test.name)
+        else:
+            told.pop(test.name, None)
+    return series_of(told)
 
 
 @dataclass(slots=True)

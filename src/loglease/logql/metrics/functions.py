@@ -29,18 +29,20 @@ def variance(values: Sequence[float]) -> float:
 
 
 def quantile(share: float, values: Sequence[float]) -> float:
-    """Return the value below which so large a share lies, between two values in proportion."""
+    """Return the value below which so large a share lies, between two in proportion; what is no number is lowest."""
     if math.isnan(share):
         return math.nan
     if share < 0:
         return -math.inf
     if share > 1:
         return math.inf
-    ordered = sorted(values)
+    ordered = sorted(values, key=lambda value: (not math.isnan(value), value))
     rank = share * (len(ordered) - 1)
     low = math.floor(rank)
-    high = min(low + 1, len(ordered) - 1)
     weight = rank - low
+    if weight == 0:
+        return ordered[low]
+    high = min(low + 1, len(ordered) - 1)
     return ordered[low] * (1 - weight) + ordered[high] * weight
 
 

@@ -82,19 +82,20 @@ def _joined(query: Binary, matching: Matching, *, many: Vector, one: Vector) -> 
             raise QueryFailed("match_ambiguous", f"several series on the {side} side go with the same labels")
         ones[signature] = series, value
     made: Vector = {}
+    met = set()
     for series, value in many.items():
         signature = _signature(series, matching)
         if signature not in ones:
             continue
         partner, other = ones[signature]
+        new = _labels(series, partner, signature, matching)
+        if new in met:
+            raise QueryFailed("match_ambiguous", "several series go with one: add group_left or group_right")
+        met.add(new)
         sides = (other, value) if matching.many is Many.RIGHT else (value, other)
         result = _result(query, *sides, kept=sides[0])
-        if result is None:
-            continue
-        new = _labels(series, partner, signature, matching)
-        if new in made:
-            raise QueryFailed("match_ambiguous", "several series go with one: add group_left or group_right")
-        made[new] = result
+        if result is not None:
+            made[new] = result
     return made
 
 

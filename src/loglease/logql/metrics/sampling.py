@@ -9,7 +9,7 @@ from typing import Final
 from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry, Fault
 from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.metrics.series import Series, series_of
-from loglease.logql.quantities import go_duration, number, size
+from loglease.logql.quantities import go_duration, in_seconds, number, size
 from loglease.logql.syntax import Conversion, Grouping, RangeAggregation, RangeFunction
 
 Sample = tuple[Series, float]
@@ -17,7 +17,7 @@ Sample = tuple[Series, float]
 
 def _seconds(text: str) -> float | None:
     found = go_duration(text)
-    return None if found is None else found / 1e9
+    return None if found is None else in_seconds(found)
 
 
 _CONVERSIONS: Final[Mapping[Conversion | None, Callable[[str], float | None]]] = {

@@ -16,7 +16,8 @@ def aggregated(query: VectorAggregation, vector: Vector) -> Vector:
     """Return what a vector function makes of a vector."""
     function = query.function
     if function in (VectorFunction.SORT, VectorFunction.SORT_DESC):
-        return dict(sorted(vector.items(), key=_lowest_first if function is VectorFunction.SORT else _highest_first))
+        by = _highest_first if function is VectorFunction.SORT_DESC else _lowest_first
+        return dict(sorted(vector.items(), key=by))
     groups: dict[Series, list[tuple[Series, float]]] = {}
     for series, value in vector.items():
         groups.setdefault(grouped(series, query.grouping), []).append((series, value))

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus
 
-from loglease.logql.templates.printing import formatted, written
-from loglease.logql.templates.values import TemplateFailed, Value, count, is_true, text, within_limit
+from loglease.logql.templates.layouts import formatted
+from loglease.logql.templates.printing import written
+from loglease.logql.templates.values import Labels, Moment, TemplateFailed, Value, count, is_true, text, within_limit
 
-_SCALARS: Final = (bool, int, float, str)
+_COMPARABLE: Final = (bool, int, float, str, Moment)
 
 
 def all_of(*values: Value) -> Value:
@@ -43,7 +44,7 @@ def ordering(compare: Callable[[Value, Value], bool]) -> Callable[[Value, Value]
     """Return a comparison of two texts or two numbers of one kind."""
 
     def compared(first: Value, second: Value) -> bool:
-        if isinstance(first, bool) or first is None or not _comparable(first, second):
+        if isinstance(first, (bool, Moment)) or None in (first, second) or not _comparable(first, second):
             raise TemplateFailed
         return compare(first, second)
 
@@ -59,7 +60,7 @@ greater_or_equal: Final = ordering(operator.ge)
 def _comparable(first: Value, second: Value) -> bool:
     if first is None or second is None:
         return True
-    if type(first) is not type(second) or not isinstance(first, _SCALARS):
+    if type(first) is not type(second) or not isinstance(first, _COMPARABLE):
         raise TemplateFailed
     return True
 
@@ -75,9 +76,11 @@ def length(value: Value) -> int:
 
 def element(value: Value, *keys: Value) -> Value:
     """Return an element by number or key, one key after the other; a missing key gives nothing."""
+    if value is None:
+        raise TemplateFailed
     for key in keys:
         if isinstance(value, dict):
-            value = value.get(text(key))
+            value = value[text(key)] if isinstance(value, Labels) else value.get(text(key))
             continue
         if not isinstance(value, (list, str)):
             raise TemplateFailed
@@ -95,7 +98,8 @@ def part(value: Value, *bounds: Value) -> Value:
     whole = value.encode() if isinstance(value, str) else value
     first = count(bounds[0]) if bounds else 0
     last = count(bounds[1]) if len(bounds) > 1 else len(whole)
-    if not 0 <= first <= last <= len(whole):
+    capacity = count(bounds[2]) if len(bounds) > 2 else last  # noqa: PLR2004 - the bound that only Go's lists have
+    if not 0 <= first <= last <= capacity <= len(whole) or (isinstance(value, str) and len(bounds) > 2):  # noqa: PLR2004
         raise TemplateFailed
     cut = whole[first:last]
     return cut.decode("utf-8", "replace") if isinstance(cut, bytes) else cut
@@ -123,9 +127,13 @@ def filled(layout: Value, *values: Value) -> str:
     return formatted(text(layout), values)
 
 
+def _shown(values: tuple[Value, ...]) -> str:
+    return joined(*("<no value>" if one is None else one for one in values))
+
+
 def for_html(*values: Value) -> str:
     """Escape for HTML."""
-    return html.escape(joined(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;").replace("\0", "\ufffd")
+    return html.escape(_shown(values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;").replace("\0", "\ufffd")
 
 
 _SCRIPT: Final = str.maketrans(
@@ -144,9 +152,11 @@ _SCRIPT: Final = str.maketrans(
 
 def for_script(*values: Value) -> str:
     """Escape for JavaScript."""
-    return joined(*values).translate(_SCRIPT)
+    return "".join(
+        one if one.isascii() or one.isprintable() else f"\\u{ord(one):04X}" for one in _shown(values).translate(_SCRIPT)
+    )
 
 
 def for_query(*values: Value) -> str:
     """Escape for the query of a URL."""
-    return quote_plus(joined(*values), safe="")
+    return quote_plus(_shown(values), safe="")

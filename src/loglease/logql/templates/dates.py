@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from calendar import timegm
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from loglease.logql.templates.values import Moment, TemplateFailed
 
-_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
+DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS: Final = (
     "January",
     "February",
     "March",
@@ -29,44 +29,56 @@ _PART = re.compile(
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|002|__2|_2(?!006)|01|02|03|04|05|06|15|PM|pm"
     r"|Z07:00:00|Z07:00|Z070000|Z0700|Z07|-07:00:00|-07:00|-070000|-0700|-07|[.,]0+(?!\d)|[.,]9+(?!\d)|[1-5]"
 )
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND: Final = 10**9
-_TWO_DIGITS: Final = r"\d{2}"
-_ONE_OR_TWO: Final = r"\d{1,2}"
-_READ: Final = {
-    "2006": (r"\d{4}", "year"),
-    "06": (_TWO_DIGITS, "short_year"),
-    "01": (_TWO_DIGITS, "month"),
-    "1": (_ONE_OR_TWO, "month"),
-    "02": (_TWO_DIGITS, "day"),
-    "_2": (r"[ ]?\d{1,2}", "day"),
-    "2": (_ONE_OR_TWO, "day"),
-    "002": (r"\d{3}", "day_of_year"),
-    "__2": (r"[ ]{0,2}\d{1,3}", "day_of_year"),
-    "15": (_TWO_DIGITS, "hour"),
-    "03": (_TWO_DIGITS, "hour_of_12"),
-    "3": (_ONE_OR_TWO, "hour_of_12"),
-    "04": (_TWO_DIGITS, "minute"),
-    "4": (_ONE_OR_TWO, "minute"),
-    "05": (r"\d{2}(?:[.,]\d{1,9})?", "second"),
-    "5": (r"\d{1,2}(?:[.,]\d{1,9})?", "second"),
-    "PM": ("AM|PM", "half"),
-    "pm": ("am|pm", "half"),
-    "MST": (r"[A-Z]{3,5}|[+-]\d{2}", "zone"),
-    "January": ("|".join(_MONTHS), "month_name"),
-    "Jan": ("|".join(name[:3] for name in _MONTHS), "month_name"),
-    "Monday": ("|".join(_DAYS), "ignored"),
-    "Mon": ("|".join(name[:3] for name in _DAYS), "ignored"),
-}
+_EPOCH_DAY: Final = 719_468
+"""Days from 1 March of the year 0 to the epoch: years that begin in March end with their leap day."""
+_FOUR_CENTURIES: Final = 146_097
+SECOND: Final = 10**9
+DAY: Final = 86_400
+_FIRST_KNOWN: Final = -62_000_000_000
+_LAST_KNOWN: Final = 253_000_000_000
+"""Between these seconds zones can be asked; it is the same outside as at the border."""
+
+
+class Civil(NamedTuple):
+    """A day of the calendar; years may be 0 and below."""
+
+    year: int
+    month: int
+    day: int
+
+
+def civil_of(days: int) -> Civil:
+    """Return the day of the calendar that is so many days after the epoch."""
+    era, rest = divmod(days + _EPOCH_DAY, _FOUR_CENTURIES)
+    year = (rest - rest // 1460 + rest // 36_524 - rest // 146_096) // 365
+    rest -= 365 * year + year // 4 - year // 100
+    march = (5 * rest + 2) // 153
+    day = rest - (153 * march + 2) // 5 + 1
+    month = march + 3 if march < 10 else march - 9  # noqa: PLR2004 - January and February end the year
+    return Civil(year + era * 400 + (month <= 2), month, day)  # noqa: PLR2004 - the same
+
+
+def days_of(civil: Civil) -> int:
+    """Return how many days after the epoch a day of the calendar is."""
+    year = civil.year - (civil.month <= 2)  # noqa: PLR2004 - January and February end the year
+    march = (civil.month + 9) % 12
+    era, rest = divmod(year, 400)
+    in_year = (153 * march + 2) // 5 + civil.day - 1
+    return era * _FOUR_CENTURIES + rest * 365 + rest // 4 - rest // 100 + in_year - _EPOCH_DAY
+
+
+def parts_of(layout: str) -> Iterator[tuple[str, str]]:
+    """Yield what stands as it is in a layout, each with the part after it; the last part is empty."""
+    at = 0
+    for match in _PART.finditer(layout):
+        yield layout[at : match.start()], match[0]
+        at = match.end()
+    yield layout[at:], ""
 
 
 def written_in(moment: Moment, layout: str) -> str:
     """Write a moment in a layout."""
-    try:
-        local = _EPOCH + timedelta(seconds=moment.ns // _SECOND + moment.offset)
-    except OverflowError as error:
-        raise TemplateFailed from error
-    return _PART.sub(lambda match: _written_part(match[0], local, moment), layout)
+    return _PART.sub(lambda match: _written_part(match[0], moment), layout)
 
 
 def written_moment(moment: Moment) -> str:
@@ -74,36 +86,51 @@ def written_moment(moment: Moment) -> str:
     return written_in(moment, "2006-01-02 15:04:05.999999999 -0700 MST")
 
 
-def _written_part(part: str, local: datetime, moment: Moment) -> str:
+def _written_part(part: str, moment: Moment) -> str:
     if part[0] in ".,":
-        return _written_fraction(part, moment.ns % _SECOND)
+        return _written_fraction(part, moment.ns % SECOND)
     if part[0] in "Z-":
         return _written_offset(part, moment.offset)
-    hour = local.hour % 12 or 12
+    if part == "MST":
+        return moment.zone or _written_offset("-0700", moment.offset)
+    days, seconds = divmod(moment.ns // SECOND + moment.offset, DAY)
+    if part in ("15", "03", "3", "04", "4", "05", "5", "PM", "pm"):
+        return _written_time(part, seconds)
+    civil = civil_of(days)
+    day_of_year = days - days_of(Civil(civil.year, 1, 1)) + 1
+    weekday = DAYS[(days + 3) % 7]
+    sign = "-" if civil.year < 0 else ""
     written = {
-        "2006": f"{local.year:04d}",
-        "06": f"{local.year % 100:02d}",
-        "01": f"{local.month:02d}",
-        "1": str(local.month),
-        "Jan": _MONTHS[local.month - 1][:3],
-        "January": _MONTHS[local.month - 1],
-        "02": f"{local.day:02d}",
-        "_2": f"{local.day:2d}",
-        "2": str(local.day),
-        "002": f"{local.timetuple().tm_yday:03d}",
-        "__2": f"{local.timetuple().tm_yday:3d}",
-        "15": f"{local.hour:02d}",
-        "03": f"{hour:02d}",
-        "3": str(hour),
-        "04": f"{local.minute:02d}",
-        "4": str(local.minute),
-        "05": f"{local.second:02d}",
-        "5": str(local.second),
-        "PM": "PM" if local.hour >= 12 else "AM",  # noqa: PLR2004 - noon
-        "pm": "pm" if local.hour >= 12 else "am",  # noqa: PLR2004 - noon
-        "Mon": _DAYS[local.weekday()][:3],
-        "Monday": _DAYS[local.weekday()],
-        "MST": moment.zone,
+        "2006": f"{sign}{abs(civil.year):04d}",
+        "06": f"{civil.year % 100:02d}",
+        "01": f"{civil.month:02d}",
+        "1": str(civil.month),
+        "Jan": MONTHS[civil.month - 1][:3],
+        "January": MONTHS[civil.month - 1],
+        "02": f"{civil.day:02d}",
+        "_2": f"{civil.day:2d}",
+        "2": str(civil.day),
+        "002": f"{day_of_year:03d}",
+        "__2": f"{day_of_year:3d}",
+        "Mon": weekday[:3],
+        "Monday": weekday,
+    }
+    return written[part]
+
+
+def _written_time(part: str, seconds: int) -> str:
+    hour, minute, second = seconds // 3600, seconds // 60 % 60, seconds % 60
+    hour_of_12 = hour % 12 or 12
+    written = {
+        "15": f"{hour:02d}",
+        "03": f"{hour_of_12:02d}",
+        "3": str(hour_of_12),
+        "04": f"{minute:02d}",
+        "4": str(minute),
+        "05": f"{second:02d}",
+        "5": str(second),
+        "PM": "PM" if hour >= 12 else "AM",  # noqa: PLR2004 - noon
+        "pm": "pm" if hour >= 12 else "am",  # noqa: PLR2004 - noon
     }
     return written[part]
 
@@ -130,91 +157,18 @@ def _written_offset(part: str, offset: int) -> str:
     return f"{shown}{colon}{seconds:02d}" if fields > 2 else shown  # noqa: PLR2004 - with seconds
 
 
-def read_in(layout: str, text: str, zone: str = "UTC") -> Moment:
-    """Read a moment in a layout; where the text names no zone it is in the one given.
+def zone_at(seconds: int, zone: str) -> tuple[int, str]:
+    """Return the offset of a zone at a second since the epoch, and what it is called then.
 
     Raises:
-        TemplateFailed: the text is not in the layout, or there is no such zone.
+        TemplateFailed: there is no such zone.
     """
-    pattern, kinds = _reader(layout)
-    match = re.fullmatch(pattern, text, re.ASCII)
-    if match is None:
-        raise TemplateFailed
-    return _moment(dict(zip(kinds, match.groups(), strict=True)), zone)
-
-
-def in_zone(ns: int, zone: str) -> Moment:
-    """Return a moment with the offset that a zone has then."""
-    if zone in ("", "UTC"):
-        return Moment(ns)
+    if zone in ("", "UTC", "Local"):
+        return 0, "UTC"
+    known = min(max(seconds, _FIRST_KNOWN), _LAST_KNOWN)
     try:
-        local = datetime.fromtimestamp(ns // _SECOND, ZoneInfo(zone))
+        local = datetime.fromtimestamp(known, UTC).astimezone(ZoneInfo(zone))
     except (ValueError, OSError, OverflowError, KeyError) as error:
         raise TemplateFailed from error
-    offset = local.utcoffset() or timedelta()
-    return Moment(ns, int(offset.total_seconds()), local.tzname() or zone)
-
-
-def _reader(layout: str) -> tuple[str, list[str]]:
-    pattern = ""
-    kinds: list[str] = []
-    at = 0
-    for match in _PART.finditer(layout):
-        pattern += re.escape(layout[at : match.start()])
-        at = match.end()
-        part = match[0]
-        if part[0] in ".,":
-            body, kind = (rf"[.,]\d{{{len(part) - 1}}}" if part[1] == "0" else r"(?:[.,]\d{1,9})?"), "fraction"
-        elif part[0] in "Z-":
-            body, kind = _offset_pattern(part), "offset"
-        else:
-            body, kind = _READ[part]
-        pattern += f"({body})"
-        kinds.append(kind if kind not in kinds else f"{kind}_again{len(kinds)}")
-    return pattern + re.escape(layout[at:]), kinds
-
-
-def _offset_pattern(part: str) -> str:
-    fields = len(part.replace(":", "")) // 2
-    colon = ":" if ":" in part else ""
-    digits = r"[+-]\d{2}" + (colon + r"\d{2}") * (fields - 1)
-    return f"Z|{digits}" if part[0] == "Z" else digits
-
-
-def _moment(found: dict[str, str], zone: str) -> Moment:
-    year = int(found.get("year", "0"))
-    if "short_year" in found:
-        short = int(found["short_year"])
-        year = 1900 + short if short >= 69 else 2000 + short  # noqa: PLR2004 - Go's own turn of the century
-    month, day = int(found.get("month", "1")), int(found.get("day", "1"))
-    if "month_name" in found:
-        month = 1 + [name[:3] for name in _MONTHS].index(found["month_name"][:3])
-    seconds, _, fraction = found.get("second", "0").replace(",", ".").partition(".")
-    fraction = found.get("fraction", "").strip(".,") or fraction
-    try:
-        date = datetime(year or 1, month, day, _hour(found), int(found.get("minute", "0")), int(seconds), tzinfo=UTC)
-    except ValueError as error:
-        raise TemplateFailed from error
-    if "day_of_year" in found:
-        date = date.replace(month=1, day=1) + timedelta(days=int(found["day_of_year"]) - 1)
-    ns = timegm(date.timetuple()) * _SECOND + int(fraction[:9].ljust(9, "0") or 0)
-    if "offset" in found:
-        offset = _offset(found["offset"])
-        return Moment(ns - offset * _SECOND, offset, "UTC" if found["offset"] == "Z" else "")
-    local = in_zone(ns, zone)
-    return in_zone(ns - local.offset * _SECOND, zone)
-
-
-def _hour(found: dict[str, str]) -> int:
-    if "hour_of_12" not in found:
-        return int(found.get("hour", "0"))
-    hour = int(found["hour_of_12"]) % 12
-    return hour + 12 if found.get("half", "AM").upper() == "PM" else hour
-
-
-def _offset(text: str) -> int:
-    if text == "Z":
-        return 0
-    digits = text[1:].replace(":", "").ljust(6, "0")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:6])
-    return -seconds if text[0] == "-" else seconds
+    offset = local.utcoffset()
+    return (int(offset.total_seconds()) if offset else 0), local.tzname() or ""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import orjson
-
 from loglease.logql.templates.fields import fields_read
-from loglease.logql.templates.functions import DECODING, FUNCTIONS
+from loglease.logql.templates.functions import DECODING, FUNCTIONS, OF_EXPRESSIONS
 from loglease.logql.templates.nodes import (
     Action,
     Break,
@@ -31,6 +32,7 @@ from loglease.logql.templates.printing import written
 from loglease.logql.templates.values import (
     MAX_OUTPUT,
     MAX_WHOLE,
+    Labels,
     Moment,
     TemplateFailed,
     Value,
@@ -39,8 +41,13 @@ from loglease.logql.templates.values import (
     within_limit,
 )
 
+MAX_DEPTH: Final = 100
+"""How deep decoded JSON may be nested."""
 MAX_STEPS: Final = 10_000
-"""Nodes that one line may evaluate; a range in a range could otherwise run for long."""
+"""Nodes and rounds of a range that one line may evaluate; a range in a range could otherwise run for long."""
+MAX_WORK: Final = 32 << 20
+"""Characters and elements that functions may take and give for one line, so that neither time nor memory runs away."""
+_EXPRESSION_WORK: Final = 16 << 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,11 +81,11 @@ class _Continued(_Left):
 
 @dataclass(slots=True)
 class _State:
-    root: Mapping[str, str]
     surroundings: Surroundings
     out: list[str] = field(default_factory=list)
     size: int = 0
     steps: int = 0
+    done: int = 0
     variables: list[tuple[str, list[Value]]] = field(default_factory=list)
 
     def write(self, piece: str) -> None:
@@ -89,6 +96,11 @@ class _State:
     def step(self) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
+            raise TemplateFailed
+
+    def work(self, *values: Value) -> None:
+        self.done += sum(len(one) for one in values if isinstance(one, (str, list, dict)))
+        if self.done > MAX_WORK:
             raise TemplateFailed
 
     def cell(self, name: str) -> list[Value]:
@@ -121,12 +133,13 @@ class Template:
             TemplateFailed: it cannot be evaluated, or its text would be over 1 MiB.
         """
         if self._plain is not None:
-            made = "".join([labels.get(part, "") if is_name else part for is_name, part in self._plain])
-            if len(made) * 4 > MAX_OUTPUT:
-                within_limit(len(made.encode()))
-            return made
-        state = _State(labels, surroundings, variables=[("", [labels])])
-        _run(self._nodes, labels, state)
+            pieces = [labels.get(part, "") if is_name else part for is_name, part in self._plain]
+            if within_limit(sum(map(len, pieces))) * 4 > MAX_OUTPUT:
+                within_limit(sum(len(piece.encode()) for piece in pieces))
+            return "".join(pieces)
+        root = Labels(labels)
+        state = _State(surroundings, variables=[("", [root])])
+        _run(self._nodes, root, state)
         return "".join(state.out)
 
 
@@ -154,7 +167,7 @@ def _run(nodes: tuple[Node, ...], dot: Value, state: _State) -> None:
             case Action(pipeline):
                 result = _pipeline(pipeline, dot, state)
                 if not pipeline.variables:
-                    state.write(written(result))
+                    state.write(written(result, "<no value>"))
             case If():
                 _branch(node, dot, state)
             case Range():
@@ -179,9 +192,12 @@ def _branch(node: If, dot: Value, state: _State) -> None:
 def _repeat(node: Range, dot: Value, state: _State) -> None:
     known = len(state.variables)
     silent = Pipeline(node.pipeline.commands)
-    pairs = _pairs(_pipeline(silent, dot, state))
     names = node.pipeline.variables
-    for key, value in pairs:
+    ranged = _pipeline(silent, dot, state)
+    is_empty = True
+    for key, value in _pairs(ranged, state, of_both=len(names) > 1):
+        is_empty = False
+        state.step()
         for name, one in zip(names, (value,) if len(names) == 1 else (key, value), strict=False):
             if node.pipeline.declares:
                 state.variables.append((name, [one]))
@@ -195,21 +211,20 @@ def _repeat(node: Range, dot: Value, state: _State) -> None:
             continue
         finally:
             del state.variables[known:]
-    if not pairs:
+    if is_empty:
         _run(node.otherwise, dot, state)
 
 
-def _pairs(value: Value) -> list[tuple[Value, Value]]:
+def _pairs(value: Value, state: _State, *, of_both: bool) -> Iterable[tuple[Value, Value]]:
     if value is None:
-        return []
+        return ()
     if isinstance(value, list):
-        return list(enumerate(value))
-    if isinstance(value, Mapping):
+        return enumerate(value)
+    if isinstance(value, dict):
+        state.work(value)
         return sorted(value.items())
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value > MAX_STEPS:
-            raise TemplateFailed
-        return [(number, number) for number in range(value)]
+    if isinstance(value, int) and not isinstance(value, bool) and not of_both:
+        return ((number, number) for number in range(value))
     raise TemplateFailed
 
 
@@ -255,23 +270,20 @@ def _operand(operand: Operand, dot: Value, state: _State) -> Value:
         case Constant(value):
             return value
         case Dot(fields):
-            return _fields(dot, fields, state)
+            return _fields(dot, fields)
         case Variable(name, fields):
-            return _fields(state.cell(name)[0], fields, state)
+            return _fields(state.cell(name)[0], fields)
         case Parenthesised(pipeline, fields):
-            return _fields(_pipeline(pipeline, dot, state), fields, state)
+            return _fields(_pipeline(pipeline, dot, state), fields)
         case Function(name):
             return _call(name, (), state)
 
 
-def _fields(value: Value, names: tuple[str, ...], state: _State) -> Value:
+def _fields(value: Value, names: tuple[str, ...]) -> Value:
     for name in names:
-        if value is None:
-            return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise TemplateFailed
-        # A label that is missing is empty; a member that decoded JSON has not is nothing.
-        value = value.get(name, "" if value is state.root else None)
+        value = value[name] if isinstance(value, Labels) else value.get(name)
     return value
 
 
@@ -279,7 +291,11 @@ def _call(name: str, arguments: tuple[Value, ...], state: _State) -> Value:
     signature = FUNCTIONS[name]
     if not signature.fewest <= len(arguments) <= signature.most:
         raise TemplateFailed
+    state.work(*arguments)
+    if name in OF_EXPRESSIONS:
+        state.done += _EXPRESSION_WORK
     result = _surrounding(name, arguments, state) if signature.call is None else signature.call(*arguments)
+    state.work(result)
     if name in DECODING:
         return _rescanned(result, state.surroundings.rescan)
     if isinstance(result, str):
@@ -298,25 +314,31 @@ def _surrounding(name: str, arguments: tuple[Value, ...], state: _State) -> Valu
         case "now":
             return Moment(state.surroundings.now)
     try:
-        return _floats(orjson.loads(text(arguments[0])))
-    except orjson.JSONDecodeError:
+        return json.loads(text(arguments[0]), parse_int=_json_number, parse_float=_json_number, parse_constant=_no_json)
+    except (ValueError, RecursionError):
         return None
 
 
-def _floats(value: Value) -> Value:
-    """Turn the whole numbers of decoded JSON into floats, as Go has them."""
-    if isinstance(value, dict):
-        return {key: _floats(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_floats(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _json_number(digits: str) -> float | None:
+    found = float(digits)
+    return found if math.isfinite(found) else None
 
 
-def _rescanned(value: Value, rescan: Callable[[str], str]) -> Value:
+def _no_json(constant: str) -> Value:
+    raise ValueError(constant)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _rescanned(value: Value, rescan: Callable[[str], str], depth: int = 0) -> Value:
+    """Redact the texts of what has been decoded; half a character that JSON can escape is none."""
+    if depth > MAX_DEPTH:
+        raise TemplateFailed
     if isinstance(value, str):
-        return rescan(value)
+        return rescan(_SURROGATE.sub("\ufffd", value))
     if isinstance(value, dict):
-        return {rescan(key): _rescanned(one, rescan) for key, one in value.items()}
+        return {_rescanned(key, rescan): _rescanned(one, rescan, depth + 1) for key, one in value.items()}
     if isinstance(value, list):
-        return [_rescanned(one, rescan) for one in value]
+        return [_rescanned(one, rescan, depth + 1) for one in value]
     return value

@@ -45,7 +45,7 @@ FUNCTIONS: Final[Mapping[str, Signature]] = MappingProxyType(
         "ge": Signature(builtin.greater_or_equal, 2, 2),
         "len": Signature(builtin.length, 1, 1),
         "index": Signature(builtin.element, 1, ANY),
-        "slice": Signature(builtin.part, 1, 3),
+        "slice": Signature(builtin.part, 1, 4),
         "print": Signature(builtin.joined, 0, ANY),
         "printf": Signature(builtin.filled, 1, ANY),
         "println": Signature(builtin.line_of, 0, ANY),
@@ -68,7 +68,7 @@ FUNCTIONS: Final[Mapping[str, Signature]] = MappingProxyType(
         "contains": Signature(texts.contains, 2, 2),
         "hasPrefix": Signature(texts.has_prefix, 2, 2),
         "hasSuffix": Signature(texts.has_suffix, 2, 2),
-        "default": Signature(texts.default, 1, 2),
+        "default": Signature(texts.default, 1, ANY),
         "alignLeft": Signature(texts.align_left, 2, 2),
         "alignRight": Signature(texts.align_right, 2, 2),
         "count": Signature(texts.count_matches, 2, 2),
@@ -107,7 +107,7 @@ FUNCTIONS: Final[Mapping[str, Signature]] = MappingProxyType(
         "minf": Signature(numbers.minf, 1, ANY),
         "ceil": Signature(numbers.ceil, 1, 1),
         "floor": Signature(numbers.floor, 1, 1),
-        "round": Signature(numbers.rounded, 2, 3),
+        "round": Signature(numbers.rounded, 2, ANY),
         "date": Signature(times.date, 2, 2),
         "toDate": Signature(times.to_date, 2, 2),
         "toDateInZone": Signature(times.to_date_in_zone, 3, 3),
@@ -120,3 +120,5 @@ FUNCTIONS: Final[Mapping[str, Signature]] = MappingProxyType(
 
 DECODING: Final = frozenset(("b64dec", "urldecode", "fromJson"))
 """Functions whose result undoes an encoding, so that it is redacted again."""
+OF_EXPRESSIONS: Final = frozenset(("count", "regexReplaceAll", "regexReplaceAllLiteral"))
+"""Functions that may compile an expression, which takes a while."""

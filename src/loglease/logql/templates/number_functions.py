@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException
+from functools import reduce
+from typing import Final
 
-from loglease.logql.quantities import go_duration, size
+from loglease.logql.quantities import go_duration, in_seconds, size
 from loglease.logql.templates.values import TemplateFailed, Value, as_float, as_whole, count, text, wrapped
 
 
@@ -20,7 +24,7 @@ def sub(first: Value, second: Value) -> int:
 
 def mul(*values: Value) -> int:
     """Multiply whole numbers."""
-    return wrapped(math.prod(map(as_whole, values)))
+    return reduce(lambda left, right: wrapped(left * right), map(as_whole, values))
 
 
 def div(first: Value, second: Value) -> int:
@@ -50,67 +54,95 @@ def smallest(*values: Value) -> int:
     return min(map(as_whole, values))
 
 
+_DIGITS: Final = 1000
+"""More than the digits between the largest and the smallest float."""
+_EXACT: Final = Context(prec=_DIGITS, rounding=ROUND_HALF_UP, Emin=-999_999, Emax=999_999)
+_SMALLEST: Final = Decimal("1e-16")
+"""A quotient has so many digits after the point."""
+
+
 def addf(*values: Value) -> float:
-    """Add floats."""
-    return sum(map(as_float, values), 0.0)
+    """Add in decimal digits."""
+    return _as_decimals(_EXACT.add, 0.0, *values)
 
 
 def subf(first: Value, *others: Value) -> float:
-    """Subtract floats from the first."""
-    return as_float(first) - sum(map(as_float, others))
+    """Subtract from the first in decimal digits."""
+    return _as_decimals(_EXACT.subtract, first, *others)
 
 
-def mulf(*values: Value) -> float:
-    """Multiply floats."""
-    return math.prod(map(as_float, values), start=1.0)
+def mulf(first: Value, *others: Value) -> float:
+    """Multiply in decimal digits."""
+    return _as_decimals(_EXACT.multiply, first, *others)
 
 
 def divf(first: Value, *others: Value) -> float:
-    """Divide the first by each of the others."""
-    result = as_float(first)
-    for other in map(as_float, others):
-        if other == 0:
-            result = math.nan if result == 0 or math.isnan(result) else math.copysign(math.inf, result)
-        else:
-            result /= other
-    return result
+    """Divide the first by each of the others in decimal digits."""
+    return _as_decimals(_quotient, first, *others)
+
+
+def _quotient(left: Decimal, right: Decimal) -> Decimal:
+    if not right:
+        raise TemplateFailed
+    found = _EXACT.divide(left, right)
+    return found.quantize(_SMALLEST, context=_EXACT) if found.adjusted() < _DIGITS // 2 else found
+
+
+def _as_decimals(operation: Callable[[Decimal, Decimal], Decimal], *values: Value) -> float:
+    numbers = [as_float(value) for value in values]
+    if not all(map(math.isfinite, numbers)):
+        raise TemplateFailed
+    try:
+        return float(reduce(operation, [Decimal(repr(number)) for number in numbers])) + 0.0
+    except (DecimalException, OverflowError) as error:
+        raise TemplateFailed from error
 
 
 def maxf(*values: Value) -> float:
-    """Return the largest float."""
-    return max(map(as_float, values))
+    """Return the largest float; what is no number prevails over all but infinity."""
+    return reduce(_larger, map(as_float, values))
 
 
 def minf(*values: Value) -> float:
-    """Return the smallest float."""
-    return min(map(as_float, values))
+    """Return the smallest float; what is no number prevails over all but infinity."""
+    return -reduce(_larger, (-as_float(value) for value in values))
+
+
+def _larger(left: float, right: float) -> float:
+    if math.inf in (left, right):
+        return math.inf
+    if math.isnan(left) or math.isnan(right):
+        return math.nan
+    if left == right == 0:
+        return right if math.copysign(1, left) < 0 else left
+    return max(left, right)
 
 
 def ceil(value: Value) -> float:
     """Round up."""
     number = as_float(value)
-    return float(math.ceil(number)) if math.isfinite(number) else number
+    return math.copysign(math.ceil(number), number) if math.isfinite(number) else number
 
 
 def floor(value: Value) -> float:
     """Round down."""
     number = as_float(value)
-    return float(math.floor(number)) if math.isfinite(number) else number
+    return math.copysign(math.floor(number), number) if math.isfinite(number) else number
 
 
-def rounded(value: Value, digits: Value, half: Value = 0.5) -> float:
-    """Round to so many digits after the point, up from the half on."""
-    number, places = as_float(value), count(digits)
-    if not math.isfinite(number) or not -400 < places < 400:  # noqa: PLR2004 - more digits than a float has
-        return number
-    scale = 10.0 ** min(places, 300)
-    scaled = number * scale
-    if not math.isfinite(scaled):
-        return number
-    whole = math.trunc(scaled)
-    if abs(scaled - whole) >= as_float(half):
-        whole += 1 if scaled > 0 else -1
-    return whole / scale
+def rounded(value: Value, digits: Value, half: Value = 0.5, *_: Value) -> float:
+    """Round to so many digits after the point, up from the half on, and so a negative number always down."""
+    places = count(digits)
+    power = 10.0**places if -_DIGITS < places <= _MOST_PLACES else 0.0 if places < 0 else math.inf
+    scaled = as_float(value) * power
+    fraction = math.modf(scaled)[0]
+    whole = ceil(scaled) if fraction >= as_float(half) else floor(scaled)
+    if power == 0 or math.isinf(power):
+        return math.nan if math.isinf(power) or whole == 0 else math.copysign(math.inf, whole)
+    return whole / power
+
+
+_MOST_PLACES: Final = 308
 
 
 def bytes_of(value: Value) -> float:
@@ -126,4 +158,4 @@ def seconds_of(value: Value) -> float:
     found = go_duration(text(value))
     if found is None:
         raise TemplateFailed
-    return found / 1e9
+    return in_seconds(found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from typing import Final, NamedTuple
 
-from loglease.logql.errors import Malformed
+from loglease.logql.errors import Malformed, ParseError
+from loglease.logql.lexer import quoted_string
+from loglease.logql.quantities import number
 from loglease.logql.templates.functions import FUNCTIONS
 from loglease.logql.templates.nodes import (
     Action,
@@ -25,6 +27,7 @@ from loglease.logql.templates.nodes import (
     Variable,
 )
 from loglease.logql.templates.tokens import Kind, Token, tokens_of
+from loglease.logql.templates.values import MAX_WHOLE, MIN_WHOLE, read_whole
 
 MAX_NESTING: Final = 50
 
@@ -153,7 +156,7 @@ class _Parser:
 
     def _otherwise(self, word: str) -> tuple[Node, ...]:
         self._skip_space()
-        if self._next.kind is Kind.WORD and self._next.text in ("if", "with") and word != "range":
+        if self._next.kind is Kind.WORD and self._next.text == word and word != "range":
             follower = self._advance().text
             self._depth += 1
             if self._depth > MAX_NESTING:
@@ -173,7 +176,10 @@ class _Parser:
         commands = [self._command()]
         while self._at_sign("|"):
             self._at += 1
-            commands.append(self._command())
+            self._skip_space()
+            # A sign with nothing behind it is let pass.
+            if self._next.kind is not Kind.CLOSE and not self._at_sign(")"):
+                commands.append(self._command())
         for command in commands[1:]:
             if not isinstance(command.operands[0], Function):
                 raise Malformed("only a function can stand behind | in a template")
@@ -193,6 +199,8 @@ class _Parser:
                 break
             self._at += 1
             self._skip_space()
+            if self._next.kind is not Kind.VARIABLE:
+                raise Malformed("a range of the template takes one variable or two")
         if names and self._at_sign(":=", "="):
             return tuple(names), self._advance().text == ":="
         self._at = start
@@ -209,6 +217,8 @@ class _Parser:
             if self._next.kind in (Kind.CLOSE, Kind.END) or self._at_sign("|", ")"):
                 break
             operands.append(self._operand())
+        if operands[0] == Constant(None):
+            raise Malformed("nil is nothing that a template could evaluate")
         if len(operands) > 1 and not isinstance(operands[0], Function):
             raise Malformed("only a function takes arguments in a template")
         for operand in operands[1:]:
@@ -244,7 +254,7 @@ class _Parser:
             raise Malformed(f"a template is nested at most {MAX_NESTING} deep")
         pipeline = self._pipeline()
         self._skip_space()
-        if not self._at_sign(")") or pipeline.variables:
+        if not self._at_sign(")"):
             raise Malformed("a parenthesis of the template has no end")
         self._at += 1
         self._depth -= 1
@@ -268,21 +278,28 @@ def _word(text: str) -> Operand:
 
 
 def _number(text: str) -> int | float:
-    try:
-        return int(text, 0)
-    except ValueError:
-        pass
-    try:
-        return float.fromhex(text) if "0x" in text.lower() else float(text)
-    except (ValueError, OverflowError) as error:
-        raise Malformed(f"{text[:20]!r} is no number of a template") from error
+    whole = read_whole(text)
+    if whole is not None and MIN_WHOLE <= whole <= MAX_WHOLE:
+        return whole
+    value = number(text) if whole is None and set(text) & set(".eEpP") else None
+    if value is None:
+        raise Malformed(f"{text[:20]!r} is no number of a template")
+    return value
+
+
+_BYTE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2}))")
 
 
 def _character(text: str) -> int:
+    inner = text[1:-1]
+    if (byte := _BYTE.fullmatch(inner)) is not None:
+        return int(byte[1], 16) if byte[1] else int(byte[2], 8)
+    if inner in ("\\'", '"'):
+        return ord(inner[-1])
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
+        value, _ = quoted_string(f'"{inner}"', 0)
+    except ParseError as error:
         raise Malformed(f"{text[:12]} is no character of a template") from error
-    if not isinstance(value, str) or len(value) != 1:
+    if len(value) != 1 or inner == '\\"':
         raise Malformed(f"{text[:12]} is no character of a template")
     return ord(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from loglease.logql.errors import Malformed
-from loglease.logql.expressions import Expression, Found, expander, within_line
+from loglease.logql.expressions import Expression, Found, all_matches, expander, within_line
+from loglease.logql.quantities import SPACE
 from loglease.logql.templates.values import TemplateFailed, Value, count, is_true, text, within_limit
 
 _MAX_EXPRESSIONS: Final = 64
@@ -17,17 +17,25 @@ _expressions: Final[dict[str, Expression]] = {}
 
 
 def trunc(size: Value, value: Value) -> str:
-    """Keep so many characters from the start, or from the end if the number is negative."""
-    kept, whole = count(size), text(value)
-    return whole[:kept] if kept >= 0 else whole[kept:]
+    """Keep so many bytes from the start, or from the end if the number is negative."""
+    kept, raw = count(size), text(value).encode()
+    if kept < 0:
+        return _decoded(raw[kept:]) if -kept < len(raw) else text(value)
+    return _decoded(raw[:kept])
 
 
 def substr(start: Value, end: Value, value: Value) -> str:
-    """Cut out characters from start to before end; an end below 0 or past the text is its end."""
-    first, last, whole = count(start), count(end), text(value)
+    """Cut out bytes from start to before end; an end below 0 or past the text is its end."""
+    first, last, raw = count(start), count(end), text(value).encode()
     if first < 0:
-        return whole[: max(0, last)]
-    return whole[first:] if last < 0 else whole[first:last]
+        if not 0 <= last <= len(raw):
+            raise TemplateFailed
+        return _decoded(raw[:last])
+    if last < 0 or last > len(raw):
+        last = len(raw)
+    if first > last:
+        raise TemplateFailed
+    return _decoded(raw[first:last])
 
 
 def _decoded(raw: bytes) -> str:
@@ -59,7 +67,9 @@ def repeat(times: Value, value: Value) -> str:
 def indent(spaces: Value, value: Value) -> str:
     """Put spaces before each line."""
     lines = text(value).split("\n")
-    pad = " " * within_limit(max(0, count(spaces)))
+    if count(spaces) < 0:
+        raise TemplateFailed
+    pad = " " * within_limit(spaces)
     within_limit(sum(map(len, lines)) + len(pad) * len(lines))
     return "\n".join(pad + one for one in lines)
 
@@ -70,44 +80,63 @@ def nindent(spaces: Value, value: Value) -> str:
 
 
 def align_left(size: Value, value: Value) -> str:
-    """Cut or fill up to so many characters, the text to the left; a negative number changes nothing."""
+    """Cut or fill up to so many characters, the text to the left; a number below 0 leaves it as it is."""
     whole, width = text(value), within_limit(count(size))
     return whole if width < 0 else whole[:width].ljust(width)
 
 
 def align_right(size: Value, value: Value) -> str:
-    """Cut or fill up to so many characters, the text to the right; a negative number changes nothing."""
+    """Cut or fill up to so many characters, the text to the right; a number below 0 leaves it as it is."""
     whole, width = text(value), within_limit(count(size))
     return whole if width < 0 else whole[max(0, len(whole) - width) :].rjust(width)
 
 
 def lower(value: Value) -> str:
     """Write in small letters."""
-    return text(value).lower()
+    whole = text(value)
+    return whole.lower() if whole.isascii() else "".join(map(_small, whole))
 
 
 def upper(value: Value) -> str:
     """Write in capitals."""
-    return text(value).upper()
+    whole = text(value)
+    return whole.upper() if whole.isascii() else "".join(map(_capital, whole))
 
 
 def title(value: Value) -> str:
     """Begin each word with a capital."""
-    shown, before = "", " "
+    shown, before = [], " "
     for one in text(value):
-        shown += one if before.isalnum() or before in "_'" else one.upper()
+        shown.append(_titled(one) if _separates(before) else one)
         before = one
-    return shown
+    return "".join(shown)
 
 
-_SPACE: Final = (
-    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-)
+def _separates(one: str) -> bool:
+    if one.isascii():
+        return not (one.isalnum() or one == "_")
+    return one in SPACE
+
+
+def _small(one: str) -> str:
+    """Return the small letter as Unicode maps single characters."""
+    shown = one.lower()
+    return shown if len(shown) == 1 else shown[0]
+
+
+def _capital(one: str) -> str:
+    shown = one.upper()
+    return shown if len(shown) == 1 else _titled(one)
+
+
+def _titled(one: str) -> str:
+    shown = one.title()
+    return shown if len(shown) == 1 else one
 
 
 def trim(value: Value) -> str:
     """Remove white space on both sides."""
-    return text(value).strip(_SPACE)
+    return text(value).strip(SPACE)
 
 
 def trim_all(characters: Value, value: Value) -> str:
@@ -165,14 +194,14 @@ def has_suffix(suffix: Value, value: Value) -> bool:
     return text(value).endswith(text(suffix))
 
 
-def default(fallback: Value, value: Value = None) -> Value:
+def default(fallback: Value, value: Value = None, *_: Value) -> Value:
     """Return the value, or the fallback where it is empty."""
     return value if is_true(value) else fallback
 
 
 def count_matches(pattern: Value, value: Value) -> int:
     """Count what an expression matches."""
-    return sum(1 for _ in _expression(pattern).finditer(text(value).encode()))
+    return sum(1 for _ in all_matches(_expression(pattern), text(value).encode()))
 
 
 def regex_replace_all(pattern: Value, value: Value, replacement: Value) -> str:
@@ -205,7 +234,7 @@ def _replaced(expression: Expression, value: str, fill: Callable[[Found], bytes]
     raw = value.encode()
     made = bytearray()
     at = 0
-    for match in expression.finditer(raw):
+    for match in all_matches(expression, raw):
         start, end = match.span()
         made += raw[at:start] + fill(match)
         within_limit(len(made))
@@ -219,11 +248,35 @@ def b64enc(value: Value) -> str:
 
 
 def b64dec(value: Value) -> str:
-    """Decode Base64."""
-    try:
-        return _decoded(base64.b64decode(text(value).replace("\r", "").replace("\n", ""), validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise TemplateFailed from error
+    """Decode Base64; what is none gives the library's complaint, which says nothing but where."""
+    raw = text(value).encode()
+    fault = _base64_fault(raw)
+    if fault is not None:
+        return f"illegal base64 data at input byte {fault}"
+    return _decoded(base64.b64decode(raw))
+
+
+_BASE64: Final = frozenset(base64.b64encode(bytes(range(256))).rstrip(b"=")) | frozenset(b"+/0123456789")
+
+
+def _base64_fault(raw: bytes) -> int | None:
+    """Return where a text stops being Base64, None if it does not. Line ends count for nothing."""
+    places = [at for at, byte in enumerate(raw) if byte not in b"\r\n"]
+    for number, at in enumerate(places):
+        if raw[at] in _BASE64:
+            continue
+        if raw[at] != ord("=") or number % 4 < 2:  # noqa: PLR2004 - one or no character gives no byte
+            return at
+        after = number + 1
+        if number % 4 == 2:  # noqa: PLR2004 - two characters take two signs
+            if after == len(places):
+                return len(raw)
+            if raw[places[after]] != ord("="):
+                return places[after] - 1
+            after += 1
+        return places[after] if after < len(places) else None
+    missing = len(places) % 4
+    return len(raw) - missing if missing else None
 
 
 def urlencode(value: Value) -> str:

@@ -71,9 +71,8 @@ def tokens_of(text: str) -> Iterator[Token]:
             before = before.rstrip(_TRIMMED)
             position += 2
         yield Token(Kind.TEXT, before)
-        comment = re.compile(r"[ \t\r\n]*/\*").match(text, position)
-        if comment is not None:
-            position, trim = _after_comment(text, comment.end())
+        if text.startswith("/*", position):
+            position, trim = _after_comment(text, position + 2)
             continue
         yield Token(Kind.OPEN, "{{")
         position = yield from _action(text, position)
@@ -83,7 +82,7 @@ def tokens_of(text: str) -> Iterator[Token]:
 
 def _after_comment(text: str, position: int) -> tuple[int, bool]:
     end = text.find("*/", position)
-    close = re.compile(r"(?:[ \t\r\n]+(-))?[ \t\r\n]*\}\}").match(text, end + 2) if end >= 0 else None
+    close = re.compile(r"(?:[ \t\r\n](-))?\}\}").match(text, end + 2) if end >= 0 else None
     if close is None:
         raise Malformed("a comment of the template has no end; write {{/* … */}}")
     return close.end(), close[1] is not None
@@ -92,7 +91,7 @@ def _after_comment(text: str, position: int) -> tuple[int, bool]:
 def _action(text: str, position: int) -> Generator[Token, None, int]:
     """Yield the tokens up to the end of an action; returns the position after it."""
     while True:
-        close = re.compile(r"(?:[ \t\r\n]-)?\}\}").match(text, position)
+        close = re.compile(r"(?:[ \t\r\n]+-)?\}\}").match(text, position)
         if close is not None:
             return close.end()
         token, position = _token(text, position)

@@ -20,6 +20,14 @@ MAX_WHOLE: Final = (1 << 63) - 1
 Value = Any
 
 
+class Labels(dict[str, str]):
+    """The labels of a line; unlike a member of decoded JSON, one that is missing is empty."""
+
+    def __missing__(self, name: str) -> str:
+        """Return what a missing label is."""
+        return ""
+
+
 class TemplateFailed(Exception):
     """A template cannot be evaluated for a line, which goes on with an error label.
 
@@ -68,15 +76,30 @@ def as_whole(value: Value) -> int:
         return int(value)
     if isinstance(value, float):
         return int(value) if math.isfinite(value) and MIN_WHOLE <= value <= MAX_WHOLE else MIN_WHOLE
-    if isinstance(value, str):
-        match = re.fullmatch(r"([+-]?)(0x[0-9a-f]+|0b[01]+|0o?[0-7]+|[1-9]\d*|0)(?:\.0*)?", value, re.IGNORECASE)
-        if match is None:
-            return 0
-        digits = match[2].lower()
-        base = {"0x": 16, "0b": 2}.get(digits[:2], 8 if digits.startswith("0") and digits != "0" else 10)
-        found = int(digits.removeprefix("0o"), base) * (-1 if match[1] == "-" else 1)
-        return found if MIN_WHOLE <= found <= MAX_WHOLE else 0
-    return 0
+    if not isinstance(value, str):
+        return 0
+    found = read_whole(re.sub(r"\.0+\Z", "", value))
+    return found if found is not None and MIN_WHOLE <= found <= MAX_WHOLE else 0
+
+
+_WHOLE = re.compile(
+    r"([+-]?)(0x(?:_?[\da-f])+|0b(?:_?[01])+|0o(?:_?[0-7])+|0(?:_?[0-7])+|[1-9](?:_?\d)*|0)",
+    re.ASCII | re.IGNORECASE,
+)
+_MOST_DIGITS: Final = 100
+
+
+def read_whole(value: str) -> int | None:
+    """Read a whole number as Go's source has it, with its prefixes and underscores; None if it is none."""
+    match = _WHOLE.fullmatch(value)
+    if match is None:
+        return None
+    digits = match[2].lower().replace("_", "")
+    base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2], 8 if digits[0] == "0" else 10)
+    significant = digits.removeprefix("0x").removeprefix("0b").removeprefix("0o").lstrip("0")
+    if len(significant) > _MOST_DIGITS:
+        significant = significant[: _MOST_DIGITS + 1]
+    return int(significant or "0", base) * (-1 if match[1] == "-" else 1)
 
 
 def as_float(value: Value) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import httpx2
 import pytest
 
 PROGRAM = [sys.executable, "-c", "from loglease.cli.main import main; main()"]
@@ -153,6 +154,10 @@ def test_from_asking_to_the_cut(installation: Installation, people: dict[str, Pe
     assert "you may read until" in read.stderr
     assert alice.run("logs", '{service="billing"}').returncode in (2, 6), "outside the scope"
 
+    counted = alice.run("logs", "sum by (service) (count_over_time({}[1h]))")
+    assert [text.split() for text in counted.stdout.splitlines()] == [["service", "VALUE"], ["pay-api", "1"]]
+    assert loki_labels(alice.run("env", grant).stdout) == ["service"]
+
     with alice.start("tail", "--jsonl") as tail:
         assert tail.stdout is not None
         assert tail.stderr is not None
@@ -170,6 +175,16 @@ def test_from_asking_to_the_cut(installation: Installation, people: dict[str, Pe
     entries = alice.json("audit", "list", "--grant", grant, "--all")
     types = {entry["type"] for entry in entries["items"]}  # type: ignore[attr-defined]
     assert {"grant.scheduled", "grant.activated", "session.opened", "batch.served", "grant.revoked"} <= types
+
+
+def loki_labels(environment: str) -> list[str]:
+    """Return the names of labels, asked for with nothing but the variables that a shell has from `env`."""
+    script = 'eval "$(cat)"; printf "%s\\n" "$LOKI_ADDR" "$LOKI_BEARER_TOKEN_FILE"'
+    shell = subprocess.run(["bash", "-c", script], input=environment, capture_output=True, text=True, check=True)
+    address, token_file = shell.stdout.splitlines()
+    headers = {"Authorization": f"Bearer {Path(token_file).read_text().strip()}"}
+    found: list[str] = httpx2.get(f"{address}/loki/api/v1/labels", headers=headers).json()["data"]
+    return found
 
 
 def _soon(stream: IO[str]) -> str:

@@ -129,7 +129,12 @@ async def test_a_bomb_is_noticed_long_before_it_is_large() -> None:
     assert type(found) is SourceLimit
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"x\n")[:-9], b"no gzip at all", gzip.compress(b"x\n") + b"more"])
+ZIPPED = gzip.compress(b"x\n")
+
+
+@pytest.mark.parametrize(
+    "body", [ZIPPED[:-9], b"no gzip at all", ZIPPED + b"more"], ids=["cut short", "no gzip", "more behind it"]
+)
 async def test_a_broken_compressed_answer_is_an_error(body: bytes) -> None:
     found = await failing(answering(body, more="Content-Encoding: gzip\r\n"), compressed=True)
     assert type(found) in (SourceProtocol, SourceUnavailable)

@@ -8,6 +8,7 @@ from tests.api.world import WISH, World
 
 from loglease.model.review import Channel
 from loglease.server.api.audit import _events
+from loglease.server.edge import ADDRESS
 from loglease.server.events import Batch, Hub, events_since
 
 
@@ -75,10 +76,10 @@ async def test_a_position_that_is_not_in_the_log_is_gone(world: World) -> None:
 
 
 class Calling:
-    """The part of a request that following looks at: the credential."""
+    """The parts of a request that following looks at: the credential, and where it comes from."""
 
     def __init__(self, headers: dict[str, str]) -> None:
-        self.scope = {"headers": [(b"authorization", headers["Authorization"].encode())]}
+        self.scope = {"headers": [(b"authorization", headers["Authorization"].encode())], ADDRESS: "127.0.0.1"}
 
 
 async def test_following_resumes_sends_what_comes_and_ends_with_the_sign_in(world: World) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from tests.fakes.stack import Stack
 from tests.gateway.world import T0, TOKEN, Line, call, line, world
-from tests.promises.shared import Following, crowd, granted
+from tests.promises.shared import Following, crowd, followed, granted
 
 CARD = "4111111111111111"
 EMAIL = "canary.person@example.org"
@@ -43,21 +43,24 @@ async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
 def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -> None:
     people = crowd(server)
     tail = Following.opened(people["alice"], granted(people["alice"], people["bob"], '{service="web"}'))
-    text = f'{{"level":"info","msg":"{EMAIL} paid with {CARD}"}}\n'.encode()
-    before = len(tail.texts)
+    text = f'{{"level":"info","msg":"in two: {EMAIL} paid with {CARD}"}}\n'.encode()
+
+    def own() -> list[str]:
+        return [one for one in tail.texts if "in two: " in one]
+
     with (server.logs / "web.log").open("ab", buffering=0) as log:
         for offset in range(1, len(text), 2):
             log.write(text[:offset])
             time.sleep(0.002)  # not a wait: the source may look at any moment in between
             log.write(text[offset:])
-    expected = before + len(range(1, len(text), 2))
-    tail.has(expected)
+    expected = len(range(1, len(text), 2))
+    followed(lambda: len(own()) >= expected)
     people["bob"].call(
         "POST", f"/grants/{people['alice'].call('GET', '/grants')['items'][0]['id']}/revoke", {"reason": "x"}
     )
     assert tail.end() == "revoked"
     assert not [one for one in tail.texts if EMAIL in one or CARD in one or EMAIL[5:] in one or CARD[:8] in one]
-    assert len(tail.texts) == expected
+    assert len(own()) == expected
 
 
 @pytest.mark.parametrize("mebibytes", [1, 10])

@@ -132,6 +132,7 @@ async def test_every_kind_of_cut_reaches_the_session(tmp_path, on, why):
 async def test_a_principal_has_so_many_places_and_is_told_so(tmp_path):
     async with world(tmp_path, settings=GatewaySettings(places=Places(sessions=2, tails=1))) as w:
         grant = await w.grant()
+        w.clock.stop()
         tail = await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0")
         other = await w.grant()
         refused = await call(w, f"/g/{other.id}/logs?follow=true&start=0")

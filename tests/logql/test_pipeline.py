@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loglease.logql import FilterOp, LineFilter, Streams, early_test, parse, required_literals, split_filters
+from loglease.logql import FilterOp, LineFilter, Streams, early_test, parse, split_filters
 
 
 class Span(NamedTuple):
@@ -81,11 +81,6 @@ def test_filters_hold_one_after_the_other(query, line, passes):
     filters, stages = split_filters(parse(query).stages)
     assert not stages
     assert early_test(filters)(line, []) is passes
-
-
-def test_required_literals_are_those_that_every_match_holds():
-    assert required_literals(parse('|= "a" |= "b" or "c" != "d"').stages) == (b"a",)
-    assert required_literals(parse('| json |= "a" | line_format "b" |= "c"').stages) == (b"a",)
 
 
 @pytest.mark.parametrize(

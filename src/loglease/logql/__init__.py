@@ -8,7 +8,7 @@ from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of, named_level
 from loglease.logql.line_filters import EarlyTest, early_test
 from loglease.logql.parser import parse
-from loglease.logql.pipeline import Pipeline, may_read, required_literals, split_filters
+from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.printer import print_query
 from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp, Metric, Query
 
@@ -39,6 +39,5 @@ __all__ = [
     "named_level",
     "parse",
     "print_query",
-    "required_literals",
     "split_filters",
 ]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import takewhile
-from typing import Final
 
 from loglease.logql.entry import Entry
 from loglease.logql.extraction import Rescan, Step, json_step, logfmt_step, pattern_step, regexp_step, unpack_step
 from loglease.logql.formats import decolorize_step, drop_step, keep_step, label_format_step, line_format_step
 from loglease.logql.json_values import json_values, only, unless_dropped
 from loglease.logql.label_filters import filter_names, label_test
-from loglease.logql.line_filters import line_test, required_literal
+from loglease.logql.line_filters import line_test
 from loglease.logql.syntax import (
     Decolorize,
     Drop,
@@ -55,10 +54,6 @@ class Pipeline:
             if not step(entry):
                 return False
         return True
-
-    def run(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield the entries that pass, changed by the stages."""
-        return filter(self.passes, entries)
 
 
 def _sparing(steps: Sequence[Step], stages: tuple[Stage, ...], place: int, wanted: AbstractSet[str] | None) -> Step:
@@ -123,9 +118,6 @@ def _writing(stage: LineFormat | LabelFormat | Decolorize | Drop | Keep, rescan:
             return keep_step(stage)
 
 
-_KEEPS_LINE: Final = (LineFilter, LabelFilterStage, JsonParser, LogfmtParser, RegexpParser, PatternParser, Drop, Keep)
-
-
 def split_filters(stages: tuple[Stage, ...]) -> tuple[tuple[LineFilter, ...], tuple[Stage, ...]]:
     """Return the line filters that come first, which need no label, and the stages behind them."""
     first = tuple(takewhile(lambda stage: isinstance(stage, LineFilter), stages))
@@ -146,10 +138,3 @@ def _may_read(stage: Stage, name: str) -> bool:
         case LineFormat() | LabelFormat():
             return True
     return False
-
-
-def required_literals(stages: Iterable[Stage]) -> tuple[bytes, ...]:
-    """Return byte strings that every line which passes held before any stage, outside of masks."""
-    unchanged = takewhile(lambda stage: isinstance(stage, _KEEPS_LINE), stages)
-    filters = (stage for stage in unchanged if isinstance(stage, LineFilter))
-    return tuple(literal for one in filters if (literal := required_literal(one)) is not None)

@@ -248,7 +248,7 @@ def reading_of(text: str, redactor: Redactor, source: Any) -> Reading:
         scan=None,
     )
     ranges = (RangeRead(0, plan, lines),)
-    return MetricReading(source, ranges, evaluation, lambda answer: _items(len(answer.series)))
+    return MetricReading(source, ranges, evaluation, lambda: _items(len(evaluation.answer().series)))
 
 
 def _items(count: int) -> Sequence[Item]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from tests.gateway.world import T0, TOKEN, answer_of, call, line, world
 
+from loglease.gateway import GatewaySettings
 from loglease.model.limits import Limits
 
 SECOND = 10**9
@@ -145,6 +146,79 @@ async def test_a_query_outside_the_scope_is_empty_and_says_why(tmp_path):
         assert w.reader.plans == []
 
 
+OUTSIDE_WINDOW = "the query asks for a time that the event window of the grant has nothing of"
+
+
+@pytest.mark.parametrize(
+    ("route", "parameters", "shape"),
+    [
+        ("query_range", {"query": "{}"}, {"resultType": "streams", "result": []}),
+        ("query_range", {"query": "sum(rate({}[1s]))", "step": 1}, {"resultType": "matrix", "result": []}),
+        ("query", {"query": "sum(rate({}[1s]))", "time": T0}, {"resultType": "vector", "result": []}),
+        ("labels", {}, []),
+        ("label/pod/values", {}, []),
+        ("series", {"match[]": "{}"}, []),
+        ("index/volume", {"query": "{}"}, {"resultType": "vector", "result": []}),
+        ("index/volume_range", {"query": "{}"}, {"resultType": "matrix", "result": []}),
+        ("detected_labels", {}, None),
+        ("detected_fields", {}, None),
+        ("detected_field/msg/values", {}, None),
+    ],
+)
+async def test_outside_the_event_window_lines_do_not_exist(tmp_path, route, parameters, shape):
+    async with world(tmp_path, lines=LINES) as w:
+        grant = await w.grant(start_ns=T0 + 3_600 * SECOND)
+        found = await asked(w, grant, route, **parameters)
+        assert found["warnings"] == [OUTSIDE_WINDOW]
+        if isinstance(shape, dict):
+            assert {key: found["data"][key] for key in shape} == shape
+        elif shape is not None:
+            assert found["data"] == shape
+        assert w.reader.plans == []
+        recorded = (await w.entries("query.recorded"))[0]["data"]
+        assert (recorded["scopes"], recorded["start_ns"]) == ([], recorded["end_ns"])
+        assert (await w.entries("session.closed"))[0]["data"]["why"] == "complete"
+
+
+async def test_the_steps_of_a_metric_stay_where_no_line_exists(tmp_path):
+    async with world(tmp_path, lines=LINES) as w:
+        grant = await w.grant(start_ns=T0 + 3_600 * SECOND)
+        found = await asked(w, grant, "query_range", query="absent_over_time({}[1s])", step="5s")
+        assert [value for _, value in found["data"]["result"][0]["values"]] == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "direction", "expected"),
+    [
+        ("2", "forward", ["0", "2", "4", "7"]),
+        ("2s", "backward", ["7", "4.5", "2", "0"]),
+        ("1.5", "forward", ["0", "1.5", "3", "4.5", "7"]),
+        ("500ms", "forward", ["0", "0.5", "1", "1.5", "2", "3", "4", "4.5", "7"]),
+        ("0", "forward", ["0", "0.5", "1", "1.5", "2", "3", "4", "4.5", "7"]),
+        ("1h", "backward", ["7"]),
+    ],
+)
+async def test_of_lines_that_are_closer_than_the_interval_one_is_given(tmp_path, interval, direction, expected):
+    times = [0, 0.5, 1, 1.5, 2, 3, 4, 4.5, 7]
+    lines = [line(T0 + int(at * SECOND), str(at), service="a", pod=str(n % 2)) for n, at in enumerate(times)]
+    async with world(tmp_path, lines=lines, page_lines=2) as w:
+        grant = await w.grant()
+        found = await asked(w, grant, "query_range", query="{}", interval=interval, direction=direction)
+        values = [value for stream in found["data"]["result"] for value in stream["values"]]
+        ordered = sorted(values, key=lambda one: int(one[0]), reverse=direction == "backward")
+        assert [text for _, text in ordered] == expected
+        assert found["data"]["stats"]["summary"]["totalEntriesReturned"] == len(expected)
+        limited = await asked(w, grant, "query_range", query="{}", interval=interval, direction=direction, limit=2)
+        assert sum(len(stream["values"]) for stream in limited["data"]["result"]) == min(2, len(expected))
+
+
+async def test_an_interval_counts_after_the_filters_of_the_query(tmp_path):
+    async with world(tmp_path, lines=LINES) as w:
+        grant = await w.grant()
+        found = await asked(w, grant, "query_range", query='{} |= "info"', interval="2s", direction="forward")
+        assert sum(len(stream["values"]) for stream in found["data"]["result"]) == 2
+
+
 async def test_names_are_those_of_permitted_lines(tmp_path):
     lines = [
         *LINES,
@@ -184,6 +258,64 @@ async def test_volume_is_of_redacted_lines(tmp_path):
         assert ranged["data"]["resultType"] == "matrix"
 
 
+async def test_volume_by_labels_tells_of_each_label_what_its_streams_hold(tmp_path):
+    lines = [*LINES[:3], line(T0, "four", service="a"), line(T0, "not b", service="a", host="h")]
+    size = {"1": len(lines[0].text) + len(lines[2].text), "2": len(lines[1].text)}
+    async with world(tmp_path, lines=[*lines, LINES[3]]) as w:
+        grant = await w.grant()
+
+        async def volume(route: str = "index/volume", **parameters: object) -> list[tuple[dict, str]]:
+            found = await asked(w, grant, route, aggregateBy="labels", **parameters)
+            return [(one["metric"], (one.get("value") or one["values"][0])[1]) for one in found["data"]["result"]]
+
+        pods, every = size["1"] + size["2"], size["1"] + size["2"] + len("four") + len("not b")
+        assert await volume(query='{service="a"}') == [
+            ({"service": ""}, str(every)),
+            ({"pod": ""}, str(pods)),
+            ({"host": ""}, str(len("not b"))),
+        ]
+        assert await volume(query="{}", targetLabels="pod") == [({"pod": ""}, str(pods))]
+        assert await volume(query="{}", limit=1) == [({"service": ""}, str(every))]
+        assert await volume("index/volume_range", query="{}", targetLabels="host", step="60s") == [
+            ({"host": ""}, str(len("not b")))
+        ]
+
+
+async def test_volume_by_series_leaves_out_streams_without_a_label_that_is_asked_for(tmp_path):
+    async with world(tmp_path, lines=[*LINES, line(T0, "no pod", service="a")]) as w:
+        found = await asked(w, await w.grant(), "index/volume", query="{}", targetLabels="pod")
+        assert [one["metric"] for one in found["data"]["result"]] == [{"pod": "1"}, {"pod": "2"}]
+
+
+async def test_statistics_are_exact_over_permitted_lines_where_that_is_configured(tmp_path):
+    settings = GatewaySettings(exact_statistics=True)
+    lines = [
+        *LINES,
+        line(T0 - SECOND, "early", service="a", pod="9"),
+        line(T0 + 10 * SECOND, "at the end", service="a"),
+    ]
+    async with world(tmp_path, settings=settings, lines=lines, loose=True) as w:
+        grant = await w.grant(start_ns=T0)
+        found = await asked(w, grant, "index/stats", query='{pod=~"1|2"}')
+        size = sum(len(one.text) for one in LINES[:3])
+        assert found == {"streams": 2, "chunks": 0, "entries": 3, "bytes": size}
+        assert (await asked(w, grant, "index/stats"))["entries"] == 4
+        assert await asked(w, grant, "index/stats", query='{service="b"}') == dict.fromkeys(found, 0)
+        masked = await w.grant(start_ns=T0, profile="pii-default@1")
+        assert (await asked(w, masked, "index/stats", query='{pod="2"}'))["bytes"] != len(LINES[1].text)
+        assert [one["data"]["total"]["lines"] for one in await w.entries("session.closed")] == [1, 1, 1, 1]
+
+
+async def test_statistics_hold_to_the_limits_of_a_query_and_to_budgets(tmp_path):
+    settings = GatewaySettings(exact_statistics=True, scan_lines=2)
+    async with world(tmp_path, settings=settings, lines=LINES) as w:
+        answer = await call(w, loki(await w.grant(), "index/stats", query="{}"))
+        assert (answer.status, b"query_limit" in answer.body) == (422, True)
+    async with world(tmp_path / "other", settings=GatewaySettings(exact_statistics=True), lines=LINES) as w:
+        found = await asked(w, await w.grant(limits=Limits(bytes=10)), "index/stats", query="{}")
+        assert found == {"chunks": 0, "warnings": ["The budget of the grant is used up: this answer is not whole."]}
+
+
 async def test_constants_tell_nothing(tmp_path):
     async with world(tmp_path, lines=LINES) as w:
         grant = await w.grant()
@@ -211,7 +343,9 @@ async def test_constants_tell_nothing(tmp_path):
         ("query_range", {"query": "{}", "regexp": "x"}, 400, "regexp is not supported"),
         ("labels", {"query": '{} |= "x"'}, 400, "a selector alone"),
         ("index/volume", {"query": "1"}, 400, "a log query"),
-        ("index/volume", {"query": "{}", "aggregateBy": "labels"}, 400, "aggregateBy"),
+        ("index/volume", {"query": "{}", "aggregateBy": "pods"}, 400, "aggregateBy"),
+        ("index/stats", {"query": '{} |= "x"'}, 400, "a selector alone"),
+        ("patterns", {"query": "{"}, 400, "parse error"),
     ],
 )
 async def test_what_is_wrong_is_named(tmp_path, route, parameters, status, text):

@@ -40,7 +40,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open session; `interval` is what is left of the asked one inside the grant's event window."""
+    """An open session; `interval` is what the grant's event window has of the asked one, empty if that is nothing."""
 
     session: Session
     grant: Grant
@@ -71,6 +71,7 @@ async def open_session(
     new_id: NewId,
     random: Random,
     places: Places | None = None,
+    refuses_outside: bool = True,
 ) -> Opened:
     """Open a session of a grant that the caller holds; naming a scheduled grant activates it.
 
@@ -79,11 +80,13 @@ async def open_session(
         interval: event times that are asked for; `end` None for a tail.
         replica: the process that will own the session.
         places: how many sessions the caller may have; None does not count them.
+        refuses_outside: refuse an interval that the event window has nothing of; else it is an open session with
+            nothing to read.
 
     Raises:
         NotFound: there is no such grant for the caller.
         GrantEnded, GrantNotActive, Locked, PolicyDenied: the grant cannot be used now.
-        NotPermitted: the event window has nothing of the interval.
+        NotPermitted: the event window has nothing of the interval, and that is refused.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
         OpeningUncertain: it could not be recorded in time.
     """
@@ -103,6 +106,10 @@ async def open_session(
         terms = rules.final_terms(Point.SESSION_OPEN, request, grant.terms, tx.principals.directory(), now)
         grant = replace(grant, terms=terms)
         clamped = _clamped(grant, interval)
+        if clamped is None:
+            if refuses_outside:
+                raise _outside(grant)
+            clamped = Interval(interval.start, interval.start)
         if places is not None:
             _require_place(tx, caller, kind, places)
         _require_budget(tx, grant, kind, now)
@@ -134,13 +141,17 @@ async def open_session(
         raise OpeningUncertain(session_id, error) from error
 
 
-def _clamped(grant: Grant, interval: Interval) -> Interval:
+def _clamped(grant: Grant, interval: Interval) -> Interval | None:
     for scope in grant.terms.scopes:
         window = scope.window.until(grant.due_at)
         both = None if window is None else window.intersect(interval)
         if both is not None:
             return both
-    raise NotPermitted(
+    return None
+
+
+def _outside(grant: Grant) -> NotPermitted:
+    return NotPermitted(
         "The grant's event window has nothing of the time that is asked for.",
         rule="event window",
         next_step=f"loglease grants {grant.id}",
@@ -204,11 +215,13 @@ def _entries(
 ) -> tuple[Draft, Draft]:
     session, interval = opened.session, opened.interval
     ref = refs(request=opened.grant.request, grant=session.grant, session=session.id)
-    window = EventWindow(interval.start, interval.end)
-    scopes = [
-        scope_data(replace(scope, window=window), commitments, rules.profile_digests)
-        for scope in opened.grant.terms.scopes
-    ]
+    scopes: list[Data] = []
+    if not interval.is_empty:
+        window = EventWindow(interval.start, interval.end)
+        scopes = [
+            scope_data(replace(scope, window=window), commitments, rules.profile_digests)
+            for scope in opened.grant.terms.scopes
+        ]
     data: Data = {
         "query": 1,
         "text_c": commitments.to("text_c", query),

@@ -130,7 +130,14 @@ class Gateway:
         await self._sessions.serve(grant, asked, caller=caller, channel=channel)
 
     async def _loki(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
-        await self._json(route, call, loki_question(route, values, now, categorize=wants_categories(call.headers)), now)
+        asked = loki_question(
+            route,
+            values,
+            now,
+            categorize=wants_categories(call.headers),
+            exact_statistics=self._settings.exact_statistics,
+        )
+        await self._json(route, call, asked, now)
 
     async def _json(self, route: Route, call: _Call, asked: Asked | Direct, now: Instant) -> None:
         if isinstance(asked, Direct):

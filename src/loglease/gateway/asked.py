@@ -35,7 +35,7 @@ class Means:
 
     @property
     def interval(self) -> Interval:
-        """Event times that may be read: what was asked for, inside the grant's window."""
+        """Event times that may be read: what was asked for, inside the grant's window; perhaps none."""
         return self.opened.interval
 
     @property
@@ -74,6 +74,7 @@ class Asked:
         interval: event times that it is about; `end` None for a tail.
         limit: items after which the answer is complete; None is everything permitted.
         check: raises what speaks against asking this under a scope, before anything is opened.
+        refuses_outside: refuse a time that the event window has nothing of; else lines do not exist there.
         prepare: makes the answer ready; may raise the same for the scope that policy allows by then.
     """
 
@@ -84,3 +85,4 @@ class Asked:
     limit: int | None
     check: Callable[[Scope], object]
     prepare: Callable[[Means], Prepared]
+    refuses_outside: bool = False

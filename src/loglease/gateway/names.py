@@ -11,7 +11,7 @@ from loglease.gateway.asked import Means
 from loglease.gateway.lines import Lines
 from loglease.gateway.reading import Batches, InPool, pages_of
 from loglease.gateway.recheck import Order
-from loglease.gateway.scan import Scan
+from loglease.gateway.scan import Scan, too_many_lines
 from loglease.gateway.served import Item
 from loglease.logql import LabelTest, QueryFailed, early_test
 from loglease.model.labels import Labels, Selector, matcher_of, selector_of
@@ -86,7 +86,7 @@ async def _has_line(means: Means, lines: Lines, raw: Labels, in_pool: InPool) ->
             if await in_pool(_shows, lines, page, raw):
                 return True
             if lines.is_exhausted:
-                raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
+                raise too_many_lines()
     return False
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loglease.gateway.lines import DERIVED_LEVEL, Lines
+from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import Worker
-from loglease.logql import QueryFailed
-from loglease.logql.metrics import Answer, MetricQuery
+from loglease.logql.metrics import MetricQuery
 from loglease.sources.interface import Gap, Page, Reader, ReadPlan
 
 InPool = Callable[..., Awaitable[Any]]
@@ -128,13 +128,13 @@ class MetricReading:
 
     Attributes:
         ranges: those that have anything to read.
-        encode: makes items of the answer.
+        encode: makes items of the answer, once all lines are in.
     """
 
     reader: Reader
     ranges: tuple[RangeRead, ...]
     query: MetricQuery
-    encode: Callable[[Answer], Sequence[Item]]
+    encode: Callable[[], Sequence[Item]]
     follow: bool = False
     is_exhausted: bool = False
 
@@ -144,7 +144,7 @@ class MetricReading:
             async with aclosing(pages_of(self.reader, one.plan)) as pages:
                 async for page in pages:
                     await in_pool(self._feed, one, page)
-        yield await in_pool(lambda: self.encode(self.query.answer()))
+        yield await in_pool(self.encode)
 
     def _feed(self, one: RangeRead, page: Page) -> None:
         reads_level = self.query.reads(one.number, DERIVED_LEVEL)
@@ -155,7 +155,7 @@ class MetricReading:
         else:
             self.query.feed(one.number, found.entries(with_level=reads_level))
         if one.lines.is_exhausted:
-            raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
+            raise too_many_lines()
 
 
 async def pages_of(reader: Reader, plan: ReadPlan) -> AsyncGenerator[Page, None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loglease.logql import QueryFailed
+
 
 class Scan:
     """What a query may still look at.
@@ -33,3 +35,8 @@ class Scan:
         self._lines -= lines
         self._size -= size
         return True
+
+
+def too_many_lines() -> QueryFailed:
+    """Return the error of a query that cannot be answered in part."""
+    return QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)

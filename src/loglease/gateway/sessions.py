@@ -137,6 +137,7 @@ class Sessions:
                 new_id=services.new_id,
                 random=services.random,
                 places=self._settings.places,
+                refuses_outside=asked.refuses_outside,
             )
         except OpeningUncertain as error:
             self.later(self._close_if_opened(error.session))

@@ -37,6 +37,7 @@ class GatewaySettings:
         scan_bytes: redacted bytes of them.
         scan_s: how long reading and evaluating them may take; waiting for the client does not count.
         places: what one principal may have open at once; None does not count.
+        exact_statistics: Loki's ``index/stats`` counts permitted lines; else it answers zeros.
         origins: whose pages may open a WebSocket; programs that are no browser name none.
     """
 
@@ -52,4 +53,5 @@ class GatewaySettings:
     scan_bytes: int = 1 << 30
     scan_s: float = 60.0
     places: Places | None = None
+    exact_statistics: bool = False
     origins: tuple[str, ...] = ()

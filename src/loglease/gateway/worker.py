@@ -46,6 +46,7 @@ class Worker:
         reads_level: whether a stage may look at the level that is found for each line.
         follow: lines come as they arrive, and are not put in order.
         after: resume behind this position.
+        apart_ns: of lines that are less apart in time than this, only the first is given.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Worker:
         direction: Direction,
         follow: bool,
         after: Position | None = None,
+        apart_ns: int = 0,
     ) -> None:
         self._lines = lines
         self._pipeline = pipeline
@@ -67,6 +69,8 @@ class Worker:
         self._backward = direction is Direction.BACKWARD
         self._held: list[_Found] = []
         self._after = after
+        self._apart_ns = apart_ns
+        self._given_ns: int | None = None
         self._edge_ns: int | None = None
         self._edge_seen = 0
         self._skipped = 0
@@ -137,6 +141,8 @@ class Worker:
 
     def _items(self, found: Iterable[_Found]) -> Iterator[Item]:
         for row, entry in found:
+            if self._apart_ns and self._is_close(row.event_ns):
+                continue
             position = self._position(row.event_ns)
             if position is None:
                 continue
@@ -158,6 +164,14 @@ class Worker:
                 pseudonyms=pseudonyms,
                 masked=tuple(masked.items()),
             )
+
+    def _is_close(self, event_ns: int) -> bool:
+        """Say whether a line is too close to the last one that was given."""
+        given_ns = self._given_ns
+        if given_ns is not None and abs(event_ns - given_ns) < self._apart_ns:
+            return True
+        self._given_ns = event_ns
+        return False
 
     def _position(self, event_ns: int) -> Position | None:
         """Return the position behind the next line, or None if an earlier answer had it already."""
@@ -186,6 +200,7 @@ def worker_of(
     now_ns: int,
     after: Position | None = None,
     scan: Scan | None = None,
+    apart_ns: int = 0,
 ) -> Worker:
     """Return the evaluation of a log query.
 
@@ -193,6 +208,7 @@ def worker_of(
         now_ns: the time of the query, nanoseconds since the epoch.
         after: resume behind this position.
         scan: what may be looked at; None for a tail, which has no end.
+        apart_ns: of lines that are less apart in time than this, only the first is given.
     """
     filters, stages = split_filters(query.stages)
     lines = Lines(
@@ -213,6 +229,7 @@ def worker_of(
         direction=direction,
         follow=follow,
         after=after,
+        apart_ns=apart_ns,
     )
 
 

@@ -111,6 +111,11 @@ class Interval:
     start: int
     end: int | None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no event time lies inside."""
+        return self.end is not None and self.end <= self.start
+
     def holds(self, event_ns: int) -> bool:
         """Say whether an event time lies inside."""
         return self.start <= event_ns and (self.end is None or event_ns < self.end)

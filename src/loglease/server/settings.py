@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -177,6 +177,12 @@ class ScanSettings(_Area):
     seconds: Annotated[float, Field(gt=0)] = 60.0
 
 
+class LokiSettings(_Area):
+    """What Loki's API answers where its clients do not need the answer to be true."""
+
+    index_stats: Literal["zeros", "exact"] = "zeros"
+
+
 class RedactionSettings(_Area):
     """How many threads redact and evaluate."""
 
@@ -197,13 +203,14 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
     areas: ClassVar[frozenset[str]] = frozenset(
-        {"HTTP", "IDENTITY", "LIMITS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
+        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "POLICY", "REDACTION", "SCAN", "SOURCES"}
     )
 
     data_dir: Path
     http: HttpSettings = Field(default_factory=HttpSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    loki: LokiSettings = Field(default_factory=LokiSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     scan: ScanSettings = Field(default_factory=ScanSettings)

@@ -227,8 +227,11 @@ class MetricQuery:
         """
         self._ranges[number].count(stream, times)
 
-    def answer(self) -> Answer:
+    def answer(self, change: Callable[[Vector], Vector] | None = None) -> Answer:
         """Return the numbers, once all lines are in.
+
+        Args:
+            change: what becomes of each step's numbers; of one point in time, in the order that it gives them.
 
         Raises:
             QueryFailed: series cannot be matched, or there are more than 500.
@@ -241,13 +244,13 @@ class MetricQuery:
                 if self._is_instant:
                     return Answer(scalar=value)
                 value = {(): value}
-            for series, number in value.items():
+            for series, number in (value if change is None else change(value)).items():
                 found.setdefault(series, []).append((step, number))
         if len(found) > MAX_SERIES:
             raise QueryFailed(
                 "too_many_series", f"the answer has more than {MAX_SERIES} series; group by fewer labels", limit=True
             )
-        keeps_order = self._is_instant and _is_sorted(self._query)
+        keeps_order = self._is_instant and (change is not None or _is_sorted(self._query))
         return Answer(series=list(found.items()) if keeps_order else sorted(found.items()))
 
     def _prepared(

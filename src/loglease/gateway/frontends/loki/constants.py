@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Final
 
 import orjson
 
@@ -11,8 +10,7 @@ from loglease.gateway.frontends.loki.queries import Direct
 from loglease.gateway.parameters import Values
 from loglease.gateway.planner import parsed
 from loglease.logql import print_query
-
-_NO_STATISTICS: Final = {"streams": 0, "chunks": 0, "bytes": 0, "entries": 0}
+from loglease.model.instant import Instant
 
 
 def build_information() -> Direct:
@@ -26,13 +24,15 @@ def limits() -> Direct:
     return _json({"limits": {}, "pattern_ingester_enabled": False, "version": version("loglease")})
 
 
-def statistics() -> Direct:
-    """Return what ``index/stats`` answers: nothing about any stream, since sizes tell of lines that are hidden."""
-    return _json(_NO_STATISTICS)
+def patterns(values: Values, now: Instant) -> Direct:
+    """Return what ``patterns`` answers: none are found.
 
-
-def patterns() -> Direct:
-    """Return what ``patterns`` answers: none are found."""
+    Raises:
+        QueryInvalid, Malformed: the query is none, or a parameter cannot have its value.
+    """
+    parsed(values.text("query", "") or "{}")
+    values.interval(now)
+    values.seconds("step")
     return _json({"status": "success", "data": []})
 
 

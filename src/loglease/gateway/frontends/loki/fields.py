@@ -11,6 +11,7 @@ from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.errors import QueryInvalid
 from loglease.gateway.frontends.encoder import Line
 from loglease.gateway.frontends.loki.document import Document, Shape, name
+from loglease.gateway.frontends.loki.names import both_ends
 from loglease.gateway.frontends.loki.queries import (
     MAX_ANSWER_BYTES,
     MAX_LIMIT,
@@ -27,7 +28,7 @@ from loglease.logql import LogQuery, QueryFailed, Rescan
 from loglease.logql.entry import ERROR, ERROR_DETAILS
 from loglease.logql.fields import Field, Found, fields_of
 from loglease.logql.syntax import JsonParser, LogfmtParser, PatternParser, RegexpParser, Unpack
-from loglease.model.instant import Instant, Interval
+from loglease.model.instant import Instant
 from loglease.model.session import Front, SessionKind
 from loglease.sources.interface import Direction
 
@@ -82,13 +83,10 @@ def _question(values: Values, now: Instant, list_name: bytes, written: Written) 
         raise QueryInvalid("This takes a log query.", next_step='Write one like {service="pay-api"}.')
     lines = values.limit("line_limit", MAX_LIMIT) or DEFAULT_LINES
     limit = values.limit("field_limit", MAX_LIMIT) or values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
-    interval = values.interval(now)
-    # Both ends of a question for names are included.
-    whole = Interval(interval.start, (interval.end or interval.start) + 1)
     shape = Shape(b'{"%b":[' % list_name, b"", b'],"limit":%d' % limit, counts=False)
 
     def prepare(means: Means) -> Prepared:
-        selector, warnings = asked_of(query, means.scope)
+        selector, warnings = asked_of(query, means)
         encoder = FieldsEncoder(shape, lines, rescan_with(means.redactor), _own_parsers(query), warnings)
         if selector is None:
             return Prepared(Nothing(), encoder)
@@ -103,7 +101,7 @@ def _question(values: Values, now: Instant, list_name: bytes, written: Written) 
         kind=SessionKind.NAMES,
         front=Front.LOKI,
         query=text,
-        interval=whole,
+        interval=both_ends(values.interval(now)),
         limit=None,
         check=lambda _: None,
         prepare=prepare,

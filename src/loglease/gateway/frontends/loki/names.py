@@ -78,14 +78,11 @@ def _question(
     found: ListOf,
     document_of: Callable[[Sequence[str]], Document],
 ) -> Asked:
-    queries = [_selector(text) for text in selectors]
-    interval = values.interval(now)
-    # Both ends of a question for names are included.
-    whole = Interval(interval.start, (interval.end or interval.start) + 1)
+    queries = [streams_query(text) for text in selectors]
 
     def prepare(means: Means) -> Prepared:
-        asked = [(query.selector, *asked_of(query, means.scope)) for query in queries]
-        document = document_of([text for _, _, warnings in asked for text in warnings])
+        asked = [(query.selector, *asked_of(query, means)) for query in queries]
+        document = document_of(list(dict.fromkeys(text for _, _, warnings in asked for text in warnings)))
         wanted = [(tests, selector) for tests, selector, _ in asked if selector is not None]
         reading = SeriesReading(means, wanted, lambda series: document.led(found(series, means.interval.start)))
         return Prepared(reading, document)
@@ -94,14 +91,24 @@ def _question(
         kind=SessionKind.NAMES,
         front=Front.LOKI,
         query=" or ".join(selectors),
-        interval=whole,
+        interval=both_ends(values.interval(now)),
         limit=None,
         check=lambda _: None,
         prepare=prepare,
     )
 
 
-def _selector(text: str) -> LogQuery:
+def both_ends(interval: Interval) -> Interval:
+    """Return the time of a question for names, which has both its ends."""
+    return Interval(interval.start, (interval.end or interval.start) + 1)
+
+
+def streams_query(text: str) -> LogQuery:
+    """Return the query for the streams that a selector selects; none is all of them.
+
+    Raises:
+        QueryInvalid: it is more than a selector.
+    """
     query = parsed(text or "{}")
     if not isinstance(query, LogQuery) or query.stages:
         raise QueryInvalid("This takes a selector alone.", next_step='Write one like {service="pay-api"}.')

@@ -18,20 +18,21 @@ from loglease.gateway.planner import parsed, planned
 from loglease.gateway.reading import Batches, InPool, LogReading, MetricReading, RangeRead
 from loglease.gateway.recheck import Order
 from loglease.gateway.rescan import rescan_with
+from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import worker_of
 from loglease.logql import LogQuery, Metric, QueryFailed, early_test, split_filters
-from loglease.logql.metrics import Grid, MetricQuery
+from loglease.logql.metrics import Grid, MetricQuery, Vector
 from loglease.logql.syntax import log_ranges
 from loglease.model.instant import NANOSECONDS, Instant, Interval
 from loglease.model.labels import Selector
-from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
 from loglease.sources.interface import Direction, Gap, ReadPlan
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 5_000
 MAX_ANSWER_BYTES: Final = 32 << 20
+OUTSIDE_WINDOW: Final = "the query asks for a time that the event window of the grant has nothing of"
 
 Preparation = Callable[[Means], Prepared]
 
@@ -57,8 +58,9 @@ def range_question(values: Values, now: Instant, *, categorize: bool) -> Asked |
     text = values.text("query", "")
     query = parsed(_required(text))
     interval = values.interval(now)
+    apart_ns = values.seconds("interval") or 0
     if isinstance(query, LogQuery):
-        return log_question(values, text, query, interval, categorize=categorize)
+        return _log_question(values, text, query, interval, apart_ns=apart_ns, categorize=categorize)
     grid = grid_of(interval.start, interval.end or interval.start, values.seconds("step"))
     return metric_question(text, query, grid, is_instant=False, now=now)
 
@@ -100,29 +102,37 @@ def grid_of(start: int, end: int, step: int | None) -> Grid:
         raise QueryInvalid(f"{error.message}.", next_step="Choose a longer step or a shorter time.") from error
 
 
-def log_question(values: Values, text: str, query: LogQuery, interval: Interval, *, categorize: bool) -> Asked:
-    """Return the question of a log query."""
+def _log_question(
+    values: Values, text: str, query: LogQuery, interval: Interval, *, apart_ns: int, categorize: bool
+) -> Asked:
     limit = values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
     direction = values.direction(Direction.BACKWARD)
 
     def prepare(means: Means) -> Prepared:
-        selector, warnings = asked_of(query, means.scope)
+        selector, warnings = asked_of(query, means)
         encoder = StreamsEncoder(categorize=categorize, warnings=warnings)
         if selector is None:
             return Prepared(Nothing(), encoder)
-        reading = lines_reading(means, query, selector, encoder, direction)
+        reading = lines_reading(means, query, selector, encoder, direction, apart_ns=apart_ns)
         return Prepared(Collected(reading, limit, encoder.by_stream), encoder)
 
     return _asked(text, interval, limit, prepare)
 
 
 def lines_reading(
-    means: Means, query: LogQuery, selector: Selector, encoder: LineEncoder, direction: Direction
+    means: Means,
+    query: LogQuery,
+    selector: Selector,
+    encoder: LineEncoder,
+    direction: Direction,
+    *,
+    apart_ns: int = 0,
 ) -> LogReading:
     """Return the reading of a log query's lines.
 
     Args:
         selector: of the streams to ask the source for.
+        apart_ns: of lines that are less apart in time than this, only the first is given.
     """
     worker = worker_of(
         query,
@@ -133,6 +143,7 @@ def lines_reading(
         follow=False,
         now_ns=means.now_ns,
         scan=means.scan(),
+        apart_ns=apart_ns,
     )
     plan = ReadPlan(
         selector=selector,
@@ -144,8 +155,20 @@ def lines_reading(
     return LogReading(means.reader, plan, worker, backward=direction is Direction.BACKWARD)
 
 
-def metric_question(text: str, query: Metric, grid: Grid, *, is_instant: bool, now: Instant) -> Asked | Direct:
-    """Return the question of a metric query, or its answer if it looks at no line."""
+def metric_question(
+    text: str,
+    query: Metric,
+    grid: Grid,
+    *,
+    is_instant: bool,
+    now: Instant,
+    change: Callable[[Vector], Vector] | None = None,
+) -> Asked | Direct:
+    """Return the question of a metric query, or its answer if it looks at no line.
+
+    Args:
+        change: what becomes of the numbers of each step.
+    """
     ranges = [grid.read_interval(one) for one in log_ranges(query)]
     if not ranges:
         return Direct(_constant(query, grid, is_instant=is_instant, now=now))
@@ -160,7 +183,7 @@ def metric_question(text: str, query: Metric, grid: Grid, *, is_instant: bool, n
         reads: list[RangeRead] = []
         warnings: list[str] = []
         for number, one in enumerate(evaluation.ranges):
-            selector, outside = asked_of(one.query, means.scope)
+            selector, outside = asked_of(one.query, means)
             warnings += (text for text in outside if text not in warnings)
             start, end = grid.read_interval(one)
             interval = means.interval.intersect(Interval(max(0, start), max(1, end)))
@@ -182,7 +205,7 @@ def metric_question(text: str, query: Metric, grid: Grid, *, is_instant: bool, n
             means.reader,
             tuple(reads),
             evaluation,
-            lambda answer: _bounded(samples(document, answer, grid, is_instant=is_instant)),
+            lambda: _bounded(samples(document, evaluation.answer(change), grid, is_instant=is_instant)),
         )
         return Prepared(reading, document)
 
@@ -211,15 +234,16 @@ def _asked(text: str, interval: Interval, limit: int | None, prepare: Preparatio
     )
 
 
-def asked_of(query: LogQuery, scope: Scope) -> tuple[Selector | None, list[str]]:
-    """Return the streams to ask a source for, None and a warning if the query lies outside the scope.
+def asked_of(query: LogQuery, means: Means) -> tuple[Selector | None, list[str]]:
+    """Return the streams to ask a source for, None and a warning if the question lies outside the grant.
 
-    The warning is made from query and grant alone, so it tells nothing of the data.
+    The warning is made from question and grant alone, so it tells nothing of the data.
     """
     try:
-        return planned(query, scope), []
+        selector = planned(query, means.scope)
     except NotPermitted as error:
         return None, [error.message]
+    return (None, [OUTSIDE_WINDOW]) if means.interval.is_empty else (selector, [])
 
 
 def _bounded(items: Sequence[Item]) -> Sequence[Item]:
@@ -230,7 +254,7 @@ def _bounded(items: Sequence[Item]) -> Sequence[Item]:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """A query that lies outside the scope: nothing is read."""
+    """A question that lies outside the grant: nothing is read."""
 
     follow: bool = False
     is_exhausted: bool = False
@@ -274,5 +298,5 @@ class Collected:
                     break
                 _bounded(found)
         if len(found) < self.limit and self.is_exhausted:
-            raise QueryFailed("too_many_lines", "the query has to look at more lines than one may", limit=True)
+            raise too_many_lines()
         yield _bounded(await in_pool(self.arrange, _bounded(found[: self.limit])))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from loglease.gateway.asked import Asked
-from loglease.gateway.frontends.loki import constants, fields, names, queries, volume
+from loglease.gateway.frontends.loki import constants, fields, names, queries, statistics, volume
 from loglease.gateway.frontends.loki.queries import Direct
 from loglease.gateway.parameters import Values
 from loglease.gateway.routes import Action, Route
@@ -32,11 +32,14 @@ SINGLE: Final = frozenset(
 """Parameters that may be given once."""
 
 
-def loki_question(route: Route, values: Values, now: Instant, *, categorize: bool) -> Asked | Direct:
+def loki_question(
+    route: Route, values: Values, now: Instant, *, categorize: bool, exact_statistics: bool = False
+) -> Asked | Direct:
     """Return what a call asks, or its answer where that holds nothing of any line.
 
     Args:
         categorize: the client wants labels of metadata and parsers apart from those of streams.
+        exact_statistics: ``index/stats`` counts, rather than to say nothing.
 
     Raises:
         QueryInvalid, Malformed: the query or a parameter is wrong.
@@ -48,6 +51,8 @@ def loki_question(route: Route, values: Values, now: Instant, *, categorize: boo
             return names.values_question(values, now, route.name)
         case Action.FIELD_VALUES:
             return fields.field_values_question(values, now, route.name)
+        case Action.STATISTICS:
+            return statistics.statistics_question(values, now, exact=exact_statistics)
         case action if (question := _QUESTIONS.get(action)) is not None:
             return question(values, now)
         case action:
@@ -61,6 +66,7 @@ _QUESTIONS: Final[Mapping[Action, Callable[[Values, Instant], Asked | Direct]]] 
     Action.SERIES: names.series_question,
     Action.DETECTED_LABELS: names.detected_labels_question,
     Action.DETECTED_FIELDS: fields.fields_question,
+    Action.PATTERNS: constants.patterns,
     Action.VOLUME: volume.volume_question,
     Action.VOLUME_RANGE: volume.volume_range_question,
 }
@@ -68,10 +74,6 @@ _QUESTIONS: Final[Mapping[Action, Callable[[Values, Instant], Asked | Direct]]] 
 
 def _constant(action: Action, values: Values) -> Direct:
     match action:
-        case Action.STATISTICS:
-            return constants.statistics()
-        case Action.PATTERNS:
-            return constants.patterns()
         case Action.FORMAT:
             return constants.formatted(values)
         case Action.LIMITS:

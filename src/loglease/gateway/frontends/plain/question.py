@@ -85,6 +85,7 @@ def plain_question(
         limit=parameters.limit,
         check=lambda scope: planned(query, scope),
         prepare=_Call(query, parameters, chosen, resumes, after).prepare,
+        refuses_outside=True,
     )
 
 

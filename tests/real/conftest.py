@@ -10,6 +10,8 @@ from playwright.async_api import Browser
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
 from tests.real.logcli import logcli_path
+from tests.real.loki import VERSION as LOKI_VERSION
+from tests.real.loki import Loki, loki, loki_path
 from tests.real.oracle import Oracle, oracle_path
 from tests.real.stores import VERSION, journal_path, victorialogs_path
 
@@ -20,7 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
         "real_go": (oracle_path, "the oracles in Go", "Run `make real-servers`; it takes Go."),
         "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
-        "real_logcli": (logcli_path, "logcli", "Put Loki's logcli on PATH, or set LOGLEASE_LOGCLI; none is installed."),
+        "real_logcli": (logcli_path, "logcli", "Run `make real-servers`, it takes Go; or set LOGLEASE_LOGCLI."),
+        "real_loki": (loki_path, f"Loki {LOKI_VERSION}", "Run `make real-servers`; it takes Go."),
         "real_victorialogs": (victorialogs_path, f"VictoriaLogs {VERSION}", "Run `make real-servers`; it takes Go."),
     }
     for marker, (path, name, remedy) in needed.items():
@@ -72,3 +75,9 @@ def oracle() -> Iterator[Oracle]:
     one = Oracle(path)
     yield one
     one.close()
+
+
+@pytest.fixture(scope="session")
+def loki_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loki]:
+    with loki(tmp_path_factory.mktemp("loki")) as server:
+        yield server

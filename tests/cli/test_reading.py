@@ -75,6 +75,25 @@ def test_times_limit_and_direction_go_to_the_gateway(cli: Cli, server: FakeServe
     assert (second["start"], second["end"]) == ("1795424400000000000", "1795428000000000000")
 
 
+def test_a_terminal_shows_that_a_long_query_still_runs(cli: Cli, server: FakeServer) -> None:
+    records = (
+        {"type": "progress", "elapsed_s": 5},
+        {"type": "progress", "elapsed_s": 70},
+        line("found"),
+        end("complete"),
+    )
+    server.on("GET", LOGS, answer(*records))
+    found = cli("logs", terminal=True)
+    assert server.sent("GET", LOGS)[0].query["progress"] == "true"
+    assert [text for text in found.err.splitlines() if "reading" in text] == [
+        "still reading, 5s …",
+        "still reading, 1m10s …",
+    ]
+    assert [text.split()[-1] for text in found.out.splitlines()] == ["found"]
+    assert cli("logs", "--jsonl").out.count("\n") == 1
+    assert "progress" not in server.sent("GET", LOGS)[1].query
+
+
 def test_jsonl_is_for_programs(cli: Cli) -> None:
     found = cli("logs", "--jsonl")
     assert json.loads(found.out) == {

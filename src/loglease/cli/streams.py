@@ -150,7 +150,7 @@ def _lines(response: httpx2.Response) -> Iterator[bytes]:
 def _record(text: str | bytes) -> Body:
     try:
         record = json.loads(text)
-        if isinstance(record, dict) and record.get("type") in ("line", "gap", "end"):
+        if isinstance(record, dict) and record.get("type") in ("line", "gap", "progress", "end"):
             return record
     except ValueError:
         pass

@@ -59,10 +59,17 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An answer that is about to be read."""
+    """An answer that is about to be read.
+
+    Attributes:
+        progress: writes that the session still runs, so many seconds after it was opened, for a client that wants to
+            be told; None for all others. It takes nothing else, since how much was looked at may depend on what is
+            hidden.
+    """
 
     reading: Reading
     encoder: Encoder
+    progress: Callable[[int], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

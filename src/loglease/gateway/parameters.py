@@ -38,6 +38,7 @@ class Parameters:
         interval: event times; `end` None for following.
         limit: lines after which the answer ends; None is everything permitted.
         step: nanoseconds between the numbers of a metric query; None is one number at the end.
+        progress: the client wants to be told that a session which is silent still runs.
     """
 
     query: str
@@ -46,6 +47,7 @@ class Parameters:
     direction: Direction
     follow: bool
     step: int | None = None
+    progress: bool = False
 
 
 def parameters_of(query_string: bytes, now: Instant) -> Parameters:
@@ -71,10 +73,11 @@ def parameters_of(query_string: bytes, now: Instant) -> Parameters:
         direction=direction,
         follow=follow,
         step=values.seconds("step"),
+        progress=values.truth("progress"),
     )
 
 
-_PLAIN: Final = frozenset({"query", "start", "end", "since", "limit", "direction", "follow", "step"})
+_PLAIN: Final = frozenset({"query", "start", "end", "since", "limit", "direction", "follow", "step", "progress"})
 
 
 class Values:

@@ -18,11 +18,10 @@ from loglease.access.open_session import Opened
 from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
 from loglease.audit.interface import AuditUnavailable
+from loglease.gateway.asked import Prepared
 from loglease.gateway.channel import Channel
 from loglease.gateway.cut import PATIENT, WHOLE, ended_in_order
 from loglease.gateway.errors import Draining, QueryInvalid, QueryLimit, RedactionUnavailable
-from loglease.gateway.frontends.encoder import Encoder
-from loglease.gateway.reading import Reading
 from loglease.gateway.reserve import Recorder
 from loglease.gateway.served import Item
 from loglease.gateway.session import Moment, Reserve, ServedSession, Slice, Step, Wait
@@ -30,6 +29,7 @@ from loglease.gateway.settings import CUT_NS, GatewaySettings
 from loglease.logql import QueryFailed
 from loglease.model.clock import Clock
 from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
+from loglease.model.instant import NANOSECONDS
 from loglease.model.session import CloseWhy
 from loglease.redaction import Withheld
 from loglease.sources.interface import Gap, SourceError
@@ -52,10 +52,9 @@ class Pump:
     def __init__(
         self,
         opened: Opened,
-        reading: Reading,
+        prepared: Prepared,
         *,
         machine: ServedSession,
-        encoder: Encoder,
         channel: Channel,
         watch: Watch,
         clock: Clock,
@@ -64,9 +63,10 @@ class Pump:
         settings: GatewaySettings,
     ) -> None:
         self._opened = opened
-        self._reading = reading
+        self._reading = prepared.reading
         self._machine = machine
-        self._encoder = encoder
+        self._encoder = prepared.encoder
+        self._progress = prepared.progress
         self._channel = channel
         self._connection = channel.connection
         self._watch = watch
@@ -78,6 +78,7 @@ class Pump:
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
         self._begun = False
+        self._opened_ns = self._spoke_ns = clock.boot_ns()
         self._cut_ns: int | None = None
         self._text = ""
         self._reserving: asyncio.Task[None] | None = None
@@ -147,9 +148,19 @@ class Pump:
             elif isinstance(step, Reserve):
                 self._reserving = asyncio.create_task(self._reserve(step))
             elif isinstance(step, Wait):
+                due_ns = min(due_ns, await self._tell_progress(moment))
                 await self._sleep(min(step.until_ns, due_ns) - moment.boot_ns)
             else:
                 return step.why
+
+    async def _tell_progress(self, moment: Moment) -> int:
+        """Say that the session still runs if it was silent for long and may go on; return when that is due again."""
+        every_ns = round(self._settings.progress_s * 1e9)
+        if self._progress is None:
+            return moment.boot_ns + every_ns
+        if moment.boot_ns >= self._spoke_ns + every_ns and moment.writable and not self._machine.is_mid_record:
+            await self._write(self._progress((moment.boot_ns - self._opened_ns) // NANOSECONDS))
+        return max(self._spoke_ns, moment.boot_ns - every_ns // 2) + every_ns
 
     def _gap_notice(self) -> bytes:
         machine = self._machine
@@ -180,6 +191,7 @@ class Pump:
         # SECURITY: nothing here waits, because the connection takes bytes; tested in test_pump.py.
         if not self._begun:
             await self._begin()
+        self._spoke_ns = self._clock.boot_ns()
         await self._channel.write(content)
 
     async def _reserve(self, step: Reserve) -> None:

@@ -109,9 +109,8 @@ class Sessions:
         )
         return Pump(
             opened,
-            prepared.reading,
+            prepared,
             machine=machine,
-            encoder=prepared.encoder,
             channel=channel,
             watch=services.watch,
             clock=services.clock,

@@ -18,7 +18,7 @@ from loglease.cli.output import size_text
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.streams import Ended, followed_lines, read_lines
 from loglease.model.ids import GRANT
-from loglease.model.instant import parse_duration, parse_event_time
+from loglease.model.instant import duration_text, parse_duration, parse_event_time
 
 Query = Annotated[str, flag('LogQL inside the scope, such as \'|= "timeout"\' or \'{pod="a"} |= "timeout"\'')]
 Since = Annotated[str | None, flag("events of the last 15m or so")]
@@ -49,7 +49,8 @@ def logs(
 ) -> Exit:
     """Read lines or numbers under a grant.
 
-    Naming a grant activates it. Without times its whole event window is read. A metric query gives numbers.
+    Naming a grant activates it. Without times its whole event window is read. A metric query gives numbers. On a
+    terminal a long query says each few seconds that it still runs; Ctrl-C ends it, on the server, too.
     """
     _may_print(run, no_escape)
     if since is not None and from_ is not None:
@@ -63,6 +64,7 @@ def logs(
         "limit": limit,
         "direction": "forward" if forward else "backward",
         "step": None if step is None else f"{parse_duration(step)}s",
+        "progress": True if run.out.stderr.isatty() else None,
     }
     tally = Tally()
     ended = Ended("client")
@@ -189,6 +191,9 @@ def _start(held: Body, since: str | None, from_: str | None) -> str | int | None
 
 
 def _print(run: Run, record: Body, tally: Tally, *, as_json: bool, escape: bool) -> None:
+    if record["type"] == "progress":
+        run.out.notice(f"still reading, {duration_text(record['elapsed_s'])} …")
+        return
     if record["type"] == "gap":
         if "lines" not in record:
             run.out.notice("(the source lost lines here)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -12,7 +12,14 @@ from loglease.gateway.resume import Position, Resumes
 from loglease.model.instant import NANOSECONDS, event_time_text
 
 
-def encoder_for(chosen: Format, resumes: Resumes) -> LineEncoder:
+class PlainEncoder(LineEncoder, Protocol):
+    """Writes the records of the plain endpoint."""
+
+    def progress(self, elapsed_s: int) -> bytes:
+        """Write that the session still runs, so many seconds after it was opened."""
+
+
+def encoder_for(chosen: Format, resumes: Resumes) -> PlainEncoder:
     """Return the encoder of a format."""
     if chosen is Format.SSE:
         return ServerSentEvents(resumes)
@@ -56,6 +63,10 @@ def _gap(lines: int | None) -> bytes:
     return orjson.dumps({"type": "gap"} if lines is None else {"type": "gap", "lines": lines})
 
 
+def _progress(elapsed_s: int) -> bytes:
+    return b'{"type":"progress","elapsed_s":%d}' % elapsed_s
+
+
 class NdJson:
     """One JSON object per line; log text stays inside strings, so it cannot forge a record."""
 
@@ -72,6 +83,10 @@ class NdJson:
     def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
         return _gap(lines) + b"\n"
+
+    def progress(self, elapsed_s: int) -> bytes:
+        """Write that the session still runs."""
+        return _progress(elapsed_s) + b"\n"
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:
         """Write the end."""
@@ -96,6 +111,10 @@ class ServerSentEvents:
         """Write a gap."""
         return b"event: gap\ndata: %b\n\n" % _gap(lines)
 
+    def progress(self, elapsed_s: int) -> bytes:
+        """Write that the session still runs."""
+        return b"event: progress\ndata: %b\n\n" % _progress(elapsed_s)
+
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:
         """Write the end."""
         resume = None if position is None else self._resumes.text(position)
@@ -118,6 +137,10 @@ class PlainText:
     def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
         return b"-- gap: the source lost lines\n" if lines is None else b"-- gap: %d lines\n" % lines
+
+    def progress(self, elapsed_s: int) -> bytes:
+        """Write that the session still runs."""
+        return b"-- still reading after %d s\n" % elapsed_s
 
     def end(self, reason: str, lines: int, position: Position | None) -> bytes:  # noqa: ARG002 - text carries the reason alone
         """Write the end."""

@@ -60,7 +60,7 @@ class _Call:
         reading: Reading = (
             TailReading(means.reader, plan, worker) if follow else LogReading(means.reader, plan, worker, backward)
         )
-        return Prepared(reading, encoder)
+        return Prepared(reading, encoder, encoder.progress if self.parameters.progress else None)
 
 
 def plain_question(

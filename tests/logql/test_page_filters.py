@@ -30,6 +30,13 @@ FILTERS = (
     '|~ "^a"',
     '|~ "b$"',
     '|~ "^$"',
+    '|~ "^ab$"',
+    '|~ "b\\\\.|c"',
+    '|~ "10\\\\.0\\\\.0\\\\.7"',
+    '|~ "^10\\\\.0"',
+    '|~ "7$" or "c"',
+    '|~ "(a)(b)|(c)"',
+    '|~ "⟦⟧$"',
     '|~ "a[^x]*c"',
     '|~ "a\\\\s+b"',
     '|~ "(?s)a.b" or "c{2}"',
@@ -78,6 +85,20 @@ def test_a_page_is_filtered_as_its_lines_are(text, made, data):
     expected = [number for number, line in enumerate(lines) if test(line, spans_in(line))]
     assert list(test.kept(page, range(len(lines)))) == expected
     assert list(test.kept(page, numbers)) == [number for number in numbers if number in expected]
+
+
+@pytest.mark.parametrize("text", ['|= "ab"', '|~ "ab"', '|~ "a+b"', '!= "ab"', '|= "b" !~ "^a" |~ "c"'])
+@given(made=st.lists(pieces, max_size=4), times=st.integers(1, 40))
+def test_a_page_with_many_hits_is_filtered_as_its_lines_are(text, made, times):
+    lines = ["".join(parts).encode() for parts in made] * times
+    test = early_test(filters_of(text))
+    expected = [number for number, line in enumerate(lines) if test(line, spans_in(line))]
+    assert list(test.kept(joined(lines), range(len(lines)))) == expected
+
+
+def test_a_literal_too_long_to_be_an_expression_is_found_in_a_page():
+    lines = [b"x" * 300, b"y", b"x" * 299, b"x" * 301]
+    assert list(early_test(filters_of(f'|= "{"x" * 300}"')).kept(joined(lines), range(4))) == [0, 3]
 
 
 def test_lines_of_a_page_are_found_again():

@@ -118,7 +118,8 @@ class Found:
                 yield row.entry(with_level=with_level)
             return
         named = {number: stream.named for number, stream in self.streams.items()}
-        stream, ts, (text, ends, spans, _) = page.stream, page.ts, self.lines
+        stream, ts = page.stream, page.ts
+        text, ends, spans = self.lines.text, self.lines.ends, self.lines.spans
         for number in self.numbers:
             place = places[number]
             line = text[ends[number - 1] if number else 0 : ends[number] - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from types import MappingProxyType
@@ -86,9 +86,7 @@ class Entry:
         self.own: dict[str, tuple[str, Kind]] = {}
         self.gone: AbstractSet[str] = _NOTHING
         self.fault: tuple[str, str] | None = None
-        self._masks: list[tuple[int, int]] | None = (
-            [(span.start, span.end) for span in spans if span.kind == "mask"] if spans else []
-        )
+        self._masks: list[tuple[int, int]] | None = masked_ranges(spans) if spans else []
 
     @property
     def is_untouched(self) -> bool:
@@ -188,6 +186,11 @@ def _apart(metadata: Mapping[str, str], stream: Mapping[str, str]) -> dict[str, 
     return {name + EXTENSION if name in stream else name: value for name, value in metadata.items()}
 
 
+def masked_ranges(spans: Iterable[MaskSpan]) -> list[tuple[int, int]]:
+    """Return where tokens are, from the spans of a line."""
+    return [(span.start, span.end) for span in spans if span.kind == "mask"]
+
+
 def with_atoms(line: bytes, masks: Sequence[tuple[int, int]]) -> bytes:
     """Return a line with each token as the two characters ``⟦⟧``."""
     made = bytearray()
@@ -196,3 +199,14 @@ def with_atoms(line: bytes, masks: Sequence[tuple[int, int]]) -> bytes:
         made += line[at:start] + _ATOM
         at = end
     return bytes(made + line[at:])
+
+
+def holds_whole(line: bytes, literal: bytes, masks: Iterable[tuple[int, int]]) -> bool:
+    """Say whether a text occurs where it touches no token, or covers each that it touches."""
+    at = line.find(literal)
+    while at >= 0:
+        end = at + len(literal)
+        if all(stop <= at or start >= end or (at <= start and stop <= end) for start, stop in masks):
+            return True
+        at = line.find(literal, at + 1)
+    return False

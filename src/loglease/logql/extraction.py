@@ -344,10 +344,11 @@ def regexp_step(stage: RegexpParser) -> Step:
     groups = [(name.decode(), number) for name, number in expression.groupindex.items()]
 
     def parse(entry: Entry) -> bool:
-        match = expression.search(entry.line)
-        if match is not None:
+        line = entry.line
+        spans = expression.search(line)
+        if spans is not None:
             for name, number in groups:
-                entry.parse(name, (match.group(number) or b"").decode("utf-8", "replace"))
+                entry.parse(name, line[slice(*spans[number])].decode("utf-8", "replace"))
         return True
 
     return parse

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Generic, NamedTuple, Self, TypeVar
 
-from loglease.logql.entry import MaskSpan
+from loglease.logql.entry import MaskSpan, masked_ranges, with_atoms
 
 SpanT = TypeVar("SpanT", bound=MaskSpan)
 
 
-class JoinedLines(NamedTuple, Generic[SpanT]):
+class Atoms(NamedTuple):
+    """The lines of a page that have tokens, each token as an atom, one behind the other.
+
+    Attributes:
+        ends: where each ends in the text, behind its line feed.
+        numbers: of these lines in their page, in ascending order.
+    """
+
+    text: bytes
+    ends: Sequence[int]
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True)
+class JoinedLines(Generic[SpanT]):
     """Redacted lines, one behind the other, each with a line feed behind it.
 
     Attributes:
@@ -25,11 +40,11 @@ class JoinedLines(NamedTuple, Generic[SpanT]):
     text: bytes
     ends: Sequence[int]
     spans: Mapping[int, Sequence[SpanT]]
-    broken: frozenset[int]
+    broken: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, text: bytes, ends: Sequence[int], spans: Mapping[int, Sequence[SpanT]]) -> Self:
-        """Return lines that are joined already."""
+        """Return lines that are joined already, any of which may have a line feed of its own."""
         broken: Iterable[int] = ()
         if text.count(b"\n") != len(ends):
             broken = (
@@ -39,16 +54,15 @@ class JoinedLines(NamedTuple, Generic[SpanT]):
 
     def line(self, number: int) -> bytes:
         """Return one line without the line feed behind it."""
-        return self.text[self.start(number) : self.ends[number] - 1]
-
-    def start(self, number: int) -> int:
-        """Return where a line begins in the text."""
-        return self.ends[number - 1] if number else 0
-
-    def number_at(self, place: int) -> int:
-        """Return the number of the line that a place in the text belongs to."""
-        return bisect_right(self.ends, place)
+        return self.text[self.ends[number - 1] if number else 0 : self.ends[number] - 1]
 
     def spans_of(self, number: int) -> Sequence[SpanT]:
         """Return the spans of a line."""
         return self.spans.get(number, ())
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """The lines that have tokens, as all filters but ``|=`` see them."""
+        masks = {number: found for number in sorted(self.spans) if (found := masked_ranges(self.spans[number]))}
+        lines = [with_atoms(self.line(number), found) + b"\n" for number, found in masks.items()]
+        return Atoms(b"".join(lines), list(accumulate(map(len, lines))), list(masks))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from loglease.logql.addresses import address_test, any_address
-from loglease.logql.entry import NO_LABELS, Entry, MaskSpan
-from loglease.logql.expressions import within_line
+from loglease.logql.entry import NO_LABELS, Entry, MaskSpan, holds_whole
+from loglease.logql.expressions import tested_line
 from loglease.logql.joined import JoinedLines
 from loglease.logql.page_search import page_search
 from loglease.logql.patterns import line_pattern
 from loglease.logql.syntax import Address, FilterOp, LineFilter
+
+MANY: Final = 8
+"""A page is looked through whole if more than one in so many of its lines are left."""
 
 LineTest = Callable[[Entry], bool]
 
@@ -34,49 +36,35 @@ def _operand(op: FilterOp, operand: str | Address) -> LineTest:
         return lambda entry: any_address(entry.atomic, fits)
     if op in (FilterOp.HOLDS, FilterOp.LACKS):
         return _literal(operand.encode())
-    expression = within_line(operand) if op in (FilterOp.MATCHES, FilterOp.NOT_MATCHES) else line_pattern(operand)
-    search = expression.search
-    return lambda entry: search(entry.atomic) is not None
+    expression = tested_line(operand) if op in (FilterOp.MATCHES, FilterOp.NOT_MATCHES) else line_pattern(operand)
+    finds = expression.finds
+    return lambda entry: finds(entry.atomic)
 
 
 def _literal(literal: bytes) -> LineTest:
     def holds(entry: Entry) -> bool:
         line = entry.line
-        return literal in line and (not entry.masks or _found_whole(line, literal, entry.masks))
+        return literal in line and (not entry.masks or holds_whole(line, literal, entry.masks))
 
     return holds
-
-
-def _found_whole(line: bytes, literal: bytes, masks: Iterable[tuple[int, int]]) -> bool:
-    at = line.find(literal)
-    while at >= 0:
-        end = at + len(literal)
-        if all(stop <= at or start >= end or (at <= start and stop <= end) for start, stop in masks):
-            return True
-        at = line.find(literal, at + 1)
-    return False
 
 
 class EarlyTest:
     """Line filters together, ready for a redacted line or for the lines of a page at once.
 
-    In a page one filter that demands something goes first, over all lines at once, and only those where it finds it
-    are looked at alone; where all filters only refuse, those where none finds anything pass at once.
+    A page is filtered as a whole as long as many of its lines are left, by what demands something first; the few that
+    are left then are looked at one by one.
     """
 
     def __init__(self, filters: Sequence[LineFilter]) -> None:
-        self._tests = [line_test(one) for one in filters]
-        self._is_one = len(filters) == 1
+        in_order = sorted(filters, key=lambda one: not one.op.positive)
+        self._tests = [line_test(one) for one in in_order]
         # Most lines fail a literal, so nothing is made for a line that lacks one.
         self._literals = [literal for one in filters if (literal := required_literal(one)) is not None]
         self._only_literals = len(self._literals) == len(filters)
-        searches = [(one, search) for one in filters if (search := page_search(one)) is not None]
-        demanded = next(((one, search) for one, search in searches if one.op.positive), None)
-        self._demanded = None if demanded is None else demanded[1]
-        # A line without a literal does not hold it, whatever tokens are in it; an expression may match around them.
-        self._finds_all = demanded is not None and demanded[0].op is FilterOp.HOLDS
-        refused = [search for one, search in searches if not one.op.positive]
-        self._refused = refused if len(refused) == len(filters) else []
+        searches = [(page_search(one), one.op.positive) for one in in_order]
+        self._searches = [(search, positive) for search, positive in searches if search is not None]
+        self._is_searched = len(self._searches) == len(filters)
 
     def __call__(self, line: bytes, spans: Sequence[MaskSpan]) -> bool:
         """Say whether a line passes."""
@@ -90,23 +78,21 @@ class EarlyTest:
 
     def kept(self, lines: JoinedLines[Any], numbers: Sequence[int]) -> Sequence[int]:
         """Return which lines pass, of those with these numbers, which are in ascending order."""
-        if not self._tests:
-            return numbers
-        alone = lines.broken.union(lines.spans)
-        sure: AbstractSet[int]
-        places: Sequence[int]
-        if self._demanded is not None:
-            found = self._demanded(lines)
-            touched = found if self._finds_all else alone | found
-            sure = found - alone if self._is_one else frozenset[int]()
-            places = sorted(touched) if len(numbers) == len(lines.ends) else [n for n in numbers if n in touched]
-        elif self._refused:
-            found = set().union(*(search(lines) for search in self._refused))
-            sure = frozenset(numbers).difference(found, alone)
-            places = [number for number in numbers if number in sure or number in alone]
-        else:
-            sure, places = frozenset(), numbers
-        return [n for n in places if n in sure or self(lines.line(n), lines.spans_of(n))]
+        left, broken = numbers, lines.broken
+        enough = len(lines.ends) // MANY
+        for search, positive in self._searches:
+            if len(left) <= enough:
+                return self._one_by_one(lines, left)
+            found = search(lines)
+            if positive and not broken and len(left) == len(lines.ends):
+                left = found
+            else:
+                hits = frozenset(found)
+                left = [number for number in left if (number in hits) is positive or number in broken]
+        return left if self._is_searched and not broken else self._one_by_one(lines, left)
+
+    def _one_by_one(self, lines: JoinedLines[Any], numbers: Sequence[int]) -> Sequence[int]:
+        return [number for number in numbers if self(lines.line(number), lines.spans_of(number))]
 
 
 def early_test(filters: Sequence[LineFilter]) -> EarlyTest:

@@ -52,9 +52,10 @@ def replacer(query: LabelReplace) -> Callable[[Vector], Vector]:
         made: Vector = {}
         for series, value in vector.items():
             labels = dict(series)
-            match = expression.fullmatch(labels.get(query.source, "").encode())
-            if match is not None:
-                labels[query.target] = fill(match).decode("utf-8", "replace")
+            source = labels.get(query.source, "").encode()
+            spans = expression.fullmatch(source)
+            if spans is not None:
+                labels[query.target] = fill(source, spans).decode("utf-8", "replace")
             new = series_of(labels)
             if new in made:
                 raise QueryFailed("series_doubled", "label_replace gives two series the same labels")

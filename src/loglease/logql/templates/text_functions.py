@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from loglease.logql.errors import Malformed
-from loglease.logql.expressions import Expression, Found, all_matches, expander, within_line
+from loglease.logql.expressions import Expression, Spans, all_matches, expander, within_line
 from loglease.logql.quantities import SPACE
 from loglease.logql.templates.values import TemplateFailed, Value, count, is_true, text, within_limit
 
@@ -213,7 +213,7 @@ def regex_replace_all(pattern: Value, value: Value, replacement: Value) -> str:
 def regex_replace_all_literal(pattern: Value, value: Value, replacement: Value) -> str:
     """Replace what an expression matches by a text as it stands."""
     literal = text(replacement).encode()
-    return _replaced(_expression(pattern), text(value), lambda _: literal)
+    return _replaced(_expression(pattern), text(value), lambda _raw, _spans: literal)
 
 
 def _expression(pattern: Value) -> Expression:
@@ -230,13 +230,13 @@ def _expression(pattern: Value) -> Expression:
     return found
 
 
-def _replaced(expression: Expression, value: str, fill: Callable[[Found], bytes]) -> str:
+def _replaced(expression: Expression, value: str, fill: Callable[[bytes, Spans], bytes]) -> str:
     raw = value.encode()
     made = bytearray()
     at = 0
-    for match in all_matches(expression, raw):
-        start, end = match.span()
-        made += raw[at:start] + fill(match)
+    for spans in all_matches(expression, raw):
+        start, end = spans[0]
+        made += raw[at:start] + fill(raw, spans)
         within_limit(len(made))
         at = end
     return _decoded(bytes(made + raw[at:]))

@@ -6,10 +6,13 @@ import random
 import re
 from urllib.parse import quote
 
+import pytest
 from tests.gateway.world import T0, TOKEN, Line, call, line, world
 
+from loglease.gateway import GatewaySettings
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
+from loglease.redaction import Redactor, Withheld
 
 PAIRS = 60
 PSEUDONYM = re.compile(r"⟦([a-z0-9-]+):[a-z2-7]{10}⟧".encode())
@@ -101,3 +104,42 @@ async def test_an_error_does_not_depend_on_data(tmp_path):
                 answer = await call(w, f"/g/{grant.id}/logs?start=0&query={quote(query)}")
                 answers.add((query, answer.status, tuple(answer.headers), answer.body))
         assert len(answers) == 3
+
+
+NAMES = ("labels", "label/service/values", "series", "detected_labels")
+SHOWN = [line(T0 + n, f"warn {n}", service="a", pod="p1") for n in range(3)]
+HIDDEN = [
+    *(line(T0 - 5, "earlier", service="a", pod=f"q{n}") for n in range(5)),
+    *(line(T0 + 1, "debug level", service="a") for _ in range(5)),
+    *(line(T0 + 1, "debug level", service="a", pod=f"r{n}") for n in range(5)),
+]
+
+
+@pytest.mark.parametrize("route", NAMES)
+async def test_streams_that_are_hidden_use_up_nothing_of_what_may_be_looked_at(tmp_path, route):
+    settings = GatewaySettings(scan_lines=2)
+    async with world(tmp_path, settings=settings, loose=True, page_lines=3) as w:
+        grant = await w.grant(start_ns=T0, level=Level.INFO)
+        answers = []
+        for lines in (SHOWN, sorted([*HIDDEN, *SHOWN], key=lambda one: one.ts)):
+            w.reader.lines = lines
+            answers.append(await call(w, f"/g/{grant.id}/loki/api/v1/{route}?start=0"))
+        assert answers[0].status == 200
+        assert answers[0].raw == answers[1].raw
+
+
+@pytest.mark.parametrize("route", NAMES)
+async def test_labels_of_a_stream_without_a_permitted_line_are_not_redacted(tmp_path, monkeypatch, route):
+    """A label that cannot be redacted ends an answer, so it may not be looked at for a stream that is hidden."""
+    value = Redactor.value
+
+    def failing(self, key, text):
+        if text == b"fails":
+            raise Withheld("engine_error")
+        return value(self, key, text)
+
+    monkeypatch.setattr(Redactor, "value", failing)
+    async with world(tmp_path, lines=[*SHOWN, line(T0 - 5, "earlier", service="a", pod="fails")]) as w:
+        path = f"loki/api/v1/{route}?start=0"
+        assert (await call(w, f"/g/{(await w.grant(start_ns=T0)).id}/{path}")).status == 200
+        assert (await call(w, f"/g/{(await w.grant(start_ns=T0 - 5)).id}/{path}")).status == 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
 import pytest
 from tests.logql.running import SECOND, Lines, at, compute
@@ -148,3 +149,35 @@ def test_an_error_between_two_windows_is_none_of_the_query():
     lines: Lines = [(15, PAY, '{"a": 1}'), (25, PAY, "{")]
     answer = compute("count_over_time({} | json [10s])", lines, grid)
     assert answer.series == [((("a", "1"), ("app", "pay")), [(0, 1)])]
+
+
+TIED: Lines = [
+    (10, {"app": name}, text) for name, text in (("a", "v=0.1"), ("b", "v=0.2"), ("c", "v=0.3"), ("d", "v=0.7"))
+]
+
+
+@pytest.mark.parametrize(
+    "function", ["rate", *(f"{name}_over_time" for name in ("sum", "first", "last", "stddev", "avg"))]
+)
+def test_lines_of_one_time_give_the_same_numbers_in_any_order(function):
+    """Streams that look the same after redaction come in the order of their hidden labels."""
+    numbers = set()
+    for lines in permutations(TIED):
+        query = f"{function}({{}} | logfmt | drop app | unwrap v [1m])"
+        numbers.add(repr(at(query, lines)))
+    assert len(numbers) == 1
+
+
+def test_series_are_added_in_the_same_order_whichever_had_a_line_first():
+    query = "sum(sum_over_time({} | logfmt | unwrap v [1m]))"
+    assert len({repr(at(query, lines)) for lines in permutations(TIED)}) == 1
+
+
+def test_of_errors_at_one_time_the_same_one_is_named():
+    lines: Lines = [(10, {"app": "a"}, "{"), (10, {"app": "b"}, '{"v": "x"}'), (20, PAY, "{}")]
+    named = set()
+    for order in (lines, [lines[1], lines[0], lines[2]], lines[:2], lines[1::-1]):
+        with pytest.raises(QueryFailed) as failed:
+            at("sum_over_time({} | json | label_format v=`{{ if .v }}x{{ else }}1{{ end }}` | unwrap v [1m])", order)
+        named.add(failed.value.message)
+    assert len(named) == 1

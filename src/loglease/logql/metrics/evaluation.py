@@ -15,7 +15,7 @@ from loglease.logql.metrics.needs import asks_for_error, needed_stages
 from loglease.logql.metrics.sampling import Sampler
 from loglease.logql.metrics.series import Series, Vector, series_of
 from loglease.logql.metrics.vectors import aggregated, replacer
-from loglease.logql.metrics.windows import Absence, Totals, Windows, windows_of
+from loglease.logql.metrics.windows import Absence, Points, Totals, Windows, windows_of
 from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.syntax import (
     Binary,
@@ -75,14 +75,18 @@ class _Range:
         self._counted = _counting(query, self._windows)
         self._grid = grid
         self._keeps_errors = expects_errors or asks_for_error(query.range)
+        self._faults: list[str] = []
+        self._faulty_ns = 0
 
     def feed(self, entries: Iterable[Entry]) -> None:
         passes, sample, add = self._pipeline.passes, self._sampler.sample, self._windows.add
         offset_ns = self.log_range.offset_ns
         for entry in entries:
+            if self._faults and entry.ns != self._faulty_ns:
+                self._refuse()
             if passes(entry) and (found := sample(entry)) is not None:
                 if entry.fault is not None and not self._keeps_errors:
-                    self._refuse(entry.fault[0], entry.ns + offset_ns)
+                    self._note(entry.fault[0], entry.ns)
                 add(found[0], entry.ns + offset_ns, found[1])
 
     def reads(self, name: str) -> bool:
@@ -104,23 +108,37 @@ class _Range:
         series = self._sampler.series(Entry(0, b"", (), stream))
         self._counted.count(series, [ns + offset_ns for ns in times] if offset_ns else times)
 
-    def _refuse(self, fault: str, ns: int) -> None:
-        """Fail the query if a sample with an error lies in a window."""
-        first, last = self._grid.covered(ns, self.log_range.range_ns)
+    def _note(self, fault: str, ns: int) -> None:
+        """Note an error that fails the query, if its sample lies in a window; lines of one time fail it together."""
+        first, last = self._grid.covered(ns + self.log_range.offset_ns, self.log_range.range_ns)
         if first <= last:
-            raise QueryFailed(
-                "pipeline_error",
-                f'a line has the error {fault}; to skip such lines add | {ERROR}!="{fault}" to the query',
-            )
+            self._faults.append(fault)
+            self._faulty_ns = ns
+
+    def _refuse(self) -> None:
+        fault = min(self._faults)
+        raise QueryFailed(
+            "pipeline_error",
+            f'a line has the error {fault}; to skip such lines add | {ERROR}!="{fault}" to the query',
+        )
 
     def steps(self) -> Callable[[int], Vector]:
-        """Return what gives the vector of a step; steps are asked for one after another."""
-        waiting = {series: _Ahead(points) for series, points in self._windows.points().items()}
+        """Return what gives the vector of a step; steps are asked for one after another.
+
+        Series are in the order of their labels, so that no sum of theirs depends on which one had a line first.
+        """
+        if self._faults:
+            self._refuse()
+        waiting = {series: _Ahead(points) for series, points in sorted(self._windows.points().items(), key=_labels)}
 
         def at(step: int) -> Vector:
             return {series: value for series, ahead in waiting.items() if (value := ahead.take(step)) is not None}
 
         return at
+
+
+def _labels(item: tuple[Series, Points]) -> Series:
+    return item[0]
 
 
 def _counting(query: RangeAggregation, windows: Windows) -> Totals | Absence | None:

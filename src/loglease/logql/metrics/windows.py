@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -104,7 +105,11 @@ def require_room(series: int) -> None:
 
 
 class Samples:
-    """Windows that keep their samples; a step is computed, and what lies before it let go, once time has passed it."""
+    """Windows that keep their samples; a step is computed, and what lies before it let go, once time has passed it.
+
+    Samples of one time are taken in the order of their values: the one in which they come may be that of streams which
+    look the same, and no number may depend on that.
+    """
 
     def __init__(
         self, grid: Grid, range_ns: int, compute: Callable[[list[tuple[int, float]], int], float | None]
@@ -113,6 +118,7 @@ class Samples:
         self._range_ns = range_ns
         self._compute = compute
         self._kept: dict[Series, deque[tuple[int, float]]] = {}
+        self._tied: set[Series] = set()
         self._steps: dict[Series, array[int]] = {}
         self._numbers: dict[Series, array[float]] = {}
         self._next_step = 0
@@ -127,6 +133,8 @@ class Samples:
         if kept is None:
             kept = self._kept[series] = deque()
             require_room(len(self._kept))
+        elif kept[-1][0] == ns:
+            self._tied.add(series)
         kept.append((ns, value))
         self._count += 1
         if self._count > MAX_SAMPLES:
@@ -150,11 +158,17 @@ class Samples:
                 self._count -= 1
             if not kept:
                 del self._kept[series]
+                self._tied.discard(series)
                 continue
-            number = self._compute(list(kept), end)
+            number = self._compute(sorted(kept, key=_place) if series in self._tied else list(kept), end)
             if number is not None:
                 self._steps.setdefault(series, array("I")).append(step)
                 self._numbers.setdefault(series, array("d")).append(number)
+
+
+def _place(sample: tuple[int, float]) -> tuple[int, bool, float, float]:
+    ns, value = sample
+    return ns, math.isnan(value), value, math.copysign(1, value)
 
 
 class Absence:

@@ -14,18 +14,20 @@ from loglease.logql.templates import parse_template
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-def require_expression(text: str) -> None:
-    """Require a regular expression."""
-    within_line(text)
+def require_expression(text: str) -> int:
+    """Require a regular expression; return how many instructions it is."""
+    return within_line(text).instructions
 
 
-def require_capturing(text: str) -> None:
-    """Require a regular expression with a named group or more, all fit to name labels."""
-    names = [name.decode() for name in within_line(text).groupindex]
+def require_capturing(text: str) -> int:
+    """Require an expression with a named group or more, all fit to name labels; return its instructions."""
+    expression = within_line(text)
+    names = [name.decode() for name in expression.groupindex]
     if not names:
         raise Malformed("this expression needs a named group such as (?P<status>\\d+)")
     for name in names:
         require_label(name)
+    return expression.instructions
 
 
 def require_address(text: str) -> None:
@@ -49,9 +51,9 @@ def require_pattern(text: str) -> None:
     CapturingPattern(text)
 
 
-def require_line_pattern(text: str) -> None:
-    """Require a pattern without named captures."""
-    line_pattern(text)
+def require_line_pattern(text: str) -> int:
+    """Require a pattern without named captures; return how many instructions its expression is."""
+    return line_pattern(text).instructions
 
 
 def require_template(text: str) -> None:

@@ -11,6 +11,12 @@ from loglease.logql.lexer import Token, TokenKind, tokens_of
 from loglease.logql.words import NOT_PART, RESERVED
 
 MAX_NESTING: Final = 100
+"""How deep parentheses and functions are nested, in a query and in its canonical text."""
+
+MAX_INSTRUCTIONS: Final = 1 << 19
+"""What the expressions of a query compile to, all in all: as much as one alone may. It takes half a second."""
+
+_CLOSING: Final = ("}", ")", "|", "[")
 
 
 class Cursor:
@@ -21,6 +27,7 @@ class Cursor:
         self._tokens = list(tokens_of(text))
         self._at = 0
         self._depth = 0
+        self._instructions = 0
 
     @property
     def next(self) -> Token:
@@ -82,6 +89,8 @@ class Cursor:
         """Return the error that something else should come now."""
         if self.at_sign("@"):
             return self.error("@ is not part of LogQL")
+        if self._behind_comma() and (self.next.kind is TokenKind.END or self.at_sign(*_CLOSING)):
+            return self.error("a list does not end with a comma", self._tokens[self._at - 1])
         return self.error(f"expected {expected}, found {self.next.shown}")
 
     @contextmanager
@@ -95,6 +104,12 @@ class Cursor:
         finally:
             self._depth -= 1
 
+    def count_expression(self, instructions: int, token: Token) -> None:
+        """Count what a regular expression compiled to."""
+        self._instructions += instructions
+        if self._instructions > MAX_INSTRUCTIONS:
+            raise self.error("the regular expressions of this query are too large together", token)
+
     @contextmanager
     def checking(self, token: Token) -> Iterator[None]:
         """Turn what is wrong with the text of a token into an error at its place."""
@@ -102,6 +117,10 @@ class Cursor:
             yield
         except Malformed as error:
             raise self.error(str(error), token) from error
+
+    def _behind_comma(self) -> bool:
+        before = self._tokens[self._at - 1] if self._at else None
+        return before is not None and before.kind is TokenKind.SIGN and before.text == ","
 
     def _fail(self, expected: str) -> Token:
         raise self.unexpected(expected)

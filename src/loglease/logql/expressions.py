@@ -32,12 +32,13 @@ class Expression:
     It asks RE2 itself: the methods that the library puts around it take longer than most matches.
     """
 
-    __slots__ = ("_match", "groupindex", "groups")
+    __slots__ = ("_match", "groupindex", "groups", "instructions")
 
     def __init__(self, pattern: bytes, options: re2.Options) -> None:
         compiled = re2.compile(pattern, options)
         self._match: Callable[[object, bytes, int, int], Spans] = compiled._regexp.Match  # noqa: SLF001 - see above
         self.groups: int = compiled.groups
+        self.instructions: int = compiled.programsize
         self.groupindex: Mapping[bytes, int] = compiled.groupindex
 
     def search(self, text: bytes, start: int = 0) -> Spans | None:

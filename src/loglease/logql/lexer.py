@@ -75,11 +75,15 @@ def tokens_of(text: str) -> Iterator[Token]:
     """Yield the tokens of a query, the end last.
 
     Raises:
-        ParseError: a character, string or comment that the language does not have; over 128 KiB.
+        ParseError: a character, string or comment that the language does not have; 128 KiB or more.
     """
     if "\0" in text:
         raise ParseError(text, text.index("\0"), "a query holds no NUL")
-    if len(text.encode("utf-8", "surrogatepass")) >= MAX_BYTES:
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ParseError(text, error.start, "half of a surrogate pair is no character") from error
+    if length >= MAX_BYTES:
         raise ParseError(text, 0, f"a query has less than {MAX_BYTES // 1024} KiB")
     position = 0
     while True:
@@ -131,7 +135,7 @@ def quoted_string(text: str, start: int) -> tuple[str, int]:
     while True:
         match = _PLAIN.match(text, position)
         end = match.end() if match else position
-        built += text[position:end].encode("utf-8", "replace")
+        built += text[position:end].encode()
         mark = text[end : end + 1]
         if mark == '"':
             break

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from loglease.logql import checks
-from loglease.logql.cursor import MAX_NESTING, Cursor
+from loglease.logql.cursor import Cursor
 from loglease.logql.lexer import Token, TokenKind
 from loglease.logql.quantities import quantity
 from loglease.logql.syntax import (
@@ -93,7 +93,6 @@ def label_filter(cursor: Cursor, binding: int = 0) -> LabelFilter:
     """Read a label filter; `and` binds tighter than `or`, a comma or nothing takes all that follows to its right."""
     with cursor.nested():
         left = _single_filter(cursor)
-    depth = 0
     while True:
         if binding <= _AND and cursor.take_word("and"):
             left = BothFilters(left, label_filter(cursor, _AND + 1))
@@ -104,9 +103,6 @@ def label_filter(cursor: Cursor, binding: int = 0) -> LabelFilter:
                 return BothFilters(left, label_filter(cursor))
         else:
             return left
-        depth += 1
-        if depth >= MAX_NESTING:
-            raise cursor.error(f"a query is nested at most {MAX_NESTING} deep")
 
 
 _OR: Final = 1
@@ -143,7 +139,7 @@ def _test(cursor: Cursor, name: Token) -> LabelTest:
     value = cursor.require_string()
     if op.by_expression:
         with cursor.checking(value):
-            checks.require_expression(value.text)
+            cursor.count_expression(checks.require_expression(value.text), value)
     return LabelTest(name.text, op, value.text)
 
 
@@ -198,9 +194,9 @@ def _operand(cursor: Cursor, op: FilterOp) -> str | Address:
     token = cursor.require_string()
     with cursor.checking(token):
         if op in (FilterOp.MATCHES, FilterOp.NOT_MATCHES):
-            checks.require_expression(token.text)
+            cursor.count_expression(checks.require_expression(token.text), token)
         elif op in (FilterOp.FITS, FilterOp.NOT_FITS):
-            checks.require_line_pattern(token.text)
+            cursor.count_expression(checks.require_line_pattern(token.text), token)
     return token.text
 
 
@@ -244,7 +240,7 @@ def _extractions(cursor: Cursor, check: Callable[[str], None]) -> tuple[Extracti
 def _regexp(cursor: Cursor) -> RegexpParser:
     token = cursor.require_string()
     with cursor.checking(token):
-        checks.require_capturing(token.text)
+        cursor.count_expression(checks.require_capturing(token.text), token)
     return RegexpParser(token.text)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from loglease.logql import checks, folding
-from loglease.logql.cursor import MAX_NESTING, Cursor
+from loglease.logql.cursor import Cursor
 from loglease.logql.lexer import Token, TokenKind
 from loglease.logql.log_parser import label_filter, selector, stages
 from loglease.logql.quantities import go_duration, long_duration, quantity
@@ -33,6 +34,8 @@ from loglease.logql.syntax import (
 )
 
 MAX_SELECTORS: Final = 50
+
+_MOST_COUNTED: Final = (1 << 31) - 1
 
 _PRECEDENCE: Final = {
     BinaryOp.OR: 1,
@@ -69,22 +72,35 @@ _GROUPED_RANGES: Final = frozenset(
 )
 
 
-def metric(cursor: Cursor, binding: int = 1) -> Metric:
-    """Read a metric query whose operators bind at least so tightly."""
-    with cursor.nested():
-        left = _single(cursor)
-    chained = 0
-    while (op := _operator(cursor)) is not None and _PRECEDENCE[op] >= binding:
-        token = cursor.advance()
-        returns_bool, matching = _modifiers(cursor, op)
+class _Operator(NamedTuple):
+    """An operator that waits for its right side."""
+
+    token: Token
+    op: BinaryOp
+    returns_bool: bool
+    matching: Matching | None
+
+    def binds_before(self, later: BinaryOp) -> bool:
+        """Say whether it takes what stands between it and a later operator."""
         # The power binds to the right: 2 ^ 3 ^ 2 is 2 ^ (3 ^ 2).
-        with cursor.nested():
-            right = metric(cursor, _PRECEDENCE[op] + (op is not BinaryOp.POWER))
-        left = _joined(cursor, token, Binary(op, left, right, returns_bool, matching))
-        chained += 1
-        if chained >= MAX_NESTING:
-            raise cursor.error(f"a query is nested at most {MAX_NESTING} deep")
-    return left
+        own, other = _PRECEDENCE[self.op], _PRECEDENCE[later]
+        return own > other or (own == other and later is not BinaryOp.POWER)
+
+
+def metric(cursor: Cursor) -> Metric:
+    """Read a metric query: operands and operators between them, joined as these bind."""
+    operands = [_single(cursor)]
+    waiting: list[_Operator] = []
+    while (op := _operator(cursor)) is not None:
+        while waiting and waiting[-1].binds_before(op):
+            _join(cursor, operands, waiting.pop())
+        waiting.append(_Operator(cursor.advance(), op, *_modifiers(cursor, op)))
+        operands.append(_single(cursor))
+    if cursor.at_sign("["):
+        raise cursor.error("subqueries are not part of LogQL; a range follows a log query")
+    while waiting:
+        _join(cursor, operands, waiting.pop())
+    return operands[0]
 
 
 def _operator(cursor: Cursor) -> BinaryOp | None:
@@ -97,16 +113,19 @@ def _operator(cursor: Cursor) -> BinaryOp | None:
         return None
 
 
-def _joined(cursor: Cursor, token: Token, operation: Binary) -> Metric:
-    numbers = [side for side in (operation.left, operation.right) if isinstance(side, Number)]
-    if numbers and operation.op.of_sets:
-        raise cursor.error(f"'{operation.op}' joins series, a number has none", token)
-    if numbers and operation.matching is not None:
+def _join(cursor: Cursor, operands: list[Metric], operator: _Operator) -> None:
+    """Put the operation in the place of its two sides, the last operands."""
+    right, left = operands.pop(), operands.pop()
+    token, op, returns_bool, matching = operator
+    has_number = isinstance(left, Number) or isinstance(right, Number)
+    if has_number and op.of_sets:
+        raise cursor.error(f"'{op}' joins series, a number has none", token)
+    if has_number and matching is not None:
         raise cursor.error("on and ignoring go between series, a number has no labels", token)
-    match operation.left, operation.right:
-        case Number(left), Number(right):
-            return Number(folding.folded(operation.op, left, right))
-    return operation
+    if isinstance(left, Number) and isinstance(right, Number):
+        operands.append(Number(folding.folded(op, left.value, right.value)))
+    else:
+        operands.append(Binary(op, left, right, returns_bool, matching))
 
 
 def _modifiers(cursor: Cursor, op: BinaryOp) -> tuple[bool, Matching | None]:
@@ -143,6 +162,11 @@ def _label_names(cursor: Cursor) -> tuple[str, ...]:
 
 
 def _single(cursor: Cursor) -> Metric:
+    with cursor.nested():
+        return _operand(cursor)
+
+
+def _operand(cursor: Cursor) -> Metric:
     if cursor.take_sign("("):
         inner = metric(cursor)
         cursor.require_sign(")")
@@ -197,7 +221,7 @@ def _label_replace(cursor: Cursor) -> LabelReplace:
     with cursor.checking(target):
         checks.require_label(target.text)
     with cursor.checking(pattern):
-        checks.require_expression(pattern.text)
+        cursor.count_expression(checks.require_expression(pattern.text), pattern)
     return LabelReplace(inner, target.text, replacement.text, source.text, pattern.text)
 
 
@@ -228,10 +252,11 @@ def _vector_aggregation(cursor: Cursor) -> VectorAggregation:
 
 def _count(cursor: Cursor, function: VectorFunction) -> int:
     token = cursor.next
-    if token.kind is not TokenKind.NUMBER or not token.text.isdecimal() or not 0 < int(token.text) < 1 << 31:
-        raise cursor.unexpected(f"how many {function} returns, a whole number above 0")
+    found = quantity(token.text) if token.kind is TokenKind.NUMBER and token.text.isdecimal() else None
+    if found is None or not 0 < found[1] <= _MOST_COUNTED:
+        raise cursor.unexpected(f"how many {function} returns, a whole number from 1 to {_MOST_COUNTED}")
     cursor.advance()
-    return int(token.text)
+    return int(found[1])
 
 
 def _range_aggregation(cursor: Cursor) -> RangeAggregation:
@@ -265,10 +290,13 @@ def _require_fitting(cursor: Cursor, token: Token, made: RangeAggregation) -> No
 
 def log_range(cursor: Cursor) -> LogRange:
     """Read a log query with its range; stages and unwrap come before the range, or after it and its offset."""
-    if cursor.at_sign("(") and _inside_has_range(cursor):
-        cursor.advance()
+    return _log_range(cursor, _parentheses_around_range(cursor))
+
+
+def _log_range(cursor: Cursor, parentheses: int) -> LogRange:
+    if parentheses and cursor.take_sign("("):
         with cursor.nested():
-            found = log_range(cursor)
+            found = _log_range(cursor, parentheses - 1)
             cursor.require_sign(")")
         return found
     query, unwrap, closed = _ranged(cursor)
@@ -283,20 +311,18 @@ def log_range(cursor: Cursor) -> LogRange:
     return LogRange(query, range_ns, offset_ns, unwrap)
 
 
-def _inside_has_range(cursor: Cursor) -> bool:
-    """Say whether the range stands inside the parentheses that open now."""
+def _parentheses_around_range(cursor: Cursor) -> int:
+    """Return how many of the parentheses that open now have the range inside them."""
     depth = 0
-    for count in range(1 << 20):
+    for count in itertools.count():
         token = cursor.after(count)
-        if token.kind is TokenKind.END:
-            return False
         if token.kind is TokenKind.SIGN:
             depth += (token.text == "(") - (token.text == ")")
             if token.text == "[":
-                return True
-        if depth == 0:
-            return False
-    return False
+                return depth
+        if depth == 0 or token.kind is TokenKind.END:
+            break
+    return 0
 
 
 def _ranged(cursor: Cursor) -> tuple[LogQuery, Unwrap | None, bool]:
@@ -305,6 +331,8 @@ def _ranged(cursor: Cursor) -> tuple[LogQuery, Unwrap | None, bool]:
             query, unwrap, _ = _ranged(cursor)
             cursor.require_sign(")")
         return query, unwrap, True
+    if cursor.next.kind is TokenKind.NAME and cursor.after().text == "(":
+        raise cursor.error("a range function takes a log query, no metric; subqueries are not part of LogQL")
     if not cursor.at_sign("{"):
         raise cursor.unexpected('a selector such as {service="pay-api"}')
     return LogQuery(selector(cursor), stages(cursor)), _unwrap(cursor), False
@@ -320,6 +348,8 @@ def _range(cursor: Cursor) -> int:
         raise cursor.error("a range takes whole numbers and units in descending order, such as [1h30m]", token)
     if found <= 0:
         raise cursor.error("a range is longer than 0", token)
+    if cursor.at_sign(":"):
+        raise cursor.error("subqueries are not part of LogQL; write a range like [5m]")
     if not cursor.take_sign("]"):
         raise cursor.error("this range has no end; write it like [5m]", opening)
     return found

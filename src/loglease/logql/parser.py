@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loglease.logql.cursor import Cursor
+from loglease.logql.cursor import MAX_NESTING, Cursor
+from loglease.logql.depth import depth
+from loglease.logql.errors import ParseError
 from loglease.logql.lexer import TokenKind
 from loglease.logql.log_parser import LINE_OPERATORS, log_query, stages
 from loglease.logql.metric_parser import MAX_SELECTORS, metric
@@ -25,6 +27,8 @@ def parse(text: str) -> Query:
         query = metric(cursor)
     if cursor.next.kind is not TokenKind.END:
         raise _left_over(cursor, query)
+    if depth(query) > MAX_NESTING:
+        raise ParseError(text, 0, f"a query is nested at most {MAX_NESTING} deep, chains of operators included")
     if not isinstance(query, LogQuery) and sum(1 for _ in log_ranges(query)) > MAX_SELECTORS:
         raise cursor.error(f"a query has at most {MAX_SELECTORS} selectors")
     return query

@@ -46,11 +46,11 @@ from loglease.logql.syntax import (
     VectorAggregation,
 )
 
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_ESCAPES = str.maketrans({"\0": "\\x00", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 def print_query(query: Query) -> str:
-    """Write a query so that `parse` gives the same one back."""
+    """Write a query so that `parse` gives the same one back, unless the text is longer than a query may be."""
     return _log(query) if isinstance(query, LogQuery) else _metric(query)
 
 

@@ -22,6 +22,8 @@ Metadata = tuple[tuple[str, str], ...]
 PAGE_LINES: Final = 5_000
 PAGE_BYTES: Final = 1 << 20
 MAX_LINE_BYTES: Final = 16 << 20
+MAX_TIME_NS: Final = (1 << 63) - 1
+"""Event times are 64-bit numbers of nanoseconds, here and in every store."""
 
 
 class SourceError(LogLeaseError):

@@ -4,16 +4,14 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.victorialogs import Stored, passes, time_of, unquoted
+from tests.fakes.victorialogs import Stored, passes, time_of
 
 from loglease.model.instant import Interval
 from loglease.model.labels import Matcher, Selector, labels_of, matcher_of, selector_of
-from loglease.sources.interface import Direction
+from loglease.sources.interface import MAX_TIME_NS, Direction
 from loglease.sources.victorialogs.filters import (
-    MAX_TIME_NS,
     extra_filters,
     literal_filter,
-    quoted,
     sorted_query,
     stream_filter,
     time_filter,
@@ -21,13 +19,6 @@ from loglease.sources.victorialogs.filters import (
 
 TEXTS = st.text(st.sampled_from("ab\\\"'`{}()[]|.*+?^$,= \n\té\U0001f600:~!#-0"), max_size=6)
 VALUES = TEXTS.filter(bool)
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_quoted_text_is_plain_ascii_and_means_itself(text: str) -> None:
-    written = quoted(text)
-    assert re.fullmatch(r'"(?:[ !#-\[\]-~]|\\["\\]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*"', written)
-    assert unquoted(written) == text
 
 
 @st.composite

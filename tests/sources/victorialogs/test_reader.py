@@ -235,7 +235,7 @@ async def test_what_cannot_be_repaired_is_a_gap(store: VictoriaLogsStore, monkey
 async def test_a_store_that_stays_away_ends_the_follower(
     store: VictoriaLogsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loglease.sources.victorialogs.following.PATIENCE_NS", 0)
+    monkeypatch.setattr("loglease.sources.following.PATIENCE_NS", 0)
 
     async def instead(_call: Call, answer: Answer) -> bool:
         await answer.whole(b"no", "text/plain", status="503 Away")

@@ -1,4 +1,4 @@
-"""Filters of LogsQL that we print ourselves. Every value is quoted in plain ASCII, so that it can only be a value.
+"""Filters of LogsQL that we print ourselves.
 
 What is asked for is always ``*``; what may be seen stands in the extra filters, which VictoriaLogs joins to a query
 whatever the query says.
@@ -6,58 +6,18 @@ whatever the query says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from loglease.model.instant import Interval, event_time_text
-from loglease.model.labels import Matcher, Selector
-from loglease.sources.interface import Direction
-
-MAX_TIME_NS: Final = (1 << 63) - 1
-"""The store keeps event times as 64-bit numbers of nanoseconds."""
-
-_SPECIAL: Final = frozenset("\\.+*?()|[]{}^$")
-_PLAIN: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
-
-
-def quoted(value: str) -> str:
-    """Write a string literal, nothing in it but printable ASCII."""
-    return '"' + "".join(letter if letter in _PLAIN else _escape(ord(letter)) for letter in value) + '"'
-
-
-def _escape(code: int) -> str:
-    if code < 0x80:  # noqa: PLR2004 - ASCII; above, \x would be a byte and not a letter
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - four digits
-
-
-def literal_pattern(text: str) -> str:
-    """Write a regular expression that means just this text."""
-    return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in text)
+from loglease.model.labels import Selector
+from loglease.sources.interface import MAX_TIME_NS, Direction
+from loglease.sources.matchers import label_tests, literal_pattern, quoted
 
 
 def stream_filter(selector: Selector) -> str | None:
     """Write what streams a selector selects, or None where it selects all."""
-    tests = [test for name, matcher in selector.matchers for test in _tests(quoted(name), matcher)]
+    tests = [test for name, matcher in selector.matchers for test in label_tests(quoted(name), matcher, present='!=""')]
     return f"_stream:{{{','.join(tests)}}}" if tests else None
-
-
-def _tests(name: str, matcher: Matcher) -> Iterable[str]:
-    """Write one label's tests. A missing label is an empty value here, too, and no pattern of ours matches it."""
-    if len(matcher.exact) == 1 and not matcher.prefixes:
-        yield f"{name}={quoted(next(iter(matcher.exact)))}"
-    elif matcher.exact or matcher.prefixes:
-        yield f"{name}=~{quoted(_pattern(matcher.exact, matcher.prefixes))}"
-    else:
-        yield f'{name}!=""'
-    if matcher.except_exact or matcher.except_prefixes:
-        yield f"{name}!~{quoted(_pattern(matcher.except_exact, matcher.except_prefixes))}"
-
-
-def _pattern(exact: Iterable[str], prefixes: Iterable[str]) -> str:
-    alternatives = [literal_pattern(value) for value in sorted(exact)]
-    alternatives += [f"{literal_pattern(prefix)}(?s:.*)" for prefix in sorted(prefixes)]
-    return "|".join(alternatives)
 
 
 def time_filter(interval: Interval) -> str:

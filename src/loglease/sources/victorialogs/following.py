@@ -1,230 +1,51 @@
-"""Follows a VictoriaLogs: its tail for speed, a read over what the tail may have left out for completeness.
+"""Follows a VictoriaLogs.
 
-The tail of VictoriaLogs gives each stream in order of time and leaves out what arrives behind that: a late line, or a
-second one of the same time. So every few seconds the last half minute is read again, and so it is after a tail broke
-off. What was given already is known by its content and how often it came; nothing else has a position there.
+Its tail gives each stream in order of time and leaves out what arrives behind that: a late line, or a second one of the
+same time. So what it may have left out is read again every few seconds.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Final
 
-from loglease.model.clock import Clock
 from loglease.model.instant import Interval
-from loglease.sources.interface import Direction, Gap, Page, ReadPlan, SourceError, SourceLimit
-from loglease.sources.paging import Pager, Row
+from loglease.sources.following import Arrival
+from loglease.sources.interface import Direction, ReadPlan
+from loglease.sources.paging import Row
 from loglease.sources.transport import Request, Transport
 from loglease.sources.victorialogs.filters import extra_filters
 from loglease.sources.victorialogs.rows import row_of
 from loglease.sources.victorialogs.slices import LINES_TYPES, WHOLE, Slices
 
-OVERLAP_NS: Final = 30 * 10**9
 REPAIR_S: Final = 5.0
-PATIENCE_NS: Final = 30 * 10**9
-"""How long a store may be away before a follower gives up."""
-RETRY_S: Final = 0.25
-SETTLE_NS: Final = 2 * 10**9
-"""How long after the end of its interval a follower looks for the last time: lines take a moment to be found."""
-MAX_KNOWN: Final = 200_000
 _TAIL: Final = (("start_offset", "5s"), ("offset", "1s"), ("refresh_interval", "500ms"))
 
 
-class Known:
-    """What a follower has given, as far back as it may come again."""
+class Tailed:
+    """The streams of a plan, as they are followed."""
 
-    def __init__(self) -> None:
-        self._given: Counter[Row] = Counter()
-        self.floor_ns = 0
-        """Lines of earlier times are not taken any more: whether they were given is forgotten."""
-
-    def news(self, rows: Iterable[Row], seen: Counter[Row], *, keep_from_ns: int = 0) -> list[Row]:
-        """Return the rows that were not given yet.
-
-        Args:
-            seen: what one tail, or one read, has given so far; it counts on.
-            keep_from_ns: rows of earlier times do not come again, so they are not remembered.
-        """
-        fresh = []
-        for row in rows:
-            if row.ts < self.floor_ns:
-                continue
-            if row.ts < keep_from_ns and row not in self._given:
-                fresh.append(row)
-                continue
-            seen[row] += 1
-            if seen[row] > self._given[row]:
-                self._given[row] = seen[row]
-                fresh.append(row)
-        return fresh
-
-    def forget(self, before_ns: int) -> None:
-        """Forget all before a time, and more where it is too much."""
-        self.floor_ns = max(self.floor_ns, before_ns)
-        if len(self._given) > MAX_KNOWN:
-            self.floor_ns = max(self.floor_ns, sorted(row.ts for row in self._given)[len(self._given) // 2] + 1)
-        self._given = Counter({row: count for row, count in self._given.items() if row.ts >= self.floor_ns})
-
-
-class Following:
-    """One follower.
-
-    Args:
-        plan: from where on; where its interval has an end, following ends when the clock has passed it.
-    """
-
-    def __init__(self, transport: Transport, plan: ReadPlan, clock: Clock) -> None:
+    def __init__(self, transport: Transport, plan: ReadPlan) -> None:
         self._transport = transport
         self._plan = replace(plan, direction=Direction.FORWARD)
-        self._clock = clock
-        self._known = Known()
-        self._covered_ns = max(plan.interval.start, 0)
-        self._lost_at_ns: int | None = None
-        self._tail: AsyncGenerator[list[bytes], None] | None = None
-        self._pending: asyncio.Task[list[bytes] | None] | None = None
-        self._seen: Counter[Row] = Counter()
-        self._retry_s = RETRY_S
-        self._open_at_ns = 0
-        self._repair_at_ns = 0
 
-    async def items(self) -> AsyncGenerator[Page | Gap, None]:
-        """Yield pages, and gaps that could not be closed.
-
-        Raises:
-            SourceError: the store is lost.
-        """
-        try:
-            while True:
-                now = self._clock.boot_ns()
-                if self._tail is None and now >= self._open_at_ns:
-                    self._open()
-                    self._repair_at_ns = now
-                if now < self._repair_at_ns:
-                    for page in self._pages(await self._arrived((self._repair_at_ns - now) / 10**9)):
-                        yield page
-                    continue
-                over = self._over()
-                async with aclosing(self._repaired()) as repaired:
-                    async for item in repaired:
-                        yield item
-                if over and self._lost_at_ns is None:
-                    return
-                self._repair_at_ns = self._clock.boot_ns() + self._pause_ns()
-        finally:
-            await self._drop()
-
-    def _over(self) -> bool:
-        end = self._plan.interval.end
-        return end is not None and self._clock.now() * 1_000 >= end + SETTLE_NS
-
-    def _pause_ns(self) -> int:
-        """Return how long to wait for the next repair; soon after a failure, and at the end of the interval."""
-        if self._lost_at_ns is not None:
-            return round(RETRY_S * 10**9)
-        longest = round(REPAIR_S * 10**9)
-        end = self._plan.interval.end
-        return longest if end is None else min(longest, max(end + SETTLE_NS - self._clock.now() * 1_000, 10**7))
-
-    # The tail
-
-    def _open(self) -> None:
-        request = Request(
-            path="/select/logsql/tail",
-            accept="application/x-ndjson",
-            types=LINES_TYPES,
-            form=[
-                ("query", "*"),
-                *extra_filters(self._plan.selector, self._plan.literals, self._plan.interval),
-                *_TAIL,
-                *WHOLE,
-            ],
+    def tail(self, from_ns: int) -> AsyncGenerator[list[bytes], None]:  # noqa: ARG002 - the store begins a bit earlier
+        """Yield what arrives, from five seconds ago on."""
+        filters = extra_filters(self._plan.selector, self._plan.literals, self._plan.interval)
+        return self._transport.stream(
+            Request(
+                path="/select/logsql/tail",
+                accept="application/x-ndjson",
+                types=LINES_TYPES,
+                form=[("query", "*"), *filters, *_TAIL, *WHOLE],
+            )
         )
-        self._tail = self._transport.stream(request)
-        self._seen = Counter()
 
-    async def _arrived(self, within_s: float) -> list[Row]:
-        """Return what the tail gives next, or nothing after a while."""
-        if self._tail is None:
-            await asyncio.sleep(min(within_s, RETRY_S))
-            return []
-        if self._pending is None:
-            self._pending = asyncio.ensure_future(_next(self._tail))
-        if not (await asyncio.wait({self._pending}, timeout=within_s))[0]:
-            return []
-        pending, self._pending = self._pending, None
-        try:
-            records = pending.result()
-        except SourceError:
-            records = None
-        if records is None:  # it broke off or ended, as tails do when a store restarts; another one is opened
-            await self._drop()
-            self._open_at_ns = self._clock.boot_ns() + round(self._retry_s * 10**9)
-            self._retry_s = min(2 * self._retry_s, REPAIR_S)
-            return []
-        self._retry_s = RETRY_S
-        return self._known.news(self._inside(map(row_of, records)), self._seen)
+    def arrival(self, records: list[bytes]) -> Arrival:
+        """Decode lines."""
+        return Arrival([row_of(record) for record in records])
 
-    async def _drop(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.cancel()
-            await asyncio.wait({pending})
-            _ = pending.cancelled() or pending.exception()
-        tail, self._tail = self._tail, None
-        if tail is not None:
-            await tail.aclose()
-
-    # The repair
-
-    async def _repaired(self) -> AsyncGenerator[Page | Gap, None]:
-        """Read again what the tail may have left out, and give what is new."""
-        now = self._clock.now() * 1_000
-        end = now if self._plan.interval.end is None else min(now, self._plan.interval.end)
-        start = max(self._plan.interval.start, self._covered_ns - OVERLAP_NS, self._known.floor_ns)
-        if start > self._covered_ns:
-            yield Gap(self._covered_ns, start)
-        seen: Counter[Row] = Counter()
-        keep_from_ns = end - 2 * OVERLAP_NS
-        reading = Slices(self._transport, replace(self._plan, interval=Interval(start, end)))
-        try:
-            async with aclosing(reading.rows()) as slices:
-                async for rows in slices:
-                    for page in self._pages(self._known.news(rows, seen, keep_from_ns=keep_from_ns)):
-                        yield page
-        except SourceLimit:
-            yield Gap(start, end)
-        except SourceError as error:
-            self._failed(error)
-            return
-        self._lost_at_ns = None
-        self._covered_ns = max(self._covered_ns, end)
-        self._known.forget(min(keep_from_ns, self._covered_ns - 2 * OVERLAP_NS))
-        self._seen = Counter({row: count for row, count in self._seen.items() if row.ts >= self._known.floor_ns})
-
-    def _failed(self, error: SourceError) -> None:
-        """Note a failure.
-
-        Raises:
-            SourceError: that failure, after nothing else for too long.
-        """
-        now = self._clock.boot_ns()
-        if self._lost_at_ns is None:
-            self._lost_at_ns = now
-        elif now - self._lost_at_ns > PATIENCE_NS:
-            raise error
-
-    def _inside(self, rows: Iterable[Row]) -> list[Row]:
-        return [row for row in rows if self._plan.interval.holds(row.ts)]
-
-    def _pages(self, rows: list[Row]) -> Iterable[Page]:
-        pager = Pager(self._plan.page_lines, self._plan.page_bytes)
-        yield from pager.feed(rows)
-        yield from pager.flush()
-
-
-async def _next(tail: AsyncGenerator[list[bytes], None]) -> list[bytes] | None:
-    return await anext(tail, None)
+    def rows(self, interval: Interval) -> AsyncGenerator[list[Row], None]:
+        """Read an interval."""
+        return Slices(self._transport, replace(self._plan, interval=interval)).rows()

@@ -9,11 +9,12 @@ from typing import Final
 from loglease.model.clock import Clock
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels, Selector
+from loglease.sources.following import Following
 from loglease.sources.interface import Capabilities, Gap, Health, Page, ReadPlan
 from loglease.sources.paging import Pager
 from loglease.sources.transport import Transport
 from loglease.sources.victorialogs.configuration import VictoriaLogsConfig
-from loglease.sources.victorialogs.following import Following
+from loglease.sources.victorialogs.following import REPAIR_S, Tailed
 from loglease.sources.victorialogs.slices import Slices, slice_request, streams_of
 
 _NOTHING: Final = Interval(0, 1)
@@ -45,7 +46,8 @@ class VictoriaLogsReader:
 
     async def follow(self, plan: ReadPlan) -> AsyncGenerator[Page | Gap, None]:
         """Yield the lines from the start of the plan on, then new ones as they arrive; see `Following`."""
-        async with aclosing(Following(self._transport, plan, self._clock).items()) as items:
+        following = Following(Tailed(self._transport, plan), plan, self._clock, repair_s=REPAIR_S)
+        async with aclosing(following.items()) as items:
             async for item in items:
                 yield item
 

@@ -13,10 +13,10 @@ from typing import Final
 
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels, Selector, matcher_of, selector_of
-from loglease.sources.interface import Direction, ReadPlan, SourceLimit, SourceProtocol
+from loglease.sources.interface import MAX_TIME_NS, Direction, ReadPlan, SourceLimit, SourceProtocol
 from loglease.sources.paging import Row
 from loglease.sources.transport import BODY_BYTES, Request, Transport
-from loglease.sources.victorialogs.filters import MAX_TIME_NS, extra_filters, sorted_query
+from loglease.sources.victorialogs.filters import extra_filters, sorted_query
 from loglease.sources.victorialogs.rows import row_of, streams_in
 
 FIRST_SLICE_NS: Final = 600 * 10**9

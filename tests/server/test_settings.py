@@ -68,9 +68,9 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
 
 def test_mistakes_of_sources_name_source_and_field(tmp_path: Path) -> None:
     found = faults_of(
-        tmp_path, '[sources.app]\nkind = "loki"\n[sources.web]\nwatches = [{root = "/var/log", glob = "*"}]\n'
+        tmp_path, '[sources.app]\nkind = "syslog"\n[sources.web]\nwatches = [{root = "/var/log", glob = "*"}]\n'
     )
-    assert found["sources.app.kind"] == "'loki' is no kind of source; use files, journald, victorialogs."
+    assert found["sources.app.kind"] == "'syslog' is no kind of source; use files, journald, loki, victorialogs."
     assert any(pointer.startswith("sources.web.watches") for pointer in found)
 
 
@@ -78,13 +78,17 @@ def test_mistakes_of_stores_behind_http_name_source_and_field(tmp_path: Path) ->
     found = faults_of(
         tmp_path,
         '[sources.shop]\nkind = "victorialogs"\naddress = "logs:9428"\ntenant = { account = -1 }\n'
-        '[sources.machine]\nkind = "journald"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["priority", "pid"]\n',
+        '[sources.machine]\nkind = "journald"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["priority", "pid"]\n'
+        '[sources.old]\nkind = "loki"\naddress = "http://127.0.0.1:1"\ntenant = "a|b"\nmax_entries = 0\n',
     )
     assert set(found) == {
         "sources.shop.address",
         "sources.shop.tenant.account",
         "sources.shop.trusted_labels",
         "sources.machine.trusted_labels",
+        "sources.old.tenant",
+        "sources.old.max_entries",
+        "sources.old.trusted_labels",
     }
 
 
@@ -92,6 +96,7 @@ async def test_stores_behind_http_are_opened_without_an_answer(tmp_path: Path) -
     (tmp_path / "loglease.toml").write_text(
         '[sources.shop]\nkind = "victorialogs"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["service"]\n'
         '[sources.machine]\nkind = "journald"\naddress = "http://127.0.0.1:1"\nclear_labels = ["hostname"]\n'
+        '[sources.old]\nkind = "loki"\naddress = "http://127.0.0.1:1"\ntrusted_labels = ["service"]\n'
     )
     settings = load_settings(environment={"LOGLEASE_DATA_DIR": str(tmp_path)})
     sources = await open_sources(settings, SystemClock())
@@ -99,9 +104,10 @@ async def test_stores_behind_http_are_opened_without_an_answer(tmp_path: Path) -
         assert {name: (source.kind, source.clear_labels) for name, source in sources.items()} == {
             "shop": ("victorialogs", frozenset()),
             "machine": ("journald", frozenset({"hostname"})),
+            "old": ("loki", frozenset()),
         }
         assert sources["shop"].trusted_labels == {"service"}
-        assert [(await source.reader.check()).ok for source in sources.values()] == [False, False]
+        assert [(await source.reader.check()).ok for source in sources.values()] == [False, False, False]
     finally:
         await sources.aclose()
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from tests.fakes.http import Answer, Call, Server, serving
 from tests.fakes.journal import FakeJournal
+from tests.fakes.loki import FakeLoki
+from tests.fakes.loki import Stored as LokiLine
+from tests.fakes.loki import whole as loki_answer
 from tests.fakes.stack import CONFIG, Person, Refused, Stack
 from tests.fakes.victorialogs import LINES, FakeVictoriaLogs, Stored, record_of
 
@@ -24,7 +27,8 @@ SAID = "a password that is in an error of the store"
 class World:
     shop: FakeVictoriaLogs
     machine: FakeJournal
-    servers: tuple[Server, Server]
+    cluster: FakeLoki
+    servers: tuple[Server, Server, Server]
     alice: Person
     bob: Person
 
@@ -51,23 +55,27 @@ def config() -> str:
     return (
         CONFIG + '\n[sources.shop]\nkind = "victorialogs"\naddress = "{{shop}}"\ntrusted_labels = ["service"]\n'
         '[sources.machine]\nkind = "journald"\naddress = "{{machine}}"\n'
+        '[sources.cluster]\nkind = "loki"\naddress = "{{cluster}}"\ntrusted_labels = ["service"]\n'
     )
 
 
 @pytest.fixture
 async def world(tmp_path: Path, config: str) -> AsyncIterator[World]:
-    shop, machine = FakeVictoriaLogs(), FakeJournal()
+    shop, machine, cluster = FakeVictoriaLogs(), FakeJournal(), FakeLoki()
     async with AsyncExitStack() as stack:
         servers = (
             await stack.enter_async_context(serving(shop.respond)),
             await stack.enter_async_context(serving(machine.respond)),
+            await stack.enter_async_context(serving(cluster.respond)),
         )
-        text = config.replace("{{shop}}", servers[0].address).replace("{{machine}}", servers[1].address)
+        text = config
+        for name, one in zip(("shop", "machine", "cluster"), servers, strict=True):
+            text = text.replace("{{" + name + "}}", one.address)
         server = await asyncio.to_thread(Stack(tmp_path, config=text).start)
         try:
             alice = await asyncio.to_thread(server.add, "alice")
             bob = await asyncio.to_thread(server.add, "bob", "approvers")
-            yield World(shop, machine, servers, alice, bob)
+            yield World(shop, machine, cluster, servers, alice, bob)
         finally:
             await asyncio.to_thread(server.stop)
 
@@ -137,4 +145,50 @@ async def test_lines_of_the_journal_are_read_and_what_a_store_says_in_an_error_r
     assert SAID not in (tmp_path / "stderr.log").read_text()
     assert '"status": 400' in (tmp_path / "stderr.log").read_text()
     shown = await asyncio.to_thread(world.alice.call, "GET", "/sources")
-    assert {one["id"]: one["ok"] for one in shown["items"]} == {"files": True, "shop": True, "machine": False}
+    assert {one["id"]: one["ok"] for one in shown["items"]} == {
+        "files": True,
+        "shop": True,
+        "machine": False,
+        "cluster": True,
+    }
+
+
+async def test_lines_of_loki_are_narrowed_redacted_and_asked_for_without_what_was_typed(world: World) -> None:
+    now = world.now_ns()
+    pay, other = {"service": "pay"}, {"service": "other"}
+    await world.cluster.write(
+        [
+            LokiLine(now - 86_400 * 10**9, pay, f"{TYPED} too old"),
+            LokiLine(now - 5 * 10**9, pay, f"{TYPED} from jane.roe@example.com", {"user": "jane.roe@example.com"}),
+            LokiLine(now - 4 * 10**9, pay, "no"),
+            LokiLine(now - 3 * 10**9, other, f"{TYPED} hidden", {"service": "pay"}),
+        ]
+    )
+    grant = await world.granted("cluster", '{service="pay"}')
+    quoted = TYPED.replace('"', '\\"')
+    [line] = await world.read(grant, f'{{service="pay"}} |= "{quoted}"')
+    assert line.startswith(TYPED)
+    assert "jane.roe" not in line
+    for call in world.servers[2].calls:
+        assert TYPED not in str(call)
+        if dict(call.query)["limit"] != "1":  # which a health check asks for, of no line
+            assert dict(call.query)["query"] == '{service="pay"}'
+
+    async def instead(_call: Call, answer: Answer) -> bool:
+        rows = [
+            LokiLine(now - 10**9 - step, {"service": one}, f"of {one}") for step, one in enumerate(["other", "pay"])
+        ]
+        await loki_answer(answer, world.cluster.answer_of(rows))
+        return True
+
+    world.cluster.instead = instead
+    assert await world.read(grant, direction="backward") == ["of pay"]
+
+    async def refusing(_call: Call, answer: Answer) -> bool:
+        await answer.whole(SAID.encode(), "text/plain", status="400 Bad")
+        return True
+
+    world.cluster.instead = refusing
+    with pytest.raises(Refused) as caught:
+        await world.read(grant)
+    assert (caught.value.status, SAID in str(caught.value)) == (502, False)

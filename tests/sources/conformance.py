@@ -297,6 +297,17 @@ class Suite:
             await self.read(store, self.plan(store))
 
 
+class LokiSuite(Suite):
+    """What Loki does otherwise: of equal lines one after the other in a stream, it keeps the first."""
+
+    async def test_identical_lines_are_as_many_as_were_written(self, store: Store) -> None:
+        same, other = Line(1, "a", "", "same"), Line(1, "a", "", "other")
+        await store.write([same, same, other, same, same, same, Line(2, "a", "", "same")])
+        kept = [same, other, same, Line(2, "a", "", "same")]
+        for page_lines in (1, 2, 3, 100):
+            self.expect(store, kept, await self.read(store, self.plan(store, page_lines=page_lines)))
+
+
 def closing(items: AsyncIterator[T]) -> AbstractAsyncContextManager[AsyncGenerator[T, None]]:
     return aclosing(cast("AsyncGenerator[T, None]", items))
 

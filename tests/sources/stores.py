@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.http import Server, serving
 from tests.fakes.journal import FakeJournal
+from tests.fakes.loki import FakeLoki
+from tests.fakes.loki import Stored as LokiLine
 from tests.fakes.victorialogs import FakeVictoriaLogs, Stored
 from tests.sources.conformance import BASE_NS, Line
 
@@ -19,6 +22,7 @@ from loglease.sources.files import FileSource, FileSourceConfig, Watch
 from loglease.sources.files.segments import Lines
 from loglease.sources.interface import Reader
 from loglease.sources.journald import JournaldReader, journald_config
+from loglease.sources.loki import LokiReader, loki_config
 from loglease.sources.victorialogs import VictoriaLogsReader, victorialogs_config
 
 FIELDS = {"systemd_unit": "_SYSTEMD_UNIT", "hostname": "_HOSTNAME"}
@@ -85,6 +89,34 @@ async def victorialogs_store(folder: Path) -> AsyncIterator[VictoriaLogsStore]:
         reader = VictoriaLogsReader(victorialogs_config("shop", raw, base=folder), SystemClock())
         try:
             yield VictoriaLogsStore(reader, fake, server)
+        finally:
+            await reader.aclose()
+
+
+@dataclass
+class LokiStore(_Now):
+    reader: LokiReader
+    fake: FakeLoki
+    server: Server
+    step_ns: int = 1
+    names: tuple[str, str] = ("service", "env")
+
+    async def write(self, lines: Sequence[Line], *, base_ns: int = BASE_NS) -> None:
+        rows = []
+        for line in lines:
+            pairs = zip(self.names, (line.one, line.two), strict=True)
+            rows.append(LokiLine(base_ns + line.step, {name: value for name, value in pairs if value}, line.text))
+        await self.fake.write(rows)
+
+
+@asynccontextmanager
+async def loki_store(folder: Path, **more: Any) -> AsyncIterator[LokiStore]:
+    fake = FakeLoki(folds=more.get("structured_metadata") is False)
+    async with serving(fake.respond) as server:
+        raw = {"address": server.address, "trusted_labels": ["service", "env"], **more}
+        reader = LokiReader(loki_config("shop", raw, base=folder), SystemClock())
+        try:
+            yield LokiStore(reader, fake, server)
         finally:
             await reader.aclose()
 

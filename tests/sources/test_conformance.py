@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.sources.conformance import Suite
+from tests.sources.conformance import LokiSuite, Suite
 from tests.sources.stores import (
     FilesStore,
     JournalStore,
+    LokiStore,
     VictoriaLogsStore,
     files_store,
     journal_store,
+    loki_store,
     victorialogs_store,
 )
 
@@ -28,6 +30,20 @@ class TestVictoriaLogs(Suite):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[VictoriaLogsStore]:
         async with victorialogs_store(tmp_path) as store:
+            yield store
+
+
+class TestLoki(LokiSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[LokiStore]:
+        async with loki_store(tmp_path) as store:
+            yield store
+
+
+class TestLokiBeforeStructuredMetadata(LokiSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[LokiStore]:
+        async with loki_store(tmp_path, structured_metadata=False) as store:
             yield store
 
 

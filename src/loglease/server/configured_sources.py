@@ -13,13 +13,15 @@ from loglease.server.settings import Settings, SettingsInvalid
 from loglease.sources.files import FileSource, FileSourceConfig, file_source_config
 from loglease.sources.interface import Reader
 from loglease.sources.journald import JournaldConfig, JournaldReader, journald_config
+from loglease.sources.loki import LokiConfig, LokiReader, loki_config
 from loglease.sources.registry import Source, Sources
 from loglease.sources.victorialogs import VictoriaLogsConfig, VictoriaLogsReader, victorialogs_config
 
 FILES: Final = "files"
 VICTORIALOGS: Final = "victorialogs"
 JOURNALD: Final = "journald"
-KINDS: Final = (FILES, JOURNALD, VICTORIALOGS)
+LOKI: Final = "loki"
+KINDS: Final = (FILES, JOURNALD, LOKI, VICTORIALOGS)
 INBOX: Final = "logs"
 """The directory that a server without configured sources reads: ``<service>.log`` or ``<service>/….log``."""
 
@@ -32,7 +34,8 @@ _INBOX: Final[dict[str, Any]] = {
     "clear_labels": ["service"],
 }
 
-SourceConfig = FileSourceConfig | JournaldConfig | VictoriaLogsConfig
+RemoteConfig = JournaldConfig | LokiConfig | VictoriaLogsConfig
+SourceConfig = FileSourceConfig | RemoteConfig
 
 
 def source_configurations(settings: Settings) -> list[SourceConfig]:
@@ -68,6 +71,8 @@ def _configuration(kind: str, name: str, raw: Mapping[str, Any], settings: Setti
         return victorialogs_config(name, raw, base=settings.data_dir)
     if kind == JOURNALD:
         return journald_config(name, raw, base=settings.data_dir)
+    if kind == LOKI:
+        return loki_config(name, raw, base=settings.data_dir)
     base = settings.data_dir if settings.sources else settings.data_dir / INBOX
     return file_source_config(name, raw, directory=settings.data_dir / "sources" / name, base=base)
 
@@ -101,10 +106,12 @@ async def _opened(configuration: SourceConfig, clock: Clock) -> tuple[str, Reade
     return remote_reader(configuration, clock)
 
 
-def remote_reader(configuration: JournaldConfig | VictoriaLogsConfig, clock: Clock) -> tuple[str, Reader]:
+def remote_reader(configuration: RemoteConfig, clock: Clock) -> tuple[str, Reader]:
     """Return the kind and the reader of a store behind HTTP; it connects when it is first read."""
     if isinstance(configuration, JournaldConfig):
         return JOURNALD, JournaldReader(configuration, clock)
+    if isinstance(configuration, LokiConfig):
+        return LOKI, LokiReader(configuration, clock)
     return VICTORIALOGS, VictoriaLogsReader(configuration, clock)
 
 

@@ -20,6 +20,7 @@ from loglease import redaction
 from loglease.model.errors import LogLeaseError
 from loglease.server.clock import SystemClock, run_marker, system_random
 from loglease.server.configured_sources import (
+    RemoteConfig,
     SourceConfig,
     inbox_of,
     remote_reader,
@@ -35,9 +36,7 @@ from loglease.server.telemetry import configure
 from loglease.server.wiring import DATABASE, HEAD, JOURNAL, PSEUDONYM_KEY
 from loglease.sources.files import FileSourceConfig
 from loglease.sources.interface import Health
-from loglease.sources.journald import JournaldConfig
 from loglease.sources.registry import Sources
-from loglease.sources.victorialogs import VictoriaLogsConfig
 from loglease.store.sqlite_library import Mode, running_library
 
 OK: Final = 0
@@ -270,7 +269,7 @@ def _source(one: SourceConfig, settings: Settings) -> Finding:
     return Finding("source", "ok", f"{one.name}: {len(one.watches)} {'watch' if len(one.watches) == 1 else 'watches'}.")
 
 
-async def _health(configuration: JournaldConfig | VictoriaLogsConfig) -> Health:
+async def _health(configuration: RemoteConfig) -> Health:
     _, reader = remote_reader(configuration, SystemClock())
     try:
         return await reader.check()

@@ -10,11 +10,11 @@ import asyncio
 import logging
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlencode
 
 import aiohttp
@@ -32,11 +32,17 @@ from loglease.sources.interface import (
 
 BODY_BYTES: Final = 64 << 20
 RECORD_BYTES: Final = MAX_LINE_BYTES
+FRAME_BYTES: Final = 16 << 20
+"""The most that one message of a WebSocket may hold, all of its frames together."""
 COMPRESSION_RATIO: Final = 200
 FREE_BYTES: Final = 1 << 20
 """What a compressed answer may hold at any ratio: small answers of equal lines compress well."""
 KEEP_S: Final = 15.0
 CHECK_S: Final = 3.0
+HEARTBEAT_S: Final = 20.0
+"""How long a WebSocket may be silent before the store is asked whether it is still there."""
+CLOSE_S: Final = 0.05
+"""How long the end of a WebSocket waits for the store to say goodbye, too."""
 
 _TELL: Final = "Tell an operator of LogLease; loglease doctor shows the state of each source."
 _log = logging.getLogger(__name__)
@@ -104,15 +110,16 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def document(self, request: Request) -> bytes:
-        """Return a whole body of at most 64 MiB.
+    async def document(self, request: Request, *, at_most: int = BODY_BYTES) -> bytes:
+        """Return a whole body.
 
         Raises:
-            SourceError: there is none, or it is too large.
+            SourceLimit: it has more bytes than that.
+            SourceError: there is none.
         """
         pieces: list[bytes] = []
         async with self._in_time(), self._answer(request, self._upstream.timeouts.silence_s) as pieces_of:
-            async for piece in _bounded(pieces_of()):
+            async for piece in _bounded(pieces_of(), at_most):
                 pieces.append(piece)  # noqa: PERF401 - a comprehension would hide the bound
         return b"".join(pieces)
 
@@ -147,16 +154,32 @@ class Transport:
             async for batch in batches:
                 yield batch
 
+    async def messages(self, request: Request) -> AsyncGenerator[list[bytes], None]:
+        """Yield the text messages of a WebSocket as they arrive, each alone, first an empty list when it is open.
+
+        Nothing is sent but pings and their answers, and compression is not offered. While nobody takes a message, few
+        are read ahead.
+
+        Raises:
+            SourceError: it cannot be opened, broke off, or gave something else than texts of at most 16 MiB.
+        """
+        socket = await self._opened(request)
+        try:
+            yield []
+            while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                yield [message.data]
+            if message.type is aiohttp.WSMsgType.BINARY:
+                raise SourceProtocol("The source gave bytes where it has to give text.", next_step=_TELL)
+            if message.type is aiohttp.WSMsgType.ERROR:
+                raise self._failed(aiohttp.ClientPayloadError())
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await socket.close()
+
     async def health(self, request: Request) -> Health:
         """Say whether a request is answered, soon."""
-        try:
-            async with asyncio.timeout(CHECK_S):
-                await self.records(request, enough=1)
-        except TimeoutError:
-            return Health(ok=False, detail="The source does not answer in time.")
-        except SourceError as error:
-            return Health(ok=False, detail=error.message)
-        return Health(ok=True, detail="The source answers.")
+        return await health_of(self.records(request, enough=1))
 
     async def aclose(self) -> None:
         """Close all connections; requests under way end with `SourceUnavailable`."""
@@ -197,22 +220,64 @@ class Transport:
                 response.release() if response.content.at_eof() else response.close()
 
     async def _begin(self, request: Request, silence_s: float | None) -> aiohttp.ClientResponse:
-        upstream = self._upstream
-        headers = {**dict(upstream.headers), **dict(request.headers), "Accept": request.accept}
-        headers["Accept-Encoding"] = "gzip" if upstream.compressed and silence_s is not None else "identity"
-        if upstream.authorization is not None:
-            headers["Authorization"] = upstream.authorization
+        compressed = self._upstream.compressed and silence_s is not None
+        headers = self._headers(request)
+        if compressed:
+            headers["Accept-Encoding"] = "gzip"
         if request.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        query = f"?{urlencode(request.query)}" if request.query else ""
+        connect_s = self._upstream.timeouts.connect_s
         return await self._connected().request(
             "GET" if request.form is None else "POST",
-            URL(f"{upstream.address}{request.path}{query}", encoded=True),
+            self._url(request),
             data=None if request.form is None else urlencode(request.form).encode(),
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=upstream.timeouts.connect_s, sock_read=silence_s),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=silence_s),
         )
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        headers = {**dict(self._upstream.headers), **dict(request.headers)}
+        headers |= {"Accept": request.accept, "Accept-Encoding": "identity"}
+        if self._upstream.authorization is not None:
+            headers["Authorization"] = self._upstream.authorization
+        return headers
+
+    def _url(self, request: Request) -> URL:
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return URL(f"{self._upstream.address}{request.path}{query}", encoded=True)
+
+    async def _opened(self, request: Request) -> aiohttp.ClientWebSocketResponse[Literal[False]]:
+        timeouts = self._upstream.timeouts
+        try:
+            async with asyncio.timeout(timeouts.connect_s + timeouts.silence_s):
+                return await self._connected().ws_connect(
+                    self._url(request),
+                    headers=self._headers(request),
+                    compress=0,
+                    max_msg_size=FRAME_BYTES,
+                    decode_text=False,
+                    heartbeat=HEARTBEAT_S,
+                )
+        except TimeoutError:
+            raise self._late() from None
+        except aiohttp.ClientError as error:
+            raise self._failed(error) from None
+
+    async def _upgraded(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Refuse what is no WebSocket where one was asked for.
+
+        SECURITY: for WebSockets aiohttp follows redirects, and there is no argument against it.
+        tests/sources/test_transport.py.
+        """
+        response = await handler(request)
+        if "Upgrade" in request.headers and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._warn("source.refused", response)
+            response.close()
+            raise _refusal(response.status)
+        return response
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -227,6 +292,8 @@ class Transport:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "loglease"},
+                timeout=aiohttp.ClientTimeout(total=None),
+                middlewares=(self._upgraded,),
                 auto_decompress=False,
                 trust_env=False,
             )
@@ -261,6 +328,18 @@ class Transport:
         if isinstance(error, aiohttp.ClientPayloadError):
             return SourceUnavailable("The answer of the source broke off.", next_step="Try again.")
         return SourceUnavailable("The source cannot be reached.", next_step=_TELL)
+
+
+async def health_of(asking: Awaitable[object]) -> Health:
+    """Say whether something that a source is asked comes back well, and soon."""
+    try:
+        async with asyncio.timeout(CHECK_S):
+            await asking
+    except TimeoutError:
+        return Health(ok=False, detail="The source does not answer in time.")
+    except SourceError as error:
+        return Health(ok=False, detail=error.message)
+    return Health(ok=True, detail="The source answers.")
 
 
 def _refusal(status: int) -> SourceError:
@@ -303,13 +382,15 @@ async def _inflated(content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
         raise SourceUnavailable("The answer of the source broke off.", next_step="Try again.")
 
 
-async def _bounded(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _bounded(pieces: AsyncGenerator[bytes, None], at_most: int) -> AsyncGenerator[bytes, None]:
     size = 0
     async with aclosing(pieces):
         async for piece in pieces:
             size += len(piece)
-            if size > BODY_BYTES:
-                raise SourceLimit("The answer of the source is larger than 64 MiB.", next_step="Ask for less.")
+            if size > at_most:
+                raise SourceLimit(
+                    f"The answer of the source is larger than {at_most >> 20} MiB.", next_step="Ask for less."
+                )
             yield piece
 
 

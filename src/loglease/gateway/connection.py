@@ -13,7 +13,7 @@ import fcntl
 import socket
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httptools
@@ -253,8 +253,22 @@ class SessionProtocol(HttpToolsProtocol):
         if self._late is None:
             self._expect(HEAD_WITHIN_S)
 
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address; a fragment has no place in it, and would be cut off unseen."""
+        if b"#" in url:
+            raise httptools.HttpParserInvalidURLError
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind the body is none."""
+        # SECURITY: a proxy that checks or sets headers does not look at trailers; tested in test_routes_raw.py.
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is whole; what may follow is its body."""
+        if self.parser.get_http_version() == "1.1" and not _is_plain(self.headers):
+            raise httptools.HttpParserError
         self._in_head = False
         self._expect(BODY_WITHIN_S)
         super().on_headers_complete()
@@ -279,6 +293,12 @@ class SessionProtocol(HttpToolsProtocol):
         """Tell whoever waits that bytes can be written."""
         super().resume_writing()
         self.connection.stir()
+
+
+def _is_plain(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Say whether a head names one host, and no coding of its body but chunks."""
+    hosts = sum(name == b"host" for name, _ in headers)
+    return hosts == 1 and all(value.lower() == b"chunked" for name, value in headers if name == b"transfer-encoding")
 
 
 def listening_protocol(arrivals: Arrivals) -> type[SessionProtocol]:

@@ -459,12 +459,12 @@ class Tail:
         self._writer.close()
 
 
-def stalled_client(world: World, path: str) -> socket.socket:
+def stalled_client(world: World, path: str, *more: str) -> socket.socket:
     """Return a client with a small receive buffer that reads nothing by itself."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", world.port))
-    client.sendall(request_bytes(path))
+    client.sendall(request_bytes(path, TOKEN, *more))
     client.setblocking(False)
     return client
 

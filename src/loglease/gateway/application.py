@@ -13,6 +13,7 @@ from loglease.gateway import admission
 from loglease.gateway.answers import JSON, answer_whole, problem_body
 from loglease.gateway.asked import Asked
 from loglease.gateway.channel import HttpChannel, Send
+from loglease.gateway.compressed import GzipChannel
 from loglease.gateway.connection import Connection, connection_of
 from loglease.gateway.errors import MethodNotAllowed, RouteUnknown
 from loglease.gateway.form import Receive, form_of, require_no_body
@@ -24,7 +25,15 @@ from loglease.gateway.frontends.plain import numbers_question, plain_question
 from loglease.gateway.parameters import Parameters, Values, parameters_of
 from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Violations
-from loglease.gateway.request import Headers, accepts_only_json, format_of, require_json, resume_text, token_of
+from loglease.gateway.request import (
+    Headers,
+    accepts_gzip,
+    accepts_only_json,
+    format_of,
+    require_json,
+    resume_text,
+    token_of,
+)
 from loglease.gateway.resume import Resumes
 from loglease.gateway.routes import Action, Route, route_of
 from loglease.gateway.services import Services
@@ -146,7 +155,8 @@ class Gateway:
             await answer_whole(call.send, 200, asked.body, JSON)
             return
         caller, grant = await self._grant(route, call, now)
-        channel = HttpChannel(call.send, call.connection, JSON)
+        kind = GzipChannel if self._settings.gzip and accepts_gzip(call.headers) else HttpChannel
+        channel = kind(call.send, call.connection, JSON)
         await self._sessions.serve(grant, asked, caller=caller, channel=channel)
 
     async def _tail(self, route: Route, call: _Call, values: Values, now: Instant) -> None:

@@ -30,6 +30,10 @@ class Channel(Protocol):
         """The connection under it."""
 
     @property
+    def is_writable(self) -> bool:
+        """Whether bytes that are written now go on without filling a buffer of ours."""
+
+    @property
     def ending(self) -> CloseWhy | None:
         """Why the client's side ends the session; None as long as it does not."""
 
@@ -61,6 +65,8 @@ class HttpChannel:
         send: writes to the client, as an ASGI application does.
     """
 
+    headers: tuple[tuple[bytes, bytes], ...] = (*HEADERS, (b"connection", b"close"))
+
     def __init__(self, send: Send, connection: Connection, media_type: str) -> None:
         self._send = send
         self._connection = connection
@@ -70,6 +76,11 @@ class HttpChannel:
     def connection(self) -> Connection:
         """The connection under it."""
         return self._connection
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether bytes that are written now go on."""
+        return self._connection.is_writable
 
     @property
     def ending(self) -> CloseWhy | None:
@@ -83,7 +94,7 @@ class HttpChannel:
     async def begin(self) -> None:
         """Write status and headers."""
         self._connection.prepare()
-        headers = [(b"content-type", self._media_type.encode()), *HEADERS, (b"connection", b"close")]
+        headers = [(b"content-type", self._media_type.encode()), *self.headers]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._connection.hold_open()
 

@@ -173,7 +173,7 @@ class Pump:
             deadline_ns=self._watch.deadline_ns(self._until),
             lease_until_ns=self._watch.lease_until_ns,
             epoch=self._watch.epoch,
-            writable=self._connection.is_writable,
+            writable=self._channel.is_writable,
         )
 
     async def _sleep(self, longest_ns: int) -> None:

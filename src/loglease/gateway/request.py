@@ -128,6 +128,16 @@ def accepts_only_json(headers: Headers) -> bool:
     return bool(kinds) and kinds <= {"application/json", "application/x-ndjson"}
 
 
+def accepts_gzip(headers: Headers) -> bool:
+    """Say whether the client asks for a compressed answer by name."""
+    accepted = b",".join(value for name, value in headers if name == b"accept-encoding").decode("latin-1")
+    for part in accepted.split(",")[:50]:
+        coding, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if coding in ("gzip", "x-gzip"):
+            return _weight(parameters) > 0
+    return False
+
+
 def resume_text(headers: Headers) -> str | None:
     """Return the resume value that a client sends back, if it sends one.
 

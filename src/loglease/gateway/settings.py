@@ -38,6 +38,7 @@ class GatewaySettings:
         scan_s: how long reading and evaluating them may take; waiting for the client does not count.
         places: what one principal may have open at once; None does not count.
         exact_statistics: Loki's ``index/stats`` counts permitted lines; else it answers zeros.
+        gzip: JSON answers are compressed for clients that ask for it.
         progress_s: so often a client that wants to be told hears that a session which is silent still runs.
         origins: whose pages may open a WebSocket; programs that are no browser name none.
     """
@@ -55,5 +56,6 @@ class GatewaySettings:
     scan_s: float = 60.0
     places: Places | None = None
     exact_statistics: bool = False
+    gzip: bool = True
     progress_s: float = 5.0
     origins: tuple[str, ...] = ()

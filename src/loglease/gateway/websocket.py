@@ -121,6 +121,11 @@ class WebSocketChannel:
         return self._connection
 
     @property
+    def is_writable(self) -> bool:
+        """Whether bytes that are written now go on."""
+        return self._connection.is_writable
+
+    @property
     def ending(self) -> CloseWhy | None:
         """Why the client's side ends the session: it closed, broke the protocol or answers no more."""
         return self._ending

@@ -178,8 +178,9 @@ class ScanSettings(_Area):
 
 
 class LokiSettings(_Area):
-    """What Loki's API answers where its clients do not need the answer to be true."""
+    """How Loki's API answers: whether statistics are true, and whether answers are compressed."""
 
+    gzip: bool = True
     index_stats: Literal["zeros", "exact"] = "zeros"
 
 

@@ -254,6 +254,7 @@ def _gateway_settings(settings: Settings) -> GatewaySettings:
         scan_lines=settings.scan.lines,
         scan_bytes=settings.scan.bytes,
         scan_s=settings.scan.seconds,
+        gzip=settings.loki.gzip,
         exact_statistics=settings.loki.index_stats == "exact",
         origins=tuple(settings.http.websocket_origins),
     )

@@ -138,6 +138,18 @@ async def test_a_store_that_is_cut_off_ends_the_messages() -> None:
     assert await taken(respond) == [b"a"]
 
 
+@pytest.mark.parametrize("farewell", [b"", b"\x03\xe8"], ids=["no code", "a code"])
+async def test_a_store_that_talks_on_behind_its_goodbye_is_not_listened_to(farewell: bytes) -> None:
+    async def respond(call: Call, answer: Answer) -> None:
+        await upgrade(call, answer)
+        await frame(answer, b"a")
+        await frame(answer, farewell, kind=8)
+        while True:
+            await frame(answer, b"x" * 1_000)
+
+    assert await taken(respond) == [b"a"]
+
+
 async def test_a_store_that_answers_no_ping_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "HEARTBEAT_S", 0.1)
 

@@ -175,7 +175,8 @@ class Following:
             self._open_at_ns = self._clock.boot_ns() + round(self._retry_s * NANOSECONDS)
             self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
             return []
-        self._retry_s = RETRY_S
+        if records:  # a store may also open each tail only to end it
+            self._retry_s = RETRY_S
         arrival = self._store.arrival(records)
         if arrival.lost:
             self._repair_at_ns = min(self._repair_at_ns, self._repaired_at_ns + round(LOST_S * NANOSECONDS))

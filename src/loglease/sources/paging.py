@@ -21,7 +21,10 @@ class Row(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that count against a page."""
-        return len(self.line) + sum(len(name) + len(value) for name, value in self.metadata)
+        size = len(self.line)
+        for name, value in self.metadata:
+            size += len(name) + len(value)
+        return size
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class Pager:
     def feed(self, rows: Iterable[Row]) -> Iterator[Page]:
         """Take rows and yield the pages that are full."""
         for row in rows:
-            if len(self._page) >= self.lines or (len(self._page) and self._bytes + row.size > self.size):
+            size, held = row.size, len(self._page.lines)
+            if held >= self.lines or (held and self._bytes + size > self.size):
                 yield from self.flush()
             place = self._places.get(row.labels)
             if place is None:
@@ -52,7 +56,7 @@ class Pager:
             self._page.ts.append(row.ts)
             self._page.lines.append(row.line)
             self._page.metadata.append(row.metadata or None)
-            self._bytes += row.size
+            self._bytes += size
 
     def flush(self) -> Iterator[Page]:
         """Yield what is left."""

@@ -258,6 +258,7 @@ class Transport:
                     max_msg_size=FRAME_BYTES,
                     decode_text=False,
                     heartbeat=HEARTBEAT_S,
+                    autoclose=False,  # we do, without waiting for a store that goes on talking
                 )
         except TimeoutError:
             raise self._late() from None

@@ -216,6 +216,17 @@ async def test_a_single_time_is_read_stream_by_stream_also_where_one_has_the_lab
         assert sorted(line for _, _, line in found) == sorted(line.text.encode() for line in written)
 
 
+async def test_a_single_time_of_many_bytes_is_read_stream_by_stream(
+    store: LokiStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loglease.sources.loki.slices.SLICE_BYTES", 1 << 16)
+    monkeypatch.setattr("loglease.sources.loki.slices.BODY_BYTES", 1 << 16)
+    written = [Line(0, "pay", f"env-{number}", "x" * 30_000) for number in range(10)]
+    await store.write(written)
+    found = [one[1] async for page in store.reader.read(PLAN) for one in rows_of(page)]
+    assert found == [(("env", line.two), ("service", "pay")) for line in written]
+
+
 async def test_one_stream_with_too_much_of_one_time_reaches_a_limit(tmp_path: Path) -> None:
     async with loki_store(tmp_path, max_entries=4) as store:
         await store.write([Line(0, "pay", "", f"{number}") for number in range(4)])

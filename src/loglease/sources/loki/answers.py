@@ -7,7 +7,9 @@ tests/sources/loki/test_answers.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import orjson
@@ -21,6 +23,7 @@ MAX_LABELS: Final = 100
 MAX_METADATA: Final = 2_000
 CATEGORIZED: Final = "categorize-labels"
 _TELL: Final = "Tell an operator of LogLease."
+_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _WITH_PARTS: Final = 3
 """Time, line, and what Loki knows of the line apart from its stream."""
 
@@ -39,7 +42,7 @@ def runs_in(document: bytes, *, structured: bool) -> list[list[Row]]:
     if not isinstance(data, dict) or data.get("resultType") != "streams":
         raise nonsense()
     categorized = _categorized(data, structured=structured)
-    return [list(_rows(stream, categorized)) for stream in _sequence(data.get("result"))]
+    return [_rows(stream, categorized) for stream in _sequence(data.get("result"))]
 
 
 def arrival_in(message: bytes, *, structured: bool) -> Arrival:
@@ -97,15 +100,17 @@ def _categorized(found: Mapping[str, Any], *, structured: bool) -> bool:
     return False
 
 
-def _rows(stream: object, categorized: bool) -> Iterator[Row]:  # noqa: FBT001 - private
+def _rows(stream: object, categorized: bool) -> list[Row]:  # noqa: FBT001 - private
+    """Return the rows of one stream, column by column: a page has thousands of them."""
     if not isinstance(stream, dict):
         raise nonsense()
     labels = _labels(stream.get("stream"))
-    for value in _sequence(stream.get("values")):
-        if not isinstance(value, list) or len(value) not in (2, _WITH_PARTS if categorized else 2):
-            raise nonsense()
-        line = _line(value[1])
-        yield Row(_time(value[0]), labels, line, _metadata(value[2]) if len(value) == _WITH_PARTS else ())
+    values = _sequence(stream.get("values"))
+    if not (_all_of(list, values) and {2, _WITH_PARTS} >= set(map(len, values))):
+        raise nonsense()
+    metadata = [_metadata(value[2], categorized) if len(value) == _WITH_PARTS else () for value in values]
+    times, lines = _times([value[0] for value in values]), _lines([value[1] for value in values])
+    return list(map(Row, times, repeat(labels), lines, metadata))
 
 
 def _labels(found: object) -> Labels:
@@ -115,9 +120,13 @@ def _labels(found: object) -> Labels:
     return labels_of(pairs)
 
 
-def _metadata(parts: object) -> Metadata:
+def _metadata(parts: object, categorized: bool) -> Metadata:  # noqa: FBT001 - private
     """Return the structured metadata; no stage of ours parses a line, so nothing can have been parsed."""
-    if not isinstance(parts, dict) or any(part for name, part in parts.items() if name != "structuredMetadata"):
+    if not categorized or not isinstance(parts, dict):
+        raise nonsense()
+    if not parts:
+        return ()
+    if any(part for name, part in parts.items() if name != "structuredMetadata"):
         raise nonsense()
     pairs = _pairs(parts.get("structuredMetadata", {}))
     if len(pairs) > MAX_METADATA:
@@ -131,22 +140,28 @@ def _pairs(found: object) -> dict[str, str]:
     return found
 
 
-def _time(text: object) -> int:
-    if not isinstance(text, str) or not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_TIME_NS)):
+def _times(texts: Sequence[Any]) -> list[int]:
+    if not _all_of(str, texts):
         raise nonsense()
-    ts = int(text)
-    if ts > MAX_TIME_NS:
+    if not all(map(_NUMBER.fullmatch, texts)):
         raise nonsense()
-    return ts
+    times = list(map(int, texts))
+    if max(times, default=0) > MAX_TIME_NS:
+        raise nonsense()
+    return times
 
 
-def _line(text: object) -> bytes:
-    if not isinstance(text, str):
+def _lines(texts: Sequence[Any]) -> list[bytes]:
+    if not _all_of(str, texts):
         raise nonsense()
-    line = text.encode().removesuffix(b"\n")
-    if len(line) > MAX_LINE_BYTES:
+    lines = [text.encode().removesuffix(b"\n") for text in texts]
+    if max(map(len, lines), default=0) > MAX_LINE_BYTES:
         raise SourceLimit("The source gave a line of more than 16 MiB.", next_step=_TELL)
-    return line
+    return lines
+
+
+def _all_of(kind: type, items: Iterable[object]) -> bool:
+    return set(map(type, items)) <= {kind}
 
 
 def _sequence(found: object) -> Sequence[Any]:

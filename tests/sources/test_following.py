@@ -71,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
         clock.advance(seconds)
         await pause(0)
 
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    monkeypatch.setattr("loglease.sources.following.asyncio.sleep", sleep)
     return clock
 
 

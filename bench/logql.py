@@ -243,7 +243,7 @@ def reading_of(text: str, redactor: Redactor, source: Any) -> Reading:
         redactor=redactor,
         recheck=recheck,
         order=Order(Direction.FORWARD),
-        early=early_test(split_filters(log_query.stages)[0]),
+        filters=split_filters(log_query.stages)[0],
         backward=False,
         scan=None,
     )

@@ -183,7 +183,8 @@ async def test_gw_06_08_no_header_of_a_client_reaches_a_source_or_changes_an_ans
             "direction",
             "page_lines",
             "page_bytes",
-            "literals",  # of the scope, if anything; what a query says is applied here, behind redaction
+            "literals",  # of the query, where a source looks for them exactly; this one does not
+            "marks",  # of the grant's profiles
         }
         assert all(one.literals == () for one in made.reader.plans)
         first = made.reader.plans[0]

@@ -24,7 +24,7 @@ JSON = "application/json; charset=UTF-8"
 FLAG = "categorize-labels"
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TEST = re.compile(rf"([A-Za-z_][A-Za-z0-9_]*)(=~|!~|!=|=)({_STRING})")
-_QUERY = re.compile(rf"\{{((?:[^\"{{}}]|{_STRING})*)\}}((?: \|= {_STRING})*)")
+_QUERY = re.compile(rf"\{{((?:[^\"{{}}]|{_STRING})*)\}}((?: \|[=~] {_STRING})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,11 @@ def passes(text: str) -> Callable[[Stored], bool]:
     tests = [(one[1], one[2], unquoted(one[3])) for one in found]
     can_be_missing = [_fits("", operator, operand) for _, operator, operand in tests]
     assert not all(can_be_missing), "Loki wants a label that is there in every selector"
-    literals = [unquoted(one) for one in re.findall(_STRING, match[2])]
+    filters = [(operator, unquoted(one)) for operator, one in re.findall(rf"\|([=~]) ({_STRING})", match[2])]
+    patterns = [re.escape(operand) if operator == "=" else operand for operator, operand in filters]
     return lambda row: (
         all(_fits(row.labels.get(name, ""), operator, operand) for name, operator, operand in tests)
-        and all(literal in row.line for literal in literals)
+        and all(re.search(pattern, row.line) for pattern in patterns)
     )
 
 

@@ -69,13 +69,15 @@ def page_of(lines: Sequence[Line]) -> Page:
 
 
 class ListReader:
-    """A source in memory. `loose` gives everything it has, whatever was asked for, but in order."""
+    """A source in memory. `loose` gives everything it has, whatever was asked for, but in order; `exact` knows literals."""
 
-    def __init__(self, lines: Sequence[Line] = (), *, loose: bool = False, page_lines: int = 100) -> None:
+    def __init__(
+        self, lines: Sequence[Line] = (), *, loose: bool = False, exact: bool = False, page_lines: int = 100
+    ) -> None:
         self.lines = list(lines)
         self.loose = loose
         self.page_lines = page_lines
-        self.capabilities = Capabilities(backward=True, follow=True)
+        self.capabilities = Capabilities(backward=True, follow=True, exact_literal=exact, marks=exact)
         self.failure: LogLeaseError | None = None
         self.fail_after = 0
         self.plans: list[ReadPlan] = []
@@ -87,9 +89,15 @@ class ListReader:
         arrived.set()
 
     def _wanted(self, plan: ReadPlan, lines: Sequence[Line]) -> list[Line]:
-        if self.loose:
-            return list(lines)
-        return [one for one in lines if plan.selector.matches(one.labels) and plan.interval.holds(one.ts)]
+        return [one for one in lines if self._has_wanted_text(plan, one.text) and self._is_asked_for(plan, one)]
+
+    def _is_asked_for(self, plan: ReadPlan, one: Line) -> bool:
+        return self.loose or (plan.selector.matches(one.labels) and plan.interval.holds(one.ts))
+
+    def _has_wanted_text(self, plan: ReadPlan, text: bytes) -> bool:
+        if not self.capabilities.exact_literal:
+            return True
+        return all(one in text for one in plan.literals) or any(one in text for one in plan.marks)
 
     async def read(self, plan: ReadPlan) -> AsyncIterator[Page]:
         self.plans.append(plan)

@@ -53,11 +53,13 @@ class Circumstances:
 
     Attributes:
         page_lines: of the source, which gives all it has.
+        exact: the source leaves out lines without the literals that it is told to look for.
         scan_lines: permitted lines that a query may look at; bytes likewise.
         budget: lines and bytes that the grant has left.
     """
 
     page_lines: int = 1_000
+    exact: bool = False
     scan_lines: int = 10**6
     scan_bytes: int = 10**9
     budget: tuple[int, int] = (10**9, 10**12)
@@ -116,7 +118,7 @@ class Desk:
         )
         means = Means(
             opened=cast(Opened, opened),
-            reader=ListReader(lines, loose=True, page_lines=circumstances.page_lines),
+            reader=ListReader(lines, loose=True, exact=circumstances.exact, page_lines=circumstances.page_lines),
             redactor=self.redactor,
             violations=Violations(),
             settings=GatewaySettings(scan_lines=circumstances.scan_lines, scan_bytes=circumstances.scan_bytes),

@@ -73,6 +73,7 @@ class Suite:
         page_lines: int = PAGE_LINES,
         page_bytes: int = 1 << 20,
         literals: tuple[bytes, ...] = (),
+        marks: tuple[bytes, ...] = (),
     ) -> ReadPlan:
         return ReadPlan(
             selector=selector or Selector(),
@@ -81,6 +82,7 @@ class Suite:
             page_lines=page_lines,
             page_bytes=page_bytes,
             literals=literals,
+            marks=marks,
         )
 
     async def pages(self, store: Store, plan: ReadPlan) -> list[Page]:
@@ -171,6 +173,15 @@ class Suite:
         assert {text for _, _, text in await self.read(store, self.plan(store, literals=(b"a\xff",)))} <= {
             text.encode() for text in texts
         }
+
+    async def test_lines_with_a_mark_come_beside_those_with_all_literals(self, store: Store) -> None:
+        texts = ["a.c b", "b a.c", "a.c", "b", "-- x", "-- a.c b", "[y]", "axc b"]
+        await store.write([Line(step, "a", "", text) for step, text in enumerate(texts)])
+        found = await self.read(store, self.plan(store, literals=(b"a.c", b"b"), marks=(b"-- ", b"[y]")))
+        wanted = {b"a.c b", b"b a.c", b"-- x", b"-- a.c b", b"[y]"}
+        assert {text for _, _, text in found} >= wanted or not store.reader.capabilities.marks
+        if store.reader.capabilities.exact_literal and store.reader.capabilities.marks:
+            assert {text for _, _, text in found} == wanted
 
     # R3, R4: pages and ties
 

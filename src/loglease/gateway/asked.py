@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from loglease.access.open_session import Opened
 from loglease.gateway.frontends.encoder import Encoder
+from loglease.gateway.planner import pushed_literals
 from loglease.gateway.reading import Reading
 from loglease.gateway.recheck import Recheck, Violations
 from loglease.gateway.scan import Scan
 from loglease.gateway.settings import GatewaySettings
+from loglease.logql import LogQuery
 from loglease.model.instant import Interval
 from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
@@ -51,6 +53,10 @@ class Means:
     def recheck(self, interval: Interval | None = None) -> Recheck:
         """Return the tests of the lines in an interval, which lies inside what may be read."""
         return Recheck(self.scope, interval or self.interval, self.violations)
+
+    def literals(self, query: LogQuery) -> tuple[bytes, ...]:
+        """Return the texts of a query that the source is asked to look for, where the query has an end."""
+        return pushed_literals(query, self.reader.capabilities, self.redactor.block_marks)
 
     def scan(self) -> Scan:
         """Return what the question may look at; one for all its reads."""

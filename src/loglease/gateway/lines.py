@@ -17,7 +17,18 @@ import orjson
 from loglease.gateway.gathering import Gathering
 from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
 from loglease.gateway.scan import Scan
-from loglease.logql import LEVELS, EarlyTest, Entry, JoinedLines, LabelTest, Streams, level_of, named_level
+from loglease.logql import (
+    LEVELS,
+    Entry,
+    FilterOp,
+    JoinedLines,
+    LabelTest,
+    LineFilter,
+    Streams,
+    early_test,
+    level_of,
+    named_level,
+)
 from loglease.model.labels import Labels, labels_of
 from loglease.redaction import RedactionStream, Redactor, Span, Withheld
 from loglease.sources.interface import Metadata, Page
@@ -141,9 +152,10 @@ class Lines:
     Args:
         selector: of the query; evaluated on redacted labels.
         order: checks what the source promised; None for a tail, where lines come as they arrive.
-        early: tests lines before their metadata and level are looked at.
+        filters: those of the query that come first; tested before a line's metadata and level are looked at.
         backward: pages come newest first.
         scan: what may be looked at; None for a tail, which has no end.
+        literals: texts that the source is asked to look for; a line without them, outside of masks, is not looked at.
     """
 
     def __init__(
@@ -153,17 +165,20 @@ class Lines:
         redactor: Redactor,
         recheck: Recheck,
         order: Order | None,
-        early: EarlyTest,
+        filters: Sequence[LineFilter],
         backward: bool,
         scan: Scan | None,
+        literals: Sequence[bytes] = (),
     ) -> None:
         self._selector = Streams(selector)
         self._redactor = redactor
         self._recheck = recheck
         self._order = order
-        self._early = early
         self._backward = backward
         self._scan = scan
+        held = [LineFilter(FilterOp.HOLDS, (text.decode(),)) for text in literals]
+        self._literals = early_test(held)
+        self._early = early_test([one for one in filters if one not in held])
         self._streams: dict[Labels, Stream] = {}
         self._open: dict[Labels, RedactionStream] = {}
         self._pairs: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, ...]]] = {}
@@ -188,7 +203,8 @@ class Lines:
             places = [place for place in places if streams[page.stream[place]].selected]
         lines = self._redacted(page, places, older) if places else _NO_LINES
         found = Found(page, lines, places, streams, range(len(places)), self._metadata)
-        numbers = self._recheck.admits_texts(lines, found.numbers)
+        # SECURITY: what a source leaves out, or not, must move no limit; tested in tests/gateway/test_prefilter.py.
+        numbers = self._recheck.admits_texts(lines, self._literals.kept(lines, found.numbers))
         if self._recheck.needs_level:
             numbers = [number for number in numbers if self._recheck.admits_level(found.row(number).level())]
         if self._scan is not None:
@@ -203,6 +219,10 @@ class Lines:
     def gathering(self) -> Gathering:
         """Return what makes pages of the permitted lines of a backward read."""
         return Gathering(self._recheck)
+
+    def covered(self, page: Page) -> Sequence[int]:
+        """Return the places of a page's lines whose labels and event time are covered."""
+        return self._recheck.covered(page)
 
     def _looked_at(
         self, scan: Scan, page: Page, places: Sequence[int], lines: JoinedLines[Span], numbers: Sequence[int]

@@ -14,7 +14,7 @@ from loglease.gateway.reading import Batches, InPool, pages_of
 from loglease.gateway.recheck import Order
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
-from loglease.logql import LabelTest, QueryFailed, early_test
+from loglease.logql import LabelTest, QueryFailed
 from loglease.model.labels import Labels, Selector, matcher_of, selector_of
 from loglease.sources.interface import Direction, Page, ReadPlan
 
@@ -86,7 +86,7 @@ async def _has_line(means: Means, lines: Lines, raw: Labels, in_pool: InPool) ->
         interval=means.interval,
         page_lines=100,
     )
-    async with aclosing(pages_of(means.reader, plan)) as pages:
+    async with aclosing(pages_of(means.reader, plan, lines.covered)) as pages:
         async for page in pages:
             if await in_pool(_shows, lines, page, raw):
                 return True
@@ -123,7 +123,7 @@ def lines_of(means: Means, tests: Iterable[LabelTest], scan: Scan | None) -> Lin
         redactor=means.redactor,
         recheck=means.recheck(),
         order=Order(Direction.FORWARD),
-        early=early_test(()),
+        filters=(),
         backward=False,
         scan=scan,
     )

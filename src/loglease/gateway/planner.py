@@ -6,18 +6,21 @@ redaction; all of it is evaluated again on redacted labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from loglease.access.errors import NotPermitted
 from loglease.gateway.errors import QueryInvalid
-from loglease.logql import LabelTest, LogQuery, ParseError, Query, Streams, parse
+from loglease.logql import LabelTest, LogQuery, ParseError, Query, Streams, parse, required_literals
 from loglease.model.errors import ScopeInvalid, ScopeUndecidable
 from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector, selector_text
+from loglease.sources.interface import Capabilities
 
 # Characters that redaction puts into a text: a value with one of them may be a changed one.
 _REDACTED_MARKS: Final = frozenset("⟦⟧\ufffd") | {chr(code) for code in range(0x2400, 0x2440)}
+_LITERAL_BYTES: Final = range(3, 257)
 
 
 def parsed(text: str) -> Query:
@@ -55,6 +58,25 @@ def planned(query: LogQuery, scope: Scope) -> Selector:
             raise _outside(test, scope)
         selector = both
     return selector
+
+
+def pushed_literals(query: LogQuery, can: Capabilities, block_marks: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return texts that a source may look for, since no line without them can be in the answer.
+
+    They lie outside of masks in the redacted line, hence in the raw one, too. Which lines are masked as part of a block
+    of several lines is another matter: whoever reads with these has to see to `block_marks` (`prefilter`).
+
+    Args:
+        can: what the source does itself.
+        block_marks: of the grant's profiles.
+    """
+    if not can.exact_literal or (block_marks and not can.marks):
+        return ()
+    return tuple(text.encode() for text in required_literals(query.stages, _may_be_pushed))
+
+
+def _may_be_pushed(text: str) -> bool:
+    return len(text.encode("utf-8", "surrogatepass")) in _LITERAL_BYTES and not _REDACTED_MARKS & set(text)
 
 
 def _may_overlap(test: LabelTest, inside: Matcher) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loglease.gateway.lines import DERIVED_LEVEL, Lines
+from loglease.gateway.prefilter import Covered, closing, wanted_pages
 from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import Worker
@@ -71,7 +72,7 @@ class LogReading:
 
     async def _pages(self, in_pool: InPool) -> AsyncGenerator[tuple[Page, Page | None], None]:
         """Yield pages, a backward one with the next, which is its context."""
-        async with aclosing(pages_of(self.reader, self.plan)) as pages:
+        async with aclosing(pages_of(self.reader, self.plan, self.worker.covered)) as pages:
             if not self.backward:
                 async for page in pages:
                     yield page, None
@@ -101,12 +102,9 @@ class TailReading:
 
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield the items of each page as it arrives."""
-        pages = self.reader.follow(self.plan)
-        try:
+        async with closing(self.reader.follow(self.plan)) as pages:
             async for page in pages:
                 yield page if isinstance(page, Gap) else await in_pool(self.worker.page, page, None)
-        finally:
-            await _closed(pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ class MetricReading:
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield all numbers at once."""
         for one in self.ranges:
-            async with aclosing(pages_of(self.reader, one.plan)) as pages:
+            async with aclosing(pages_of(self.reader, one.plan, one.lines.covered)) as pages:
                 async for page in pages:
                     await in_pool(self._feed, one, page)
         yield await in_pool(self.encode)
@@ -158,9 +156,13 @@ class MetricReading:
             raise too_many_lines()
 
 
-async def pages_of(reader: Reader, plan: ReadPlan) -> AsyncGenerator[Page, None]:
-    """Yield pages, the next one being read meanwhile."""
-    pages = reader.read(plan)
+async def pages_of(reader: Reader, plan: ReadPlan, covered: Covered) -> AsyncGenerator[Page, None]:
+    """Yield pages, the next one being read meanwhile.
+
+    Args:
+        covered: which lines of a page the scope covers.
+    """
+    pages = wanted_pages(reader, plan, covered)
     ahead: asyncio.Task[Page | None] | None = None
     try:
         page = await anext(pages, None)
@@ -172,15 +174,8 @@ async def pages_of(reader: Reader, plan: ReadPlan) -> AsyncGenerator[Page, None]
         if ahead is not None and not ahead.done():
             ahead.cancel()
             await asyncio.wait({ahead})
-        await _closed(pages)
-
-
-async def _closed(pages: Any) -> None:
-    """End a read: readers give generators, whose end closes what they hold."""
-    if isinstance(pages, AsyncGenerator):
         await pages.aclose()
 
 
-async def _next(pages: Any) -> Page | None:
-    found: Page | None = await anext(pages, None)
-    return found
+async def _next(pages: AsyncGenerator[Page, None]) -> Page | None:
+    return await anext(pages, None)

@@ -45,27 +45,33 @@ class Recheck:
         self._admitted: dict[Labels, bool] = {}
 
     def admitted(self, page: Page) -> Sequence[int]:
+        """Return the places of the lines whose labels and event time are covered, in ascending order; count others."""
+        places = self.covered(page)
+        if len(places) != len(page):
+            self._violations.count(self._scope.source, len(page) - len(places))
+        return places
+
+    def covered(self, page: Page) -> Sequence[int]:
         """Return the places of the lines whose labels and event time are covered, in ascending order."""
         streams = [self._admits_stream(labels) for labels in page.streams]
         start, end = self._interval.start, self._interval.end
         stream, ts = page.stream, page.ts
         if ts and all(streams) and start <= min(ts) and (end is None or max(ts) < end):
             return range(len(page))
-        kept = [
+        return [
             place
             for place in range(len(page))
             if streams[stream[place]] and start <= ts[place] and (end is None or ts[place] < end)
         ]
-        if len(kept) != len(page):
-            self._violations.count(self._scope.source, len(page) - len(kept))
-        return kept
 
     def _admits_stream(self, labels: Labels) -> bool:
-        if labels not in self._admitted:
+        admitted = self._admitted.get(labels)
+        if admitted is None:
+            admitted = self._scope.admits_stream(labels)
             if len(self._admitted) >= MAX_STREAMS:
                 self._admitted.clear()
-            self._admitted[labels] = self._scope.admits_stream(labels)
-        return self._admitted[labels]
+            self._admitted[labels] = admitted
+        return admitted
 
     @property
     def needs_level(self) -> bool:

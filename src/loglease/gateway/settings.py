@@ -33,7 +33,7 @@ class GatewaySettings:
         chunk_lines: lines that are redacted in one go; a cut is noticed between two.
         chunk_bytes: likewise in bytes.
         workers: threads that redact and evaluate.
-        scan_lines: permitted lines that one query may look at, before its filters.
+        scan_lines: permitted lines that one query may look at, of those with the texts that the source looks for.
         scan_bytes: redacted bytes of them.
         scan_s: how long reading and evaluating them may take; waiting for the client does not count.
         places: what one principal may have open at once; None does not count.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from loglease.gateway.rescan import rescan_with
 from loglease.gateway.resume import Position
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
-from loglease.logql import LEVELS, Entry, Kind, LogQuery, Pipeline, early_test, may_read, split_filters
+from loglease.logql import LEVELS, Entry, Kind, LogQuery, Pipeline, may_read, split_filters
 from loglease.logql.entry import ERROR, ERROR_DETAILS
 from loglease.model.labels import Labels
 from loglease.redaction import Redactor
@@ -89,6 +89,10 @@ class Worker:
         if not self._follow:
             found = self._before_limit(found) if self.is_exhausted else self._in_order(found)
         return list(self._items(found))
+
+    def covered(self, page: Page) -> Sequence[int]:
+        """Return the places of a page's lines whose labels and event time the scope covers."""
+        return self._lines.covered(page)
 
     def gathering(self) -> Gathering:
         """Return what makes the pages of a backward read."""
@@ -201,6 +205,7 @@ def worker_of(
     after: Position | None = None,
     scan: Scan | None = None,
     apart_ns: int = 0,
+    literals: Sequence[bytes] = (),
 ) -> Worker:
     """Return the evaluation of a log query.
 
@@ -209,6 +214,7 @@ def worker_of(
         after: resume behind this position.
         scan: what may be looked at; None for a tail, which has no end.
         apart_ns: of lines that are less apart in time than this, only the first is given.
+        literals: texts of the query that the source is asked to look for.
     """
     filters, stages = split_filters(query.stages)
     lines = Lines(
@@ -216,9 +222,10 @@ def worker_of(
         redactor=redactor,
         recheck=recheck,
         order=None if follow else Order(direction),
-        early=early_test(filters),
+        filters=filters,
         backward=direction is Direction.BACKWARD,
         scan=scan,
+        literals=literals,
     )
     pipeline = Pipeline(stages, rescan=rescan_with(redactor), now=now_ns) if stages else None
     return Worker(

@@ -7,6 +7,7 @@ from loglease.logql.joined import JoinedLines
 from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of, named_level
 from loglease.logql.line_filters import EarlyTest, early_test
+from loglease.logql.literals import required_literals
 from loglease.logql.parser import parse
 from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.printer import print_query
@@ -39,5 +40,6 @@ __all__ = [
     "named_level",
     "parse",
     "print_query",
+    "required_literals",
     "split_filters",
 ]

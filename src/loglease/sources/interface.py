@@ -59,12 +59,18 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan:
-    """What to read: streams, event times, order. `literals` are byte strings that every wanted line contains."""
+    """What to read.
+
+    Attributes:
+        literals: every wanted line contains each of these, or one of the marks.
+        marks: lines with one of these are wanted besides; without literals they say nothing.
+    """
 
     selector: Selector
     interval: Interval
     direction: Direction = Direction.FORWARD
     literals: tuple[bytes, ...] = ()
+    marks: tuple[bytes, ...] = ()
     page_lines: int = PAGE_LINES
     page_bytes: int = PAGE_BYTES
 
@@ -101,11 +107,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a reader does itself; whatever is False the gateway does."""
+    """What a reader does itself; whatever is False the gateway does.
+
+    Attributes:
+        exact_literal: no line without the literals of a plan comes, but for those with one of its marks.
+        marks: lines with a mark come beside those with the literals.
+    """
 
     backward: bool = False
     follow: bool = False
     exact_literal: bool = False
+    marks: bool = False
     exact_series: bool = False
 
 

@@ -106,11 +106,12 @@ ENTRIES = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([b"red", b"blue
     length=st.integers(1, 14),
     pod=st.sampled_from(["a", "b", None]),
     literals=st.sampled_from([(), (b"red",), (b"red", b"blue")]),
+    marks=st.sampled_from([(), (b"ue",), (b"none", b"d\nb")]),
     direction=st.sampled_from(BOTH),
     page_lines=st.integers(1, 6),
 )
 async def test_a_read_is_the_sorted_filtered_whole(
-    tmp_path_factory, groups, start, length, pod, literals, direction, page_lines
+    tmp_path_factory, groups, start, length, pod, literals, marks, direction, page_lines
 ):
     world = World(tmp_path_factory.mktemp("world"), {"block_bytes": 300})
     async with world.running() as source:
@@ -120,13 +121,14 @@ async def test_a_read_is_the_sorted_filtered_whole(
         wanted = [
             row for row in whole
             if start <= row[0] < start + length and (pod is None or row[1] == stream(pod))
-            and all(literal in row[2] for literal in literals)
+            and (all(one in row[2] for one in literals) or any(one in row[2] for one in marks))
         ]  # fmt: skip
         expected = sorted(wanted, key=lambda row: row[0])
         if direction is Direction.BACKWARD:
             expected.reverse()
         labels = {} if pod is None else {"pod": pod}
-        request = plan(start, start + length, literals=literals, direction=direction, page_lines=page_lines, **labels)
+        texts = {"literals": literals, "marks": marks}
+        request = plan(start, start + length, **texts, direction=direction, page_lines=page_lines, **labels)
         assert await rows(source, request) == expected
         if not literals:
             found = [labels async for labels in source.series(request.selector, request.interval)]

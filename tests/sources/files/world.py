@@ -95,6 +95,7 @@ def plan(
     *,
     direction: Direction = Direction.FORWARD,
     literals: tuple[bytes, ...] = (),
+    marks: tuple[bytes, ...] = (),
     page_lines: int = 5_000,
     page_bytes: int = 1 << 20,
     **labels: str,
@@ -106,6 +107,7 @@ def plan(
         interval=Interval(start, end),
         direction=direction,
         literals=literals,
+        marks=marks,
         page_lines=page_lines,
         page_bytes=page_bytes,
     )

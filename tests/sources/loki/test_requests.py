@@ -110,6 +110,20 @@ def test_a_literal_means_that_a_line_has_it(literals: list[str], line: str) -> N
 
 def test_a_literal_that_a_line_may_have_without_holding_it_is_left_out() -> None:
     assert literal_filters([b"\xff", b"", "a\ufffd".encode(), b"ok"]) == ' |= "ok"'
+    assert literal_filters([b"ok"], [b"\xff"]) == literal_filters([b"ok"], ["\ufffd".encode()]) == ""
+
+
+def test_a_line_with_a_mark_passes_each_filter_of_a_literal() -> None:
+    passing = passes('{a="b"}' + literal_filters([b"a.c", b"b"], [b"-- ", b"[y]"]))
+    for line, expected in (
+        ("a.c b", True),
+        ("a.c", False),
+        ("-- x", True),
+        ("[y]", True),
+        ("y", False),
+        ("abc", False),
+    ):
+        assert passing(Stored(0, {"a": "b"}, line)) is expected
 
 
 @given(st.integers(-5, 1 << 70), st.integers(-5, 1 << 70))

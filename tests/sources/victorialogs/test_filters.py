@@ -54,6 +54,15 @@ def test_a_literal_filter_means_that_a_line_has_it(literal: str, line: str) -> N
 def test_a_literal_that_cannot_be_written_is_left_out() -> None:
     assert literal_filter(b"\xff") is None
     assert literal_filter(b"") is None
+    assert literal_filter(b"x", [b"\xff"]) is None
+    assert literal_filter(b"x", [b""]) is None
+
+
+def test_a_line_with_a_mark_passes_each_filter_of_a_literal() -> None:
+    written = literal_filter(b"a.c", [b"-- ", b"[y]"])
+    assert written is not None
+    for line, expected in (("a.c", True), ("-- x", True), ("[y]", True), ("y", False), ("abc", False), ("--", False)):
+        assert passes(written)(Stored(0, {}, line)) is expected
 
 
 @given(st.integers(0, 1 << 62), st.integers(0, 1 << 62))

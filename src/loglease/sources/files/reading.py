@@ -9,7 +9,7 @@ import heapq
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
@@ -47,6 +47,7 @@ class Wanted:
     start_ns: int
     end_ns: int
     literals: tuple[bytes, ...] = ()
+    marks: tuple[bytes, ...] = ()
 
     def wants_block(self, block: Block) -> bool:
         """Say whether a block can hold such a line, by its streams and times."""
@@ -60,7 +61,7 @@ class Wanted:
 def wanted_of(plan: ReadPlan, streams: dict[int, Labels]) -> Wanted:
     """Return the plan in numbers of streams."""
     return Wanted(
-        _selected(plan.selector, streams), *_bounds(plan.interval), tuple(text for text in plan.literals if text)
+        _selected(plan.selector, streams), *_bounds(plan.interval), tuple(filter(None, plan.literals)), plan.marks
     )
 
 
@@ -109,18 +110,19 @@ def lines_of(data: bytes, wanted: Wanted) -> Iterator[Lines]:
             if isinstance(streams, int) and wanted.streams is not None and streams not in wanted.streams:
                 continue
             text = text_of(data, frame)
-            if not all(literal in text for literal in wanted.literals):
+            marks = tuple(mark for mark in wanted.marks if mark in text)
+            if not marks and not all(literal in text for literal in wanted.literals):
                 continue
             lines = decode_frame(data, frame, text)
             inside = wanted.start_ns <= frame.first_ns and frame.last_ns < wanted.end_ns
-            lines = _filtered(lines, wanted, inside=inside)
+            lines = _filtered(lines, wanted, marks, inside=inside)
             if lines.text:
                 yield lines
     except FrameDamaged as damage:
         raise SourceProtocol("A block of a file source is damaged.") from damage
 
 
-def _filtered(lines: Lines, wanted: Wanted, *, inside: bool) -> Lines:
+def _filtered(lines: Lines, wanted: Wanted, marks: tuple[bytes, ...], *, inside: bool) -> Lines:
     keep: list[int] | None = None
     if not inside:
         start, end = wanted.start_ns, wanted.end_ns
@@ -128,10 +130,21 @@ def _filtered(lines: Lines, wanted: Wanted, *, inside: bool) -> Lines:
     if wanted.streams is not None and not isinstance(lines.stream, int):
         numbers, column = wanted.streams, lines.stream
         keep = [index for index in (range(len(lines)) if keep is None else keep) if column[index] in numbers]
-    for literal in wanted.literals:
-        text = lines.text
-        keep = [index for index in (range(len(lines)) if keep is None else keep) if literal in text[index]]
+    if wanted.literals:
+        keep = _holding(lines.text, range(len(lines)) if keep is None else keep, wanted.literals, marks)
     return lines if keep is None or len(keep) == len(lines) else picked(lines, keep)
+
+
+def _holding(
+    text: list[bytes], places: Sequence[int], literals: tuple[bytes, ...], marks: tuple[bytes, ...]
+) -> list[int]:
+    """Return the places of the lines with all literals or a mark."""
+    found = list(places)
+    for literal in literals:
+        found = [place for place in found if literal in text[place]]
+    if marks:
+        found = sorted({*found, *(place for place in places if any(mark in text[place] for mark in marks))})
+    return found
 
 
 def picked(lines: Lines, indices: list[int]) -> Lines:

@@ -45,7 +45,7 @@ class FileSource:
         clock: wall time for arrival and retention, boot time for waits.
     """
 
-    capabilities = Capabilities(backward=True, follow=True, exact_literal=True, exact_series=True)
+    capabilities = Capabilities(backward=True, follow=True, exact_literal=True, marks=True, exact_series=True)
 
     def __init__(self, configuration: FileSourceConfig, clock: Clock) -> None:
         self.configuration = validated(configuration)

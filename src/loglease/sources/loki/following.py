@@ -39,7 +39,7 @@ class Tailed:
     def tail(self, from_ns: int) -> AsyncGenerator[list[bytes], None]:
         """Yield what arrives, after what there is from a little before that time on."""
         begin_ns = max(self._plan.interval.start, from_ns - OVERLAP_NS)
-        filters = literal_filters(self._plan.literals)
+        filters = literal_filters(self._plan.literals, self._plan.marks)
         return together(
             [
                 self._loki.transport.messages(

@@ -26,7 +26,7 @@ class LokiReader:
         clock: wall time for following, boot time for waits.
     """
 
-    capabilities = Capabilities(backward=True, follow=True, exact_literal=True)
+    capabilities = Capabilities(backward=True, follow=True, exact_literal=True, marks=True)
 
     def __init__(self, configuration: LokiConfig, clock: Clock) -> None:
         self.configuration = configuration

@@ -6,7 +6,7 @@ values, each quoted in plain ASCII.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from loglease.model.instant import Interval, event_time_text
 from loglease.model.labels import Labels, Selector
 from loglease.sources.faults import LABEL_NAME
 from loglease.sources.interface import MAX_TIME_NS, Direction
-from loglease.sources.matchers import label_tests, quoted
+from loglease.sources.matchers import label_tests, literal_pattern, quoted
 from loglease.sources.transport import Request
 
 JSON: Final = "application/json"
@@ -51,21 +51,22 @@ def _braced(tests: Iterable[str]) -> str:
     return f"{{{','.join(tests)}}}"
 
 
-def literal_filters(literals: Iterable[bytes]) -> str:
-    """Write that lines contain texts.
+def literal_filters(literals: Iterable[bytes], marks: Sequence[bytes] = ()) -> str:
+    """Write that lines contain texts, each of them or a mark.
 
     What cannot be written is left out, and so is the letter that Loki puts where a line is no UTF-8: the line as it is
     kept does not have it.
     """
-    texts = []
+    filters = []
     for literal in literals:
         try:
-            text = literal.decode()
+            texts = [one.decode() for one in (literal, *marks)]
         except UnicodeDecodeError:
             continue
-        if text and _REPLACEMENT not in text:
-            texts.append(f" |= {quoted(text)}")
-    return "".join(texts)
+        if all(text and _REPLACEMENT not in text for text in texts):
+            pattern = "|".join(map(literal_pattern, texts))
+            filters.append(f" |~ {quoted(pattern)}" if marks else f" |= {quoted(texts[0])}")
+    return "".join(filters)
 
 
 class Requests:

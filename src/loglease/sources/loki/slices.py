@@ -92,7 +92,7 @@ class Slices:
     def __init__(self, loki: Loki, streams: str, plan: ReadPlan) -> None:
         self._loki = loki
         self._streams = streams
-        self._filters = literal_filters(plan.literals)
+        self._filters = literal_filters(plan.literals, plan.marks)
         self._interval = plan.interval
         self._direction = plan.direction
         self._backward = plan.direction is Direction.BACKWARD

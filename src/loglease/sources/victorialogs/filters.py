@@ -27,16 +27,18 @@ def time_filter(interval: Interval) -> str:
     return f"_time:[{event_time_text(start)}, {event_time_text(end)})"
 
 
-def literal_filter(literal: bytes) -> str | None:
-    """Write that lines contain a text; None where it is no UTF-8 and so cannot be written."""
+def literal_filter(literal: bytes, marks: Sequence[bytes] = ()) -> str | None:
+    """Write that lines contain a text or a mark; None where one is no UTF-8 or empty, so that no filter can say it."""
     try:
-        text = literal.decode()
+        texts = [one.decode() for one in (literal, *marks)]
     except UnicodeDecodeError:
         return None
-    return f"_msg:~{quoted(literal_pattern(text))}" if text else None
+    return f"_msg:~{quoted('|'.join(map(literal_pattern, texts)))}" if all(texts) else None
 
 
-def extra_filters(selector: Selector, literals: Sequence[bytes], interval: Interval) -> list[tuple[str, str]]:
+def extra_filters(
+    selector: Selector, literals: Sequence[bytes], interval: Interval, marks: Sequence[bytes] = ()
+) -> list[tuple[str, str]]:
     """Return the parameters that hold a scope.
 
     SECURITY: the time bound is a filter, not only the parameters `start` and `end`, which a query option can void.
@@ -46,7 +48,7 @@ def extra_filters(selector: Selector, literals: Sequence[bytes], interval: Inter
     streams = stream_filter(selector)
     if streams is not None:
         pairs.append(("extra_stream_filters", streams))
-    pairs += [("extra_filters", one) for one in map(literal_filter, literals) if one is not None]
+    pairs += [("extra_filters", one) for one in (literal_filter(text, marks) for text in literals) if one]
     return pairs
 
 

@@ -32,7 +32,7 @@ class Tailed:
 
     def tail(self, from_ns: int) -> AsyncGenerator[list[bytes], None]:  # noqa: ARG002 - the store begins a bit earlier
         """Yield what arrives, from five seconds ago on."""
-        filters = extra_filters(self._plan.selector, self._plan.literals, self._plan.interval)
+        filters = extra_filters(self._plan.selector, self._plan.literals, self._plan.interval, self._plan.marks)
         return self._transport.stream(
             Request(
                 path="/select/logsql/tail",

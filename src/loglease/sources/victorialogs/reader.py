@@ -27,7 +27,7 @@ class VictoriaLogsReader:
         clock: wall time for following, boot time for waits.
     """
 
-    capabilities = Capabilities(backward=True, follow=True, exact_literal=True, exact_series=True)
+    capabilities = Capabilities(backward=True, follow=True, exact_literal=True, marks=True, exact_series=True)
 
     def __init__(self, configuration: VictoriaLogsConfig, clock: Clock) -> None:
         self.configuration = configuration

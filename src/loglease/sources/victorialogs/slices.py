@@ -37,7 +37,7 @@ def slice_request(plan: ReadPlan, selector: Selector, interval: Interval, limit:
         types=LINES_TYPES,
         form=[
             ("query", sorted_query(plan.direction, limit)),
-            *extra_filters(selector, plan.literals, interval),
+            *extra_filters(selector, plan.literals, interval, plan.marks),
             *WHOLE,
         ],
     )
@@ -53,7 +53,7 @@ async def streams_of(transport: Transport, plan: ReadPlan, interval: Interval) -
         path="/select/logsql/streams",
         accept="application/json",
         types=STREAMS_TYPES,
-        form=[("query", "*"), *extra_filters(plan.selector, plan.literals, interval), *WHOLE],
+        form=[("query", "*"), *extra_filters(plan.selector, plan.literals, interval, plan.marks), *WHOLE],
     )
     return streams_in(await transport.document(request))
 

@@ -21,7 +21,7 @@ from loglease.gateway.rescan import rescan_with
 from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import worker_of
-from loglease.logql import LogQuery, Metric, QueryFailed, early_test, split_filters
+from loglease.logql import LogQuery, Metric, QueryFailed, split_filters
 from loglease.logql.metrics import Grid, MetricQuery, Vector
 from loglease.logql.syntax import log_ranges
 from loglease.model.instant import NANOSECONDS, Instant, Interval
@@ -144,11 +144,14 @@ def lines_reading(
         now_ns=means.now_ns,
         scan=means.scan(),
         apart_ns=apart_ns,
+        literals=(literals := means.literals(query)),
     )
     plan = ReadPlan(
         selector=selector,
         interval=means.interval,
         direction=direction,
+        literals=literals,
+        marks=means.redactor.block_marks,
         page_lines=_PAGE_LINES,
         page_bytes=_PAGE_BYTES,
     )
@@ -194,11 +197,19 @@ def metric_question(
                 redactor=means.redactor,
                 recheck=means.recheck(interval),
                 order=Order(Direction.FORWARD),
-                early=early_test(split_filters(one.query.stages)[0]),
+                filters=split_filters(one.query.stages)[0],
                 backward=False,
                 scan=scan,
+                literals=(literals := means.literals(one.query)),
             )
-            plan = ReadPlan(selector=selector, interval=interval, page_lines=_PAGE_LINES, page_bytes=_PAGE_BYTES)
+            plan = ReadPlan(
+                selector=selector,
+                interval=interval,
+                literals=literals,
+                marks=means.redactor.block_marks,
+                page_lines=_PAGE_LINES,
+                page_bytes=_PAGE_BYTES,
+            )
             reads.append(RangeRead(number, plan, lines))
         document = samples_document(is_instant=is_instant, warnings=warnings)
         reading = MetricReading(

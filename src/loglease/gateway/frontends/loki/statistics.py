@@ -78,7 +78,7 @@ class _Counting:
         if selector is not None:
             lines = lines_of(means, self.query.selector, means.scan())
             plan = ReadPlan(selector=selector, interval=means.interval)
-            async with aclosing(pages_of(means.reader, plan)) as pages:
+            async with aclosing(pages_of(means.reader, plan, lines.covered)) as pages:
                 async for page in pages:
                     await in_pool(self._count, lines, page)
         found = b',"streams":%d,"bytes":%d,"entries":%d' % (len(self._streams), self._bytes, self._entries)

@@ -38,6 +38,7 @@ class _Call:
         """Make the answer ready."""
         encoder = encoder_for(self.chosen, self.resumes)
         follow, direction = self.parameters.follow, self.parameters.direction
+        literals = () if follow else means.literals(self.query)
         worker = worker_of(
             self.query,
             redactor=means.redactor,
@@ -48,11 +49,14 @@ class _Call:
             now_ns=means.now_ns,
             after=self.after,
             scan=None if follow else means.scan(),
+            literals=literals,
         )
         plan = ReadPlan(
             selector=planned(self.query, means.scope),
             interval=means.interval,
             direction=direction,
+            literals=literals,
+            marks=means.redactor.block_marks,
             page_lines=PAGE_LINES,
             page_bytes=TAIL_BYTES if follow else PAGE_BYTES,
         )

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,23 @@ class TestLoki(LokiSuite):
         async with loki_store(loki_server, label_policy=True) as other:
             assert await self.read(other, self.plan(other)) == []
             assert [one async for one in other.reader.series(Selector(), DAY)] == []
+
+    async def test_a_compressed_answer_is_the_same(self, loki_server: Loki) -> None:
+        async with loki_store(loki_server, compressed=True) as store:
+            lines = self.some(each=50)
+            await store.write(lines)
+            self.expect(store, lines, await self.read(store, self.plan(store)))
+
+    async def test_followers_beyond_the_tails_that_the_store_allows_miss_nothing(self, store: LokiStore) -> None:
+        now = store.now_ns()
+        plan = ReadPlan(selector=chosen("service", exact=["a"]), interval=Interval(now, None))
+        async with AsyncExitStack() as stack:
+            tails = [await stack.enter_async_context(following(store.reader, plan)) for _ in range(14)]
+            for number in range(3):
+                await store.write([Line(number, "a", "", f"line {number}")], base_ns=now)
+                for tail in tails:
+                    await tail.count(number + 1)
+        assert [[text for _, _, text in tail.rows] for tail in tails] == [[b"line 0", b"line 1", b"line 2"]] * 14
 
     async def test_years_are_read_month_by_month(self, store: LokiStore) -> None:
         times = [BASE_NS - 86_400 * 10**9 * days for days in (700, 365, 60, 59, 31, 30, 29, 0)]

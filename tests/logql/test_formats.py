@@ -29,11 +29,11 @@ def test_line_format_writes_the_line(stages, line, found):
 @pytest.mark.parametrize(
     ("call", "made"),
     [
-        ("substr 1 4", "ré"),
+        ("substr 1 4", "réß"),
         ("substr -1 2", "Gr"),
-        ("substr 4 -1", "ße"),
-        ("trunc 4", "Gré"),
-        ("trunc -3", "ße"),
+        ("substr 4 -1", "e"),
+        ("trunc 4", "Gréß"),
+        ("trunc -3", "éße"),
         ("trunc -9", "Gréße"),
         ("alignLeft 3", "Gré"),
         ("alignLeft 6", "Gréße "),
@@ -42,7 +42,7 @@ def test_line_format_writes_the_line(stages, line, found):
         ("alignRight -1", "Gréße"),
     ],
 )
-def test_templates_cut_by_bytes_and_align_by_characters(call, made):
+def test_templates_cut_and_align_by_characters(call, made):
     assert run(f'{{}} | line_format "{{{{.word | {call}}}}}"', "", {"word": "Gréße"}).line == made
 
 
@@ -53,7 +53,9 @@ def test_templates_cut_by_bytes_and_align_by_characters(call, made):
         ("x=app", {"x": "pay", "trace": "t1"}, None),
         ("x=missing", {"app": "pay", "trace": "t1"}, None),
         ('app="{{.app}}2"', {"app": "pay2", "trace": "t1"}, None),
-        ('x="1", y="{{.x}}"', {"app": "pay", "trace": "t1", "x": "1", "y": "1"}, None),
+        ('x="1", y="{{.x}}"', {"app": "pay", "trace": "t1", "x": "1", "y": ""}, None),
+        ('x=app, y="{{.x}}"', {"x": "pay", "y": "pay", "trace": "t1"}, None),
+        ("app=app", {"trace": "t1"}, None),
         ("x=app, app=trace", {"x": "pay", "app": "t1"}, None),
         ('x="{{ div 1 0 }}", y="2"', {"app": "pay", "trace": "t1", "y": "2"}, "TemplateFormatErr"),
         ("x=__error__", {"app": "pay", "trace": "t1"}, None),

@@ -8,7 +8,7 @@ Where we differ on purpose:
   cannot. The complaints of `printf` therefore name no other kind than `int`.
 - `date` of what is no moment fails; Go's shows the present time, which would be a wrong time without a word.
 - `printf` has no `%p`, no `%x` and `%b` of floats; of a moment it writes no more than its text.
-- Bytes that are no UTF-8, as `trunc` can leave them, become U+FFFD at once.
+- Bytes that are no UTF-8, as `b64dec` can give them, become U+FFFD at once.
 - JSON that is nested over 100 deep fails.
 """
 

@@ -20,7 +20,7 @@ def line_format_step(stage: LineFormat, rescan: Rescan, now: int) -> Step:
     fill = _filler(stage.template, rescan, now)
 
     def write(entry: Entry) -> bool:
-        made = fill(entry)
+        made = fill(entry, entry.labels())
         if made is not None:
             entry.replace_line(made.encode())
         return True
@@ -28,16 +28,16 @@ def line_format_step(stage: LineFormat, rescan: Rescan, now: int) -> Step:
     return write
 
 
-def _filler(source: str, rescan: Rescan, now: int) -> Callable[[Entry], str | None]:
+def _filler(source: str, rescan: Rescan, now: int) -> Callable[[Entry, dict[str, str]], str | None]:
     template = Template(source)
 
     def again(text: str) -> str:
         return rescan("", text)
 
-    def fill(entry: Entry) -> str | None:
+    def fill(entry: Entry, labels: dict[str, str]) -> str | None:
         surroundings = Surroundings(line=entry.line.decode(), ns=entry.ns, now=now, rescan=again)
         try:
-            return template.fill(entry.labels(), surroundings)
+            return template.fill(labels, surroundings)
         except TemplateFailed:
             entry.fail(Fault.TEMPLATE)
             return None
@@ -46,34 +46,44 @@ def _filler(source: str, rescan: Rescan, now: int) -> Callable[[Entry], str | No
 
 
 def label_format_step(stage: LabelFormat, rescan: Rescan, now: int) -> Step:
-    """Return the step of ``| label_format``."""
-    steps = [
-        _renaming(one) if isinstance(one, Renaming) else _templating(one.target, _filler(one.template, rescan, now))
-        for one in stage.sets
-    ]
+    """Return the step of ``| label_format``: its templates all see the labels as the first of them finds them."""
+    first = next((n for n, one in enumerate(stage.sets) if not isinstance(one, Renaming)), len(stage.sets))
+    before, after = (
+        [
+            _renaming(one) if isinstance(one, Renaming) else _templating(one.target, _filler(one.template, rescan, now))
+            for one in some
+        ]
+        for some in (stage.sets[:first], stage.sets[first:])
+    )
 
     def write(entry: Entry) -> bool:
-        for step in steps:
-            step(entry)
+        for step in before:
+            step(entry, {})
+        if after:
+            labels = entry.labels()
+            for step in after:
+                step(entry, labels)
         return True
 
     return write
 
 
-def _renaming(one: Renaming) -> Callable[[Entry], None]:
-    def rename(entry: Entry) -> None:
+def _renaming(one: Renaming) -> Callable[[Entry, dict[str, str]], None]:
+    def rename(entry: Entry, _labels: dict[str, str]) -> None:
         value = entry.get(one.source)
         if value is not None:
             kind = entry.kind_of(one.source) or Kind.STREAM
-            entry.take_away(one.source)
             entry.set(one.target, value, kind)
+            entry.take_away(one.source)
 
     return rename
 
 
-def _templating(target: str, fill: Callable[[Entry], str | None]) -> Callable[[Entry], None]:
-    def write(entry: Entry) -> None:
-        made = fill(entry)
+def _templating(
+    target: str, fill: Callable[[Entry, dict[str, str]], str | None]
+) -> Callable[[Entry, dict[str, str]], None]:
+    def write(entry: Entry, labels: dict[str, str]) -> None:
+        made = fill(entry, labels)
         if made is not None:
             entry.set(target, made)
 

@@ -387,15 +387,18 @@ def _format(stage: LineFormat | LabelFormat, line: Line, rescan: Rescan) -> None
         except Failed:
             line.fail("TemplateFormatErr")
         return
+    seen: dict[str, str] | None = None
     for one in stage.sets:
         if isinstance(one, Renaming):
-            if one.source in line.labels and one.source != one.target:
+            if one.source in line.labels:
                 value, kind = line.labels[one.source]
-                line.remove(one.source)
                 line.set(one.target, value, kind)
+                line.remove(one.source)
             continue
+        if seen is None:
+            seen = line.all_labels()
         try:
-            made = templates.filled(one.template, templates.Line(line.all_labels(), line.text, rescan))
+            made = templates.filled(one.template, templates.Line(seen, line.text, rescan))
         except Failed:
             line.fail("TemplateFormatErr")
         else:

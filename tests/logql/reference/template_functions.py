@@ -85,22 +85,17 @@ def _default(instead: Value, value: Value = "") -> Value:
 
 
 def _substr(start: Value, end: Value, text: Value) -> str:
-    first, last, raw = _count(start), _count(end), _text(text).encode()
-    if first < 0:
-        if not 0 <= last <= len(raw):
-            raise Failed
-        return raw[:last].decode("utf-8", "replace")
-    if last < 0 or last > len(raw):
-        last = len(raw)
-    if first > last:
-        raise Failed
-    return raw[first:last].decode("utf-8", "replace")
+    first, last, characters = _count(start), _count(end), list(_text(text))
+    if first < 0 and last < 0:
+        return ""
+    stop = len(characters) if last < 0 else last
+    return "".join(one for place, one in enumerate(characters) if first <= place < stop)
 
 
 def _trunc(count: Value, text: Value) -> str:
-    raw = _text(text).encode()
-    kept = raw[: _count(count)] if _count(count) >= 0 else raw[_count(count) :]
-    return kept.decode("utf-8", "replace")
+    kept, characters = _count(count), list(_text(text))
+    skipped = max(0, len(characters) + kept) if kept < 0 else 0
+    return "".join(one for place, one in enumerate(characters) if place >= skipped and (kept < 0 or place < kept))
 
 
 def _align_left(count: Value, text: Value) -> str:

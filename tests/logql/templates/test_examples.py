@@ -113,7 +113,6 @@ def test_dates(text, expected):
         "{{divf 1 0}}",
         '{{addf "inf" 1}}',
         "{{indent -1 .a}}",
-        "{{substr -1 99 .a}}",
         '{{eq 1 "1"}}',
         "{{lt true false}}",
         '{{date "2006" .a}}',

@@ -24,7 +24,7 @@ type filled struct {
 }
 
 var sprigNames = []string{
-	"lower", "upper", "title", "trim", "trimAll", "trimPrefix", "trimSuffix", "trunc", "substr", "replace", "repeat",
+	"lower", "upper", "title", "trim", "trimAll", "trimPrefix", "trimSuffix", "replace", "repeat",
 	"indent", "nindent", "contains", "hasPrefix", "hasSuffix", "default", "b64enc", "b64dec", "fromJson",
 	"int", "float64", "add", "sub", "mul", "div", "mod", "max", "min", "addf", "subf", "mulf", "divf", "maxf", "minf",
 	"ceil", "floor", "round", "date", "toDate", "unixEpoch",
@@ -37,6 +37,8 @@ func functions(asked question) template.FuncMap {
 		"__timestamp__": func() time.Time { return time.Unix(0, asked.Ns).UTC() },
 		"now":           func() time.Time { return time.Unix(0, asked.Now).UTC() },
 
+		"trunc":                  trunc,
+		"substr":                 substr,
 		"alignLeft":              alignLeft,
 		"alignRight":             alignRight,
 		"count":                  count,
@@ -93,6 +95,32 @@ func alignLeft(width int, text string) (string, error) {
 		return string(characters[:width]), nil
 	}
 	return text + strings.Repeat(" ", width-len(characters)), nil
+}
+
+// trunc and substr count characters, where sprig's count bytes.
+func trunc(size int, text string) string {
+	characters := []rune(text)
+	switch {
+	case size < 0 && len(characters)+size > 0:
+		return string(characters[len(characters)+size:])
+	case size >= 0 && size < len(characters):
+		return string(characters[:size])
+	}
+	return text
+}
+
+func substr(start, end int, text string) string {
+	characters := []rune(text)
+	if start < 0 && end < 0 {
+		return ""
+	}
+	if end < 0 || end > len(characters) {
+		end = len(characters)
+	}
+	if start = max(start, 0); start >= end {
+		return ""
+	}
+	return string(characters[start:end])
 }
 
 func alignRight(width int, text string) (string, error) {

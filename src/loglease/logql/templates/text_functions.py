@@ -17,25 +17,22 @@ _expressions: Final[dict[str, Expression]] = {}
 
 
 def trunc(size: Value, value: Value) -> str:
-    """Keep so many bytes from the start, or from the end if the number is negative."""
-    kept, raw = count(size), text(value).encode()
-    if kept < 0:
-        return _decoded(raw[kept:]) if -kept < len(raw) else text(value)
-    return _decoded(raw[:kept])
+    """Keep so many characters from the start, or from the end if the number is negative."""
+    kept, whole = count(size), text(value)
+    if kept >= 0:
+        return whole[:kept]
+    return whole[kept:] if -kept < len(whole) else whole
 
 
 def substr(start: Value, end: Value, value: Value) -> str:
-    """Cut out bytes from start to before end; an end below 0 or past the text is its end."""
-    first, last, raw = count(start), count(end), text(value).encode()
+    """Cut out characters from start to before end; below 0 they mean the text's start and its end.
+
+    Nothing is left of what begins at or past its end, or has both below 0.
+    """
+    first, last, whole = count(start), count(end), text(value)
     if first < 0:
-        if not 0 <= last <= len(raw):
-            raise TemplateFailed
-        return _decoded(raw[:last])
-    if last < 0 or last > len(raw):
-        last = len(raw)
-    if first > last:
-        raise TemplateFailed
-    return _decoded(raw[first:last])
+        return whole[: max(0, last)]
+    return whole[first:] if last < 0 else whole[first:last]
 
 
 def _decoded(raw: bytes) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -366,6 +367,17 @@ def test_numbers_are_a_small_table(cli: Cli, server: FakeServer) -> None:
     found = cli("logs", "rate({}[5m])", "--step", "1m")
     assert found.out == ("TIME                 pod  VALUE\n2026-11-23 09:40:00  a    1\n2026-11-23 09:41:00  a    3\n")
     assert server.sent("GET", LOGS)[-1].query["step"] == "60s"
+
+
+def test_a_compressed_answer_is_read_likewise(cli: Cli, server: FakeServer) -> None:
+    packed = gzip.compress(json.dumps({"status": "success", "data": VECTOR}).encode())
+    reply = Reply(pieces=lambda: iter((packed[:9], packed[9:])), headers={"content-encoding": "gzip"})
+    server.on("GET", LOGS, reply)
+    assert "2 numbers" in cli("logs", "sum by (pod) (count_over_time({}[5m]))").err
+    assert "gzip" in server.sent("GET", LOGS)[0].headers["accept-encoding"]
+    cut = Reply(pieces=lambda: iter((packed[:-20],)), headers={"content-encoding": "gzip"}, reset=True)
+    server.on("GET", LOGS, cut)
+    assert cli("logs", "sum by (pod) (count_over_time({}[5m]))").code != 0
 
 
 def test_numbers_for_programs(cli: Cli, server: FakeServer) -> None:

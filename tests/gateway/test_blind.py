@@ -143,3 +143,43 @@ async def test_labels_of_a_stream_without_a_permitted_line_are_not_redacted(tmp_
         path = f"loki/api/v1/{route}?start=0"
         assert (await call(w, f"/g/{(await w.grant(start_ns=T0)).id}/{path}")).status == 200
         assert (await call(w, f"/g/{(await w.grant(start_ns=T0 - 5)).id}/{path}")).status == 503
+
+
+SPACED = f"start=0&end={T0 + 10**9}"
+SEEN = [
+    *(line(T0 + 1_000 * n, f"warn {n} bob@example.com", service="a", pod=f"p{n % 2}") for n in range(30)),
+    line(T0 + 1_000, "warn of the same time", service="a", pod="p0"),
+]
+UNSEEN = [
+    *(line(T0 + 500 * n, f"warn {n}", service="b", pod=f"p{n % 2}", host="h") for n in range(90)),
+    *(line(T0 - 500 * n, f"warn {n}", service="a", pod="early") for n in range(1, 40)),
+    *(line(T0 + 1_000 * n, "debug level", service="a", pod="quiet") for n in range(40)),
+]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"query_range?query=%7B%7D&interval=0.000002&{SPACED}",
+        f"query_range?query=%7B%7D&interval=0.0000015&direction=forward&limit=7&{SPACED}",
+        f"index/volume?aggregateBy=labels&{SPACED}",
+        f"index/volume_range?aggregateBy=labels&targetLabels=pod,host&step=1s&start={T0}&end={T0 + 10**9}",
+        f"index/volume?targetLabels=pod&limit=1&{SPACED}",
+        f"index/stats?{SPACED}",
+        f"query_range?query=%7B%7D&start=0&end={T0}",
+        f"labels?start=0&end={T0 - 1}",
+        f"query_range?query=absent_over_time(%7B%7D%5B1h%5D)&step=1h&start={T0 - 10**13}&end={T0}",
+    ],
+)
+async def test_hidden_lines_move_nothing_that_loki_s_clients_are_told(tmp_path, coding, asked):
+    settings = GatewaySettings(exact_statistics=True)
+    async with world(tmp_path, settings=settings, loose=True) as w:
+        grant = await w.grant(start_ns=T0, level=Level.INFO, profile="strict@1")
+        answers = []
+        for lines, page_lines in ((SEEN, 100), ([*SEEN, *UNSEEN], 3), ([*UNSEEN, *SEEN], 7)):
+            w.reader.lines, w.reader.page_lines = sorted(lines, key=lambda one: one.ts), page_lines
+            answer = await call(w, f"/g/{grant.id}/loki/api/v1/{asked}", TOKEN, f"Accept-Encoding: {coding}")
+            assert answer.status == 200
+            answers.append(re.sub(rb"\r\ndate: [^\r]*", b"", answer.raw))
+        assert len(set(answers)) == 1

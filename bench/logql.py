@@ -34,7 +34,7 @@ from loglease.gateway.frontends.plain.encoders import NdJson
 from loglease.gateway.lines import Lines, redacted_page
 from loglease.gateway.reading import LogReading, MetricReading, RangeRead, Reading
 from loglease.gateway.recheck import Order, Recheck, Violations
-from loglease.gateway.rescan import rescan_with
+from loglease.gateway.rescan import Rescans, rescan_with
 from loglease.gateway.resume import Position, Resumes
 from loglease.gateway.served import Item
 from loglease.gateway.worker import worker_of
@@ -224,7 +224,7 @@ def reading_of(text: str, redactor: Redactor, source: Any) -> Reading:
     plan = ReadPlan(selector=scope.selector, interval=Interval(0, None))
     recheck = Recheck(scope, Interval(0, None), Violations())
     if isinstance(query, LogQuery):
-        resumes = Resumes(b"r" * 32, grant=GrantId("g"), principal=PrincipalId("p"), epoch=0, query="")
+        resumes = Resumes(b"r" * 32, grants=[(GrantId("g"), 0)], principal=PrincipalId("p"), query="")
         worker = worker_of(
             query,
             redactor=redactor,
@@ -236,7 +236,8 @@ def reading_of(text: str, redactor: Redactor, source: Any) -> Reading:
         )
         return LogReading(source, plan, worker, backward=False)
     grid = Grid.range(START_NS, START_NS + SPAN_NS, 60 * 10**9)
-    evaluation = MetricQuery(query, grid, rescan=rescan_with(redactor), now=0, is_instant=False)
+    rescans = Rescans([rescan_with(redactor)])
+    evaluation = MetricQuery(query, grid, rescan=rescans, now=0, is_instant=False)
     log_query = evaluation.ranges[0].query
     lines = Lines(
         log_query.selector,
@@ -247,12 +248,12 @@ def reading_of(text: str, redactor: Redactor, source: Any) -> Reading:
         backward=False,
         scan=None,
     )
-    ranges = (RangeRead(0, plan, lines),)
-    return MetricReading(source, ranges, evaluation, lambda: _items(len(evaluation.answer().series)))
+    ranges = (RangeRead(0, 0, source, plan, lines),)
+    return MetricReading(ranges, evaluation, rescans, lambda: _items(len(evaluation.answer().series)))
 
 
 def _items(count: int) -> Sequence[Item]:
-    return [Item(b"", 0, (), b"", Position(0, 0))] * count
+    return [Item(b"", 0, (), b"", (Position(0, 0),))] * count
 
 
 async def _inline(work: Callable[..., Any], *arguments: Any) -> Any:

@@ -156,7 +156,7 @@ async def stages(source: FileSource, profile: str) -> dict[str, float]:
     for page in pages:
         stream.feed(b"\n".join(page.lines) + b"\n")
     figures["redact"] = time.thread_time() - began
-    resumes = Resumes(b"r" * 32, grant=GrantId("g"), principal=PrincipalId("p"), epoch=0, query="")
+    resumes = Resumes(b"r" * 32, grants=[(GrantId("g"), 0)], principal=PrincipalId("p"), query="")
     worker = worker_of(
         LogQuery(),
         redactor=redactor,

@@ -17,6 +17,7 @@ from tests.gateway.world import TOKEN, Answer, World, call, world
 from loglease.access.errors import ClockSuspect, Locked, PolicyDenied
 from loglease.audit.interface import AuditBusy, AuditUnavailable, Recorded
 from loglease.gateway import GatewaySettings
+from loglease.gateway.admission import MAX_TOGETHER
 from loglease.model.errors import LogLeaseError
 from loglease.model.hold import SuspendCause, Suspension
 from loglease.model.limits import Limits
@@ -124,8 +125,9 @@ async def json_form(w: World, _: pytest.MonkeyPatch) -> Answer:
     return await sent(w, f"/g/{(await w.grant()).id}/loki/api/v1/labels", b"{}", "application/json")
 
 
-async def two_grants(w: World, _: pytest.MonkeyPatch) -> Answer:
-    await w.grant(), await w.grant()
+async def many_grants(w: World, _: pytest.MonkeyPatch) -> Answer:
+    for _number in range(MAX_TOGETHER + 1):
+        await w.grant()
     return await call(w, asked("", RANGE))
 
 
@@ -200,7 +202,7 @@ MET: dict[str, Met] = {
     "not_acceptable": html,
     "too_large": large_form,
     "unsupported_media_type": json_form,
-    "grant_ambiguous": two_grants,
+    "grant_ambiguous": many_grants,
     "query_limit": too_much,
     "rate_limited": too_often,
     "budget_used": no_queries_left,

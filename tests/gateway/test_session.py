@@ -17,7 +17,7 @@ FAR = 10**18
 
 def item(number: int, size: int) -> Item:
     record = (b"%d:" % number).ljust(size, b".")
-    return Item(record, number, (("s", "a"),), record, Position(number, 1))
+    return Item(record, number, (("s", "a"),), record, (Position(number, 1),))
 
 
 def session(*, limit: int | None = None, follow: bool = False, deadline_ns: int = FAR) -> ServedSession:
@@ -104,9 +104,9 @@ def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noq
             step = machine.step(moment(now, writable=writable))
             if isinstance(step, Slice):
                 assert writable
-                assert now < machine.standing.lapse_ns
-                assert machine.standing.handed_lines <= ledger.ceiling_lines
-                assert machine.standing.handed_bytes <= ledger.ceiling_bytes
+                assert now < machine.shares[0].standing.lapse_ns
+                assert machine.shares[0].standing.handed_lines <= ledger.ceiling_lines
+                assert machine.shares[0].standing.handed_bytes <= ledger.ceiling_bytes
                 assert len(step.content) <= 4_096
                 written += step.content
             elif isinstance(step, Reserve):
@@ -125,7 +125,7 @@ def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noq
     if asked is not None:
         machine.reserved(ledger.reserve(asked), now)
     account = machine.account()
-    assert ledger.lines + account.lines == machine.standing.handed_lines
+    assert ledger.lines + account.lines == machine.shares[0].standing.handed_lines
     assert ledger.size + account.size == len(written)
 
 
@@ -200,7 +200,7 @@ def test_a_gap_is_told_before_anything_else_and_costs_nothing():
     machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 6_000 * MS)
     assert machine.step(moment(6_000 * MS), b"gap") == Slice(b"gap")
     assert machine.pending_gap == 0
-    assert machine.standing.handed_bytes == 0
+    assert machine.shares[0].standing.handed_bytes == 0
 
 
 def test_a_cut_in_the_middle_of_a_record_is_known():
@@ -234,7 +234,7 @@ def test_a_gap_of_the_source_is_told_and_costs_nothing():
     machine.reserved(Reservation(seq=1, ceiling_lines=16, ceiling_bytes=8_192), 1)
     assert machine.step(moment(1), b"gap") == Slice(b"gap")
     assert not machine.has_source_gap
-    assert (machine.standing.handed_lines, machine.standing.handed_bytes) == (0, 0)
+    assert (machine.shares[0].standing.handed_lines, machine.shares[0].standing.handed_bytes) == (0, 0)
     assert isinstance(machine.step(moment(2)), Wait)
 
 

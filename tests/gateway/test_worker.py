@@ -34,7 +34,7 @@ KEY = [
 ]
 
 
-RESUMES = Resumes(b"r" * 32, grant=GrantId("g"), principal=PrincipalId("p"), epoch=0, query="")
+RESUMES = Resumes(b"r" * 32, grants=[(GrantId("g"), 0)], principal=PrincipalId("p"), query="")
 
 
 def worker(
@@ -128,7 +128,7 @@ def test_a_label_outside_the_scope_is_not_even_looked_at():
 def test_a_tail_holds_nothing_back_and_takes_any_order():
     evaluator = worker(Direction.FORWARD, tail=True)
     assert len(evaluator.page(page_of([line(5, "x", service="a"), line(3, "y", service="a")]))) == 2
-    assert evaluator.page(page_of([line(5, "z", service="a")]))[0].position == Position(5, 2)
+    assert evaluator.page(page_of([line(5, "z", service="a")]))[0].places == (Position(5, 2),)
 
 
 def test_a_broken_order_is_noticed_across_pages():
@@ -143,7 +143,7 @@ def test_what_an_earlier_answer_had_is_skipped_once():
     evaluator = worker(Direction.FORWARD, after=Position(7, 2))
     items = [*evaluator.page(page_of(lines)), *evaluator.finish()]
     assert [item.record for item in items] == [b"2\n", b"3\n"]
-    assert items[-1].position == Position(7, 4)
+    assert items[-1].places == (Position(7, 4),)
 
 
 @pytest.mark.parametrize("direction", list(Direction))

@@ -186,6 +186,7 @@ class World:
     journal: Journal
     clock: ShiftedClock
     reader: ListReader
+    more_readers: dict[str, ListReader]
     alice: Principal
     bob: Principal
     callers: dict[str, Caller] = field(default_factory=dict)
@@ -212,6 +213,7 @@ class World:
         self,
         selector: str = '{service="a"}',
         *,
+        source: str = "src",
         start_ns: int = 0,
         end_ns: int | None = None,
         level: Level | None = None,
@@ -226,7 +228,7 @@ class World:
         key_salt: bytes = b"s" * 32,
     ) -> Grant:
         scope = Scope(
-            source="src",
+            source=source,
             selector=parse_selector(selector),
             window=EventWindow(start_ns, end_ns),
             level_from=level,
@@ -302,6 +304,7 @@ async def world(
         journal=journal,
         clock=clock,
         reader=ListReader(lines, **reader),
+        more_readers={},
         alice=alice,
         bob=bob,
     )
@@ -314,7 +317,7 @@ async def world(
             watch=watch,
             clock=clock,
             authenticate=made.authenticate,
-            reader_of=lambda name: made.reader if name == "src" else None,
+            reader_of=lambda name: made.reader if name == "src" else made.more_readers.get(name),
             redactor_of=made.redactor_of,
         ),
         settings,

@@ -87,8 +87,8 @@ class Desk:
         """Answer the question that a query string asks."""
         made: list[Resumes] = []
 
-        def resumes_for(bound: str) -> Resumes:
-            made.append(Resumes(b"r" * 32, grant=GrantId("grt"), principal=PrincipalId("prn"), epoch=0, query=bound))
+        def resumes_for(bound: str, _grants: object) -> Resumes:
+            made.append(Resumes(b"r" * 32, grants=[(GrantId("grt"), 0)], principal=PrincipalId("prn"), query=bound))
             return made[0]
 
         try:
@@ -123,7 +123,7 @@ class Desk:
             violations=Violations(),
             settings=GatewaySettings(scan_lines=circumstances.scan_lines, scan_bytes=circumstances.scan_bytes),
         )
-        prepared = asked.prepare(means)
+        prepared = asked.prepare([means])
         machine = ServedSession(
             deadline_ns=FOREVER_NS,
             epoch=0,
@@ -143,11 +143,11 @@ class Desk:
             return Transcript(tuple(slices), problem=(error.reason, error.message, error.limit))
         machine.finished(CloseWhy.LIMIT if prepared.reading.is_exhausted else CloseWhy.COMPLETE)
         why = _carry(machine, budget, slices)
-        position = machine.position
+        places = machine.places
         return Transcript(
             tuple(slices),
-            prepared.encoder.end(str(why), machine.standing.handed_lines, position),
-            resumes[0].text(position) if resumes and position is not None else None,
+            prepared.encoder.end(str(why), machine.handed_lines, places),
+            resumes[0].text(places) if resumes and places is not None else None,
         )
 
 
@@ -171,7 +171,7 @@ class _Budget:
 
     def take(self, step: Reserve, machine: ServedSession) -> Reservation:
         """Reserve as `access.reserve` does it: what the budget does not hold is not reserved."""
-        standing = machine.standing
+        standing = machine.shares[0].standing
         lines, size = min(step.lines, self._lines), min(step.size, self._size)
         open_lines = standing.ceiling_lines - standing.handed_lines + lines
         open_bytes = standing.ceiling_bytes - standing.handed_bytes + size

@@ -1,20 +1,23 @@
-"""Who calls and which grant serves them. Naming a grant may activate it; naming none never does."""
+"""Who calls and which grants serve them. Naming a grant may activate it; naming none never does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from loglease.access.caller import Caller
 from loglease.access.errors import GrantAmbiguous, NotPermitted
 from loglease.access.permissions import held_grant, is_held
+from loglease.gateway.asked import Asked
 from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.ids import GrantId
-from loglease.model.instant import Instant
+from loglease.model.instant import Instant, Interval
 from loglease.model.rights import Right
 from loglease.store.interface import Store, Transaction
 
 MAX_GRANTS: Final = 200
+MAX_TOGETHER: Final = 10
+"""Grants that one answer is made under at most: each takes a session of its own."""
 
 
 async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) -> Grant:
@@ -36,12 +39,11 @@ async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) 
     return await store.read(query)
 
 
-async def only_grant(*, caller: Caller, store: Store, now: Instant) -> Grant:
-    """Return the one active grant of the caller, for calls that name none.
+async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[Grant]:
+    """Return the active grants of the caller as they rank, the oldest first, for calls that name none.
 
     Raises:
         NotPermitted: no grant of theirs is active; a scheduled one has to be named to start.
-        GrantAmbiguous: several are.
     """
     caller.require(Right.LOGS_READ)
 
@@ -57,9 +59,44 @@ async def only_grant(*, caller: Caller, store: Store, now: Instant) -> Grant:
     grants = await store.read(query)
     if not grants:
         raise NotPermitted("You have no active grant.", next_step="loglease grants, then loglease use <grant>")
-    if len(grants) > 1:
+    return sorted(grants, key=lambda grant: grant.id)
+
+
+def concerned(grants: Sequence[Grant], asked: Asked) -> Sequence[Grant]:
+    """Return the grants that allow a call: those whose scope and event window have anything of what is asked.
+
+    Where none has, it is those whose answer says so.
+
+    Raises:
+        NotPermitted: the query lies outside the scope of each.
+        GrantAmbiguous: there are more than one answer is made under.
+    """
+    refusals: list[NotPermitted] = []
+    inside: list[Grant] = []
+    for grant in grants:
+        try:
+            asked.check(grant.terms.scopes[0])
+        except NotPermitted as error:
+            refusals.append(error)
+        else:
+            inside.append(grant)
+    if not inside and asked.refuses_outside:
+        raise _all_of(refusals)
+    found = [grant for grant in inside if _has_time(grant, asked.interval)] or inside[:1] or grants
+    if len(found) > MAX_TOGETHER:
         raise GrantAmbiguous(
-            f"You have {len(grants)} active grants, and this address serves one.",
-            next_step=f"Name one: /g/{grants[0].id}/logs",
+            f"The call concerns {len(found)} of your active grants; one answer is made under {MAX_TOGETHER} at most.",
+            next_step=f"Narrow the query, or name one grant: /g/{found[0].id}/logs",
         )
-    return grants[0]
+    return found
+
+
+def _has_time(grant: Grant, interval: Interval) -> bool:
+    window = grant.terms.scopes[0].window.until(grant.due_at)
+    return window is not None and window.intersect(interval) is not None
+
+
+def _all_of(refusals: Sequence[NotPermitted]) -> NotPermitted:
+    first = refusals[0]
+    messages = "; ".join(dict.fromkeys(error.message for error in refusals))
+    return NotPermitted(messages, rule=first.rule, next_step=first.next_step)

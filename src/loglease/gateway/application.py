@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -127,16 +128,15 @@ class Gateway:
             await self._json(route, call, numbers_question(parameters, query, now), now)
             return
         chosen = format_of(call.headers)
-        caller, grant = await self._grant(route, call, now)
+        caller, grants = await self._grants(route, call, now)
 
-        def resumes_for(bound: str) -> Resumes:
-            return Resumes(
-                services.resume_key, grant=grant.id, principal=caller.principal.id, epoch=grant.epoch, query=bound
-            )
+        def resumes_for(bound: str, answering: Sequence[Grant]) -> Resumes:
+            named = [(grant.id, grant.epoch) for grant in answering]
+            return Resumes(services.resume_key, grants=named, principal=caller.principal.id, query=bound)
 
         asked = plain_question(query, parameters, chosen, resumes_for, resume_text(call.headers))
         channel = HttpChannel(call.send, call.connection, chosen.content_type)
-        await self._sessions.serve(grant, asked, caller=caller, channel=channel)
+        await self._sessions.serve(grants, asked, caller=caller, channel=channel)
 
     async def _loki(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
         asked = loki_question(
@@ -151,31 +151,32 @@ class Gateway:
     async def _json(self, route: Route, call: _Call, asked: Asked | Direct, now: Instant) -> None:
         if isinstance(asked, Direct):
             if route.grant is not None:
-                await self._grant(route, call, now)
+                await self._grants(route, call, now)
             await answer_whole(call.send, 200, asked.body, JSON)
             return
-        caller, grant = await self._grant(route, call, now)
+        caller, grants = await self._grants(route, call, now)
         kind = GzipChannel if self._settings.gzip and accepts_gzip(call.headers) else HttpChannel
         channel = kind(call.send, call.connection, JSON)
-        await self._sessions.serve(grant, asked, caller=caller, channel=channel)
+        await self._sessions.serve(grants, asked, caller=caller, channel=channel)
 
     async def _tail(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
         asked = tail_question(values, now, self._services.clock, categorize=wants_categories(call.headers))
         upgrade = Upgrade(call.headers, self._settings.origins)
-        caller, grant = await self._grant(route, call, now)
+        caller, grants = await self._grants(route, call, now)
         channel = WebSocketChannel(call.connection, upgrade)
-        await self._sessions.serve(grant, asked, caller=caller, channel=channel)
+        await self._sessions.serve(grants, asked, caller=caller, channel=channel)
 
-    async def _grant(self, route: Route, call: _Call, now: Instant) -> tuple[Caller, Grant]:
+    async def _grants(self, route: Route, call: _Call, now: Instant) -> tuple[Caller, Sequence[Grant]]:
         caller, store = call.caller, self._services.store
         if caller is None:
             raise LookupError(route)
         if route.grant is None:
-            grant = await admission.only_grant(caller=caller, store=store, now=now)
+            grants = await admission.active_grants(caller=caller, store=store, now=now)
         else:
-            grant = await admission.named_grant(route.grant, caller=caller, store=store, now=now)
-        call.ref = {"request": grant.request, "grant": grant.id}
-        return caller, grant
+            grants = [await admission.named_grant(route.grant, caller=caller, store=store, now=now)]
+        if len(grants) == 1:
+            call.ref = {"request": grants[0].request, "grant": grants[0].id}
+        return caller, grants
 
     # What is said to whom, and what is written behind the client's back.
 

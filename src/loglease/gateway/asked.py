@@ -1,18 +1,21 @@
-"""What a front end asks of the sessions: one question under one grant, and how its answer is made."""
+"""What a front end asks of the sessions: one question, under one grant or several, and how its answer is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loglease.access.open_session import Opened
+from loglease.gateway.coverage import Coverage, has_line_rules
 from loglease.gateway.frontends.encoder import Encoder
+from loglease.gateway.lines import Covers
 from loglease.gateway.planner import pushed_literals
 from loglease.gateway.reading import Reading
 from loglease.gateway.recheck import Recheck, Violations
 from loglease.gateway.scan import Scan
 from loglease.gateway.settings import GatewaySettings
 from loglease.logql import LogQuery
+from loglease.model.grant import Grant
 from loglease.model.instant import Interval
 from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
@@ -22,13 +25,22 @@ from loglease.sources.interface import Reader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What an answer is made with, once its session is open."""
+    """What an answer is made with under one grant, once its session is open.
+
+    Attributes:
+        number: which of the answer's grants it is, as they rank; `of` is how many there are.
+        before: the same of grants on the same source that rank before this one: a line that one of them covers is
+            theirs.
+    """
 
     opened: Opened
     reader: Reader
     redactor: Redactor
     violations: Violations
     settings: GatewaySettings
+    number: int = 0
+    of: int = 1
+    before: tuple[Means, ...] = ()
 
     @property
     def scope(self) -> Scope:
@@ -48,19 +60,32 @@ class Means:
     @property
     def has_line_rules(self) -> bool:
         """Whether a line's text or level decides if it is covered."""
-        return self.scope.level_from is not None or bool(self.scope.contains)
+        return has_line_rules(self.scope)
 
     def recheck(self, interval: Interval | None = None) -> Recheck:
         """Return the tests of the lines in an interval, which lies inside what may be read."""
         return Recheck(self.scope, interval or self.interval, self.violations)
 
     def literals(self, query: LogQuery) -> tuple[bytes, ...]:
-        """Return the texts of a query that the source is asked to look for, where the query has an end."""
+        """Return the texts of a query that the source is asked to look for, where the query has an end.
+
+        There are none where the line rules of another grant have to be tested: its redactor needs the lines around.
+        """
+        if any(one.has_line_rules for one in self.before):
+            return ()
         return pushed_literals(query, self.reader.capabilities, self.redactor.block_marks)
 
+    def others(self, *, backward: bool = False) -> Sequence[Covers]:
+        """Return the tests for the lines that belong to a grant that ranks before this one, for one read."""
+        return [
+            Coverage(one.scope, one.interval, one.redactor, backward=backward)
+            for one in self.before
+            if one.scope.intersect(self.scope) is not None and one.interval.intersect(self.interval) is not None
+        ]
+
     def scan(self) -> Scan:
-        """Return what the question may look at; one for all its reads."""
-        return Scan(self.settings.scan_lines, self.settings.scan_bytes)
+        """Return what the question may look at under this grant; one for all its reads."""
+        return Scan(self.settings.scan_lines // self.of, self.settings.scan_bytes // self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +111,12 @@ class Asked:
         query: the text as it was asked; for the record.
         interval: event times that it is about; `end` None for a tail.
         limit: items after which the answer is complete; None is everything permitted.
-        check: raises what speaks against asking this under a scope, before anything is opened.
-        refuses_outside: refuse a time that the event window has nothing of; else lines do not exist there.
-        prepare: makes the answer ready; may raise the same for the scope that policy allows by then.
+        check: raises what speaks against asking this under a scope: no line can be in both.
+        prepare: makes the answer ready, under all grants that it is made under, as they rank; may raise the same for
+            the scopes that policy allows by then.
+        refuses_outside: refuse a query that lies outside the scope, or a time that the event window has nothing of;
+            else lines do not exist there, and the answer says so.
+        admit: raises what speaks against an answer under these very grants, before anything is opened.
     """
 
     kind: SessionKind
@@ -97,5 +125,6 @@ class Asked:
     interval: Interval
     limit: int | None
     check: Callable[[Scope], object]
-    prepare: Callable[[Means], Prepared]
+    prepare: Callable[[Sequence[Means]], Prepared]
     refuses_outside: bool = False
+    admit: Callable[[Sequence[Grant]], object] = lambda _: None

@@ -52,15 +52,15 @@ class GrantIndex:
     _hearing: list[list[Cut]] = field(default_factory=list)
 
     @contextmanager
-    def hearing(self, kind: SessionKind) -> Iterator[list[Cut]]:
-        """Collect the cuts while a session opens, since it has to follow them, too; its place is taken from here on."""
+    def hearing(self, kind: SessionKind, sessions: int = 1) -> Iterator[list[Cut]]:
+        """Collect the cuts while sessions open, since they follow them, too; their places are taken from here on."""
         heard: list[Cut] = []
         self._hearing.append(heard)
-        self._count(kind, 1)
+        self._count(kind, sessions)
         try:
             yield heard
         finally:
-            self._count(kind, -1)
+            self._count(kind, -sessions)
             self._hearing = [one for one in self._hearing if one is not heard]
 
     def add(self, session: OpenSession) -> None:

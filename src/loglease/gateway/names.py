@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -23,18 +23,21 @@ MAX_SERIES: Final = 5_000
 Selectors = Sequence[tuple[tuple[LabelTest, ...], Selector]]
 """Selectors of a question, each with the streams to ask the source for."""
 
+Owned = Mapping[Labels, int]
+"""Label sets in ascending order, each with the number of the first grant that shows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesReading:
     """The label sets that fit any of some selectors.
 
     Attributes:
-        encode: makes items of them, in ascending order and each once.
+        parts: what is read under each grant, as they rank.
+        encode: makes items of them.
     """
 
-    means: Means
-    selectors: Selectors
-    encode: Callable[[Sequence[Labels]], Sequence[Item]]
+    parts: Sequence[tuple[Means, Selectors]]
+    encode: Callable[[Owned], Sequence[Item]]
     follow: bool = False
     is_exhausted: bool = False
 
@@ -44,27 +47,30 @@ class SeriesReading:
         Raises:
             QueryFailed: there are more than 5,000 label sets.
         """
-        found: set[Labels] = set()
-        for tests, selector in self.selectors:
-            async with aclosing(_confirmed(self.means, tests, selector, in_pool)) as confirmed:
-                async for labels in confirmed:
-                    found.add(labels)
-                    if len(found) > MAX_SERIES:
-                        raise QueryFailed(
-                            "too_many_series", f"there are more than {MAX_SERIES} streams; name some", limit=True
-                        )
-        yield self.encode(sorted(found))
+        found: dict[Labels, int] = {}
+        for means, selectors in self.parts:
+            for tests, selector in selectors:
+                async with aclosing(_confirmed(means, tests, selector, in_pool)) as confirmed:
+                    async for labels in confirmed:
+                        found.setdefault(labels, means.number)
+                        if len(found) > MAX_SERIES:
+                            raise QueryFailed(
+                                "too_many_series", f"there are more than {MAX_SERIES} streams; name some", limit=True
+                            )
+        yield self.encode(dict(sorted(found.items())))
 
 
 async def _confirmed(
     means: Means, tests: tuple[LabelTest, ...], selector: Selector, in_pool: InPool
 ) -> AsyncGenerator[Labels, None]:
-    """Yield redacted label sets; a candidate of the source counts only with a permitted line to show for it.
+    """Yield redacted label sets; a candidate of the source counts only with a line to show for it that is this grant's.
+
+    A line that a grant which ranks before covers is not.
 
     SECURITY: how much is read depends on streams without one, so no limit counts it but time, and their labels are not
     even redacted; tested in tests/gateway/test_blind.py.
     """
-    sure = means.reader.capabilities.exact_series and not means.has_line_rules
+    sure = means.reader.capabilities.exact_series and not means.has_line_rules and not means.others()
     candidates: AsyncIterator[Labels] = means.reader.series(selector, means.interval)
     try:
         async for raw in candidates:
@@ -126,4 +132,5 @@ def lines_of(means: Means, tests: Iterable[LabelTest], scan: Scan | None) -> Lin
         filters=(),
         backward=False,
         scan=scan,
+        others=means.others(),
     )

@@ -43,15 +43,16 @@ _log = logging.getLogger("loglease.gateway")
 
 
 class Pump:
-    """One session at work.
+    """One answer at work: one session, or one of each grant that it is made under.
 
     Args:
+        opened: the sessions, in the order of the machine's shares.
         pool: threads that redact and evaluate.
     """
 
     def __init__(
         self,
-        opened: Opened,
+        opened: Sequence[Opened],
         prepared: Prepared,
         *,
         machine: ServedSession,
@@ -74,14 +75,15 @@ class Pump:
         self._recorder = recorder
         self._pool = pool
         self._settings = settings
-        self._until = opened.grant.due_at
+        self._until = min(one.grant.due_at for one in opened)
+        self._ids = ", ".join(one.session.id for one in opened)
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
         self._begun = False
         self._opened_ns = self._spoke_ns = clock.boot_ns()
         self._cut_ns: int | None = None
         self._text = ""
-        self._reserving: asyncio.Task[None] | None = None
+        self._reserving: set[asyncio.Task[None]] = set()
         self._failure: LogLeaseError | None = None
 
     # What reaches it from outside.
@@ -90,7 +92,7 @@ class Pump:
         """End the session now; returns at once."""
         if self._cut_ns is None:
             self._cut_ns = self._clock.boot_ns()
-        if self._machine.standing.ending is None:
+        if self._machine.ending is None:
             self._text = text
         self._machine.end(why)
         self._wake.set()
@@ -120,12 +122,17 @@ class Pump:
                 self._connection.reset()
 
     async def settle(self) -> None:
-        """Put the account of the session on the record; to be run apart from the client's call."""
-        if self._reserving is not None:
-            await asyncio.wait({self._reserving})
-        why = self._machine.standing.ending or CloseWhy.ERROR
+        """Put the account of each session on its record; to be run apart from the client's call."""
+        if self._reserving:
+            await asyncio.wait(self._reserving)
+        why = self._machine.ending or CloseWhy.ERROR
         cut_ms = None if self._cut_ns is None else (self._clock.boot_ns() - self._cut_ns) // 1_000_000
-        await self._recorder.close(self._opened.session.id, why=why, account=self._machine.account(), cut_ms=cut_ms)
+        await asyncio.gather(
+            *(
+                self._recorder.close(one.session.id, why=why, account=self._machine.account(share), cut_ms=cut_ms)
+                for share, one in enumerate(self._opened)
+            )
+        )
 
     async def _carry(self) -> CloseWhy:
         written = 0
@@ -146,7 +153,9 @@ class Pump:
                     written = 0
                     await asyncio.sleep(0)
             elif isinstance(step, Reserve):
-                self._reserving = asyncio.create_task(self._reserve(step))
+                reserving = asyncio.create_task(self._reserve(step))
+                self._reserving.add(reserving)
+                reserving.add_done_callback(self._reserving.discard)
             elif isinstance(step, Wait):
                 due_ns = min(due_ns, await self._tell_progress(moment))
                 await self._sleep(min(step.until_ns, due_ns) - moment.boot_ns)
@@ -195,11 +204,11 @@ class Pump:
         await self._channel.write(content)
 
     async def _reserve(self, step: Reserve) -> None:
-        session = self._opened.session
+        session = self._opened[step.share].session
         try:
             answer = await self._recorder.reserve(session.id, session.grant, step, self._clock.now())
             if isinstance(answer, Reservation):
-                self._machine.reserved(answer, self._clock.boot_ns())
+                self._machine.reserved(answer, self._clock.boot_ns(), step.share)
             else:
                 self._machine.not_reserved(answer)
         except Exception:  # noqa: BLE001 - supervised: nothing is known to be reserved, so the session ends
@@ -215,7 +224,7 @@ class Pump:
             if why not in WHOLE:
                 raise self._failure or _problem(why)
             await self._begin()
-        end = self._encoder.end(why, self._machine.standing.handed_lines, self._machine.position)
+        end = self._encoder.end(why, self._machine.handed_lines, self._machine.places)
 
         async def write_end() -> None:
             await self._channel.end(end, why, self._text)
@@ -241,14 +250,14 @@ class Pump:
         try:
             why = await self._read()
         except Withheld as fault:
-            _log.warning("redaction_withheld", extra={"session": self._opened.session.id, "reason": fault.reason})
+            _log.warning("redaction_withheld", extra={"session": self._ids, "reason": fault.reason})
             why = CloseWhy.REDACTION
         except SourceError as error:
             self._failure, why = error, CloseWhy.SOURCE
         except QueryFailed as error:
             self._failure, why = _failed(error), CloseWhy.LIMIT if error.limit else CloseWhy.ERROR
         except Exception:  # noqa: BLE001 - supervised: it logs, counts as the session's end and goes no further
-            _log.exception("session_failed", extra={"session": self._opened.session.id})
+            _log.exception("session_failed", extra={"session": self._ids})
             why = CloseWhy.ERROR
         self._machine.finished(why)
         self._wake.set()

@@ -9,13 +9,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 from loglease.gateway.lines import DERIVED_LEVEL, Lines
+from loglease.gateway.merging import in_order
 from loglease.gateway.prefilter import Covered, closing, wanted_pages
+from loglease.gateway.rescan import Rescans
 from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
 from loglease.gateway.worker import Worker
+from loglease.logql import Entry
 from loglease.logql.metrics import MetricQuery
 from loglease.sources.interface import Gap, Page, Reader, ReadPlan
 
@@ -44,6 +48,19 @@ class Reading(Protocol):
             SourceError: the source failed.
             QueryFailed: the query cannot be answered for the lines that it met.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A query that lies outside what may be read: nothing is."""
+
+    follow: bool = False
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> AsyncGenerator[Sequence[Item], None]:
+        """Yield nothing."""
+        del in_pool
+        yield ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +126,16 @@ class TailReading:
 
 @dataclass(frozen=True, slots=True)
 class RangeRead:
-    """The lines of one log range of a metric.
+    """The lines of one log range of a metric under one grant.
 
     Attributes:
         number: of the range in its query.
+        owner: number of the grant.
     """
 
     number: int
+    owner: int
+    reader: Reader
     plan: ReadPlan
     lines: Lines
 
@@ -125,26 +145,36 @@ class MetricReading:
     """A metric query: its log ranges are read one after another, then come its numbers.
 
     Attributes:
-        ranges: those that have anything to read.
+        ranges: those that have anything to read, by their number.
+        rescans: what decoded values of each grant's lines are redacted with.
         encode: makes items of the answer, once all lines are in.
     """
 
-    reader: Reader
     ranges: tuple[RangeRead, ...]
     query: MetricQuery
+    rescans: Rescans
     encode: Callable[[], Sequence[Item]]
     follow: bool = False
     is_exhausted: bool = False
 
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield all numbers at once."""
-        for one in self.ranges:
-            async with aclosing(pages_of(self.reader, one.plan, one.lines.covered)) as pages:
-                async for page in pages:
-                    await in_pool(self._feed, one, page)
+        for number, found in groupby(self.ranges, key=lambda one: one.number):
+            reads = list(found)
+            if len(reads) == 1 or self.query.counts(number):
+                for one in reads:
+                    await self._read(one, in_pool)
+            else:
+                await self._read_in_order(number, reads, in_pool)
         yield await in_pool(self.encode)
 
+    async def _read(self, one: RangeRead, in_pool: InPool) -> None:
+        async with aclosing(pages_of(one.reader, one.plan, one.lines.covered)) as pages:
+            async for page in pages:
+                await in_pool(self._feed, one, page)
+
     def _feed(self, one: RangeRead, page: Page) -> None:
+        self.rescans.use(one.owner)
         reads_level = self.query.reads(one.number, DERIVED_LEVEL)
         found = one.lines.found(page)
         if self.query.counts(one.number) and not reads_level and not any(page.metadata):
@@ -152,8 +182,45 @@ class MetricReading:
                 self.query.count(one.number, stream.named, times)
         else:
             self.query.feed(one.number, found.entries(with_level=reads_level))
-        if one.lines.is_exhausted:
-            raise too_many_lines()
+        _require_whole(one.lines)
+
+    async def _read_in_order(self, number: int, reads: Sequence[RangeRead], in_pool: InPool) -> None:
+        """Feed the lines of several grants in ascending order of their times, as windows want them."""
+        entries = in_order(
+            [self._entries(one, in_pool) for one in reads],
+            lambda entry: entry.ns,
+            lambda place: reads[place].lines.is_exhausted,
+        )
+        async with aclosing(entries):
+            async for taken in entries:
+                await in_pool(self._feed_taken, number, [(reads[place].owner, entry) for place, entry in taken])
+        for one in reads:
+            _require_whole(one.lines)
+
+    async def _entries(self, one: RangeRead, in_pool: InPool) -> AsyncGenerator[Sequence[Entry], None]:
+        async with aclosing(pages_of(one.reader, one.plan, one.lines.covered)) as pages:
+            async for page in pages:
+                yield await in_pool(self._entries_of, one, page)
+                if one.lines.is_exhausted:
+                    return
+
+    def _entries_of(self, one: RangeRead, page: Page) -> Sequence[Entry]:
+        return list(one.lines.found(page).entries(with_level=self.query.reads(one.number, DERIVED_LEVEL)))
+
+    def _feed_taken(self, number: int, taken: Sequence[tuple[int, Entry]]) -> None:
+        for owner, run in groupby(taken, key=lambda pair: pair[0]):
+            self.rescans.use(owner)
+            self.query.feed(number, (entry for _, entry in run))
+
+
+def _require_whole(lines: Lines) -> None:
+    """Fail the query where there is more than may be looked at.
+
+    Raises:
+        QueryFailed: there is.
+    """
+    if lines.is_exhausted:
+        raise too_many_lines()
 
 
 async def pages_of(reader: Reader, plan: ReadPlan, covered: Covered) -> AsyncGenerator[Page, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from loglease.logql import Rescan
@@ -13,6 +14,26 @@ MAX_REMEMBERED: Final = 10_000
 # SECURITY: only what redaction writes is a token, since decoded text can hold the marks around anything; tested in
 # tests/gateway/test_rescan.py.
 _TOKEN = re.compile(b"((?:%b))" % TOKEN.pattern)
+
+
+class Rescans:
+    """The redaction of decoded values where lines of several grants meet in one query.
+
+    Args:
+        rescans: one for each grant.
+    """
+
+    def __init__(self, rescans: Sequence[Rescan]) -> None:
+        self._rescans = rescans
+        self._current = rescans[0]
+
+    def use(self, number: int) -> None:
+        """Take the grant that the next lines are from."""
+        self._current = self._rescans[number]
+
+    def __call__(self, name: str, value: str) -> str:
+        """Redact a decoded value of a line of that grant."""
+        return self._current(name, value)
 
 
 def rescan_with(redactor: Redactor) -> Rescan:

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +15,10 @@ from loglease.gateway.errors import CursorInvalid
 from loglease.model.ids import GrantId, PrincipalId
 
 _TAG_BYTES: Final = 16
-_POSITION: Final = struct.Struct(">Bqq")
-_VERSION: Final = 1
+_GRANTS_BYTES: Final = 8
+_VERSION: Final = b"\2"
+_POSITION: Final = struct.Struct(">qq")
+_NONE: Final = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +29,57 @@ class Position:
     seen: int
 
 
+Places = tuple[Position | None, ...]
+"""For each grant of an answer, as they rank, its last line that was handed over; None as long as there is none."""
+
+
 class Resumes:
-    """Makes and checks the resume values of one grant, principal, query and direction."""
+    """Makes and checks the resume values of some grants and one principal, query and direction.
 
-    def __init__(self, key: bytes, *, grant: GrantId, principal: PrincipalId, epoch: int, query: str) -> None:
-        bound = "\0".join((grant, principal, str(epoch), query))
+    Args:
+        grants: those that an answer is made under, as they rank, each with its epoch.
+    """
+
+    def __init__(
+        self, key: bytes, *, grants: Sequence[tuple[GrantId, int]], principal: PrincipalId, query: str
+    ) -> None:
+        bound = f"{principal}\0{query}"
         self._key = hmac.digest(key, hashlib.sha256(bound.encode()).digest(), "sha256")
+        named = "\0".join(f"{grant} {epoch}" for grant, epoch in grants)
+        self._grants = hashlib.sha256(named.encode()).digest()[:_GRANTS_BYTES]
+        self._count = len(grants)
 
-    def text(self, position: Position) -> str:
-        """Return the value that names a position."""
-        content = _POSITION.pack(_VERSION, position.event_ns, position.seen)
-        tag = hmac.digest(self._key, content, "sha256")[:_TAG_BYTES]
-        return base64.urlsafe_b64encode(content + tag).decode().rstrip("=")
+    def text(self, places: Places) -> str:
+        """Return the value that names a place in an answer."""
+        packed = (_POSITION.pack(*(_NONE if one is None else (one.event_ns, one.seen))) for one in places)
+        content = b"".join((_VERSION, self._grants, *packed))
+        return base64.urlsafe_b64encode(content + self._tag(content)).decode().rstrip("=")
 
-    def position(self, text: str) -> Position:
-        """Return the position that a value names.
+    def places(self, text: str) -> Places:
+        """Return the place that a value names.
 
         Raises:
-            CursorInvalid: it was not made here, or for another grant, principal, query or direction.
+            CursorInvalid: it was not made here, or for other grants, another principal, query or direction.
         """
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError) as error:
-            raise _refused() from error
-        content, tag = raw[: _POSITION.size], raw[_POSITION.size :]
-        wanted = hmac.digest(self._key, content, "sha256")[:_TAG_BYTES]
-        if len(content) != _POSITION.size or not hmac.compare_digest(tag, wanted):
-            raise _refused()
-        version, event_ns, seen = _POSITION.unpack(content)
-        if version != _VERSION:
-            raise _refused()
-        return Position(event_ns, seen)
+            raise _foreign() from error
+        content, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+        if not content.startswith(_VERSION) or not hmac.compare_digest(tag, self._tag(content)):
+            raise _foreign()
+        grants, packed = content[1 : 1 + _GRANTS_BYTES], content[1 + _GRANTS_BYTES :]
+        if grants != self._grants or len(packed) != self._count * _POSITION.size:
+            raise CursorInvalid(
+                "The resume value was made under other grants than those that this call is answered under.",
+                next_step="Ask without Last-Event-ID, or name one grant: /g/<grant>/logs",
+            )
+        found = _POSITION.iter_unpack(packed)
+        return tuple(Position(event_ns, seen) if seen else None for event_ns, seen in found)
+
+    def _tag(self, content: bytes) -> bytes:
+        return hmac.digest(self._key, content, "sha256")[:_TAG_BYTES]
 
 
-def _refused() -> CursorInvalid:
+def _foreign() -> CursorInvalid:
     return CursorInvalid("The resume value does not belong to this call.", next_step="Ask without Last-Event-ID.")

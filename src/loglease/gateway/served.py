@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from loglease.access.serving import Settled
-from loglease.gateway.resume import Position
+from loglease.gateway.resume import Places
 from loglease.model.digest import Canonical, canonical_bytes
 from loglease.model.labels import Labels
 
@@ -26,16 +26,20 @@ class Item(NamedTuple):
         record: bytes of the answer's body.
         labels: redacted.
         canonical: what the digest of the served list covers.
-        position: where an answer that stops behind this line goes on.
+        places: where an answer that stops behind this line goes on.
+        number: which of the lines it is that its encoder wrote.
+        owners: the grants that it is from, by their number in the answer; a number may be from several.
     """
 
     record: bytes
     event_ns: int
     labels: Labels
     canonical: bytes
-    position: Position
+    places: Places
     pseudonyms: tuple[str, ...] = ()
     masked: tuple[tuple[str, int], ...] = ()
+    number: int = 0
+    owners: tuple[int, ...] = (0,)
 
 
 @dataclass(slots=True)

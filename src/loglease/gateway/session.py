@@ -1,7 +1,8 @@
 """One session as a machine without I/O: items, reservations and causes go in, one next step at a time comes out.
 
 The pump carries the steps out. `may_serve` is asked here and nowhere else, in the very call that returns a slice, and
-the pump writes that slice before anything else can run.
+the pump writes that slice before anything else can run. Where an answer is made under several grants, each has a share
+of its own, and every item is reserved, recorded and counted in the share of each grant that it is from.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled
-from loglease.gateway.resume import Position
-from loglease.gateway.served import Item, settled
-from loglease.gateway.settings import LAPSE_NS, RENEW_NS, SLICE_BYTES
+from loglease.gateway.resume import Places
+from loglease.gateway.served import Item
+from loglease.gateway.settings import RENEW_NS, SLICE_BYTES
+from loglease.gateway.share import Share
 from loglease.model.serving import Standing, may_serve
 from loglease.model.session import CloseWhy
 
@@ -34,11 +36,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Record what was handed over, and reserve so much more."""
+    """Record what was handed over under one share, and reserve so much more."""
 
     settled: Settled
     lines: int
     size: int
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,11 @@ class ServedSession:
     """What a session may hand over, has handed over, and still has to.
 
     Args:
+        deadline_ns: when the first of its grants ends.
         epoch: history generation in which the session opened.
         limit: lines after which the answer is complete.
         follow: a tail: it may skip lines for a slow reader.
+        shares: how many grants the answer is made under.
     """
 
     def __init__(
@@ -93,9 +98,15 @@ class ServedSession:
         skip_after_ns: int,
         slow_after_ns: int,
         started_ns: int,
+        shares: int = 1,
     ) -> None:
-        self.standing = Standing(deadline_ns=deadline_ns)
-        self.position: Position | None = None
+        self.shares = tuple(
+            Share(number=number, standing=Standing(deadline_ns=deadline_ns)) for number in range(shares)
+        )
+        self.handed_lines = 0
+        """Lines that were handed over, whichever grant they are from."""
+        self.places: Places | None = None
+        """Where an answer that stops here goes on."""
         self._epoch = epoch
         self._limit = limit
         self._follow = follow
@@ -105,19 +116,11 @@ class ServedSession:
         self._queued_bytes = 0
         self._taken_lines = 0
         self._rest = b""
+        self._rest_owners: tuple[int, ...] = ()
         self._gap_lines = 0
         self._source_gap = False
         self._skipping = False
         self._done: CloseWhy | None = None
-        self._unsettled: list[Item] = []
-        self._settled_bytes = 0
-        self._in_flight: tuple[int, int] | None = None
-        self._asked_ns = -RENEW_NS
-        self._asked_from = (0, 0)
-        self._asked = (0, 0)
-        self._is_shortened = False
-        self._commit_ns = 0
-        self._acknowledged_ns = 0
         self._progress_ns = started_ns
 
     # What happens to it.
@@ -135,6 +138,8 @@ class ServedSession:
             self._taken_lines += 1
             self._queue.append(item)
             self._queued_bytes += len(item.record)
+            for number in item.owners:
+                self.shares[number].queue(item)
         if self._limit is not None and self._taken_lines >= self._limit:
             self.finished(CloseWhy.COMPLETE)
 
@@ -151,31 +156,23 @@ class ServedSession:
 
     def end(self, why: CloseWhy) -> None:
         """End the session: from here on nothing is handed over. The first cause stays."""
-        if self.standing.ending is None:
-            self.standing.ending = why
-            self._queue.clear()
-            self._queued_bytes = 0
+        if self.ending is None:
+            for share in self.shares:
+                share.standing.ending = why
+            self._clear()
 
-    def reserved(self, reservation: Reservation, acknowledged_ns: int) -> None:
-        """Take a durable reservation; what went with it is settled."""
-        lines, size = self._in_flight or (0, 0)
-        self._in_flight = None
-        standing = self.standing
-        if reservation.exhausted:
-            self.end(CloseWhy.ENDED)
-            return
-        del self._unsettled[:lines]
-        self._settled_bytes += size
-        grown = (
-            reservation.ceiling_lines - standing.ceiling_lines,
-            reservation.ceiling_bytes - standing.ceiling_bytes,
-        )
-        self._is_shortened = grown[0] < self._asked[0] or grown[1] < self._asked[1]
-        standing.ceiling_lines = reservation.ceiling_lines
-        standing.ceiling_bytes = reservation.ceiling_bytes
-        standing.lapse_ns = acknowledged_ns + LAPSE_NS
-        self._commit_ns, self._acknowledged_ns = acknowledged_ns - self._asked_ns, acknowledged_ns
-        if self._is_shortened and grown == (0, 0) and not self._covered_next():
+    def _clear(self) -> None:
+        self._queue.clear()
+        self._queued_bytes = 0
+        for share in self.shares:
+            share.clear()
+
+    def reserved(self, reservation: Reservation, acknowledged_ns: int, share: int = 0) -> None:
+        """Take a durable reservation of a share."""
+        own = self.shares[share]
+        has_more = own.reserved(reservation, acknowledged_ns)
+        items = self._gathered()
+        if self._is_stuck(own, items) or (own.is_shortened and not has_more and not self._is_covered(own, items)):
             self.end(CloseWhy.ENDED)
 
     def not_reserved(self, why: CloseWhy) -> None:
@@ -213,20 +210,14 @@ class ServedSession:
         """Whether the source may have lost lines that were not yet spoken of."""
         return self._source_gap
 
-    def account(self) -> Settled:
-        """Return what was handed over and is not known to be on the record yet."""
-        return self._report(rest=None if self._in_flight is None else self._report(self._in_flight))
+    @property
+    def ending(self) -> CloseWhy | None:
+        """The first cause of the end, if there is one."""
+        return self.shares[0].standing.ending
 
-    def _report(self, but: tuple[int, int] = (0, 0), rest: Settled | None = None) -> Settled:
-        """Return what was handed over since the last known record, but for so many lines and bytes at its beginning."""
-        lines, size = but
-        standing = self.standing
-        return settled(
-            self._unsettled[lines:],
-            size=standing.handed_bytes - self._settled_bytes - size,
-            after=(standing.handed_lines - len(self._unsettled) + lines, self._settled_bytes + size),
-            rest=rest,
-        )
+    def account(self, share: int = 0) -> Settled:
+        """Return what was handed over under a share and is not known to be on the record yet."""
+        return self.shares[share].account()
 
     @property
     def _has_gap(self) -> bool:
@@ -234,7 +225,7 @@ class ServedSession:
 
     @property
     def _over(self) -> bool:
-        return self.standing.ending is not None or self._done is not None
+        return self.ending is not None or self._done is not None
 
     # What to do next.
 
@@ -245,9 +236,8 @@ class ServedSession:
             moment: the world now; a slice that is returned has to be written before it changes.
             gap: the notice of what is missing, encoded.
         """
-        standing = self.standing
-        standing.deadline_ns = min(standing.deadline_ns, moment.deadline_ns)
-        if (why := self._cause(moment)) is not None:
+        deadline_ns = self._deadline_ns(moment)
+        if (why := self._cause(moment, deadline_ns)) is not None:
             self.end(why)
             return Finish(why)
         if self._skipping and moment.writable:
@@ -257,42 +247,78 @@ class ServedSession:
             if self._done is not None:
                 self.end(self._done)
                 return Finish(self._done)
-            return Wait(standing.deadline_ns)
+            return Wait(deadline_ns)
         if self._waits_for_more():
             self._progress_ns = moment.boot_ns
-            return Wait(standing.deadline_ns)
+            return Wait(deadline_ns)
         if not moment.writable:
             return self._stalled(moment)
-        return self._reserve(moment) if self._should_reserve(moment) else self._offer_slice(moment, gap)
+        return self._next(moment, gap)
 
-    def _offer_slice(self, moment: Moment, gap: bytes) -> Step:
+    def _next(self, moment: Moment, gap: bytes) -> Step:
+        items = self._gathered()
+        for share in self.shares:
+            if self._is_stuck(share, items):
+                self.end(CloseWhy.ENDED)
+                return Finish(CloseWhy.ENDED)
+            if self._should_reserve(share, items, moment):
+                return self._reserve(share, moment)
+        return self._offer_slice(moment, items, gap)
+
+    def _offer_slice(self, moment: Moment, items: list[Item], gap: bytes) -> Step:
         """Return the next slice if it may be handed over at this moment, else what that waits for."""
-        standing = self.standing
-        content, items = self._next_slice(gap)
-        why = may_serve(
-            standing,
-            lines=len(items),
-            size=self._charged(content, gap),
-            lease_until_ns=moment.lease_until_ns,
-            epoch_current=moment.epoch == self._epoch,
-            boot_ns=moment.boot_ns,
-        )
-        if why is None:
-            self._hand_over(content, items, gap)
-            return Slice(content)
-        if why is not CloseWhy.AUDIT:
-            self.end(why)
-            return Finish(why)
-        if self._in_flight is not None:
-            return Wait(standing.deadline_ns)
-        return Wait(max(self._asked_ns + RENEW_NS, moment.boot_ns + 1))
+        content = self._content(items, gap)
+        if self._rest or self._has_gap:
+            items = []
+        parts = self._parts(content, items)
+        for share, own, size in parts:
+            why = may_serve(
+                share.standing,
+                lines=len(own),
+                size=max(size, sum(len(item.record) for item in own)),
+                lease_until_ns=moment.lease_until_ns,
+                epoch_current=moment.epoch == self._epoch,
+                boot_ns=moment.boot_ns,
+            )
+            if why is CloseWhy.AUDIT:
+                if share.is_asking:
+                    return Wait(share.standing.deadline_ns)
+                return Wait(max(share.asked_ns + RENEW_NS, moment.boot_ns + 1))
+            if why is not None:
+                self.end(why)
+                return Finish(why)
+        self._hand_over(content, items, parts)
+        return Slice(content)
 
-    def _cause(self, moment: Moment) -> CloseWhy | None:
-        if self.standing.ending is not None:
-            return self.standing.ending
+    def _parts(self, content: bytes, items: list[Item]) -> list[tuple[Share, Sequence[Item], int]]:
+        """Return whose the next bytes are: shares with the items that begin here, and bytes.
+
+        A notice of skipped lines is everybody's and costs nothing.
+        """
+        if self._rest:
+            return [(self.shares[number], (), len(content)) for number in self._rest_owners]
+        if not items:
+            return [(share, (), 0) for share in self.shares]
+        parts = []
+        for share in self.shares:
+            if own := share.owned(items):
+                whole = sum(len(item.record) for item in own)
+                parts.append((share, own, whole if len(items) > 1 else len(content)))
+        return parts
+
+    def _deadline_ns(self, moment: Moment) -> int:
+        """Return when the first grant ends; that only ever comes earlier."""
+        deadline_ns = min(self.shares[0].standing.deadline_ns, moment.deadline_ns)
+        for share in self.shares:
+            share.standing.deadline_ns = deadline_ns
+        return deadline_ns
+
+    def _cause(self, moment: Moment, deadline_ns: int) -> CloseWhy | None:
+        if self.ending is not None:
+            return self.ending
         if moment.boot_ns >= moment.lease_until_ns or moment.epoch != self._epoch:
             return CloseWhy.DATABASE
-        return CloseWhy.EXPIRED if moment.boot_ns >= self.standing.deadline_ns else None
+        return CloseWhy.EXPIRED if moment.boot_ns >= deadline_ns else None
 
     def _waits_for_more(self) -> bool:
         """Say whether the next slice of a query can still grow.
@@ -315,69 +341,64 @@ class ServedSession:
             self._skipping = True
             self._gap_lines += len(self._queue)
             self._taken_lines -= len(self._queue)
-            self._queue.clear()
-            self._queued_bytes = 0
+            self._clear()
             return Wait(self._progress_ns + self._slow_after_ns)
         return Wait(self._progress_ns + (self._skip_after_ns if self._follow else self._slow_after_ns))
 
-    def _should_reserve(self, moment: Moment) -> bool:
-        if self._in_flight is not None:
+    def _should_reserve(self, share: Share, items: Sequence[Item], moment: Moment) -> bool:
+        owns_rest = bool(self._rest) and share.number in self._rest_owners
+        if share.is_asking or share.is_exhausted or not (share.queued_lines or owns_rest or self._has_gap):
             return False
-        standing = self.standing
-        since = moment.boot_ns - self._asked_ns
-        used_half = (
-            standing.handed_lines - self._asked_from[0] >= _HALF_LINES
-            or standing.handed_bytes - self._asked_from[1] >= _HALF_BYTES
-        )
-        lapsed = moment.boot_ns >= standing.lapse_ns
-        if lapsed or not self._covered_next():
-            return lapsed or used_half or since >= RENEW_NS or self._must_grow()
+        since = moment.boot_ns - share.asked_ns
+        used_half = share.used_lines >= _HALF_LINES or share.used_bytes >= _HALF_BYTES
+        lapsed = moment.boot_ns >= share.standing.lapse_ns
+        if lapsed or not self._is_covered(share, items):
+            return lapsed or used_half or since >= RENEW_NS or self._must_grow(share)
         more = (
             self._done is None
-            or len(self._queue) > standing.ceiling_lines - standing.handed_lines
-            or self._queued_bytes + len(self._rest) > standing.ceiling_bytes - standing.handed_bytes
+            or share.queued_lines > share.open_lines
+            or share.queued_bytes + (len(self._rest) if owns_rest else 0) > share.open_bytes
         )
         # Where a commit takes longer than handing over what it allows, one for all of it beats two for its halves.
-        is_slow_to_commit = self._commit_ns > 2 * (moment.boot_ns - self._acknowledged_ns)
+        is_slow_to_commit = share.commit_ns > 2 * (moment.boot_ns - share.acknowledged_ns)
         return more and ((used_half and not is_slow_to_commit) or since >= RENEW_NS)
 
-    def _must_grow(self) -> bool:
+    def _must_grow(self, share: Share) -> bool:
         """Say whether waiting for more use would not help: a budget is at its end, or the next line is very large."""
-        return self._is_shortened or (bool(self._queue) and len(self._queue[0].record) > _HALF_BYTES)
+        return share.is_shortened or (self._heads(share) and len(self._queue[0].record) > _HALF_BYTES)
 
-    def _covered_next(self) -> bool:
-        standing = self.standing
+    def _heads(self, share: Share) -> bool:
+        return bool(self._queue) and share.number in self._queue[0].owners
+
+    def _is_covered(self, share: Share, items: Sequence[Item]) -> bool:
+        """Say whether its part of the next slice is reserved."""
         if self._rest:
-            return len(self._rest) <= standing.ceiling_bytes - standing.handed_bytes
-        if not self._queue:
-            return True
-        items = self._gathered()
-        return (
-            standing.handed_lines + len(items) <= standing.ceiling_lines
-            and standing.handed_bytes + sum(len(item.record) for item in items) <= standing.ceiling_bytes
-        )
+            return share.number not in self._rest_owners or len(self._rest) <= share.open_bytes
+        return share.covers(items)
 
-    def _reserve(self, moment: Moment) -> Reserve:
-        standing = self.standing
-        open_lines = standing.ceiling_lines - standing.handed_lines
-        open_bytes = standing.ceiling_bytes - standing.handed_bytes
-        lines, size = self._wanted()
-        first = len(self._rest) or (len(self._queue[0].record) if self._queue else 0)
+    def _is_stuck(self, share: Share, items: Sequence[Item]) -> bool:
+        """Say whether the answer ends here because a budget is used up: no item that comes next is another's."""
+        if not share.is_exhausted:
+            return False
+        if self._rest:
+            return share.number in self._rest_owners
+        return self._has_gap or not items or not share.covers(items)
+
+    def _reserve(self, share: Share, moment: Moment) -> Reserve:
+        open_lines, open_bytes = share.open_lines, share.open_bytes
+        rest = len(self._rest) if share.number in self._rest_owners else 0
+        lines, size = self._wanted(share, rest)
+        first = rest or (len(self._queue[0].record) if self._heads(share) else 0)
         if first > MAX_RESERVED_BYTES - open_bytes and first > open_bytes:
             lines, size = 1, first - open_bytes
         else:
             lines = max(0, min(lines, MAX_RESERVED_LINES) - open_lines)
             size = max(0, min(size, MAX_RESERVED_BYTES) - open_bytes)
-        account = self._report()
-        self._in_flight = (account.lines, account.size)
-        self._asked_ns = moment.boot_ns
-        self._asked = (lines, size)
-        self._asked_from = (standing.handed_lines, standing.handed_bytes)
-        return Reserve(account, lines, size)
+        return Reserve(share.ask(lines, size, moment.boot_ns), lines, size, share.number)
 
-    def _wanted(self) -> tuple[int, int]:
+    def _wanted(self, share: Share, rest: int) -> tuple[int, int]:
         """Return how many lines and bytes should be open: exactly the rest, or as much as flows."""
-        lines, size = len(self._queue), self._queued_bytes + len(self._rest)
+        lines, size = share.queued_lines, share.queued_bytes + rest
         if self._done is not None:
             return lines, size
         if self._follow:
@@ -385,32 +406,29 @@ class ServedSession:
         else:
             lines, size = MAX_RESERVED_LINES, MAX_RESERVED_BYTES
         if self._limit is not None:
-            lines = min(lines, self._limit - self.standing.handed_lines)
+            lines = min(lines, self._limit - self.handed_lines)
         return lines, size
 
-    def _next_slice(self, gap: bytes) -> tuple[bytes, list[Item]]:
-        """Gather the next bytes: the rest of a record, a gap notice, whole records, or the start of a large one."""
+    def _content(self, items: Sequence[Item], gap: bytes) -> bytes:
+        """Return the next bytes: the rest of a record, a gap notice, whole records, or the start of a large one."""
         if self._rest:
-            return self._rest[:SLICE_BYTES], []
+            return self._rest[:SLICE_BYTES]
         if self._has_gap:
-            return gap, []
-        items = self._gathered()
-        return b"".join(item.record for item in items)[:SLICE_BYTES], items
+            return gap
+        return b"".join(item.record for item in items)[:SLICE_BYTES]
 
     def _gathered(self) -> list[Item]:
         """Return the records of the next slice: one of a tail; a query's end at a ceiling only where a budget does."""
-        if self._follow:
-            return [self._queue[0]]
-        standing = self.standing
-        most_lines, most_bytes = MAX_RESERVED_LINES, MAX_RESERVED_BYTES
-        if self._is_shortened:
-            most_lines = standing.ceiling_lines - standing.handed_lines
-            most_bytes = standing.ceiling_bytes - standing.handed_bytes
+        if self._follow or not self._queue:
+            return [self._queue[0]] if self._queue else []
+        shortened = {share.number: [share.open_lines, share.open_bytes] for share in self.shares if share.is_shortened}
         items: list[Item] = []
         size = 0
         for item in self._queue:
             length = len(item.record)
-            if items and (size + length > SLICE_BYTES or size + length > most_bytes or len(items) >= most_lines):
+            if items and (size + length > SLICE_BYTES or len(items) >= MAX_RESERVED_LINES):
+                break
+            if shortened and not _fits(item, shortened) and items:
                 break
             items.append(item)
             size += length
@@ -418,28 +436,33 @@ class ServedSession:
                 break
         return items
 
-    def _charged(self, content: bytes, gap: bytes) -> int:
-        """Return what a slice costs: a notice of skipped lines is free, a large line counts whole at its first byte."""
-        if self._rest:
-            return len(content)
-        return 0 if self._has_gap and content is gap else max(len(content), len(self._queue[0].record))
-
-    def _hand_over(self, content: bytes, items: list[Item], gap: bytes) -> None:
-        standing = self.standing
+    def _hand_over(
+        self, content: bytes, items: Sequence[Item], parts: Sequence[tuple[Share, Sequence[Item], int]]
+    ) -> None:
+        for share, own, size in parts:
+            share.hand_over(own, size)
         if self._rest:
             self._rest = self._rest[len(content) :]
-            standing.handed_bytes += len(content)
             return
         if not items:
-            if content is gap:
-                self._gap_lines, self._source_gap = 0, False
+            self._gap_lines, self._source_gap = 0, False
             return
         for item in items:
             self._queue.popleft()
             self._queued_bytes -= len(item.record)
         if len(items) == 1:
-            self._rest = items[0].record[len(content) :]
-        standing.handed_lines += len(items)
-        standing.handed_bytes += len(content)
-        self._unsettled += items
-        self.position = items[-1].position
+            self._rest, self._rest_owners = items[0].record[len(content) :], items[0].owners
+        self.handed_lines += len(items)
+        self.places = items[-1].places
+
+
+def _fits(item: Item, left: dict[int, list[int]]) -> bool:
+    """Take an item from the lines and bytes that shares have left, and say whether it fits."""
+    fits = True
+    for number in item.owners:
+        if number in left:
+            own = left[number]
+            own[0] -= 1
+            own[1] -= len(item.record)
+            fits = fits and min(own) >= 0
+    return fits

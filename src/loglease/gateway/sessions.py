@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from loglease.access.caller import Caller
-from loglease.access.errors import NotFound
+from loglease.access.errors import BudgetUsed, GuardrailDenied, NotFound, NotPermitted, PolicyDenied
 from loglease.access.open_session import Opened, OpeningUncertain, open_session
 from loglease.access.serving import NOTHING
 from loglease.access.watch import Cut
+from loglease.gateway.admission import concerned
 from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.channel import Channel
 from loglease.gateway.errors import Draining, LeaseOver, Overload, RedactionUnavailable
@@ -24,14 +25,28 @@ from loglease.gateway.reserve import Recorder
 from loglease.gateway.services import Services
 from loglease.gateway.session import ServedSession
 from loglease.gateway.settings import GatewaySettings
-from loglease.model.errors import LogLeaseError
+from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
 from loglease.model.grant import Grant
-from loglease.model.ids import SessionId
+from loglease.model.ids import GrantId, SessionId
+from loglease.model.offer import Terms
 from loglease.model.session import CloseWhy, SessionKind
 from loglease.redaction import RedactionError, Redactor
 from loglease.sources.interface import Reader, SourceUnavailable
 
 DRAIN_S: Final = 25.0
+
+_Parts = tuple[Reader, Redactor]
+
+_OF_ONE_GRANT: Final = (
+    NotPermitted,
+    NotFound,
+    PolicyDenied,
+    GuardrailDenied,
+    GrantEnded,
+    GrantNotActive,
+    BudgetUsed,
+)
+"""Refusals that say that a grant does not allow the call, or not any more."""
 
 _log = logging.getLogger("loglease.gateway")
 
@@ -65,47 +80,39 @@ class Sessions:
         """The number of sessions that are open here."""
         return len(list(self._index.all()))
 
-    async def serve(self, grant: Grant, asked: Asked, *, caller: Caller, channel: Channel) -> None:
-        """Open a session for a question and serve it until it is over.
+    async def serve(self, grants: Sequence[Grant], asked: Asked, *, caller: Caller, channel: Channel) -> None:
+        """Open a session under each grant that allows a question, and serve it until it is over.
+
+        Args:
+            grants: as they rank.
 
         Raises:
             LogLeaseError: it was refused, or over before its first byte.
         """
-        asked.check(grant.terms.scopes[0])
-        reader, redactor = await self._means(grant)
-        self._admit(asked.kind)
-        with self._index.hearing(asked.kind) as heard:
-            opened = await self._open(grant, asked, caller)
+        grants = concerned(grants, asked)
+        asked.admit(grants)
+        parts = {grant.id: (grant.terms, await self._parts(grant)) for grant in grants}
+        self._admit(asked.kind, len(grants))
+        with self._index.hearing(asked.kind, len(grants)) as heard:
+            opened = await self._open_all(grants, asked, caller)
             try:
-                # The policy in force may have narrowed the terms since the grant was looked at.
-                if opened.grant.terms != grant.terms:
-                    asked.check(opened.grant.terms.scopes[0])
-                    reader, redactor = await self._means(opened.grant)
-                prepared = asked.prepare(
-                    Means(
-                        opened=opened,
-                        reader=reader,
-                        redactor=redactor,
-                        violations=self.violations,
-                        settings=self._settings,
-                    )
-                )
+                prepared = asked.prepare(await self._means(opened, parts))
             except LogLeaseError:
-                account = self._recorder.close(opened.session.id, why=CloseWhy.ERROR, account=NOTHING, cut_ms=None)
-                self.later(account)
+                self._close_unserved(opened)
                 raise
         await self._serve(self._pump(opened, prepared, asked, channel), opened, caller, heard)
 
-    def _pump(self, opened: Opened, prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
+    def _pump(self, opened: Sequence[Opened], prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
         services, settings = self._services, self._settings
         machine = ServedSession(
-            deadline_ns=services.watch.deadline_ns(opened.grant.due_at),
-            epoch=opened.session.epoch,
+            deadline_ns=min(services.watch.deadline_ns(one.grant.due_at) for one in opened),
+            epoch=min(one.session.epoch for one in opened),
             limit=asked.limit,
             follow=prepared.reading.follow,
             skip_after_ns=round(settings.skip_after_s * 1e9),
             slow_after_ns=round(settings.slow_after_s * 1e9),
             started_ns=services.clock.boot_ns(),
+            shares=len(opened),
         )
         return Pump(
             opened,
@@ -119,10 +126,51 @@ class Sessions:
             settings=settings,
         )
 
+    async def _open_all(self, grants: Sequence[Grant], asked: Asked, caller: Caller) -> list[Opened]:
+        """Open a session under each grant. One that turns out not to allow the call is left out if another does."""
+        results = await asyncio.gather(*(self._open(grant, asked, caller) for grant in grants), return_exceptions=True)
+        opened = [one for one in results if not isinstance(one, BaseException)]
+        failures = [one for one in results if isinstance(one, BaseException)]
+        failures.sort(key=lambda one: isinstance(one, _OF_ONE_GRANT))
+        if failures and not (opened and isinstance(failures[0], _OF_ONE_GRANT)):
+            self._close_unserved(opened)
+            raise failures[0]
+        return opened
+
+    def _close_unserved(self, opened: Sequence[Opened]) -> None:
+        for one in opened:
+            self.later(self._recorder.close(one.session.id, why=CloseWhy.ERROR, account=NOTHING, cut_ms=None))
+
+    async def _means(self, opened: Sequence[Opened], parts: Mapping[GrantId, tuple[Terms, _Parts]]) -> list[Means]:
+        """Return what an answer is made with under each grant.
+
+        Args:
+            parts: of each grant with the terms that they are for, which policy may have narrowed since.
+        """
+        made: list[Means] = []
+        for number, one in enumerate(opened):
+            terms, (reader, redactor) = parts[one.grant.id]
+            if one.grant.terms != terms:
+                reader, redactor = await self._parts(one.grant)
+            source = one.grant.terms.scopes[0].source
+            made.append(
+                Means(
+                    opened=one,
+                    reader=reader,
+                    redactor=redactor,
+                    violations=self.violations,
+                    settings=self._settings,
+                    number=number,
+                    of=len(opened),
+                    before=tuple(before for before in made if before.scope.source == source),
+                )
+            )
+        return made
+
     async def _open(self, grant: Grant, asked: Asked, caller: Caller) -> Opened:
         services = self._services
         try:
-            return await open_session(
+            opened = await open_session(
                 grant.id,
                 kind=asked.kind,
                 front=asked.front,
@@ -141,14 +189,22 @@ class Sessions:
         except OpeningUncertain as error:
             self.later(self._close_if_opened(error.session))
             raise
+        # The policy in force may have narrowed the terms since the grant was looked at.
+        if opened.grant.terms != grant.terms and asked.refuses_outside:
+            try:
+                asked.check(opened.grant.terms.scopes[0])
+            except LogLeaseError:
+                self._close_unserved([opened])
+                raise
+        return opened
 
     async def _close_if_opened(self, session: SessionId) -> None:
         """Close a session whose opening came too late for its client; nothing was served."""
         with contextlib.suppress(NotFound):
             await self._recorder.close(session, why=CloseWhy.AUDIT, account=NOTHING, cut_ms=None)
 
-    async def _means(self, grant: Grant) -> tuple[Reader, Redactor]:
-        """Return the reader and the redactor of a grant, before anything is opened."""
+    async def _parts(self, grant: Grant) -> _Parts:
+        """Return the reader and the redactor of a grant."""
         reader = self._services.reader_of(grant.terms.scopes[0].source)
         if reader is None:
             raise SourceUnavailable("The source is not configured here.", next_step="Tell an operator.")
@@ -159,7 +215,7 @@ class Sessions:
             raise RedactionUnavailable from error
         return reader, redactor
 
-    def _admit(self, kind: SessionKind) -> None:
+    def _admit(self, kind: SessionKind, sessions: int) -> None:
         services, settings = self._services, self._settings
         if self._is_draining:
             raise Draining("This server stops.", next_step="Try again.")
@@ -167,30 +223,36 @@ class Sessions:
         if services.clock.boot_ns() >= services.watch.lease_until_ns:
             raise LeaseOver("This server does not know the newest revocations.", next_step="Try again in a moment.")
         most = settings.tails if kind is SessionKind.TAIL else settings.queries
-        if self._index.open(kind) >= most:
+        if self._index.open(kind) + sessions > most:
             raise Overload(f"This server serves {most} of these at once.", next_step="Try again in a moment.")
 
-    async def _serve(self, pump: Pump, opened: Opened, caller: Caller, heard: list[Cut]) -> None:
-        entry = OpenSession(
-            id=opened.session.id,
-            kind=opened.session.kind,
-            grant=opened.grant,
-            principal=caller.principal,
-            token=caller.token,
-            sign_in=caller.sign_in,
-            cut=pump.cut,
-        )
-        self._index.add(entry)
+    async def _serve(self, pump: Pump, opened: Sequence[Opened], caller: Caller, heard: list[Cut]) -> None:
+        # Whatever cuts one of them cuts the answer: what is left would look like a whole one.
+        entries = [
+            OpenSession(
+                id=one.session.id,
+                kind=one.session.kind,
+                grant=one.grant,
+                principal=caller.principal,
+                token=caller.token,
+                sign_in=caller.sign_in,
+                cut=pump.cut,
+            )
+            for one in opened
+        ]
+        for entry in entries:
+            self._index.add(entry)
         self._empty.clear()
         for cut in heard:
-            if entry.is_concerned(cut):
+            if any(entry.is_concerned(cut) for entry in entries):
                 pump.cut(cut.why, cut.text)
         try:
             if self._is_draining:
                 pump.cut(CloseWhy.DRAIN, "drain")
             await pump.run()
         finally:
-            self._index.remove(entry)
+            for entry in entries:
+                self._index.remove(entry)
             self.later(pump.settle())
             if not self.open:
                 self._empty.set()

@@ -14,9 +14,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from loglease.gateway.merging import as_they_arrive, in_order
 from loglease.gateway.reading import Batches, InPool, LogReading, TailReading
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
+from loglease.gateway.union import Marks
 from loglease.gateway.worker import Worker
 from loglease.model.clock import Clock
 from loglease.model.instant import NANOSECONDS, Interval
@@ -36,10 +38,11 @@ _FOLLOW_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """Where the newest lines begin: their first time, and how many lines of that time come before them."""
+    """Where the newest lines begin: their first time, lines of that time that come before them, how many there are."""
 
     first_ns: int
     skipped: int
+    count: int
 
 
 class _Known:
@@ -105,43 +108,29 @@ class NewestThenLive:
 
     async def batches(self, in_pool: InPool) -> Batches:
         """Yield the newest lines in ascending order, then the others as they arrive."""
+        begun = await self.begin(in_pool)
+        async with aclosing(begun.newest(in_pool)) as batches:
+            async for some in batches:
+                yield some
+        async with aclosing(begun.live(in_pool)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def begin(self, in_pool: InPool) -> Begun:
+        """Look back for where the newest lines begin."""
         start, end = self.interval.start, self.interval.end
         until_ns = self.now_ns if end is None else min(self.now_ns, end)
         known = _Known(max(start, self.now_ns - LATE_NS))
+        newest = None
         if start < until_ns:
-            async with aclosing(self._before(until_ns, known, in_pool)) as items:
-                async for some in items:
-                    yield some
-        if end is not None and end <= known.from_ns:
-            return
-        live = Interval(known.from_ns, end)
-        following = TailReading(
-            self.reader,
-            ReadPlan(selector=self.selector, interval=live, page_lines=_PAGE_LINES, page_bytes=_FOLLOW_BYTES),
-            self.worker(live, Direction.FORWARD, True, None),  # noqa: FBT003 - it follows
-        )
-        async with aclosing(following.batches(in_pool)) as batches:
-            async for batch in batches:
-                yield batch if isinstance(batch, Gap) else await self._aged(known.new(batch))
-
-    async def _before(self, until_ns: int, known: _Known, in_pool: InPool) -> AsyncGenerator[Sequence[Item], None]:
-        newest = await self._look_back(Interval(self.interval.start, until_ns), known, in_pool)
-        if newest is None:
-            return
-        left_out = newest.skipped
-        forward = self._reading(Interval(newest.first_ns, until_ns), Direction.FORWARD, None)
-        async with aclosing(forward.batches(in_pool)) as batches:
-            async for items in batches:
-                for item in items:
-                    known.add(item)
-                yield items[left_out:]
-                left_out = max(0, left_out - len(items))
+            newest = await self._look_back(Interval(start, until_ns), known, in_pool)
+        return Begun(self, until_ns, known, newest)
 
     async def _look_back(self, interval: Interval, known: _Known, in_pool: InPool) -> _Newest | None:
         """Find where the newest lines begin; lines before these are known as far as a late one could be one of them."""
         count = skipped = 0
         first_ns: int | None = None
-        backward = self._reading(interval, Direction.BACKWARD, self.scan)
+        backward = self.reading(interval, Direction.BACKWARD, self.scan)
         async with aclosing(backward.batches(in_pool)) as batches:
             async for items in batches:
                 for item in items:
@@ -150,12 +139,13 @@ class NewestThenLive:
                     elif item.event_ns == first_ns:
                         skipped += 1
                     elif not known.add_older(item):
-                        return _newest(first_ns, skipped)
+                        return _newest(first_ns, skipped, count)
         if backward.is_exhausted:  # what is older was not looked at
             known.from_ns = max(known.from_ns, interval.end or 0 if first_ns is None else first_ns)
-        return _newest(first_ns, skipped)
+        return _newest(first_ns, skipped, count)
 
-    def _reading(self, interval: Interval, direction: Direction, scan: Scan | None) -> LogReading:
+    def reading(self, interval: Interval, direction: Direction, scan: Scan | None) -> LogReading:
+        """Return a reading of the lines that are there."""
         return LogReading(
             self.reader,
             ReadPlan(
@@ -169,7 +159,7 @@ class NewestThenLive:
             backward=direction is Direction.BACKWARD,
         )
 
-    async def _aged(self, items: Sequence[Item]) -> Sequence[Item]:
+    async def aged(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return lines once they are old enough, those that came together in order."""
         if not self.delay_ns or not items:
             return items
@@ -179,5 +169,77 @@ class NewestThenLive:
         return ordered
 
 
-def _newest(first_ns: int | None, skipped: int) -> _Newest | None:
-    return None if first_ns is None else _Newest(first_ns, skipped)
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A tail that knows where its newest lines begin. They are read first, then it follows."""
+
+    tail: NewestThenLive
+    until_ns: int
+    known: _Known
+    first: _Newest | None
+
+    @property
+    def count(self) -> int:
+        """How many newest lines there are."""
+        return 0 if self.first is None else self.first.count
+
+    async def newest(self, in_pool: InPool) -> AsyncGenerator[Sequence[Item], None]:
+        """Yield the newest lines in ascending order."""
+        if self.first is None:
+            return
+        left_out = self.first.skipped
+        forward = self.tail.reading(Interval(self.first.first_ns, self.until_ns), Direction.FORWARD, None)
+        async with aclosing(forward.batches(in_pool)) as batches:
+            async for items in batches:
+                for item in items:
+                    self.known.add(item)
+                yield items[left_out:]
+                left_out = max(0, left_out - len(items))
+
+    async def live(self, in_pool: InPool) -> Batches:
+        """Yield what arrives."""
+        tail, end = self.tail, self.tail.interval.end
+        if end is not None and end <= self.known.from_ns:
+            return
+        live = Interval(self.known.from_ns, end)
+        following = TailReading(
+            tail.reader,
+            ReadPlan(selector=tail.selector, interval=live, page_lines=_PAGE_LINES, page_bytes=_FOLLOW_BYTES),
+            tail.worker(live, Direction.FORWARD, True, None),  # noqa: FBT003 - it follows
+        )
+        async with aclosing(following.batches(in_pool)) as batches:
+            async for batch in batches:
+                yield batch if isinstance(batch, Gap) else await tail.aged(self.known.new(batch))
+
+
+@dataclass(frozen=True, slots=True)
+class TailsTogether:
+    """Tails under several grants: the newest lines of all of them in ascending order, then what arrives.
+
+    Attributes:
+        newest: how many lines there are at most before the live ones.
+    """
+
+    tails: Sequence[NewestThenLive]
+    newest: int
+    follow: bool = True
+    is_exhausted: bool = False
+
+    async def batches(self, in_pool: InPool) -> Batches:
+        """Yield the newest lines, then the others as they arrive."""
+        begun = [await tail.begin(in_pool) for tail in self.tails]
+        marks = Marks((None,) * len(begun))
+        left_out = max(0, sum(one.count for one in begun) - self.newest)
+        before = in_order([one.newest(in_pool) for one in begun], lambda item: (item.event_ns, item.labels))
+        async with aclosing(before):
+            async for taken in before:
+                yield [marks.marked(number, item) for number, item in taken[left_out:]]
+                left_out = max(0, left_out - len(taken))
+        arriving = as_they_arrive([one.live(in_pool) for one in begun])
+        async with aclosing(arriving):
+            async for number, batch in arriving:
+                yield batch if isinstance(batch, Gap) else [marks.marked(number, item) for item in batch]
+
+
+def _newest(first_ns: int | None, skipped: int, count: int) -> _Newest | None:
+    return None if first_ns is None else _Newest(first_ns, skipped, count)

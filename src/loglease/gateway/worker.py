@@ -10,7 +10,7 @@ import orjson
 
 from loglease.gateway.frontends.encoder import Line, LineEncoder
 from loglease.gateway.gathering import Gathering
-from loglease.gateway.lines import DERIVED_LEVEL, Found, Lines, Row, pseudonyms_in
+from loglease.gateway.lines import DERIVED_LEVEL, Covers, Found, Lines, Row, pseudonyms_in
 from loglease.gateway.recheck import Order, Recheck
 from loglease.gateway.rescan import rescan_with
 from loglease.gateway.resume import Position
@@ -46,7 +46,6 @@ class Worker:
         reads_level: whether a stage may look at the level that is found for each line.
         follow: lines come as they arrive, and are not put in order.
         after: resume behind this position.
-        apart_ns: of lines that are less apart in time than this, only the first is given.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class Worker:
         direction: Direction,
         follow: bool,
         after: Position | None = None,
-        apart_ns: int = 0,
     ) -> None:
         self._lines = lines
         self._pipeline = pipeline
@@ -69,8 +67,7 @@ class Worker:
         self._backward = direction is Direction.BACKWARD
         self._held: list[_Found] = []
         self._after = after
-        self._apart_ns = apart_ns
-        self._given_ns: int | None = None
+        self._written = 0
         self._edge_ns: int | None = None
         self._edge_seen = 0
         self._skipped = 0
@@ -145,8 +142,6 @@ class Worker:
 
     def _items(self, found: Iterable[_Found]) -> Iterator[Item]:
         for row, entry in found:
-            if self._apart_ns and self._is_close(row.event_ns):
-                continue
             position = self._position(row.event_ns)
             if position is None:
                 continue
@@ -164,18 +159,12 @@ class Worker:
                 event_ns=row.event_ns,
                 labels=row.stream.labels,
                 canonical=b'[%b,"%d",%b]\n' % (row.stream.quoted, row.event_ns, line.quoted),
-                position=position,
+                places=(position,),
+                number=self._written,
                 pseudonyms=pseudonyms,
                 masked=tuple(masked.items()),
             )
-
-    def _is_close(self, event_ns: int) -> bool:
-        """Say whether a line is too close to the last one that was given."""
-        given_ns = self._given_ns
-        if given_ns is not None and abs(event_ns - given_ns) < self._apart_ns:
-            return True
-        self._given_ns = event_ns
-        return False
+            self._written += 1
 
     def _position(self, event_ns: int) -> Position | None:
         """Return the position behind the next line, or None if an earlier answer had it already."""
@@ -204,8 +193,8 @@ def worker_of(
     now_ns: int,
     after: Position | None = None,
     scan: Scan | None = None,
-    apart_ns: int = 0,
     literals: Sequence[bytes] = (),
+    others: Sequence[Covers] = (),
 ) -> Worker:
     """Return the evaluation of a log query.
 
@@ -213,8 +202,8 @@ def worker_of(
         now_ns: the time of the query, nanoseconds since the epoch.
         after: resume behind this position.
         scan: what may be looked at; None for a tail, which has no end.
-        apart_ns: of lines that are less apart in time than this, only the first is given.
         literals: texts of the query that the source is asked to look for.
+        others: grants whose lines are left out.
     """
     filters, stages = split_filters(query.stages)
     lines = Lines(
@@ -226,6 +215,7 @@ def worker_of(
         backward=direction is Direction.BACKWARD,
         scan=scan,
         literals=literals,
+        others=others,
     )
     pipeline = Pipeline(stages, rescan=rescan_with(redactor), now=now_ns) if stages else None
     return Worker(
@@ -236,7 +226,6 @@ def worker_of(
         direction=direction,
         follow=follow,
         after=after,
-        apart_ns=apart_ns,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from loglease.gateway.resume import Position
+from loglease.gateway.resume import Places, Position
 
 
 class Line(NamedTuple):
@@ -36,8 +36,8 @@ class Encoder(Protocol):
     def gap(self, lines: int | None) -> bytes:
         """Write that so many lines were left out for a reader too slow for them; None: that the source lost some."""
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
-        """Write why the answer ends."""
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:
+        """Write why the answer ends, and where it goes on."""
 
 
 class LineEncoder(Encoder, Protocol):

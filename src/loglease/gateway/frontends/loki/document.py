@@ -15,7 +15,7 @@ import orjson
 
 from loglease.gateway.frontends.encoder import Line
 from loglease.gateway.frontends.loki.shapes import FLAG, metric, sample, stream_labels, value
-from loglease.gateway.resume import Position
+from loglease.gateway.resume import Places, Position
 from loglease.gateway.served import Item
 from loglease.logql.metrics import Answer, Grid, Series
 from loglease.model.session import CloseWhy
@@ -54,9 +54,9 @@ class Document:
         del lines
         return b""
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:
         """Write what closes the answer behind so many items."""
-        del position
+        del places
         shape = self._shape
         warnings = [*self._warnings, *((USED_UP,) if reason == CloseWhy.ENDED else ())]
         parts = [shape.group_end if lines else shape.head, shape.foot]
@@ -100,10 +100,15 @@ class StreamsEncoder(Document):
         self.streams.append(stream_labels(line, categorize=self._categorize))
         return value(line, categorize=self._categorize)
 
-    def by_stream(self, items: Sequence[Item]) -> list[Item]:
-        """Return the first items in the order of the answer: streams by their labels, lines as the query has them."""
+    def by_stream(self, items: Sequence[Item], encoders: Sequence[StreamsEncoder]) -> list[Item]:
+        """Return items in the order of the answer: streams by their labels, lines as the query has them.
+
+        Args:
+            encoders: what wrote the lines of each grant.
+        """
         groups: dict[bytes, list[Item]] = {}
-        for item, stream in zip(items, self.streams, strict=False):
+        for item in items:
+            stream = encoders[item.owners[0]].streams[item.number]
             groups.setdefault(stream, []).append(item)
         return self.grouped(
             (b'{"stream":%b,"values":[' % stream, members) for stream, members in sorted(groups.items())
@@ -159,7 +164,7 @@ def _item(record: bytes, ns: int, series: Series) -> Item:
         event_ns=ns,
         labels=series,
         canonical=b'[%b,"%d",%b]\n' % (labels, ns, record),
-        position=Position(ns, 1),
+        places=(Position(ns, 1),),
         pseudonyms=tuple(found.decode() for found in _PSEUDONYM.findall(record)),
     )
 

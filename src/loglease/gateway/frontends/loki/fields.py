@@ -16,13 +16,12 @@ from loglease.gateway.frontends.loki.queries import (
     MAX_ANSWER_BYTES,
     MAX_LIMIT,
     Collected,
-    Nothing,
-    asked_of,
     lines_reading,
 )
 from loglease.gateway.parameters import Values
-from loglease.gateway.planner import parsed
+from loglease.gateway.planner import parsed, planned
 from loglease.gateway.rescan import rescan_with
+from loglease.gateway.resume import Places
 from loglease.gateway.served import Item
 from loglease.logql import LogQuery, QueryFailed, Rescan
 from loglease.logql.entry import ERROR, ERROR_DETAILS
@@ -85,17 +84,20 @@ def _question(values: Values, now: Instant, list_name: bytes, written: Written) 
     limit = values.limit("field_limit", MAX_LIMIT) or values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
     shape = Shape(b'{"%b":[' % list_name, b"", b'],"limit":%d' % limit, counts=False)
 
-    def prepare(means: Means) -> Prepared:
-        selector, warnings = asked_of(query, means)
-        encoder = FieldsEncoder(shape, lines, rescan_with(means.redactor), _own_parsers(query), warnings)
-        if selector is None:
-            return Prepared(Nothing(), encoder)
-        reading = lines_reading(means, query, selector, encoder, Direction.BACKWARD)
+    def prepare(all_means: Sequence[Means]) -> Prepared:
+        own = _own_parsers(query)
+        encoders = [LookedAt(rescan_with(means.redactor), own) for means in all_means]
+        reading, warnings = lines_reading(all_means, query, encoders, Direction.BACKWARD)
+        document = Document(shape, warnings)
+        start = min(means.interval.start for means in all_means)
 
-        def arranged(_: Sequence[Item]) -> list[Item]:
-            return encoder.led([name(one, means.interval.start) for one in written(encoder.fields)[:limit]])
+        def arranged(items: Sequence[Item]) -> list[Item]:
+            # A number is made of the lines of all these grants, so it is recorded and counted under each.
+            owners = tuple(sorted({item.owners[0] for item in items}))
+            made = written(_fields_in(items, encoders))[:limit]
+            return document.led([name(one, start)._replace(owners=owners) for one in made])
 
-        return Prepared(Collected(reading, lines, arranged), encoder)
+        return Prepared(Collected(reading, lines, arranged), document)
 
     return Asked(
         kind=SessionKind.NAMES,
@@ -103,7 +105,7 @@ def _question(values: Values, now: Instant, list_name: bytes, written: Written) 
         query=text,
         interval=both_ends(values.interval(now)),
         limit=None,
-        check=lambda _: None,
+        check=lambda scope: planned(query, scope),
         prepare=prepare,
     )
 
@@ -113,38 +115,59 @@ def _own_parsers(query: LogQuery) -> list[str]:
     return list(dict.fromkeys(_PARSERS[type(stage)] for stage in query.stages if type(stage) in _PARSERS))
 
 
-class FieldsEncoder(Document):
+def _fields_in(items: Sequence[Item], encoders: Sequence[LookedAt]) -> Fields:
+    """Return the fields of lines.
+
+    Args:
+        encoders: what took the lines of each grant.
+
+    Raises:
+        QueryFailed: there is more to remember than an answer may hold.
+    """
+    fields: dict[str, Field] = {}
+    size = 0
+    for item in items:
+        encoder = encoders[item.owners[0]]
+        for found in encoder.found(encoder.lines[item.number]):
+            if fields.setdefault(found.name, Field()).add(found):
+                size += len(found.name) + len(found.value)
+        if size > MAX_ANSWER_BYTES:
+            raise QueryFailed("too_large", "the fields hold more than 32 MiB", limit=True)
+    return fields
+
+
+class LookedAt:
     """Takes lines for what they hold and writes none of them.
 
     Args:
-        lines: how many are looked at.
         own: parsers of the query: if there are any, the labels that they made are the fields.
     """
 
-    def __init__(self, shape: Shape, lines: int, rescan: Rescan, own: Sequence[str], warnings: Sequence[str]) -> None:
-        super().__init__(shape, warnings)
-        self._left = lines
+    ends_early = False
+
+    def __init__(self, rescan: Rescan, own: Sequence[str]) -> None:
         self._rescan = rescan
         self._own = own
-        self._size = 0
-        self.fields: dict[str, Field] = {}
+        self.lines: list[Line] = []
+        """All lines so far."""
 
     def line(self, line: Line) -> bytes:
-        """Look at one line.
+        """Take one line; what is returned counts for how much may be looked at together."""
+        self.lines.append(line)
+        return line.quoted
 
-        Raises:
-            QueryFailed: there is more to remember than an answer may hold.
-        """
-        if self._left > 0:
-            self._left -= 1
-            for found in self._found(line):
-                if self.fields.setdefault(found.name, Field()).add(found):
-                    self._size += len(found.name) + len(found.value)
-            if self._size > MAX_ANSWER_BYTES:
-                raise QueryFailed("too_large", "the fields hold more than 32 MiB", limit=True)
+    def gap(self, lines: int | None) -> bytes:
+        """Write nothing."""
+        del lines
         return b""
 
-    def _found(self, line: Line) -> Iterator[Found]:
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:
+        """Write nothing: the answer is written around the fields."""
+        del reason, lines, places
+        return b""
+
+    def found(self, line: Line) -> Iterator[Found]:
+        """Yield the fields of a line."""
         metadata: dict[str, str] = orjson.loads(line.metadata)
         for label, value in metadata.items():
             yield Found(label, value)

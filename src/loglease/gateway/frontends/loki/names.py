@@ -9,19 +9,20 @@ import orjson
 from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.errors import QueryInvalid
 from loglease.gateway.frontends.loki.document import Document, Shape, name, names_document
-from loglease.gateway.frontends.loki.queries import asked_of
-from loglease.gateway.names import SeriesReading
+from loglease.gateway.frontends.loki.queries import asked_of, outside
+from loglease.gateway.names import Owned, SeriesReading
 from loglease.gateway.parameters import Values
 from loglease.gateway.planner import parsed
 from loglease.gateway.served import Item
-from loglease.logql import LogQuery
+from loglease.logql import LabelTest, LogQuery
 from loglease.model.instant import Instant, Interval
-from loglease.model.labels import Labels
+from loglease.model.labels import Selector
+from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
 
 DocumentOf = Callable[[Sequence[str]], Document]
 """Makes the answer around them; takes warnings."""
-ListOf = Callable[[Sequence[Labels], int], list[Item]]
+ListOf = Callable[[Owned, int], list[Item]]
 """Makes the items of an answer of label sets; takes the start of the time asked for."""
 
 
@@ -33,9 +34,13 @@ def labels_question(values: Values, now: Instant) -> Asked:
 def values_question(values: Values, now: Instant, label: str) -> Asked:
     """Return what ``label/{name}/values`` asks."""
 
-    def found(series: Sequence[Labels], ns: int) -> list[Item]:
-        known = sorted({value for labels in series for key, value in labels if key == label})
-        return [name(orjson.dumps(value), ns) for value in known]
+    def found(series: Owned, ns: int) -> list[Item]:
+        known: dict[str, set[int]] = {}
+        for labels, owner in series.items():
+            for key, value in labels:
+                if key == label:
+                    known.setdefault(value, set()).add(owner)
+        return [_first(name(orjson.dumps(value), ns), owners) for value, owners in sorted(known.items())]
 
     return _question(values, now, (values.text("query", "{}"),), found, names_document)
 
@@ -44,8 +49,8 @@ def series_question(values: Values, now: Instant) -> Asked:
     """Return what ``series`` asks: whole label sets, of any of several selectors."""
     selectors = values.all("match", "match[]") or ["{}"]
 
-    def found(series: Sequence[Labels], ns: int) -> list[Item]:
-        return [name(orjson.dumps(dict(labels)), ns, labels) for labels in series]
+    def found(series: Owned, ns: int) -> list[Item]:
+        return [_first(name(orjson.dumps(dict(labels)), ns, labels), {owner}) for labels, owner in series.items()]
 
     return _question(values, now, selectors, found, names_document)
 
@@ -53,12 +58,16 @@ def series_question(values: Values, now: Instant) -> Asked:
 def detected_labels_question(values: Values, now: Instant) -> Asked:
     """Return what ``detected_labels`` asks: each label with the number of its values."""
 
-    def found(series: Sequence[Labels], ns: int) -> list[Item]:
+    def found(series: Owned, ns: int) -> list[Item]:
         known: dict[str, set[str]] = {}
-        for labels in series:
+        owners: dict[str, set[int]] = {}
+        for labels, owner in series.items():
             for key, value in labels:
                 known.setdefault(key, set()).add(value)
-        return [name(orjson.dumps({"label": key, "cardinality": len(known[key])}), ns) for key in sorted(known)]
+                owners.setdefault(key, set()).add(owner)
+        items = {key: name(orjson.dumps({"label": key, "cardinality": len(known[key])}), ns) for key in sorted(known)}
+        # A number is made of what all these grants show.
+        return [item._replace(owners=tuple(sorted(owners[key]))) for key, item in items.items()]
 
     def document(warnings: Sequence[str]) -> Document:
         return Document(Shape(b'{"detectedLabels":[', b"", b"]", counts=False), warnings)
@@ -66,9 +75,17 @@ def detected_labels_question(values: Values, now: Instant) -> Asked:
     return _question(values, now, (values.text("query", "{}"),), found, document)
 
 
-def _label_names(series: Sequence[Labels], ns: int) -> list[Item]:
-    known = sorted({key for labels in series for key, _ in labels})
-    return [name(orjson.dumps(key), ns) for key in known]
+def _label_names(series: Owned, ns: int) -> list[Item]:
+    known: dict[str, set[int]] = {}
+    for labels, owner in series.items():
+        for key, _ in labels:
+            known.setdefault(key, set()).add(owner)
+    return [_first(name(orjson.dumps(key), ns), owners) for key, owners in sorted(known.items())]
+
+
+def _first(item: Item, owners: set[int]) -> Item:
+    """Return a name as one of the first grant that shows it."""
+    return item._replace(owners=(min(owners),))
 
 
 def _question(
@@ -80,12 +97,26 @@ def _question(
 ) -> Asked:
     queries = [streams_query(text) for text in selectors]
 
-    def prepare(means: Means) -> Prepared:
-        asked = [(query.selector, *asked_of(query, means)) for query in queries]
-        document = document_of(list(dict.fromkeys(text for _, _, warnings in asked for text in warnings)))
-        wanted = [(tests, selector) for tests, selector, _ in asked if selector is not None]
-        reading = SeriesReading(means, wanted, lambda series: document.led(found(series, means.interval.start)))
+    def prepare(all_means: Sequence[Means]) -> Prepared:
+        wanted: list[list[tuple[tuple[LabelTest, ...], Selector]]] = [[] for _ in all_means]
+        warnings: list[str] = []
+        for query in queries:
+            selectors_of, texts = asked_of(query, all_means)
+            warnings += (text for text in texts if text not in warnings)
+            for own, selector in zip(wanted, selectors_of, strict=True):
+                if selector is not None:
+                    own.append((query.selector, selector))
+        document = document_of(warnings)
+        start = min(means.interval.start for means in all_means)
+        reading = SeriesReading(
+            list(zip(all_means, wanted, strict=True)), lambda series: document.led(found(series, start))
+        )
         return Prepared(reading, document)
+
+    def check(scope: Scope) -> None:
+        refusals = [refusal for query in queries if (refusal := outside(query, scope)) is not None]
+        if len(refusals) == len(queries):
+            raise refusals[0]
 
     return Asked(
         kind=SessionKind.NAMES,
@@ -93,7 +124,7 @@ def _question(
         query=" or ".join(selectors),
         interval=both_ends(values.interval(now)),
         limit=None,
-        check=lambda _: None,
+        check=check,
         prepare=prepare,
     )
 

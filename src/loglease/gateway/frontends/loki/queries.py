@@ -15,17 +15,19 @@ from loglease.gateway.frontends.loki.document import StreamsEncoder, samples, sa
 from loglease.gateway.lines import Lines
 from loglease.gateway.parameters import Values, wrong
 from loglease.gateway.planner import parsed, planned
-from loglease.gateway.reading import Batches, InPool, LogReading, MetricReading, RangeRead
+from loglease.gateway.reading import Batches, InPool, LogReading, MetricReading, Nothing, RangeRead, Reading
 from loglease.gateway.recheck import Order
-from loglease.gateway.rescan import rescan_with
+from loglease.gateway.rescan import Rescans, rescan_with
 from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
+from loglease.gateway.union import merged
 from loglease.gateway.worker import worker_of
 from loglease.logql import LogQuery, Metric, QueryFailed, split_filters
 from loglease.logql.metrics import Grid, MetricQuery, Vector
 from loglease.logql.syntax import log_ranges
 from loglease.model.instant import NANOSECONDS, Instant, Interval
 from loglease.model.labels import Selector
+from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
 from loglease.sources.interface import Direction, Gap, ReadPlan
 
@@ -34,7 +36,7 @@ MAX_LIMIT: Final = 5_000
 MAX_ANSWER_BYTES: Final = 32 << 20
 OUTSIDE_WINDOW: Final = "the query asks for a time that the event window of the grant has nothing of"
 
-Preparation = Callable[[Means], Prepared]
+Preparation = Callable[[Sequence[Means]], Prepared]
 
 _STEPS: Final = 250
 _PAGE_BYTES: Final = 256 * 1024
@@ -108,32 +110,40 @@ def _log_question(
     limit = values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
     direction = values.direction(Direction.BACKWARD)
 
-    def prepare(means: Means) -> Prepared:
-        selector, warnings = asked_of(query, means)
-        encoder = StreamsEncoder(categorize=categorize, warnings=warnings)
-        if selector is None:
-            return Prepared(Nothing(), encoder)
-        reading = lines_reading(means, query, selector, encoder, direction, apart_ns=apart_ns)
-        return Prepared(Collected(reading, limit, encoder.by_stream), encoder)
+    def prepare(all_means: Sequence[Means]) -> Prepared:
+        encoders = [StreamsEncoder(categorize=categorize) for _ in all_means]
+        reading, warnings = lines_reading(all_means, query, encoders, direction)
+        document = StreamsEncoder(categorize=categorize, warnings=warnings)
 
-    return _asked(text, interval, limit, prepare)
+        def arranged(items: Sequence[Item]) -> Sequence[Item]:
+            return document.by_stream(items, encoders)
+
+        return Prepared(Collected(reading, limit, arranged, apart_ns), document)
+
+    return _asked(text, interval, limit, lambda scope: planned(query, scope), prepare)
 
 
 def lines_reading(
-    means: Means,
-    query: LogQuery,
-    selector: Selector,
-    encoder: LineEncoder,
-    direction: Direction,
-    *,
-    apart_ns: int = 0,
-) -> LogReading:
-    """Return the reading of a log query's lines.
+    all_means: Sequence[Means], query: LogQuery, encoders: Sequence[LineEncoder], direction: Direction
+) -> tuple[Reading, list[str]]:
+    """Return the reading of a log query's lines, and warnings if the query lies outside all scopes.
 
     Args:
-        selector: of the streams to ask the source for.
-        apart_ns: of lines that are less apart in time than this, only the first is given.
+        encoders: one for the lines of each grant.
     """
+    selectors, warnings = asked_of(query, all_means)
+    backward = direction is Direction.BACKWARD
+    readings = [
+        Nothing() if selector is None else _log_reading(means, query, selector, encoder, direction)
+        for means, selector, encoder in zip(all_means, selectors, encoders, strict=True)
+    ]
+    return merged(readings, backward=backward), warnings
+
+
+def _log_reading(
+    means: Means, query: LogQuery, selector: Selector, encoder: LineEncoder, direction: Direction
+) -> LogReading:
+    backward = direction is Direction.BACKWARD
     worker = worker_of(
         query,
         redactor=means.redactor,
@@ -143,8 +153,8 @@ def lines_reading(
         follow=False,
         now_ns=means.now_ns,
         scan=means.scan(),
-        apart_ns=apart_ns,
         literals=(literals := means.literals(query)),
+        others=means.others(backward=backward),
     )
     plan = ReadPlan(
         selector=selector,
@@ -155,7 +165,7 @@ def lines_reading(
         page_lines=_PAGE_LINES,
         page_bytes=_PAGE_BYTES,
     )
-    return LogReading(means.reader, plan, worker, backward=direction is Direction.BACKWARD)
+    return LogReading(means.reader, plan, worker, backward=backward)
 
 
 def metric_question(
@@ -178,17 +188,40 @@ def metric_question(
     start, end = min(start for start, _ in ranges), max(end for _, end in ranges)
     hull = Interval(max(0, start), max(1, end))
 
-    def prepare(means: Means) -> Prepared:
-        evaluation = MetricQuery(
-            query, grid, rescan=rescan_with(means.redactor), now=means.now_ns, is_instant=is_instant
-        )
-        scan = means.scan()
-        reads: list[RangeRead] = []
-        warnings: list[str] = []
-        for number, one in enumerate(evaluation.ranges):
-            selector, outside = asked_of(one.query, means)
-            warnings += (text for text in outside if text not in warnings)
-            start, end = grid.read_interval(one)
+    def prepare(all_means: Sequence[Means]) -> Prepared:
+        rescans = Rescans([rescan_with(means.redactor) for means in all_means])
+        evaluation = MetricQuery(query, grid, rescan=rescans, now=all_means[0].now_ns, is_instant=is_instant)
+        reads, warnings = _range_reads(all_means, evaluation, grid)
+        document = samples_document(is_instant=is_instant, warnings=warnings)
+        owners = tuple(sorted({one.owner for one in reads})) or (0,)
+
+        def encode() -> list[Item]:
+            made = _bounded(samples(document, evaluation.answer(change), grid, is_instant=is_instant))
+            # A number is made of the lines of all these grants, so it is recorded and counted under each.
+            return [one._replace(owners=owners) for one in made]
+
+        return Prepared(MetricReading(reads, evaluation, rescans, encode), document)
+
+    def check(scope: Scope) -> None:
+        refusals = [refusal for one in log_ranges(query) if (refusal := outside(one.query, scope)) is not None]
+        if len(refusals) == len(ranges):
+            raise refusals[0]
+
+    return _asked(text, hull, None, check, prepare)
+
+
+def _range_reads(
+    all_means: Sequence[Means], evaluation: MetricQuery, grid: Grid
+) -> tuple[tuple[RangeRead, ...], list[str]]:
+    """Return what is read for each log range under each grant, and warnings about ranges outside all scopes."""
+    scans = [means.scan() for means in all_means]
+    reads: list[RangeRead] = []
+    warnings: list[str] = []
+    for number, one in enumerate(evaluation.ranges):
+        selectors, texts = asked_of(one.query, all_means)
+        warnings += (text for text in texts if text not in warnings)
+        start, end = grid.read_interval(one)
+        for means, selector, scan in zip(all_means, selectors, scans, strict=True):
             interval = means.interval.intersect(Interval(max(0, start), max(1, end)))
             if selector is None or interval is None:
                 continue
@@ -201,6 +234,7 @@ def metric_question(
                 backward=False,
                 scan=scan,
                 literals=(literals := means.literals(one.query)),
+                others=means.others(),
             )
             plan = ReadPlan(
                 selector=selector,
@@ -210,17 +244,8 @@ def metric_question(
                 page_lines=_PAGE_LINES,
                 page_bytes=_PAGE_BYTES,
             )
-            reads.append(RangeRead(number, plan, lines))
-        document = samples_document(is_instant=is_instant, warnings=warnings)
-        reading = MetricReading(
-            means.reader,
-            tuple(reads),
-            evaluation,
-            lambda: _bounded(samples(document, evaluation.answer(change), grid, is_instant=is_instant)),
-        )
-        return Prepared(reading, document)
-
-    return _asked(text, hull, None, prepare)
+            reads.append(RangeRead(number, means.number, means.reader, plan, lines))
+    return tuple(reads), warnings
 
 
 def _constant(query: Metric, grid: Grid, *, is_instant: bool, now: Instant) -> bytes:
@@ -233,28 +258,44 @@ def _constant(query: Metric, grid: Grid, *, is_instant: bool, now: Instant) -> b
     return b"".join(one.record for one in items) + document.end("", len(items), None)
 
 
-def _asked(text: str, interval: Interval, limit: int | None, prepare: Preparation) -> Asked:
+def _asked(
+    text: str, interval: Interval, limit: int | None, check: Callable[[Scope], object], prepare: Preparation
+) -> Asked:
     return Asked(
         kind=SessionKind.QUERY,
         front=Front.LOKI,
         query=text,
         interval=interval,
         limit=limit,
-        check=lambda _: None,
+        check=check,
         prepare=prepare,
     )
 
 
-def asked_of(query: LogQuery, means: Means) -> tuple[Selector | None, list[str]]:
-    """Return the streams to ask a source for, None and a warning if the question lies outside the grant.
+def asked_of(query: LogQuery, all_means: Sequence[Means]) -> tuple[list[Selector | None], list[str]]:
+    """Return the streams to ask for under each grant, None where the question lies outside it; warnings if all do.
 
-    The warning is made from question and grant alone, so it tells nothing of the data.
+    A warning is made from question and grant alone, so it tells nothing of the data.
     """
+    selectors: list[Selector | None] = []
+    warnings = []
+    for means in all_means:
+        refusal = outside(query, means.scope)
+        if refusal is None and not means.interval.is_empty:
+            selectors.append(planned(query, means.scope))
+            continue
+        selectors.append(None)
+        warnings.append(OUTSIDE_WINDOW if refusal is None else refusal.message)
+    return selectors, warnings if len(warnings) == len(selectors) else []
+
+
+def outside(query: LogQuery, scope: Scope) -> NotPermitted | None:
+    """Return what there is to say of a query that lies outside a scope, None of one that does not."""
     try:
-        selector = planned(query, means.scope)
+        planned(query, scope)
     except NotPermitted as error:
-        return None, [error.message]
-    return (None, [OUTSIDE_WINDOW]) if means.interval.is_empty else (selector, [])
+        return error
+    return None
 
 
 def _bounded(items: Sequence[Item]) -> Sequence[Item]:
@@ -264,30 +305,19 @@ def _bounded(items: Sequence[Item]) -> Sequence[Item]:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """A question that lies outside the grant: nothing is read."""
-
-    follow: bool = False
-    is_exhausted: bool = False
-
-    async def batches(self, in_pool: InPool) -> Batches:
-        """Yield nothing."""
-        del in_pool
-        yield ()
-
-
-@dataclass(frozen=True, slots=True)
 class Collected:
     """A log query whose lines are looked at together before anything leaves.
 
     Attributes:
         limit: lines that are looked at.
         arrange: makes the answer's items of theirs.
+        apart_ns: of lines that are less apart in time than this, only the first is given.
     """
 
-    reading: LogReading
+    reading: Reading
     limit: int
     arrange: Callable[[Sequence[Item]], Sequence[Item]]
+    apart_ns: int = 0
     follow: bool = False
 
     @property
@@ -304,10 +334,18 @@ class Collected:
         found: list[Item] = []
         async with aclosing(self.reading.batches(in_pool)) as batches:
             async for batch in batches:
-                found += () if isinstance(batch, Gap) else batch
+                self._take(found, () if isinstance(batch, Gap) else batch)
                 if len(found) >= self.limit:
                     break
                 _bounded(found)
         if len(found) < self.limit and self.is_exhausted:
             raise too_many_lines()
         yield _bounded(await in_pool(self.arrange, _bounded(found[: self.limit])))
+
+    def _take(self, found: list[Item], items: Sequence[Item]) -> None:
+        if not self.apart_ns:
+            found += items
+            return
+        for item in items:
+            if not found or abs(item.event_ns - found[-1].event_ns) >= self.apart_ns:
+                found.append(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,7 @@ from loglease.gateway.frontends.loki.queries import Direct, asked_of
 from loglease.gateway.lines import Lines
 from loglease.gateway.names import lines_of
 from loglease.gateway.parameters import Values
+from loglease.gateway.planner import planned
 from loglease.gateway.reading import Batches, InPool, pages_of
 from loglease.gateway.scan import too_many_lines
 from loglease.logql import LogQuery
@@ -38,10 +40,10 @@ def statistics_question(values: Values, now: Instant, *, exact: bool) -> Asked |
     if not exact:
         return Direct(orjson.dumps(_ZEROS))
 
-    def prepare(means: Means) -> Prepared:
+    def prepare(all_means: Sequence[Means]) -> Prepared:
         # Chunks are a matter of the store, so their number is never told.
         document = Document(Shape(b'{"chunks":0', b"", b"", counts=False))
-        return Prepared(_Counting(means, query, document), document)
+        return Prepared(_Counting(all_means, query, document), document)
 
     return Asked(
         kind=SessionKind.NAMES,
@@ -49,16 +51,16 @@ def statistics_question(values: Values, now: Instant, *, exact: bool) -> Asked |
         query=text,
         interval=interval,
         limit=None,
-        check=lambda _: None,
+        check=lambda scope: planned(query, scope),
         prepare=prepare,
     )
 
 
 @dataclass(slots=True)
 class _Counting:
-    """Counts the permitted lines of the streams that a selector selects."""
+    """Counts the permitted lines of the streams that a selector selects, each under the first grant that covers it."""
 
-    means: Means
+    all_means: Sequence[Means]
     query: LogQuery
     document: Document
     follow: bool = False
@@ -73,16 +75,21 @@ class _Counting:
         Raises:
             QueryFailed: there are more lines than a query may look at.
         """
-        means = self.means
-        selector, _ = asked_of(self.query, means)
-        if selector is not None:
+        selectors, _ = asked_of(self.query, self.all_means)
+        read = [
+            (means, selector) for means, selector in zip(self.all_means, selectors, strict=True) if selector is not None
+        ]
+        for means, selector in read:
             lines = lines_of(means, self.query.selector, means.scan())
             plan = ReadPlan(selector=selector, interval=means.interval)
             async with aclosing(pages_of(means.reader, plan, lines.covered)) as pages:
                 async for page in pages:
                     await in_pool(self._count, lines, page)
         found = b',"streams":%d,"bytes":%d,"entries":%d' % (len(self._streams), self._bytes, self._entries)
-        yield self.document.led([name(found, means.interval.start)])
+        made = name(found, min(means.interval.start for means in self.all_means))
+        # The numbers are made of the lines of all these grants, so they are recorded and counted under each.
+        owners = tuple(means.number for means, _ in read) or (0,)
+        yield self.document.led([made._replace(owners=owners)])
 
     def _count(self, lines: Lines, page: Page) -> None:
         found = lines.found(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
@@ -13,9 +14,9 @@ from loglease.gateway.frontends.loki.queries import DEFAULT_LIMIT, MAX_LIMIT
 from loglease.gateway.frontends.loki.shapes import FLAG, stream_labels, value
 from loglease.gateway.parameters import Values, wrong
 from loglease.gateway.planner import parsed, planned
-from loglease.gateway.resume import Position
+from loglease.gateway.resume import Places
 from loglease.gateway.scan import Scan
-from loglease.gateway.tailing import NewestThenLive
+from loglease.gateway.tailing import NewestThenLive, TailsTogether
 from loglease.gateway.websocket import text_frame
 from loglease.gateway.worker import Worker, worker_of
 from loglease.logql import LogQuery
@@ -55,7 +56,7 @@ class TailEncoder:
             dropped["lines"] = lines
         return text_frame(orjson.dumps({"streams": [], "dropped_entries": [dropped]}))
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:  # noqa: ARG002 - see above
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:  # noqa: ARG002 - see above
         """Write nothing."""
         return b""
 
@@ -77,9 +78,7 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
     newest = values.limit(most=MAX_LIMIT) or DEFAULT_LIMIT
     delay_ns = _delay_ns(values)
 
-    def prepare(means: Means) -> Prepared:
-        encoder = TailEncoder(clock, categorize=categorize)
-
+    def tail_of(means: Means, encoder: TailEncoder) -> NewestThenLive:
         def worker(interval: Interval, direction: Direction, follow: bool, scan: Scan | None) -> Worker:  # noqa: FBT001
             return worker_of(
                 query,
@@ -90,9 +89,10 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
                 follow=follow,
                 now_ns=means.now_ns,
                 scan=scan,
+                others=means.others(backward=direction is Direction.BACKWARD),
             )
 
-        reading = NewestThenLive(
+        return NewestThenLive(
             reader=means.reader,
             selector=planned(query, means.scope),
             worker=worker,
@@ -103,7 +103,12 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
             delay_ns=delay_ns,
             clock=clock,
         )
-        return Prepared(reading, encoder)
+
+    def prepare(all_means: Sequence[Means]) -> Prepared:
+        encoder = TailEncoder(clock, categorize=categorize)
+        # It keeps nothing of the lines that it writes, so that one does for those of all grants.
+        tails = [tail_of(means, encoder) for means in all_means]
+        return Prepared(tails[0] if len(tails) == 1 else TailsTogether(tails, newest), encoder)
 
     return Asked(
         kind=SessionKind.TAIL,
@@ -113,6 +118,7 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
         limit=None,
         check=lambda scope: planned(query, scope),
         prepare=prepare,
+        refuses_outside=True,
     )
 
 

@@ -8,7 +8,8 @@ import orjson
 
 from loglease.gateway.frontends.encoder import Line, LineEncoder
 from loglease.gateway.request import Format
-from loglease.gateway.resume import Position, Resumes
+from loglease.gateway.resume import Places, Resumes
+from loglease.gateway.served import Item
 from loglease.model.instant import NANOSECONDS, event_time_text
 
 
@@ -24,6 +25,11 @@ def encoder_for(chosen: Format, resumes: Resumes) -> PlainEncoder:
     if chosen is Format.SSE:
         return ServerSentEvents(resumes)
     return PlainText() if chosen is Format.TEXT else NdJson(resumes)
+
+
+def part_encoder_for(chosen: Format, resumes: Resumes) -> LineEncoder:
+    """Return the encoder of the lines of one grant out of several that make one answer."""
+    return ServerSentEvents(resumes, is_part=True) if chosen is Format.SSE else encoder_for(chosen, resumes)
 
 
 class _Records:
@@ -88,24 +94,36 @@ class NdJson:
         """Write that the session still runs."""
         return _progress(elapsed_s) + b"\n"
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:
         """Write the end."""
-        return _end(reason, lines, None if position is None else self._resumes.text(position)) + b"\n"
+        return _end(reason, lines, None if places is None else self._resumes.text(places)) + b"\n"
 
 
 class ServerSentEvents:
-    """The same JSON as events; the id of each is the resume value behind it."""
+    """The same JSON as events; the id of each is the resume value behind it.
+
+    Args:
+        is_part: lines of several grants make one answer, so that only `identified` knows what stands behind each.
+    """
 
     ends_early = True
 
-    def __init__(self, resumes: Resumes) -> None:
+    def __init__(self, resumes: Resumes, *, is_part: bool = False) -> None:
         self._resumes = resumes
+        self._is_part = is_part
         self._records = _Records()
 
     def line(self, line: Line) -> bytes:
         """Write one line."""
-        resume = self._resumes.text(line.position).encode()
-        return b"id: %b\nevent: line\ndata: %b\n\n" % (resume, self._records.line(line))
+        event = b"event: line\ndata: %b\n\n" % self._records.line(line)
+        return event if self._is_part else self._id((line.position,)) + event
+
+    def identified(self, item: Item) -> Item:
+        """Return an item with its id."""
+        return item._replace(record=self._id(item.places) + item.record)
+
+    def _id(self, places: Places) -> bytes:
+        return b"id: %b\n" % self._resumes.text(places).encode()
 
     def gap(self, lines: int | None) -> bytes:
         """Write a gap."""
@@ -115,10 +133,10 @@ class ServerSentEvents:
         """Write that the session still runs."""
         return b"event: progress\ndata: %b\n\n" % _progress(elapsed_s)
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:
         """Write the end."""
-        resume = None if position is None else self._resumes.text(position)
-        named = b"" if resume is None else b"id: %b\n" % resume.encode()
+        resume = None if places is None else self._resumes.text(places)
+        named = b"" if places is None else self._id(places)
         return b"%bevent: end\ndata: %b\n\n" % (named, _end(reason, lines, resume))
 
 
@@ -142,6 +160,6 @@ class PlainText:
         """Write that the session still runs."""
         return b"-- still reading after %d s\n" % elapsed_s
 
-    def end(self, reason: str, lines: int, position: Position | None) -> bytes:  # noqa: ARG002 - text carries the reason alone
+    def end(self, reason: str, lines: int, places: Places | None) -> bytes:  # noqa: ARG002 - text carries the reason alone
         """Write the end."""
         return b"-- end: %b\n" % reason.encode()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from loglease.gateway.asked import Asked, Means, Prepared
-from loglease.gateway.frontends.plain.encoders import encoder_for
+from loglease.gateway.frontends.encoder import LineEncoder
+from loglease.gateway.frontends.plain.encoders import ServerSentEvents, encoder_for, part_encoder_for
 from loglease.gateway.parameters import Parameters
 from loglease.gateway.planner import planned
-from loglease.gateway.reading import LogReading, Reading, TailReading
+from loglease.gateway.reading import LogReading, Nothing, Reading, TailReading
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Position, Resumes
+from loglease.gateway.union import merged, together
 from loglease.gateway.worker import worker_of
 from loglease.logql import LogQuery, print_query
+from loglease.model.grant import Grant
 from loglease.model.instant import Interval
 from loglease.model.session import Front, SessionKind
 from loglease.sources.interface import Direction, ReadPlan
@@ -23,7 +26,8 @@ PAGE_BYTES: Final = 256 * 1024
 PAGE_LINES: Final = 1_000
 TAIL_BYTES: Final = 64 * 1024
 
-ResumesFor = Callable[[str], Resumes]
+ResumesFor = Callable[[str, Sequence[Grant]], Resumes]
+"""Makes the resume values that are bound to a text and to grants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +35,67 @@ class _Call:
     query: LogQuery
     parameters: Parameters
     chosen: Format
-    resumes: Resumes
-    after: Position | None
+    resumes_for: ResumesFor
+    resume: str | None
 
-    def prepare(self, means: Means) -> Prepared:
+    def resumes(self, grants: Sequence[Grant]) -> Resumes:
+        parameters = self.parameters
+        return self.resumes_for(f"{print_query(self.query)} {parameters.direction} {self.chosen}", grants)
+
+    def admit(self, grants: Sequence[Grant]) -> None:
+        """Refuse a resume value that is not for this question and these grants."""
+        if self.resume is not None:
+            self.resumes(grants).places(self.resume)
+
+    def prepare(self, all_means: Sequence[Means]) -> Prepared:
         """Make the answer ready."""
-        encoder = encoder_for(self.chosen, self.resumes)
+        resumes = self.resumes([means.opened.grant for means in all_means])
+        after = None if self.resume is None else resumes.places(self.resume)
+        encoder = encoder_for(self.chosen, resumes)
+        identified = encoder.identified if isinstance(encoder, ServerSentEvents) else None
+        own = after or (None,) * len(all_means)
+        encoders = [encoder if means.of == 1 else part_encoder_for(self.chosen, resumes) for means in all_means]
+        readings = [self._reading(*one) for one in zip(all_means, encoders, own, strict=True)]
+        backward = self.parameters.direction is Direction.BACKWARD
+        reading = (
+            together(readings, after=after, identified=identified)
+            if self.parameters.follow
+            else merged(readings, backward=backward, after=after, identified=identified)
+        )
+        return Prepared(reading, encoder, encoder.progress if self.parameters.progress else None)
+
+    def _reading(self, means: Means, encoder: LineEncoder, after: Position | None) -> Reading:
         follow, direction = self.parameters.follow, self.parameters.direction
+        interval = means.interval if after is None else means.interval.intersect(_behind(after, direction))
+        if interval is None:
+            return Nothing(follow)
+        backward = direction is Direction.BACKWARD
         literals = () if follow else means.literals(self.query)
         worker = worker_of(
             self.query,
             redactor=means.redactor,
-            recheck=means.recheck(),
+            recheck=means.recheck(interval),
             encoder=encoder,
             direction=direction,
             follow=follow,
             now_ns=means.now_ns,
-            after=self.after,
+            after=after,
             scan=None if follow else means.scan(),
             literals=literals,
+            others=means.others(backward=backward),
         )
         plan = ReadPlan(
             selector=planned(self.query, means.scope),
-            interval=means.interval,
+            interval=interval,
             direction=direction,
             literals=literals,
             marks=means.redactor.block_marks,
             page_lines=PAGE_LINES,
             page_bytes=TAIL_BYTES if follow else PAGE_BYTES,
         )
-        backward = direction is Direction.BACKWARD
-        reading: Reading = (
-            TailReading(means.reader, plan, worker) if follow else LogReading(means.reader, plan, worker, backward)
-        )
-        return Prepared(reading, encoder, encoder.progress if self.parameters.progress else None)
+        if follow:
+            return TailReading(means.reader, plan, worker)
+        return LogReading(means.reader, plan, worker, backward)
 
 
 def plain_question(
@@ -73,33 +104,25 @@ def plain_question(
     """Return what a call asks that wants lines.
 
     Args:
-        resumes_for: makes the resume values that are bound to a text: what was asked and in which shape.
-        resume: the value that the client goes on from.
-
-    Raises:
-        CursorInvalid: the resume value is not for this question.
+        resume: the value that the client goes on from; whether it is for this question is found out once the grants
+            are known that it is asked under.
     """
-    resumes = resumes_for(f"{print_query(query)} {parameters.direction} {chosen}")
-    after = None if resume is None else resumes.position(resume)
+    call = _Call(query, parameters, chosen, resumes_for, resume)
     return Asked(
         kind=SessionKind.TAIL if parameters.follow else SessionKind.QUERY,
         front=Front.PLAIN,
         query=parameters.query,
-        interval=_from(after, parameters),
+        interval=parameters.interval,
         limit=parameters.limit,
         check=lambda scope: planned(query, scope),
-        prepare=_Call(query, parameters, chosen, resumes, after).prepare,
+        prepare=call.prepare,
         refuses_outside=True,
+        admit=call.admit,
     )
 
 
-def _from(after: Position | None, parameters: Parameters) -> Interval:
+def _behind(after: Position, direction: Direction) -> Interval:
     """Return the interval that is left behind a position; the line at it is read again and skipped."""
-    interval = parameters.interval
-    if after is None:
-        return interval
-    if parameters.direction is Direction.BACKWARD:
-        end = after.event_ns + 1 if interval.end is None else min(interval.end, after.event_ns + 1)
-        return Interval(min(interval.start, after.event_ns), end)
-    start = max(interval.start, after.event_ns)
-    return Interval(start, None if interval.end is None else max(interval.end, start + 1))
+    if direction is Direction.BACKWARD:
+        return Interval(0, after.event_ns + 1)
+    return Interval(after.event_ns, None)

@@ -1,0 +1,140 @@
+"""One grant's part in an answer: what may be handed over under it, what was, and what of that is on its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from loglease.access.serving import Reservation, Settled
+from loglease.gateway.served import Item, settled
+from loglease.gateway.settings import LAPSE_NS, RENEW_NS
+from loglease.model.serving import Standing
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Share:
+    """The account of one session of an answer.
+
+    Attributes:
+        number: which grant of the answer it is, in the order in which they rank.
+        queued_lines: lines that wait to be handed over; `queued_bytes` likewise.
+        is_shortened: the last reservation gave less than was asked for, so a budget is at its end.
+        is_exhausted: the last reservation gave nothing, and nothing is open.
+        asked_ns: boot time of the last reservation that was asked for.
+        commit_ns: how long that one took, until `acknowledged_ns`.
+    """
+
+    number: int
+    standing: Standing
+    queued_lines: int = 0
+    queued_bytes: int = 0
+    is_shortened: bool = False
+    is_exhausted: bool = False
+    asked_ns: int = -RENEW_NS
+    commit_ns: int = 0
+    acknowledged_ns: int = 0
+    _unsettled: list[Item] = field(default_factory=list)
+    _settled_bytes: int = 0
+    _in_flight: tuple[int, int] | None = None
+    _asked: tuple[int, int] = (0, 0)
+    _asked_from: tuple[int, int] = (0, 0)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a reservation is under way."""
+        return self._in_flight is not None
+
+    @property
+    def open_lines(self) -> int:
+        """Lines that are reserved and not handed over."""
+        return self.standing.ceiling_lines - self.standing.handed_lines
+
+    @property
+    def open_bytes(self) -> int:
+        """As `open_lines`, in bytes."""
+        return self.standing.ceiling_bytes - self.standing.handed_bytes
+
+    @property
+    def used_lines(self) -> int:
+        """Lines that were handed over since the last reservation was asked for."""
+        return self.standing.handed_lines - self._asked_from[0]
+
+    @property
+    def used_bytes(self) -> int:
+        """As `used_lines`, in bytes."""
+        return self.standing.handed_bytes - self._asked_from[1]
+
+    def owned(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return which items are this grant's."""
+        return [item for item in items if self.number in item.owners]
+
+    def covers(self, items: Sequence[Item]) -> bool:
+        """Say whether its part of some items is reserved."""
+        own = self.owned(items)
+        return len(own) <= self.open_lines and sum(len(item.record) for item in own) <= self.open_bytes
+
+    def queue(self, item: Item) -> None:
+        """Count an item that waits."""
+        self.queued_lines += 1
+        self.queued_bytes += len(item.record)
+
+    def clear(self) -> None:
+        """Count nothing that waits any more."""
+        self.queued_lines = self.queued_bytes = 0
+
+    def hand_over(self, items: Sequence[Item], size: int) -> None:
+        """Take items that were handed over, and the bytes that were; the rest of a large one goes without items.
+
+        Args:
+            items: its own, which waited until now.
+        """
+        self.queued_lines -= len(items)
+        self.queued_bytes -= sum(len(item.record) for item in items)
+        self.standing.handed_lines += len(items)
+        self.standing.handed_bytes += size
+        self._unsettled += items
+
+    def ask(self, lines: int, size: int, boot_ns: int) -> Settled:
+        """Take note that so much more is asked for, and return what goes on the record with it."""
+        account = self._report()
+        self._in_flight = (account.lines, account.size)
+        self._asked = (lines, size)
+        self._asked_from = (self.standing.handed_lines, self.standing.handed_bytes)
+        self.asked_ns = boot_ns
+        return account
+
+    def reserved(self, reservation: Reservation, acknowledged_ns: int) -> bool:
+        """Take a durable reservation; what went with it is settled. Say whether there is more than before."""
+        lines, size = self._in_flight or (0, 0)
+        self._in_flight = None
+        standing = self.standing
+        if reservation.exhausted:
+            self.is_exhausted = True
+            return False
+        del self._unsettled[:lines]
+        self._settled_bytes += size
+        grown = (
+            reservation.ceiling_lines - standing.ceiling_lines,
+            reservation.ceiling_bytes - standing.ceiling_bytes,
+        )
+        self.is_shortened = grown[0] < self._asked[0] or grown[1] < self._asked[1]
+        standing.ceiling_lines = reservation.ceiling_lines
+        standing.ceiling_bytes = reservation.ceiling_bytes
+        standing.lapse_ns = acknowledged_ns + LAPSE_NS
+        self.commit_ns, self.acknowledged_ns = acknowledged_ns - self.asked_ns, acknowledged_ns
+        return grown != (0, 0)
+
+    def account(self) -> Settled:
+        """Return what was handed over and is not known to be on the record yet."""
+        return self._report(rest=None if self._in_flight is None else self._report(self._in_flight))
+
+    def _report(self, but: tuple[int, int] = (0, 0), rest: Settled | None = None) -> Settled:
+        """Return what was handed over since the last known record, but for so many lines and bytes at its beginning."""
+        lines, size = but
+        standing = self.standing
+        return settled(
+            self._unsettled[lines:],
+            size=standing.handed_bytes - self._settled_bytes - size,
+            after=(standing.handed_lines - len(self._unsettled) + lines, self._settled_bytes + size),
+            rest=rest,
+        )

@@ -258,6 +258,14 @@ async def test_volume_is_of_redacted_lines(tmp_path):
         assert ranged["data"]["resultType"] == "matrix"
 
 
+async def test_volume_is_of_both_ends_and_told_at_the_last(tmp_path):
+    async with world(tmp_path, lines=[line(T0 + n * SECOND, "x" * 10**n, service="a") for n in range(4)]) as w:
+        grant = await w.grant()
+        path = f"/g/{grant.id}/loki/api/v1/index/volume?query=%7B%7D&start={T0 + SECOND}&end={T0 + 2 * SECOND}"
+        [found] = json.loads((await call(w, path)).body)["data"]["result"]
+        assert found["value"] == [T0 // SECOND + 2, "110"]
+
+
 async def test_volume_by_labels_tells_of_each_label_what_its_streams_hold(tmp_path):
     lines = [*LINES[:3], line(T0, "four", service="a"), line(T0, "not b", service="a", host="h")]
     size = {"1": len(lines[0].text) + len(lines[2].text), "2": len(lines[1].text)}

@@ -232,6 +232,15 @@ async def test_a_tail_of_a_window_that_is_over_ends_with_its_lines(tmp_path):
             assert await ending(client) == (1000, "complete", ["line 0", "line 1", "line 2"])
 
 
+async def test_a_tail_of_which_the_window_has_nothing_is_complete_at_once(tmp_path):
+    async with world(tmp_path, lines=[line(T0 + n, f"line {n}", service="a") for n in range(5)]) as w:
+        grant = await w.grant(start_ns=T0 - 10, end_ns=T0)
+        async with tailing(w, grant, start=T0) as client:
+            assert await ending(client) == (1000, "complete", [])
+        assert w.reader.plans == []
+        assert (await w.entries("query.recorded"))[0]["data"]["scopes"] == []
+
+
 async def test_what_is_charged_is_what_the_client_received(tmp_path):
     lines = [line(T0 + n, f"old {n} {LONG}", service="a") for n in range(40)]
     async with world(tmp_path, lines=lines) as w:

@@ -70,7 +70,8 @@ def volume_question(values: Values, now: Instant) -> Asked | Direct:
     volume = _volume(values)
     interval = values.interval(now)
     end = interval.end or interval.start
-    return volume.asked(Grid.instant(end - 1), end - interval.start, is_instant=True, now=now)
+    # Both ends belong to it, as to all that is asked about streams; a range at a time leaves out its own beginning.
+    return volume.asked(Grid.instant(end), end - interval.start + 1, is_instant=True, now=now)
 
 
 def volume_range_question(values: Values, now: Instant) -> Asked | Direct:

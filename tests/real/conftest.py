@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
+from tests.real.grammar import grammar_command
 from tests.real.logcli import logcli_path
 from tests.real.loki import VERSION as LOKI_VERSION
 from tests.real.loki import Loki, loki, loki_path
@@ -18,10 +19,11 @@ from tests.real.stores import VERSION, journal_path, victorialogs_path
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip by name and number what needs a program that is not here; `-ra` prints it at the end of every run."""
-    needed: dict[str, tuple[Callable[[], Path | str | None], str, str]] = {
+    needed: dict[str, tuple[Callable[[], Path | str | list[str] | None], str, str]] = {
         "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
         "real_go": (oracle_path, "the oracles in Go", "Run `make real-servers`; it takes Go."),
         "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
+        "real_node": (grammar_command, "the grammar in JavaScript", "Run `make real-servers`; it takes Node and npm."),
         "real_logcli": (logcli_path, "logcli", "Run `make real-servers`, it takes Go; or set LOGLEASE_LOGCLI."),
         "real_loki": (loki_path, f"Loki {LOKI_VERSION}", "Run `make real-servers`; it takes Go."),
         "real_victorialogs": (victorialogs_path, f"VictoriaLogs {VERSION}", "Run `make real-servers`; it takes Go."),
@@ -81,3 +83,12 @@ def oracle() -> Iterator[Oracle]:
 def loki_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loki]:
     with loki(tmp_path_factory.mktemp("loki")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def grammar() -> Iterator[Oracle]:
+    command = grammar_command()
+    assert command is not None
+    one = Oracle(*command)
+    yield one
+    one.close()

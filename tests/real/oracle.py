@@ -1,4 +1,4 @@
-"""The Go programs that evaluation is compared with: found where `make real-servers` builds them."""
+"""The Go programs that evaluation is compared with, found where `make real-servers` builds them, and how to ask one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def oracle_path() -> Path | None:
 class Oracle:
     """One running program that is asked question after question."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, *command: Path | str) -> None:
         environment = {"TZ": "UTC", "GOMEMLIMIT": "512MiB"}
-        self._process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def ask(self, op: str, text: str, **more: Any) -> dict[str, Any]:
         """Ask one question and wait for the answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,12 +16,14 @@ MS = 1_000_000
 FAR = 10**18
 
 
-def item(number: int, size: int) -> Item:
+def item(number: int, size: int, owners: tuple[int, ...] = (0,)) -> Item:
     record = (b"%d:" % number).ljust(size, b".")
-    return Item(record, number, (("s", "a"),), record, (Position(number, 1),))
+    return Item(record, number, (("s", "a"),), record, (Position(number, 1),), owners=owners)
 
 
-def session(*, limit: int | None = None, follow: bool = False, deadline_ns: int = FAR) -> ServedSession:
+def session(
+    *, limit: int | None = None, follow: bool = False, deadline_ns: int = FAR, shares: int = 1
+) -> ServedSession:
     return ServedSession(
         deadline_ns=deadline_ns,
         epoch=1,
@@ -29,6 +32,7 @@ def session(*, limit: int | None = None, follow: bool = False, deadline_ns: int 
         skip_after_ns=5_000 * MS,
         slow_after_ns=30_000 * MS,
         started_ns=0,
+        shares=shares,
     )
 
 
@@ -63,27 +67,31 @@ class Ledger:
         return Reservation(seq=self.seq, ceiling_lines=self.ceiling_lines, ceiling_bytes=self.ceiling_bytes)
 
 
-sizes = st.lists(st.sampled_from([1, 40, 300, 4_096, 4_097, 9_000, 70_000]), max_size=30)
 moves = st.lists(
     st.sampled_from(["step", "step", "step", "answer", "later", "much later", "block", "unblock", "offer"]),
     max_size=200,
 )
 
 
+owned = st.lists(st.tuples(st.sampled_from([1, 40, 300, 4_096, 4_097, 9_000, 70_000]), st.integers(1, 7)), max_size=30)
+budgets = st.tuples(st.integers(0, 40), st.sampled_from([100, 5_000, 10**9]))
+
+
 @settings(max_examples=300, deadline=None)
-@given(sizes, moves, st.integers(0, 40), st.sampled_from([100, 5_000, 10**9]), st.one_of(st.none(), st.integers(1, 20)))
-def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noqa: C901, PLR0915 - one case per move
-    sizes, moves, lines, size, limit
+@given(owned, moves, st.lists(budgets, min_size=1, max_size=3), st.one_of(st.none(), st.integers(1, 20)))
+def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noqa: C901, PLR0912, PLR0915 - one case per move
+    sizes, moves, left, limit
 ):
-    ledger = Ledger(lines, size)
-    machine = session(limit=limit)
-    items = [item(number, size) for number, size in enumerate(sizes)]
+    """Each grant of an answer has a share, and what is several grants' is counted in each of theirs."""
+    ledgers = [Ledger(lines, size) for lines, size in left]
+    machine = session(limit=limit, shares=len(left))
+    items = [item(number, size, owners_of(bits, len(left))) for number, (size, bits) in enumerate(sizes)]
     waiting = list(items)
     written = b""
     now = 1
-    asked: Reserve | None = None
+    asked: dict[int, Reserve] = {}
     writable = True
-    moves = [*moves, *(["unblock", "offer"] + ["answer", "step"] * 4) * 200]
+    moves = [*moves, *(["unblock", "offer"] + ["answer", "step"] * 4) * 400]
     why = None
     for move in moves:
         if move == "offer" and waiting:
@@ -96,22 +104,24 @@ def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noq
             writable = move == "unblock"
         elif move in ("later", "much later"):
             now += 150 * MS if move == "later" else 300 * MS
-        elif move == "answer" and asked is not None:
+        elif move == "answer" and asked:
             now += MS
-            machine.reserved(ledger.reserve(asked), now)
-            asked = None
+            number, wish = asked.popitem()
+            machine.reserved(ledgers[number].reserve(wish), now, number)
         elif move == "step":
             step = machine.step(moment(now, writable=writable))
             if isinstance(step, Slice):
                 assert writable
-                assert now < machine.shares[0].standing.lapse_ns
-                assert machine.shares[0].standing.handed_lines <= ledger.ceiling_lines
-                assert machine.shares[0].standing.handed_bytes <= ledger.ceiling_bytes
                 assert len(step.content) <= 4_096
                 written += step.content
+                for number in begun(items, written, step.content):
+                    assert now < machine.shares[number].standing.lapse_ns
+                for share, ledger in zip(machine.shares, ledgers, strict=True):
+                    assert share.standing.handed_lines <= ledger.ceiling_lines
+                    assert share.standing.handed_bytes <= ledger.ceiling_bytes
             elif isinstance(step, Reserve):
-                assert asked is None
-                asked = step
+                assert step.share not in asked
+                asked[step.share] = step
             elif isinstance(step, Wait):
                 now = max(now + MS, min(step.until_ns, now + 200 * MS))
             elif isinstance(step, Finish):
@@ -122,11 +132,60 @@ def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noq
     assert b"".join(one.record for one in wanted).startswith(written)
     if why is CloseWhy.COMPLETE:
         assert written == b"".join(one.record for one in wanted)
-    if asked is not None:
-        machine.reserved(ledger.reserve(asked), now)
-    account = machine.account()
-    assert ledger.lines + account.lines == machine.shares[0].standing.handed_lines
-    assert ledger.size + account.size == len(written)
+    for number, wish in asked.items():
+        machine.reserved(ledgers[number].reserve(wish), now, number)
+    for number, ledger in enumerate(ledgers):
+        account = machine.account(number)
+        lines, size = of_share(items, written, number)
+        assert (ledger.lines + account.lines, ledger.size + account.size) == (lines, size)
+        assert machine.shares[number].standing.handed_lines == lines
+
+
+def owners_of(bits: int, shares: int) -> tuple[int, ...]:
+    return tuple(number for number in range(shares) if bits >> number & 1) or (0,)
+
+
+def of_share(items: list[Item], written: bytes, number: int) -> tuple[int, int]:
+    """Return how many lines and bytes of what was written are a share's."""
+    lines = size = at = 0
+    for one in items:
+        part = min(len(one.record), len(written) - at)
+        if part > 0 and number in one.owners:
+            lines, size = lines + 1, size + part
+        at += max(0, part)
+    return lines, size
+
+
+def begun(items: list[Item], written: bytes, content: bytes) -> set[int]:
+    """Return the shares that have a part of the last bytes."""
+    before = written[: len(written) - len(content)]
+    return {
+        number
+        for number in {owner for one in items for owner in one.owners}
+        if of_share(items, written, number) != of_share(items, before, number)
+    }
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+def test_a_share_that_is_used_up_ends_the_answer_where_its_item_comes(behind):
+    """What others may still get before that does not depend on when the answer to its reservation arrives."""
+    ledgers = [Ledger(100, 10**6), Ledger(0, 10**6)]
+    machine = session(shares=2)
+    machine.offer([*(item(number, 10) for number in range(behind)), item(behind, 10, (1,)), item(behind + 1, 10)])
+    machine.finished(CloseWhy.COMPLETE)
+    written = b""
+    now = 0
+    for _ in range(50):
+        now += MS
+        step = machine.step(moment(now))
+        if isinstance(step, Reserve):
+            machine.reserved(ledgers[step.share].reserve(step), now, step.share)
+        elif isinstance(step, Slice):
+            written += step.content
+        elif isinstance(step, Finish):
+            break
+    assert step == Finish(CloseWhy.ENDED)
+    assert written == b"".join(item(number, 10).record for number in range(behind))
 
 
 def test_nothing_follows_the_first_cause():

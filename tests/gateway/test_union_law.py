@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 from urllib.parse import quote
@@ -26,13 +27,14 @@ from loglease.gateway.recheck import Violations
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Resumes
 from loglease.gateway.served import Item
-from loglease.logql import LogQuery
+from loglease.logql import LogQuery, QueryFailed
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import EventWindow, Instant
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, redactor_for
 
+SUMMED = 'sum(sum_over_time({} | regexp "^n=(?P<n>[0-9]+)" | n != "" | unwrap n [1h]))'
 NOW = Instant(1_000)
 SPAN = "start=0.000000000&end=1"
 TIMES = st.integers(0, 6)
@@ -79,9 +81,10 @@ def scopes(draw) -> Scope:
 class Desk:
     """Answers a question under some grants without sockets; item by item, before anything is cut into slices."""
 
-    def __init__(self, lines: Sequence[Line], page_lines: int) -> None:
+    def __init__(self, lines: Sequence[Line], page_lines: int, scan_lines: int = 10**6) -> None:
         self._lines = lines
         self._page_lines = page_lines
+        self._settings = GatewaySettings(scan_lines=scan_lines)
 
     def items(self, asked: Asked, grants: Sequence[tuple[int, Scope]]) -> list[Item]:
         return asyncio.run(self._items(asked, self._means(asked, grants)))
@@ -103,7 +106,7 @@ class Desk:
                     reader=ListReader(self._lines, loose=True, page_lines=self._page_lines),
                     redactor=REDACTORS[scope.profile or "", grant],
                     violations=Violations(),
-                    settings=GatewaySettings(),
+                    settings=self._settings,
                     number=number,
                     of=len(grants),
                     before=tuple(one for one in made if one.scope.source == scope.source),
@@ -225,3 +228,32 @@ def test_the_law_is_asked_about_lines_that_several_cover():
     lines = (line(1, "n=0 x", service="a", pod="1"), line(2, "n=1 x", service="a", pod="2"))
     items = Desk(lines, 2).items(question("{}"), [(0, one), (1, other)])
     assert [item.owners for item in items] == [(0,), (1,)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    all_lines(),
+    st.lists(st.tuples(TIMES, st.sampled_from(TEXTS)), max_size=8),
+    st.lists(scopes(), min_size=2, max_size=3),
+    st.sampled_from(["{}", '|= "needle"', 'sum(count_over_time({} |= "needle" [1h]))', SUMMED]),
+    st.sampled_from(["forward", "backward"]),
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    st.sampled_from([2, 4, 10**6]),
+)
+def test_what_no_grant_covers_changes_nothing(lines, hidden, found, query, direction, page_lines, scan_lines):
+    """Neither what is given nor where an answer ends for its size, however a source cuts its pages."""
+    grants = list(enumerate(found))
+    # A window ends before these times at the latest, and no scope has that service.
+    other = [line(ts, f"hidden {text}", service="z", pod="2") for ts, text in hidden]
+    beyond = [line(-1 - ts, f"hidden {text}", service="a", pod="1") for ts, text in hidden]
+    grants = [(number, replace(scope, selector=parse_selector('{service=~"a|b"}'))) for number, scope in grants]
+    answers = []
+    for given_lines, size in ((lines, page_lines[0]), ((*lines, *other, *beyond), page_lines[1])):
+        desk = Desk(given_lines, size, scan_lines)
+        try:
+            items = desk.items(question(query, direction), grants)
+        except QueryFailed as error:
+            answers.append((error.reason, error.message))
+        else:
+            answers.append([(item.record, item.owners, item.places) for item in items])
+    assert answers[0] == answers[1]

@@ -109,7 +109,7 @@ class Share:
         self._in_flight = None
         standing = self.standing
         if reservation.exhausted:
-            self.is_exhausted = True
+            self.is_shortened = self.is_exhausted = True
             return False
         del self._unsettled[:lines]
         self._settled_bytes += size

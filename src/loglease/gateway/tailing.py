@@ -7,13 +7,13 @@ comes again there, and is left out. Nothing is held but the number of each such 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from loglease.gateway.aging import aged
 from loglease.gateway.merging import as_they_arrive, in_order
 from loglease.gateway.reading import Batches, InPool, LogReading, TailReading
 from loglease.gateway.scan import Scan
@@ -91,7 +91,7 @@ class NewestThenLive:
         interval: what may be read; it ends with the grant's event window.
         now_ns: where looking back begins, nanoseconds since the epoch.
         newest: how many lines there are at most before the live ones.
-        delay_ns: live lines wait until they are so old, then those that came together are put in order.
+        delay_ns: live lines wait until they are so old.
     """
 
     reader: Reader
@@ -159,15 +159,6 @@ class NewestThenLive:
             backward=direction is Direction.BACKWARD,
         )
 
-    async def aged(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return lines once they are old enough, those that came together in order."""
-        if not self.delay_ns or not items:
-            return items
-        ordered = sorted(items, key=lambda item: item.event_ns)
-        wait_ns = ordered[-1].event_ns + self.delay_ns - self.clock.now() * 1_000
-        await asyncio.sleep(max(0, min(wait_ns, self.delay_ns)) / NANOSECONDS)
-        return ordered
-
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -196,8 +187,12 @@ class Begun:
                 yield items[left_out:]
                 left_out = max(0, left_out - len(items))
 
-    async def live(self, in_pool: InPool) -> Batches:
-        """Yield what arrives."""
+    def live(self, in_pool: InPool) -> Batches:
+        """Yield what arrives, once it is old enough."""
+        tail, arriving = self.tail, self._arriving(in_pool)
+        return aged(arriving, tail.delay_ns, tail.clock) if tail.delay_ns else arriving
+
+    async def _arriving(self, in_pool: InPool) -> Batches:
         tail, end = self.tail, self.tail.interval.end
         if end is not None and end <= self.known.from_ns:
             return
@@ -209,7 +204,7 @@ class Begun:
         )
         async with aclosing(following.batches(in_pool)) as batches:
             async for batch in batches:
-                yield batch if isinstance(batch, Gap) else await tail.aged(self.known.new(batch))
+                yield batch if isinstance(batch, Gap) else self.known.new(batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ for byte also where a query takes tokens to pieces.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
 from hypothesis import strategies as st
-from tests.gateway.world import T0, Line, line
+from tests.gateway.world import Line, line
 from tests.logql import queries as grammar
 from tests.promises.twins import Twins, card
 
@@ -73,6 +75,8 @@ _TEXTS = (
     'level=warn user=<email> ip=<ip> duration=5ms bytes=3KB msg="pay \\"<email>\\"" password="<password>"',
     "level=error pay Authorization: <bearer> from <ip>",
     "GET /x?user=<email-url>&password=<password> 500 pay error",
+    "level=warn pay value=<number> user=<email>",
+    '{"level":"error","value":"<number>","msg":"pay","mail":"<email>"}',
     "pay key=<aws> error 4111",
     "pay \x1b[31m<email>\x1b[0m warn",
     "error pay <basic>",
@@ -107,82 +111,118 @@ def _filled(text: str, number: int) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def _twin(text: str, number: int, redactor: Redactor, key: str | None = None) -> tuple[str, str]:
+def _twin(text: str, number: int, redactors: tuple[Redactor, ...], key: str | None = None) -> tuple[str, str]:
     """Return a text and its twin; the text twice where redaction, looking at it alone, tells the two apart."""
     one, other = _filled(text, number), _filled(text, number + _FAR)
-    if key is not None:
-        seen = [redactor.value(key or None, side.encode()) for side in (one, other)]
-    else:
-        seen = [redactor.open().feed(side.encode() + b"\n", [len(side.encode()) + 1]) for side in (one, other)]
-    return (one, other) if (seen[0].out, seen[0].spans) == (seen[1].out, seen[1].spans) else (one, one)
+    for redactor in redactors:
+        if key is not None:
+            seen = [redactor.value(key or None, side.encode()) for side in (one, other)]
+        else:
+            seen = [redactor.open().feed(side.encode() + b"\n", [len(side.encode()) + 1]) for side in (one, other)]
+        if (seen[0].out, seen[0].spans) != (seen[1].out, seen[1].spans):
+            return one, one
+    return one, other
 
 
 _HIDDEN = ("pay <email> error", "level=error pay <password>", "", "x" * 300, "-----BEGIN PRIVATE KEY-----", '{"a":1}')
-_OUTSIDE = ({"service": "b"}, {"service": "a-eu"}, {"app": "a"}, {}, {"service": "b", "owner": "x"})
-_BELOW = ("level=debug pay", "level=error", "info pay", "", "level=debug <card>")
+_HIDDEN += ('{"level":"error","pay":', "level=warn pay value=9 user=<email>")
 _BODY = ("secretbody{}AbCdEfGh", "x7{}QqRrSsTt", "{}ABCDefgh1234")
+_NUMBERS = ("0.1", "0.2", "0.3", "1e16", "-1e16", "7")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a scope covers, as far as lines are drawn for it.
+
+    Attributes:
+        start: where its event window begins, in nanoseconds; lines are drawn for `WINDOW_NS` from there.
+        is_open: the window has no end.
+        inside: labels of streams that it covers.
+        outside: labels of streams that it does not.
+        below: texts that its line rules hide; none if there are no rules.
+        redactors: of all the profiles that the lines are read with.
+    """
+
+    start: int
+    is_open: bool = False
+    inside: Sequence[Mapping[str, str]] = (
+        {"service": "a"},
+        {"service": "a", "pod": "p1"},
+        {"service": "a", "pod": "p2"},
+    )
+    outside: Sequence[Mapping[str, str]] = (
+        {"service": "b"},
+        {"service": "a-eu"},
+        {"app": "a"},
+        {},
+        {"service": "b", "owner": "x"},
+    )
+    below: Sequence[str] = ()
+    redactors: tuple[Redactor, ...]
 
 
 @st.composite
-def _hidden(draw: st.DrawFn) -> list[Line]:
+def _hidden(draw: st.DrawFn, bounds: Bounds) -> list[Line]:
+    """Draw lines that the scope does not cover: of other streams, at other times, or below its line rules."""
     found: list[Line] = []
     for _ in range(draw(st.integers(0, 5))):
         text = _filled(draw(st.sampled_from(_HIDDEN)), draw(st.integers(0, SECRETS)))
-        where = draw(st.integers(-3, WINDOW_NS + 3))
-        inside = 0 <= where < WINDOW_NS
-        labels = draw(st.sampled_from(_OUTSIDE)) if inside else {"service": "a"}
-        found += [line(T0 + where, text, **labels)] * draw(st.sampled_from((1, 1, 1, 4)))
+        where = draw(st.integers(-3, WINDOW_NS - 1 if bounds.is_open else WINDOW_NS + 3))
+        if 0 <= where < WINDOW_NS:
+            labels = dict(draw(st.sampled_from(bounds.outside)))
+            if bounds.below and draw(st.booleans()):
+                text = _filled(draw(st.sampled_from(bounds.below)), draw(st.integers(0, SECRETS)))
+                labels = dict(draw(st.sampled_from(bounds.inside)))
+        else:
+            labels = dict(draw(st.sampled_from(bounds.inside)))
+        if draw(st.integers(0, 3)) == 0:
+            labels |= {"unit": draw(st.sampled_from(("u1", "u2"))), "owner": secret("email", draw(st.integers(0, 9)))}
+        found += [line(bounds.start + where, text, **labels)] * draw(st.sampled_from((1, 1, 1, 1, 4, 4, 4, 300)))
     return found
 
 
 @st.composite
-def twin_logs(draw: st.DrawFn, *, redactor: Redactor, line_rules: bool) -> tuple[Twins, bool]:
-    """Draw twins for a scope of service a inside the window, and whether a key over several lines is in them.
-
-    Lines of one time are in the order of their hidden labels, as a source may give them.
-
-    Args:
-        line_rules: the scope also demands the level warn and the word pay.
-    """
-    one, other = draw(_hidden()), draw(_hidden())
-    has_key = draw(st.integers(0, 5)) == 0
+def twin_logs(draw: st.DrawFn, bounds: Bounds) -> tuple[Twins, bool]:
+    """Draw twins, in the order in which they arrive, and whether a key over several lines is in them."""
+    one, other = draw(_hidden(bounds)), draw(_hidden(bounds))
+    has_key = draw(st.integers(0, 5)) == 5 and all(one.block_marks for one in bounds.redactors)
+    times = st.integers(0, WINDOW_NS - 1)
+    if draw(st.booleans()):
+        times = st.sampled_from((3, 11, 24))
     for _ in range(draw(st.integers(0, 8))):
         number = draw(st.integers(0, SECRETS - 1))
-        at = T0 + draw(st.integers(0, WINDOW_NS - 1))
-        labels = {"service": "a"}
-        if pod := draw(st.sampled_from(("", "p1", "p2"))):
-            labels["pod"] = pod
-        if line_rules and not has_key and draw(st.integers(0, 2)) == 0:
-            for side, lines in enumerate((one, other)):
-                lines.append(line(at, _filled(draw(st.sampled_from(_BELOW)), number + side), **labels))
-            continue
-        texts = _twin(draw(st.sampled_from(_TEXTS)), number, redactor)
-        owners = _twin(draw(st.sampled_from(_OWNERS)), number, redactor, "owner")
+        at = bounds.start + draw(times)
+        labels = dict(draw(st.sampled_from(bounds.inside)))
+        text = draw(st.sampled_from(_TEXTS)).replace("<number>", draw(st.sampled_from(_NUMBERS)))
+        texts = _twin(text, number, bounds.redactors)
+        owners = _twin(draw(st.sampled_from(_OWNERS)), number, bounds.redactors, "owner")
         names = draw(st.sampled_from(_METADATA))
-        metadata = [(_twin(name, number, redactor, ""), _twin(value, number, redactor, name)) for name, value in names]
+        metadata = [
+            (_twin(name, number, bounds.redactors, ""), _twin(value, number, bounds.redactors, name))
+            for name, value in names
+        ]
         for side, lines in enumerate((one, other)):
             named = labels | ({"owner": owners[side]} if owners[side] else {})
             beside = tuple(sorted((name[side], value[side]) for name, value in metadata))
             lines.append(line(at, texts[side], beside or None, **named))
     if has_key:
-        _add_key(draw, one, other)
+        _add_key(one, other, bounds, bounds.start + draw(st.integers(0, 5)))
     return Twins(_in_order(one), _in_order(other)), has_key
 
 
-def _add_key(draw: st.DrawFn, one: list[Line], other: list[Line]) -> None:
+def _add_key(one: list[Line], other: list[Line], bounds: Bounds, at: int) -> None:
     """Add a key in a stream of its own: only its beginning tells that its lines are part of one."""
-    at = T0 + draw(st.integers(0, 5))
+    labels = {**bounds.inside[0], "unit": "key"}
     for side, lines in enumerate((one, other)):
-        lines.append(line(at, "-----BEGIN RSA PRIVATE KEY-----", service="a", pod="key"))
+        lines.append(line(at, "-----BEGIN RSA PRIVATE KEY-----", **labels))
         lines += [
-            line(at + 3 * n + 3, body.format(_letters(n + _FAR * side)), service="a", pod="key")
-            for n, body in enumerate(_BODY)
+            line(at + 3 * n + 3, body.format(_letters(n + _FAR * side)), **labels) for n, body in enumerate(_BODY)
         ]
-        lines.append(line(at + 15, "-----END RSA PRIVATE KEY-----", service="a", pod="key"))
+        lines.append(line(at + 15, "-----END RSA PRIVATE KEY-----", **labels))
 
 
 def _in_order(lines: list[Line]) -> tuple[Line, ...]:
-    return tuple(sorted(lines, key=lambda one: (one.ts, one.labels)))
+    return tuple(sorted(lines, key=lambda one: one.ts))
 
 
 # Queries about them.
@@ -254,13 +294,25 @@ _METRICS = (
     *('max_over_time(<Q> | unwrap <N> | __error__="" [1m]) by (<N>)', "sum_over_time(<Q> | unwrap bytes(<N>) [1m])"),
     *("topk(2, sum by (<N>) (count_over_time(<Q> [1m])))", "absent_over_time(<Q> [1m])", "sum(rate(<Q> [1m])) > 0.05"),
     'label_replace(count_over_time(<Q> [1m]), "x", "$1", "<N>", "(.{9}).*")',
+    *("sum(rate(<Q> [5ms])) / count(sum by (<N>) (rate(<Q> [1m])))", "sort_desc(sum by (<N>) (rate(<Q> [1m])))"),
+    *(f'{name}_over_time(<Q> <U> | __error__="" [1m])' for name in ("sum", "stddev", "first", "last", "avg")),
+    *(f'{name}_over_time(<Q> <U> | __error__="" [1m]) by (<N>)' for name in ("stdvar", "first", "last", "min")),
+    *('rate(<Q> <U> | __error__="" [1m])', 'sum(rate_counter(<Q> <U> | __error__="" [1m]))'),
+    'quantile_over_time(0.4, <Q> <U> | __error__="" [1m]) by (<N>)',
+)
+_UNWRAPS = (
+    "| logfmt | unwrap value",
+    "| json | unwrap value",
+    "| logfmt | unwrap <N>",
+    "| json | keep value | unwrap value",
 )
 
 
 @st.composite
 def _written(draw: st.DrawFn, text: str) -> str:
     """Fill the places of a piece of a query: names, literals, expressions, templates."""
-    for place, choices in (("<T>", None), ("<N>", NAMES), ("<R>", _EXPRESSIONS), ("<L>", LITERALS)):
+    places = (("<U>", _UNWRAPS), ("<T>", None), ("<N>", NAMES), ("<R>", _EXPRESSIONS), ("<L>", LITERALS))
+    for place, choices in places:
         while place in text:
             if choices is None:
                 value, function = draw(st.sampled_from(_VALUES)), draw(st.sampled_from(_FUNCTIONS))
@@ -271,15 +323,35 @@ def _written(draw: st.DrawFn, text: str) -> str:
     return text.replace("<P>", "user.mail")
 
 
+def twin_selectors() -> st.SearchStrategy[str]:
+    """Draw selectors alone."""
+    tests = st.lists(st.sampled_from(_TESTS).flatmap(_written), max_size=2)
+    return tests.map(lambda found: "{" + ",".join(found) + "}")
+
+
 @st.composite
-def twin_queries(draw: st.DrawFn) -> str:
-    """Draw queries over all stages, most of names and texts that the logs have, some of the whole grammar."""
-    kind = draw(st.integers(0, 9))
+def twin_lines_queries(draw: st.DrawFn) -> str:
+    """Draw log queries over all stages, most of names and texts that the logs have, some of the whole grammar."""
+    kind = draw(st.integers(0, 7))
     if kind == 0:
         return "{}"
     if kind == 1:
         return print_query(LogQuery((), draw(st.lists(grammar.stages, min_size=1, max_size=3).map(tuple))))
     tests = [draw(_written(one)) for one in draw(st.lists(st.sampled_from(_TESTS), max_size=1))]
     stages = [draw(_written(one)) for one in draw(st.lists(st.sampled_from(_STAGES), min_size=1, max_size=4))]
-    text = " ".join(["{" + ",".join(tests) + "}", *stages])
-    return draw(_written(draw(st.sampled_from(_METRICS)))).replace("<Q>", text) if kind in (2, 3) else text
+    if kind == 2:
+        stages[:1] = [f'|= "{draw(st.sampled_from(("pay", "error", "level=")))}"']  # a source may look for it itself
+    return " ".join(["{" + ",".join(tests) + "}", *stages])
+
+
+@st.composite
+def twin_metrics(draw: st.DrawFn) -> str:
+    """Draw metric queries."""
+    metric = draw(_written(draw(st.sampled_from(_METRICS))))
+    lines = "{}" if "unwrap" in metric and draw(st.booleans()) else draw(twin_lines_queries())
+    return metric.replace("<Q>", lines)
+
+
+def twin_queries() -> st.SearchStrategy[str]:
+    """Draw queries of both kinds."""
+    return st.integers(0, 3).flatmap(lambda kind: twin_metrics() if kind == 3 else twin_lines_queries())

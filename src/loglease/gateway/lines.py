@@ -354,7 +354,7 @@ class Lines:
         if not raw:
             return (), ()
         pairs = [self._pair(name, value) for name, value in raw if name != DERIVED_LEVEL]
-        # SECURITY: their order may be that of masked names; tested in tests/promises/test_2_blind_queries.py.
+        # SECURITY: their order may be that of masked names; tested in tests/promises/test_2_blind_routes.py.
         return tuple(sorted(pair for pair, _ in pairs)), tuple(token for _, tokens in pairs for token in tokens)
 
 

@@ -343,6 +343,41 @@ async def test_fields_are_those_of_the_newest_lines_of_all_grants(tmp_path):
         assert [one["label"] for one in found["fields"] if one["label"] != "detected_level"] == ["key3", "key4", "key5"]
 
 
+HIDDEN = [
+    line(T0 - SECOND, "before the windows", service="a", pod="2"),
+    *(line(T0 + n * SECOND, f"hidden {MAIL}", service="z", pod="0", secret=str(n)) for n in range(0, 10, 2)),
+    *(line(T0 + n * SECOND, "hidden level=debug", service="c", pod="9") for n in range(4)),
+]
+ROUTES = (
+    FORWARD,
+    f"/logs?{SPAN}&limit=3",
+    loki("query_range", query="{}"),
+    loki("query_range", query="sum by (pod) (count_over_time({}[3s]))"),
+    loki("query", query='max_over_time({} | regexp "line (?P<n>.)" | unwrap n [1m])', time=T0 // SECOND + 20),
+    loki("labels"),
+    loki("label/pod/values"),
+    loki("series"),
+    loki("index/volume", query="{}"),
+    loki("detected_labels"),
+    loki("detected_fields"),
+)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=[f"route{number}" for number in range(len(ROUTES))])
+async def test_what_no_grant_covers_changes_no_byte(tmp_path, route):
+    async with world(tmp_path, loose=True, page_lines=3) as w:
+        await w.grant('{service="a", pod="1"}', start_ns=T0, profile="raw@1")
+        await w.grant('{service=~"a|b"}', start_ns=T0, profile="pii-default@1")
+        await w.grant('{service="c"}', start_ns=T0, level=Level.INFO, profile="raw@1")
+        answers = []
+        for lines in (LINES, sorted([*HIDDEN, *LINES], key=lambda one: one.ts)):
+            w.reader.lines = lines
+            answers.append((await call(w, route)).raw)
+            await w.entries("session.closed")
+        assert answers[0] == answers[1]
+        assert b"200 OK" in answers[0]
+
+
 # Going on where an answer stopped.
 
 

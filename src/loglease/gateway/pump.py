@@ -127,12 +127,16 @@ class Pump:
             await asyncio.wait(self._reserving)
         why = self._machine.ending or CloseWhy.ERROR
         cut_ms = None if self._cut_ns is None else (self._clock.boot_ns() - self._cut_ns) // 1_000_000
-        await asyncio.gather(
+        closed = await asyncio.gather(
             *(
                 self._recorder.close(one.session.id, why=why, account=self._machine.account(share), cut_ms=cut_ms)
                 for share, one in enumerate(self._opened)
-            )
+            ),
+            return_exceptions=True,
         )
+        for failure in closed:
+            if failure is not None:
+                raise failure
 
     async def _carry(self) -> CloseWhy:
         written = 0

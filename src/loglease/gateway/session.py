@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled
 from loglease.gateway.resume import Places
 from loglease.gateway.served import Item
 from loglease.gateway.settings import RENEW_NS, SLICE_BYTES
-from loglease.gateway.share import Share
+from loglease.gateway.share import Share, size_of
 from loglease.model.serving import Standing, may_serve
 from loglease.model.session import CloseWhy
 
@@ -77,6 +77,21 @@ class Moment:
     writable: bool
 
 
+class _Part(NamedTuple):
+    """What is one share's of the next bytes.
+
+    Attributes:
+        items: those that begin there.
+        size: bytes that are handed over.
+        charged: bytes that have to be reserved: a large item counts whole at its first byte.
+    """
+
+    share: Share
+    items: Sequence[Item]
+    size: int
+    charged: int
+
+
 class ServedSession:
     """What a session may hand over, has handed over, and still has to.
 
@@ -101,7 +116,8 @@ class ServedSession:
         shares: int = 1,
     ) -> None:
         self.shares = tuple(
-            Share(number=number, standing=Standing(deadline_ns=deadline_ns)) for number in range(shares)
+            Share(number=number, is_only=shares == 1, standing=Standing(deadline_ns=deadline_ns))
+            for number in range(shares)
         )
         self.handed_lines = 0
         """Lines that were handed over, whichever grant they are from."""
@@ -129,17 +145,16 @@ class ServedSession:
         """Take evaluated lines, in order; those beyond the limit are dropped and complete the answer."""
         if self._over:
             return
-        for item in items:
-            if self._limit is not None and self._taken_lines >= self._limit:
-                break
-            if self._skipping:
-                self._gap_lines += 1
-                continue
-            self._taken_lines += 1
-            self._queue.append(item)
-            self._queued_bytes += len(item.record)
-            for number in item.owners:
-                self.shares[number].queue(item)
+        if self._skipping:
+            # A line that is skipped is none of those that complete the answer.
+            self._gap_lines += 0 if self._limit is not None and self._taken_lines >= self._limit else len(items)
+        else:
+            taken = items if self._limit is None else items[: self._limit - self._taken_lines]
+            self._taken_lines += len(taken)
+            self._queue.extend(taken)
+            self._queued_bytes += size_of(taken)
+            for share in self.shares:
+                share.queue(taken)
         if self._limit is not None and self._taken_lines >= self._limit:
             self.finished(CloseWhy.COMPLETE)
 
@@ -271,11 +286,12 @@ class ServedSession:
         if self._rest or self._has_gap:
             items = []
         parts = self._parts(content, items)
-        for share, own, size in parts:
+        for part in parts:
+            share = part.share
             why = may_serve(
                 share.standing,
-                lines=len(own),
-                size=max(size, sum(len(item.record) for item in own)),
+                lines=len(part.items),
+                size=part.charged,
                 lease_until_ns=moment.lease_until_ns,
                 epoch_current=moment.epoch == self._epoch,
                 boot_ns=moment.boot_ns,
@@ -290,20 +306,17 @@ class ServedSession:
         self._hand_over(content, items, parts)
         return Slice(content)
 
-    def _parts(self, content: bytes, items: list[Item]) -> list[tuple[Share, Sequence[Item], int]]:
-        """Return whose the next bytes are: shares with the items that begin here, and bytes.
-
-        A notice of skipped lines is everybody's and costs nothing.
-        """
+    def _parts(self, content: bytes, items: list[Item]) -> list[_Part]:
+        """Return whose the next bytes are. A notice of skipped lines is everybody's and costs nothing."""
         if self._rest:
-            return [(self.shares[number], (), len(content)) for number in self._rest_owners]
+            return [_Part(self.shares[number], (), len(content), len(content)) for number in self._rest_owners]
         if not items:
-            return [(share, (), 0) for share in self.shares]
+            return [_Part(share, (), 0, 0) for share in self.shares]
         parts = []
         for share in self.shares:
             if own := share.owned(items):
-                whole = sum(len(item.record) for item in own)
-                parts.append((share, own, whole if len(items) > 1 else len(content)))
+                whole = size_of(own)
+                parts.append(_Part(share, own, whole if len(items) > 1 else len(content), whole))
         return parts
 
     def _deadline_ns(self, moment: Moment) -> int:
@@ -436,11 +449,9 @@ class ServedSession:
                 break
         return items
 
-    def _hand_over(
-        self, content: bytes, items: Sequence[Item], parts: Sequence[tuple[Share, Sequence[Item], int]]
-    ) -> None:
-        for share, own, size in parts:
-            share.hand_over(own, size)
+    def _hand_over(self, content: bytes, items: Sequence[Item], parts: Sequence[_Part]) -> None:
+        for part in parts:
+            part.share.hand_over(part.items, part.size)
         if self._rest:
             self._rest = self._rest[len(content) :]
             return

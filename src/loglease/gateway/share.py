@@ -17,6 +17,7 @@ class Share:
 
     Attributes:
         number: which grant of the answer it is, in the order in which they rank.
+        is_only: there is no other, so that all items are its own.
         queued_lines: lines that wait to be handed over; `queued_bytes` likewise.
         is_shortened: the last reservation gave less than was asked for, so a budget is at its end.
         is_exhausted: the last reservation gave nothing, and nothing is open.
@@ -25,6 +26,7 @@ class Share:
     """
 
     number: int
+    is_only: bool
     standing: Standing
     queued_lines: int = 0
     queued_bytes: int = 0
@@ -66,17 +68,18 @@ class Share:
 
     def owned(self, items: Sequence[Item]) -> Sequence[Item]:
         """Return which items are this grant's."""
-        return [item for item in items if self.number in item.owners]
+        return items if self.is_only else [item for item in items if self.number in item.owners]
 
     def covers(self, items: Sequence[Item]) -> bool:
         """Say whether its part of some items is reserved."""
         own = self.owned(items)
-        return len(own) <= self.open_lines and sum(len(item.record) for item in own) <= self.open_bytes
+        return len(own) <= self.open_lines and size_of(own) <= self.open_bytes
 
-    def queue(self, item: Item) -> None:
-        """Count an item that waits."""
-        self.queued_lines += 1
-        self.queued_bytes += len(item.record)
+    def queue(self, items: Sequence[Item]) -> None:
+        """Count its own of some items that wait."""
+        own = self.owned(items)
+        self.queued_lines += len(own)
+        self.queued_bytes += size_of(own)
 
     def clear(self) -> None:
         """Count nothing that waits any more."""
@@ -89,7 +92,7 @@ class Share:
             items: its own, which waited until now.
         """
         self.queued_lines -= len(items)
-        self.queued_bytes -= sum(len(item.record) for item in items)
+        self.queued_bytes -= size_of(items)
         self.standing.handed_lines += len(items)
         self.standing.handed_bytes += size
         self._unsettled += items
@@ -138,3 +141,8 @@ class Share:
             after=(standing.handed_lines - len(self._unsettled) + lines, self._settled_bytes + size),
             rest=rest,
         )
+
+
+def size_of(items: Sequence[Item]) -> int:
+    """Return the bytes of some items."""
+    return sum([len(item.record) for item in items])

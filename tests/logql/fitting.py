@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
-from tests.logql.queries import can_be_written
+from tests.logql.queries import EITHER_FUNCTIONS, GROUPED_FUNCTIONS, LINE_FUNCTIONS, can_be_written
 from tests.logql.records import SECOND, TOKEN
 
 from loglease.logql.syntax import (
@@ -345,17 +345,6 @@ def log_ranges(draw: st.DrawFn, *, unwrapped: bool) -> LogRange:
     return LogRange(query, seconds * SECOND, offset * SECOND, draw(unwraps()) if unwrapped else None)
 
 
-LINE_FUNCTIONS = [RangeFunction.COUNT, RangeFunction.BYTES, RangeFunction.BYTES_RATE]
-EITHER_FUNCTIONS = [RangeFunction.RATE, RangeFunction.ABSENT]
-GROUPED_FUNCTIONS = [
-    RangeFunction.AVG,
-    RangeFunction.MIN,
-    RangeFunction.MAX,
-    RangeFunction.STDDEV,
-    RangeFunction.STDVAR,
-    RangeFunction.FIRST,
-    RangeFunction.LAST,
-]
 NUMBER_FUNCTIONS = [*EITHER_FUNCTIONS, RangeFunction.SUM, RangeFunction.RATE_COUNTER]
 range_aggregations = st.one_of(
     st.builds(RangeAggregation, st.sampled_from(LINE_FUNCTIONS + EITHER_FUNCTIONS), log_ranges(unwrapped=False)),

@@ -194,6 +194,11 @@ def test_queries_of_the_corpora(grammar: Oracle, text: str) -> None:
     assert difference(grammar, text) is not None
 
 
+def test_the_grammar_agrees_with_its_own_corpus(grammar: Oracle) -> None:
+    marked = {name: bool(grammar.ask("parse", query)["errors"]) for name, query in VALID + INVALID if "lezer" in name}
+    assert marked == {name: name.startswith("lezer-logql-invalid") for name in marked}
+
+
 @settings(max_examples=500, deadline=None)
 @given(queries.map(print_query).map(without_what_only_we_have))
 def test_what_we_print_is_a_query_there(grammar: Oracle, text: str) -> None:

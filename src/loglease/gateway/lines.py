@@ -41,6 +41,7 @@ DERIVED_LEVEL: Final = "detected_level"
 _LEVELS: Final = {level: {DERIVED_LEVEL: level} for level in LEVELS}
 _LEVEL_NOT_READ: Final = {DERIVED_LEVEL: ""}
 _PSEUDONYM: Final = "pseudonym"
+_NO_METADATA: Final[tuple[Metadata, tuple[str, ...]]] = (), ()
 _NO_LINES: Final[JoinedLines[Span]] = JoinedLines.of(b"", (), {})
 
 
@@ -66,7 +67,12 @@ class Stream:
 
 
 class Row(NamedTuple):
-    """One redacted line; `metadata` is its own, without the level that we derive."""
+    """One redacted line.
+
+    Attributes:
+        metadata: its own, without the level that we derive.
+        entry: the line as the stages of a query have left it; None without stages.
+    """
 
     event_ns: int
     stream: Stream
@@ -74,12 +80,13 @@ class Row(NamedTuple):
     spans: Sequence[Span]
     metadata: Metadata
     pseudonyms: tuple[str, ...]
+    entry: Entry | None = None
 
     def level(self) -> str:
         """Return the level, looked for in what redaction has left."""
         return self.stream.level or level_of(self.text, (), self.metadata)
 
-    def entry(self, *, with_level: bool = True) -> Entry:
+    def as_entry(self, *, with_level: bool = True) -> Entry:
         """Return the line as the query language takes it.
 
         Args:
@@ -110,12 +117,14 @@ class Found:
     numbers: Sequence[int]
     metadata: Callable[[Metadata | None], tuple[Metadata, tuple[str, ...]]]
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int, entry: Entry | None = None) -> Row:
         """Return one line."""
-        page, place = self.page, self.places[number]
-        metadata, pseudonyms = self.metadata(page.metadata[place])
+        page, place, lines = self.page, self.places[number], self.lines
+        raw = page.metadata[place]
+        # Most lines have no metadata.
+        metadata, pseudonyms = self.metadata(raw) if raw else _NO_METADATA
         stream = self.streams[page.stream[place]]
-        return Row(page.ts[place], stream, self.lines.line(number), self.lines.spans_of(number), metadata, pseudonyms)
+        return Row(page.ts[place], stream, lines.line(number), lines.spans_of(number), metadata, pseudonyms, entry)
 
     def rows(self) -> Iterator[Row]:
         """Yield the lines that are left."""
@@ -130,7 +139,7 @@ class Found:
         page, places = self.page, self.places
         if with_level or any(page.metadata):
             for row in self.rows():
-                yield row.entry(with_level=with_level)
+                yield row.as_entry(with_level=with_level)
             return
         named = {number: stream.named for number, stream in self.streams.items()}
         stream, ts = page.stream, page.ts
@@ -143,10 +152,14 @@ class Found:
     def times(self) -> Iterator[tuple[Stream, list[int]]]:
         """Yield the streams with the times of their lines, in ascending order if the page is."""
         times: dict[int, list[int]] = {number: [] for number in self.streams}
-        ts, stream = self.page.ts, self.page.stream
-        for number in self.numbers:
-            place = self.places[number]
-            times[stream[place]].append(ts[place])
+        add = {number: found.append for number, found in times.items()}
+        ts, stream, places = self.page.ts, self.page.stream, self.places
+        if len(self.numbers) == len(self.page):
+            for number, event_ns in zip(stream, ts, strict=True):
+                add[number](event_ns)
+        else:
+            for place in map(places.__getitem__, self.numbers):
+                add[stream[place]](ts[place])
         return zip(self.streams.values(), times.values(), strict=True)
 
 
@@ -352,7 +365,7 @@ class Lines:
     def _metadata(self, raw: Metadata | None) -> tuple[Metadata, tuple[str, ...]]:
         """Return a line's metadata after redaction; a level that the source derived is discarded."""
         if not raw:
-            return (), ()
+            return _NO_METADATA
         pairs = [self._pair(name, value) for name, value in raw if name != DERIVED_LEVEL]
         # SECURITY: their order may be that of masked names; tested in tests/promises/test_2_blind_routes.py.
         return tuple(sorted(pair for pair, _ in pairs)), tuple(token for _, tokens in pairs for token in tokens)
@@ -364,8 +377,8 @@ def redacted_page(stream: RedactionStream, lines: Sequence[bytes]) -> JoinedLine
     Raises:
         Withheld: the redactor cannot vouch for the text.
     """
-    raw = b"\n".join(lines) + b"\n"
-    has_inner = raw.count(b"\n") != len(lines)
+    raw = b"\n".join([*lines, b""])
+    has_inner = b"\n" in b"".join(lines)
     redacted = stream.feed(raw, list(accumulate(len(line) + 1 for line in lines)) if has_inner else None)
     ends = redacted.ends
     if len(ends) != len(lines):
@@ -375,7 +388,8 @@ def redacted_page(stream: RedactionStream, lines: Sequence[bytes]) -> JoinedLine
         number = bisect_right(ends, span.start)
         start = ends[number - 1] if number else 0
         spans.setdefault(number, []).append(span._replace(start=span.start - start, end=span.end - start))
-    return JoinedLines.of(redacted.out, ends, spans)
+    # Without any of their own, all line feeds that redaction has left are those behind lines.
+    return (JoinedLines.of if has_inner else JoinedLines)(redacted.out, ends, spans)
 
 
 def pseudonyms_in(text: bytes, spans: Sequence[Span]) -> tuple[str, ...]:

@@ -56,8 +56,10 @@ class Recheck:
         streams = [self._admits_stream(labels) for labels in page.streams]
         start, end = self._interval.start, self._interval.end
         stream, ts = page.stream, page.ts
-        if ts and all(streams) and start <= min(ts) and (end is None or max(ts) < end):
-            return range(len(page))
+        if ts and all(streams):
+            times = ts.tolist()
+            if start <= min(times) and (end is None or max(times) < end):
+                return range(len(page))
         return [
             place
             for place in range(len(page))

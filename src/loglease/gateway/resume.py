@@ -8,8 +8,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from loglease.gateway.errors import CursorInvalid
 from loglease.model.ids import GrantId, PrincipalId
@@ -21,8 +20,7 @@ _POSITION: Final = struct.Struct(">qq")
 _NONE: Final = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """The event time of the last line that was handed over, and how many lines of exactly that time were."""
 
     event_ns: int

@@ -12,6 +12,7 @@ LEVELS: Final = ("trace", "debug", "info", "warn", "error", "critical", "fatal",
 """All levels in ascending order, `unknown` last; it ranks as `info`."""
 
 KEYS: Final = ("level", "severity", "lvl")
+_IN_JSON: Final = tuple((key, key.upper(), key.title()) for key in KEYS)
 SEARCHED: Final = 4_096
 """Bytes of a line in which a level is looked for."""
 
@@ -101,8 +102,8 @@ def _in_json(line: bytes) -> str | None:
         return None
     if not isinstance(fields, dict):
         return None
-    for key in KEYS:
-        value = fields.get(key, fields.get(key.upper(), fields.get(key.title())))
+    for spellings in _IN_JSON:
+        value = next((fields[key] for key in spellings if key in fields), None)
         if isinstance(value, str) and (found := _WORDS.get(value.strip().lower())) is not None:
             return found
     return None

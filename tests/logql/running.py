@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.logql.reference.lines import marked
 
-from loglease.logql import Entry, LogQuery, Pipeline, Query, Streams, parse
+from loglease.logql import Entry, LogQuery, Pipeline, Query, Streams, parse, split_filters
 from loglease.logql.metrics import Answer, Grid, MetricQuery
 
 SECOND = 10**9
@@ -69,9 +69,9 @@ def compute(query: str, lines: Lines, grid: Grid, *, is_instant: bool = False) -
         first, behind = grid.read_interval(log_range)
         streams = Streams(log_range.query.selector)
         entries = [entry_of(line, stream, {}, int(seconds * SECOND)) for seconds, stream, line in lines]
-        metric.feed(
-            number, [entry for entry in entries if first <= entry.ns < behind and streams.selects(entry.stream)]
-        )
+        read = [entry for entry in entries if first <= entry.ns < behind and streams.selects(entry.stream)]
+        filters = Pipeline(split_filters(log_range.query.stages)[0], rescan=rescan, now=0)
+        metric.feed(number, (entry for entry in read if filters.passes(entry)))
     return metric.answer()
 
 

@@ -19,7 +19,7 @@ from tests.logql.reference import metrics as reference
 from tests.logql.reference.joins import Refused
 from tests.logql.reference.lines import Record
 
-from loglease.logql import Entry, LogQuery, Metric, Pipeline, Streams, parse, print_query
+from loglease.logql import Entry, LogQuery, Metric, Pipeline, Streams, parse, print_query, split_filters
 from loglease.logql.errors import QueryFailed
 from loglease.logql.metrics import Answer, Grid, MetricQuery
 
@@ -83,7 +83,8 @@ def _computed(query: Metric, data: Sequence[Record], grid: Grid, *, is_instant: 
             first, behind = grid.read_interval(log_range)
             streams = Streams(log_range.query.selector)
             read = [one for one in data if first <= one.ns < behind and streams.selects(one.stream)]
-            engine.feed(number, map(entry_of, read))
+            filters = Pipeline(split_filters(log_range.query.stages)[0], rescan=rescan, now=NOW)
+            engine.feed(number, filter(filters.passes, map(entry_of, read)))
         return engine.answer()
     except QueryFailed as error:
         note(f"engine: {error.reason} {error.message}")

@@ -18,6 +18,7 @@ EXTENSION: Final = "_extracted"
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _NOTHING: Final[AbstractSet[str]] = frozenset()
+_NO_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({})
 _TOKEN = re.compile(rb"\xe2\x9f\xa6.*?\xe2\x9f\xa7", re.DOTALL)
 _ATOM: Final = b"\xe2\x9f\xa6\xe2\x9f\xa7"
 
@@ -64,12 +65,13 @@ class Entry:
         line: redacted text.
         stream: labels of its stream, shared by all its lines.
         metadata: its own metadata; a name that its stream has, too, is extended.
-        own: labels that stages have set, each with its kind.
+        own: labels that stages have set.
+        kinds: of those of them that are no parsed ones.
         gone: names of labels of stream and metadata that stages have taken away.
         fault: class and details of the first error, if there was one.
     """
 
-    __slots__ = ("_masks", "fault", "gone", "line", "metadata", "ns", "own", "stream")
+    __slots__ = ("_masks", "fault", "gone", "kinds", "line", "metadata", "ns", "own", "stream")
 
     def __init__(
         self,
@@ -83,10 +85,11 @@ class Entry:
         self.line = line
         self.stream = stream
         self.metadata = metadata if not metadata or stream.keys().isdisjoint(metadata) else _apart(metadata, stream)
-        self.own: dict[str, tuple[str, Kind]] = {}
+        self.own: dict[str, str] = {}
+        self.kinds: Mapping[str, Kind] = _NO_KINDS
         self.gone: AbstractSet[str] = _NOTHING
         self.fault: tuple[str, str] | None = None
-        self._masks: list[tuple[int, int]] | None = masked_ranges(spans) if spans else []
+        self._masks: Sequence[tuple[int, int]] | None = masked_ranges(spans) if spans else ()
 
     @property
     def is_untouched(self) -> bool:
@@ -94,7 +97,7 @@ class Entry:
         return not self.own and not self.gone and self.fault is None
 
     @property
-    def masks(self) -> list[tuple[int, int]]:
+    def masks(self) -> Sequence[tuple[int, int]]:
         """Where tokens are in the line; in a line that a stage has made they are found by their marks."""
         if self._masks is None:
             self._masks = [match.span() for match in _TOKEN.finditer(self.line)]
@@ -113,7 +116,7 @@ class Entry:
     def get(self, name: str) -> str | None:
         """Return the value of a label, None if there is none."""
         if self.own and (found := self.own.get(name)) is not None:
-            return found[0]
+            return found
         if self.gone and name in self.gone:
             return None
         value = self.stream.get(name)
@@ -128,7 +131,7 @@ class Entry:
     def kind_of(self, name: str) -> Kind | None:
         """Return where a label comes from, None if there is none."""
         if name in self.own:
-            return self.own[name][1]
+            return self.kinds.get(name, Kind.PARSED)
         if name in self.gone:
             return None
         if name in self.stream:
@@ -140,11 +143,21 @@ class Entry:
         if name in self.stream or name in self.metadata:
             name = name + EXTENSION
         if name not in self.own:
-            self.own[name] = (value, Kind.PARSED)
+            self.own[name] = value
+
+    def parse_all(self, found: dict[str, str]) -> None:
+        """Add all that a parser found; the entry keeps what it is given."""
+        if not self.own and self.stream.keys().isdisjoint(found) and self.metadata.keys().isdisjoint(found):
+            self.own = found
+            return
+        for name, value in found.items():
+            self.parse(name, value)
 
     def set(self, name: str, value: str, kind: Kind = Kind.PARSED) -> None:
         """Set a label on purpose, whatever there was of that name."""
-        self.own[name] = (value, kind)
+        self.own[name] = value
+        if kind is not Kind.PARSED or name in self.kinds:
+            self.kinds = {**self.kinds, name: kind}
 
     def take_away(self, name: str) -> None:
         """Remove a label, or the error."""
@@ -152,8 +165,15 @@ class Entry:
             self.fault = None
             return
         self.own.pop(name, None)
+        if name in self.kinds:
+            self.kinds = {one: kind for one, kind in self.kinds.items() if one != name}
         if name in self.stream or name in self.metadata:
             self.gone = {*self.gone, name}
+
+    def start_over(self) -> None:
+        """Forget what a parser did to an untouched entry."""
+        self.own = {}
+        self.fault = None
 
     def fail(self, fault: tuple[str, str]) -> None:
         """Take note of an error; an earlier one stays."""
@@ -169,16 +189,15 @@ class Entry:
         for name, value in self.metadata.items():
             if name not in own and name not in gone:
                 yield name, value, Kind.METADATA
-        for name, (value, kind) in own.items():
-            yield name, value, kind
+        for name, value in own.items():
+            yield name, value, self.kinds.get(name, Kind.PARSED)
 
     def labels(self) -> dict[str, str]:
         """Return all labels, without the error."""
         found = {**self.metadata, **self.stream}
         for name in self.gone:
             found.pop(name, None)
-        for name, (value, _) in self.own.items():
-            found[name] = value
+        found.update(self.own)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, count
@@ -20,6 +21,8 @@ from loglease.logql.syntax import Extraction, JsonParser, LogfmtParser, PatternP
 Step = Callable[[Entry], bool]
 Rescan = Callable[[str, str], str]
 """Redacts a value that a parser has just decoded; takes the name of its label and the value."""
+Names = AbstractSet[str] | None
+"""Names of the labels that a parser has to make; None for all."""
 
 ENTRY_MEMBER: Final = "_entry"
 MAX_NAMES: Final = 10_000
@@ -252,7 +255,7 @@ def _child(text: str, at: int, step: str | int) -> int | None:
     return None
 
 
-def unpack_step(rescan: Rescan) -> Step:
+def unpack_step(rescan: Rescan, names: Names) -> Step:
     """Return the step of ``| unpack``. All that it takes out is redacted again: it was text within text."""
 
     def unpack(entry: Entry) -> bool:
@@ -267,7 +270,7 @@ def unpack_step(rescan: Rescan) -> Step:
             return True
         for key, value in found:
             name = label_name(rescan("", _HALF_OF_PAIR.sub("\ufffd", key)))
-            if key != ENTRY_MEMBER and name:
+            if key != ENTRY_MEMBER and name and (names is None or name in names):
                 entry.parse(name, rescan(name, value))
         entry.replace_line(rescan("", packed).encode())
         return True
@@ -338,10 +341,14 @@ def logfmt_step(stage: LogfmtParser, rescan: Rescan) -> Step:
     return parse
 
 
-def regexp_step(stage: RegexpParser) -> Step:
+def regexp_step(stage: RegexpParser, names: Names) -> Step:
     """Return the step of ``| regexp``."""
     expression = within_line(stage.pattern)
-    groups = [(name.decode(), number) for name, number in expression.groupindex.items()]
+    groups = [
+        (name.decode(), number)
+        for name, number in expression.groupindex.items()
+        if names is None or name.decode() in names
+    ]
 
     def parse(entry: Entry) -> bool:
         line = entry.line
@@ -354,13 +361,14 @@ def regexp_step(stage: RegexpParser) -> Step:
     return parse
 
 
-def pattern_step(stage: PatternParser) -> Step:
+def pattern_step(stage: PatternParser, names: Names) -> Step:
     """Return the step of ``| pattern``."""
     captures = CapturingPattern(stage.pattern).captures
 
     def parse(entry: Entry) -> bool:
         for name, value in captures(entry.line):
-            entry.parse(name, value.decode("utf-8", "replace"))
+            if names is None or name in names:
+                entry.parse(name, value.decode("utf-8", "replace"))
         return True
 
     return parse

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
+from typing import Final
 
 from loglease.logql.entry import Entry
 from loglease.logql.extraction import Rescan, Step, json_step, logfmt_step, pattern_step, regexp_step, unpack_step
 from loglease.logql.formats import decolorize_step, drop_step, keep_step, label_format_step, line_format_step
-from loglease.logql.json_values import json_values, only, unless_dropped
+from loglease.logql.json_values import all_json_values, json_values
 from loglease.logql.label_filters import filter_names, label_test
 from loglease.logql.line_filters import line_test
+from loglease.logql.logfmt_values import all_logfmt_values, logfmt_values
+from loglease.logql.needs import Names, is_needed, names_read, parsed_names, read_behind
+from loglease.logql.sparing import Values, quick, unless_dropped
 from loglease.logql.syntax import (
     Decolorize,
     Drop,
@@ -19,7 +22,6 @@ from loglease.logql.syntax import (
     Keep,
     LabelFilterStage,
     LabelFormat,
-    LabelTest,
     LineFilter,
     LineFormat,
     LogfmtParser,
@@ -29,9 +31,15 @@ from loglease.logql.syntax import (
     Unpack,
 )
 
+_VALUES: Final[Mapping[Stage, tuple[Callable[[frozenset[str]], Values | None], Callable[[], Values]]]] = {
+    JsonParser(): (json_values, all_json_values),
+    LogfmtParser(): (logfmt_values, all_logfmt_values),
+}
+"""Parsers that have a faster way, for labels of some names and for all."""
+
 
 class Pipeline:
-    """Stages ready to be applied.
+    """Stages ready to be applied, without those parsers whose labels nothing needs.
 
     Args:
         rescan: redacts a value that a stage has decoded; takes its label's name and the value.
@@ -39,13 +47,13 @@ class Pipeline:
         wanted: names of the labels that count behind all stages; None for all.
     """
 
-    def __init__(
-        self, stages: tuple[Stage, ...], *, rescan: Rescan, now: int, wanted: AbstractSet[str] | None = None
-    ) -> None:
-        steps = [_step(stage, rescan, now) for stage in stages]
-        for place, stage in enumerate(stages):
-            if stage == JsonParser():
-                steps[place] = _sparing(steps, stages, place, wanted)
+    def __init__(self, stages: Sequence[Stage], *, rescan: Rescan, now: int, wanted: Names = None) -> None:
+        behind = zip(stages, read_behind(stages, wanted), strict=True)
+        needed = [(stage, parsed_names(names)) for stage, names in behind if is_needed(stage, names)]
+        steps = [_step(stage, rescan, now, names) for stage, names in needed]
+        for place, (stage, names) in enumerate(needed):
+            if stage in _VALUES:
+                steps[place] = _quick(steps, [stage for stage, _ in needed], place, names)
         self._steps = tuple(steps)
 
     def passes(self, entry: Entry) -> bool:
@@ -56,36 +64,21 @@ class Pipeline:
         return True
 
 
-def _sparing(steps: Sequence[Step], stages: tuple[Stage, ...], place: int, wanted: AbstractSet[str] | None) -> Step:
-    """Return the step of a ``| json`` that makes only labels that the stages behind it need, if possible."""
+def _quick(steps: Sequence[Step], stages: Sequence[Stage], place: int, names: frozenset[str] | None) -> Step:
+    """Return the step of a parser that makes labels a faster way, and only those that are needed."""
+    some, all_values = _VALUES[stages[place]]
+    if names is not None:
+        values = some(names)
+        return steps[place] if values is None else quick(values, steps[place])
+    parse = quick(all_values(), steps[place])
     after = stages[place + 1 :]
-    needed = _needed(after, wanted)
-    if needed is not None:
-        return only(json_values(needed), steps[place])
     tests = list(takewhile(lambda stage: isinstance(stage, (LabelFilterStage, LineFilter)), after))
-    names = {name for stage in tests if isinstance(stage, LabelFilterStage) for name in filter_names(stage.test)}
-    if not names:
-        return steps[place]
-    return unless_dropped(json_values(names), steps[place + 1 : place + 1 + len(tests)], steps[place])
+    tested = {name for stage in tests if isinstance(stage, LabelFilterStage) for name in filter_names(stage.test)}
+    values = some(parsed_names(tested) or frozenset()) if tested else None
+    return parse if values is None else unless_dropped(values, steps[place + 1 : place + 1 + len(tests)], parse)
 
 
-def _needed(stages: Iterable[Stage], wanted: AbstractSet[str] | None) -> set[str] | None:
-    """Return the names of the labels on which stages and what comes behind them depend; None for all."""
-    if wanted is None:
-        return None
-    needed = set(wanted)
-    for stage in stages:
-        match stage:
-            case LabelFilterStage(test):
-                needed |= set(filter_names(test))
-            case Drop(names) | Keep(names):
-                needed |= {one.name for one in names if isinstance(one, LabelTest)}
-            case LineFormat() | LabelFormat():
-                return None
-    return needed
-
-
-def _step(stage: Stage, rescan: Rescan, now: int) -> Step:
+def _step(stage: Stage, rescan: Rescan, now: int, names: frozenset[str] | None) -> Step:
     match stage:
         case LineFilter():
             return line_test(stage)
@@ -96,11 +89,11 @@ def _step(stage: Stage, rescan: Rescan, now: int) -> Step:
         case LogfmtParser():
             return logfmt_step(stage, rescan)
         case RegexpParser():
-            return regexp_step(stage)
+            return regexp_step(stage, names)
         case PatternParser():
-            return pattern_step(stage)
+            return pattern_step(stage, names)
         case Unpack():
-            return unpack_step(rescan)
+            return unpack_step(rescan, names)
     return _writing(stage, rescan, now)
 
 
@@ -126,15 +119,4 @@ def split_filters(stages: tuple[Stage, ...]) -> tuple[tuple[LineFilter, ...], tu
 
 def may_read(stages: Iterable[Stage], name: str) -> bool:
     """Say whether a stage may look at the value of a label that is there before all stages."""
-    return any(_may_read(stage, name) for stage in stages)
-
-
-def _may_read(stage: Stage, name: str) -> bool:
-    match stage:
-        case LabelFilterStage(test):
-            return name in filter_names(test)
-        case Drop(names) | Keep(names):
-            return any(isinstance(one, LabelTest) and one.name == name for one in names)
-        case LineFormat() | LabelFormat():
-            return True
-    return False
+    return any(names is None or name in names for names in map(names_read, stages))

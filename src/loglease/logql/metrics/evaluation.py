@@ -9,10 +9,10 @@ from typing import Final
 from loglease.logql.entry import ERROR, ERROR_DETAILS, Entry
 from loglease.logql.errors import QueryFailed
 from loglease.logql.extraction import Rescan
+from loglease.logql.label_filters import filter_names
 from loglease.logql.metrics.grid import Grid
 from loglease.logql.metrics.matching import operated
-from loglease.logql.metrics.needs import asks_for_error, needed_stages
-from loglease.logql.metrics.sampling import Sampler
+from loglease.logql.metrics.sampling import AT_ONCE, Sampler
 from loglease.logql.metrics.series import Series, Vector, series_of
 from loglease.logql.metrics.vectors import aggregated, replacer
 from loglease.logql.metrics.windows import Absence, Points, Totals, Windows, windows_of
@@ -20,6 +20,7 @@ from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.syntax import (
     Binary,
     Grouping,
+    LabelFilterStage,
     LabelReplace,
     LogRange,
     MatchOp,
@@ -44,7 +45,6 @@ _SUMMED: Final = frozenset(
         RangeFunction.SUM,
     )
 )
-_AT_ONCE: Final = Grouping(())
 
 
 class _Range:
@@ -66,15 +66,13 @@ class _Range:
         expects_errors: bool,
     ) -> None:
         self.log_range = query.range
-        kept = None if grouping is None or grouping.without else frozenset(grouping.names)
-        if query.function is RangeFunction.ABSENT:
-            kept = frozenset()
         self._sampler = Sampler(query, grouping)
-        self._pipeline = Pipeline(needed_stages(query.range, kept), rescan=rescan, now=now, wanted=self._sampler.names)
+        _, self._stages = split_filters(query.range.query.stages)
+        self._pipeline = Pipeline(self._stages, rescan=rescan, now=now, wanted=self._sampler.names)
         self._windows: Windows = windows_of(query, grid, _absent(query.range))
         self._counted = _counting(query, self._windows)
         self._grid = grid
-        self._keeps_errors = expects_errors or asks_for_error(query.range)
+        self._keeps_errors = expects_errors or _asks_for_error(query.range)
         self._faults: list[str] = []
         self._faulty_ns = 0
 
@@ -91,10 +89,8 @@ class _Range:
 
     def reads(self, name: str) -> bool:
         """Say whether the numbers depend on the value of a label."""
-        if isinstance(self._counted, Absence):
-            return False
         names = self._sampler.names
-        return names is None or name in names or may_read(self.log_range.query.stages, name)
+        return names is None or name in names or may_read(self._stages, name)
 
     @property
     def counts(self) -> bool:
@@ -106,7 +102,7 @@ class _Range:
             raise TypeError("lines of this range are more than their times")
         offset_ns = self.log_range.offset_ns
         series = self._sampler.series(Entry(0, b"", (), stream))
-        self._counted.count(series, [ns + offset_ns for ns in times] if offset_ns else times)
+        self._counted.take(series, [ns + offset_ns for ns in times] if offset_ns else times, None)
 
     def _note(self, fault: str, ns: int) -> None:
         """Note an error that fails the query, if its sample lies in a window; lines of one time fail it together."""
@@ -166,6 +162,13 @@ class _Ahead:
         return value
 
 
+def _asks_for_error(log_range: LogRange) -> bool:
+    """Say whether a range filters by the error, so that lines which have one are its own affair."""
+    tests = [stage.test for stage in log_range.query.stages if isinstance(stage, LabelFilterStage)]
+    tests += log_range.unwrap.filters if log_range.unwrap else ()
+    return any(name in (ERROR, ERROR_DETAILS) for test in tests for name in filter_names(test))
+
+
 def _absent(log_range: LogRange) -> Series:
     """Return the labels that `absent_over_time` can tell: those whose value the selector names.
 
@@ -219,7 +222,7 @@ class MetricQuery:
         return [one.log_range for one in self._ranges]
 
     def feed(self, number: int, entries: Iterable[Entry]) -> None:
-        """Take lines of a log range, whose streams its selector has selected, in ascending order of their times.
+        """Take lines that the selector and the first line filters of a log range pass, in ascending order of times.
 
         Raises:
             QueryFailed: a line has an error that the query does not expect, or there are too many series.
@@ -284,7 +287,7 @@ class MetricQuery:
                 return self._range(query, query.grouping, expects_errors=expects_errors).steps
             case VectorAggregation(VectorFunction.SUM, RangeAggregation(function) as inner) if function in _SUMMED:
                 # The sum over groups is the same as counting in groups: then no series is made to be summed away.
-                return self._range(inner, query.grouping or _AT_ONCE, expects_errors=expects_errors).steps
+                return self._range(inner, query.grouping or AT_ONCE, expects_errors=expects_errors).steps
             case VectorAggregation():
                 inner_at = self._prepared(query.inner, expects_errors=expects_errors or _keeps_error(query.grouping))
                 return _changed(inner_at, lambda vector: aggregated(query, vector))

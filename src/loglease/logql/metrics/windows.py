@@ -42,39 +42,54 @@ class Totals:
         self._range_ns = range_ns
         self._divisor = divisor
         self._changes: dict[Series, dict[int, int]] = {}
-        # The times that the points which the last sample lies in cover alike.
-        self._since, self._until, self._covered = 1, 0, (0, 0)
+        # The times that the points which the last sample lies in cover alike, and what was added for these.
+        self._since, self._until, self._covered = 1, 0, (1, 0)
+        self._added: dict[Series, int] = {}
 
     def add(self, series: Series, ns: int, value: float) -> None:
         """Take a sample."""
         # A total of 0 bytes is a number, no line is none: lines are counted in the lowest 40 bits beside it.
         self._add(series, ns, (int(value) << _LINE_BITS) + 1)
 
-    def count(self, series: Series, times: Sequence[int]) -> None:
-        """Take a sample of 1 at each of these times, which are in ascending order."""
+    def take(self, series: Series, times: Sequence[int], values: Sequence[int] | None) -> None:
+        """Take a sample at each of these times, which are in ascending order.
+
+        Args:
+            values: of the samples; None if each is 1.
+        """
         at = 0
         while at < len(times):
             ns = times[at]
             end = bisect_right(times, self._grid.alike_until(ns, self._range_ns), at)
-            self._add(series, ns, (end - at) * ((1 << _LINE_BITS) + 1))
+            total = end - at if values is None else sum(values[at:end])
+            self._add(series, ns, (total << _LINE_BITS) + end - at)
             at = end
 
     def _add(self, series: Series, ns: int, amount: int) -> None:
         if not self._since <= ns <= self._until:
+            self._settle()
             self._since, self._until = ns, self._grid.alike_until(ns, self._range_ns)
             self._covered = self._grid.covered(ns, self._range_ns)
+        added = self._added
+        if series in added:
+            added[series] += amount
+        elif self._covered[0] <= self._covered[1]:
+            added[series] = amount
+            require_room(len(added))
+
+    def _settle(self) -> None:
+        """Note where what was added comes into windows and where it leaves them."""
         first, last = self._covered
-        if first > last:
-            return
-        changes = self._changes.get(series)
-        if changes is None:
-            changes = self._changes[series] = {}
-            require_room(len(self._changes))
-        changes[first] = changes.get(first, 0) + amount
-        changes[last + 1] = changes.get(last + 1, 0) - amount
+        for series, amount in self._added.items():
+            changes = self._changes.setdefault(series, {})
+            changes[first] = changes.get(first, 0) + amount
+            changes[last + 1] = changes.get(last + 1, 0) - amount
+        require_room(len(self._changes))
+        self._added.clear()
 
     def points(self) -> dict[Series, Points]:
         """Return the numbers of each series."""
+        self._settle()
         return {series: self._running(changes) for series, changes in self._changes.items()}
 
     def _running(self, changes: dict[int, int]) -> Points:
@@ -184,10 +199,10 @@ class Absence:
         del series, value
         self._totals.add((), ns, 1)
 
-    def count(self, series: Series, times: Sequence[int]) -> None:
+    def take(self, series: Series, times: Sequence[int], values: Sequence[int] | None) -> None:
         """Take a sample at each of these times, which are in ascending order."""
-        del series
-        self._totals.count((), times)
+        del series, values
+        self._totals.take((), times, None)
 
     def points(self) -> dict[Series, Points]:
         """Return the steps without a sample."""

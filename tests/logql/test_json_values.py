@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loglease.logql import Entry, LogQuery, Pipeline, parse
+from loglease.logql.extraction import json_step
+from loglease.logql.json_values import all_json_values
+from loglease.logql.syntax import JsonParser
 
 KEYS = ("a", "b", " a", "a ", "", "A", "a_b", "a.b", "a_extracted", "1a", "_1a", "__error__", "é")
 SCALARS = (
@@ -58,3 +61,17 @@ def test_tests_that_come_first_drop_what_they_would_drop_behind_the_parser(tests
 def test_only_labels_that_are_needed_are_made():
     _, entry = through('| json | a="x"', '{"a":"x","c":"1","d":2}', frozenset({"c"}))
     assert sorted(entry.own) == ["a", "c"]
+
+
+@given(line=lines)
+def test_all_labels_are_those_of_the_parser(line):
+    _, found = through("| json", line, None)
+    entry = Entry(0, line.encode(), (), {"b": "stream"})
+    assert json_step(JsonParser(), lambda name, value: f"{name}:{value}")(entry)
+    assert list(found.items()) == list(entry.items())
+    assert found.fault == entry.fault
+
+
+def test_flat_lines_need_no_parser():
+    line = b'{"a":"x","b.c":5,"d":true,"e":null,"f":1.50,"g":0,"h":-0}'
+    assert all_json_values()(line) == {"a": "x", "b_c": "5", "d": "true", "f": "1.50", "g": "0", "h": "-0"}

@@ -44,6 +44,11 @@ def test_labels_that_are_needed_are_those_of_the_parser(line, name):
     assert few.fault == all_of_them.fault
 
 
+def test_a_member_whose_key_was_that_of_an_object_before_is_left_to_the_parser():
+    _, entry = through("| json", '{"a":{"b":"x"},"a":5}', frozenset({"a_b"}))
+    assert entry.get("a_b") == "x"
+
+
 @pytest.mark.parametrize(
     "tests",
     ['| a="x"', "| a > 1", '| a="5" or a_b=""', '|= "x" | b_extracted=~".+"', '| __error__=""', "| a > 1 | a < 9"],

@@ -31,7 +31,7 @@ class _Shape(NamedTuple):
     """What the keys of an object say of the labels: where they come from, and which members must be no objects."""
 
     members: tuple[_Member, ...]
-    scalars: tuple[str, ...]
+    scalars: tuple[tuple[str, bytes], ...]
 
 
 def json_values(names: Iterable[str]) -> Values:
@@ -93,12 +93,12 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _members(shape: _Shape, fields: dict[str, object], line: bytes) -> dict[str, str] | None:
-    for key in shape.scalars:
-        if type(fields[key]) is dict:
+    # The decoder takes the last of two members with one key, the language the first.
+    for key, quoted in shape.scalars:
+        if type(fields[key]) is dict or line.count(quoted) != 1:
             return None
     found = {}
     for name, key, quoted in shape.members:
-        # The decoder takes the last of two members with one key, the language the first.
         if line.count(quoted) != 1:
             return None
         try:
@@ -122,7 +122,7 @@ def _shape(keys: tuple[str, ...], wanted: frozenset[str]) -> _Shape | None:
                 return None
             members[name] = _Member(name, key, b'"%b"' % key.encode())
         if any(one.startswith(f"{name}_") for one in wanted):
-            scalars.append(key)
+            scalars.append((key, b'"%b"' % key.encode()))
     return _Shape(tuple(members.values()), tuple(scalars))
 
 

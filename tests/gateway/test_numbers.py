@@ -72,3 +72,22 @@ async def test_what_numbers_cannot_be_is_said(tmp_path, rest, accept, status, te
         grant = await w.grant()
         answer = await call(w, f"/g/{grant.id}/logs?query={COUNT}{rest}", TOKEN, f"Accept: {accept}")
         assert (answer.status, text in answer.body.decode()) == (status, True), answer.body
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sum by (pod) (bytes_over_time({}[1h]))", {"1": "3", "2": "8"}),
+        ('sum by (pod) (bytes_over_time({} |= "o" [1h]))', {"1": "3", "2": "3"}),
+        ('sum by (pod) (count_over_time({} |= "w" [1h]))', {"2": "1"}),
+        ('sum by (pod) (bytes_over_time({} != "one" | decolorize [1h]))', {"2": "8"}),
+        ("sum by (pod) (bytes_rate({}[2s]))", {"1": "1.5", "2": "4"}),
+    ],
+)
+async def test_bytes_and_lines_are_counted_by_page(tmp_path, query, expected):
+    lines = [*LINES[:2], line(T0 + SECOND, "three", service="a", pod="2"), LINES[2]]
+    async with world(tmp_path, lines=lines, loose=True) as w:
+        grant = await w.grant()
+        path = f"/g/{grant.id}/logs?query={quote(query)}&start={T0}&end={T0 + SECOND}"
+        found = json.loads((await call(w, path)).body)["data"]["result"]
+        assert {one["metric"]["pod"]: one["value"][1] for one in found} == expected

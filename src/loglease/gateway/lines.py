@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, takewhile
+from itertools import accumulate, pairwise, repeat, takewhile
 from typing import Final, NamedTuple
 
 import orjson
@@ -149,18 +149,30 @@ class Found:
             line = text[ends[number - 1] if number else 0 : ends[number] - 1]
             yield Entry(ts[place], line, spans.get(number, ()), named[stream[place]], _LEVEL_NOT_READ)
 
-    def times(self) -> Iterator[tuple[Stream, list[int]]]:
-        """Yield the streams with the times of their lines, in ascending order if the page is."""
-        times: dict[int, list[int]] = {number: [] for number in self.streams}
-        add = {number: found.append for number, found in times.items()}
-        ts, stream, places = self.page.ts, self.page.stream, self.places
-        if len(self.numbers) == len(self.page):
-            for number, event_ns in zip(stream, ts, strict=True):
-                add[number](event_ns)
-        else:
-            for place in map(places.__getitem__, self.numbers):
-                add[stream[place]](ts[place])
-        return zip(self.streams.values(), times.values(), strict=True)
+    def counted(self, *, with_sizes: bool) -> Iterator[tuple[Stream, list[int], list[int] | None]]:
+        """Yield the streams, each with the times of its lines, in ascending order if the page is, and their bytes.
+
+        Args:
+            with_sizes: find these; None otherwise.
+        """
+        stream: Sequence[int] = self.page.stream
+        times: Sequence[int] = self.page.ts
+        if len(self.numbers) < len(self.page):
+            places = [self.places[number] for number in self.numbers]
+            stream, times = [stream[place] for place in places], [times[place] for place in places]
+        sizes: Iterable[list[int] | None] = repeat(None)
+        if with_sizes:
+            of_all = [end - start - 1 for start, end in pairwise((0, *self.lines.ends))]
+            sizes = self._by_stream(stream, [of_all[number] for number in self.numbers])
+        return zip(self.streams.values(), self._by_stream(stream, times), sizes, strict=False)
+
+    def _by_stream(self, stream: Sequence[int], values: Sequence[int]) -> Iterable[list[int]]:
+        """Return the values of lines by their streams, in the order of these."""
+        found: dict[int, list[int]] = {number: [] for number in self.streams}
+        add = {number: own.append for number, own in found.items()}
+        for number, value in zip(stream, values, strict=True):
+            add[number](value)
+        return found.values()
 
 
 class Lines:

@@ -178,8 +178,8 @@ class MetricReading:
         reads_level = self.query.reads(one.number, DERIVED_LEVEL)
         found = one.lines.found(page)
         if self.query.counts(one.number) and not reads_level and not any(page.metadata):
-            for stream, times in found.times():
-                self.query.count(one.number, stream.named, times)
+            for stream, times, sizes in found.counted(with_sizes=self.query.measures(one.number)):
+                self.query.count(one.number, stream.named, times, sizes)
         else:
             self.query.feed(one.number, found.entries(with_level=reads_level))
         _require_whole(one.lines)

@@ -24,6 +24,8 @@ def evaluation(text: str, grid: Grid) -> MetricQuery:
         "sum by (a) (count_over_time({} [7ms]))",
         "sum(rate({} [3ms] offset 2ms))",
         "sum by (a, b) (count_over_time({} [20ms] offset -1ms))",
+        "sum by (a) (bytes_over_time({} [7ms]))",
+        "sum(bytes_rate({} [3ms] offset 2ms))",
         "absent_over_time({} [2ms])",
     ],
 )
@@ -37,18 +39,19 @@ def test_counting_times_is_counting_lines(text, times, first, step, count):
     grid = Grid(first * 10**6, step * 10**6, count)
     times = sorted((ns * 10**6, stream) for ns, stream in times)
     one_by_one, at_once = evaluation(text, grid), evaluation(text, grid)
-    one_by_one.feed(0, (Entry(ns, b"line", (), STREAMS[stream]) for ns, stream in times))
+    one_by_one.feed(0, (Entry(ns, b"x" * (ns % 7), (), STREAMS[stream]) for ns, stream in times))
     assert at_once.counts(0)
     assert not at_once.reads(0, "detected_level")
     for number, labels in enumerate(STREAMS):
-        at_once.count(0, labels, [ns for ns, stream in times if stream == number])
+        own = [ns for ns, stream in times if stream == number]
+        at_once.count(0, labels, own, [ns % 7 for ns in own] if at_once.measures(0) else None)
     assert at_once.answer() == one_by_one.answer()
 
 
 @pytest.mark.parametrize(
     ("text", "reads"),
     [
-        ("sum by (a) (bytes_over_time({} [1m]))", False),
+        ("sum by (a) (bytes_over_time({} | decolorize [1m]))", False),
         ("sum by (a) (count_over_time({} | json [1m]))", False),
         ('sum by (a) (count_over_time({} | detected_level="info" [1m]))', True),
         ("sum by (a) (count_over_time({} | drop detected_level [1m]))", False),

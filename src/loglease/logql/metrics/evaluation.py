@@ -28,6 +28,7 @@ from loglease.logql.syntax import (
     Number,
     RangeAggregation,
     RangeFunction,
+    Stage,
     VectorAggregation,
     VectorFunction,
 )
@@ -36,6 +37,7 @@ from loglease.logql.syntax import Vector as VectorOf
 MAX_SERIES: Final = 500
 
 _OF_LINES: Final = frozenset((RangeFunction.COUNT, RangeFunction.RATE, RangeFunction.ABSENT))
+_OF_SIZES: Final = frozenset((RangeFunction.BYTES, RangeFunction.BYTES_RATE))
 _SUMMED: Final = frozenset(
     (
         RangeFunction.COUNT,
@@ -70,7 +72,8 @@ class _Range:
         _, self._stages = split_filters(query.range.query.stages)
         self._pipeline = Pipeline(self._stages, rescan=rescan, now=now, wanted=self._sampler.names)
         self._windows: Windows = windows_of(query, grid, _absent(query.range))
-        self._counted = _counting(query, self._windows)
+        self._counted = _counting(query, self._stages, self._windows)
+        self.measures = self._counted is not None and query.function in _OF_SIZES
         self._grid = grid
         self._keeps_errors = expects_errors or _asks_for_error(query.range)
         self._faults: list[str] = []
@@ -94,15 +97,15 @@ class _Range:
 
     @property
     def counts(self) -> bool:
-        """Whether each line that the first line filters pass is one, whatever is in it."""
+        """Whether of each line that the first line filters pass only its time and its size count."""
         return self._counted is not None
 
-    def count(self, stream: Mapping[str, str], times: Sequence[int]) -> None:
+    def count(self, stream: Mapping[str, str], times: Sequence[int], sizes: Sequence[int] | None) -> None:
         if self._counted is None:
-            raise TypeError("lines of this range are more than their times")
+            raise TypeError("lines of this range are more than times and sizes")
         offset_ns = self.log_range.offset_ns
         series = self._sampler.series(Entry(0, b"", (), stream))
-        self._counted.take(series, [ns + offset_ns for ns in times] if offset_ns else times, None)
+        self._counted.take(series, [ns + offset_ns for ns in times] if offset_ns else times, sizes)
 
     def _note(self, fault: str, ns: int) -> None:
         """Note an error that fails the query, if its sample lies in a window; lines of one time fail it together."""
@@ -137,10 +140,9 @@ def _labels(item: tuple[Series, Points]) -> Series:
     return item[0]
 
 
-def _counting(query: RangeAggregation, windows: Windows) -> Totals | Absence | None:
-    """Return the windows if all that they take of lines is that they are there."""
-    _, stages = split_filters(query.range.query.stages)
-    if stages or query.range.unwrap is not None or query.function not in _OF_LINES:
+def _counting(query: RangeAggregation, stages: Sequence[Stage], windows: Windows) -> Totals | Absence | None:
+    """Return the windows if all that they take of lines is that they are there, and their sizes."""
+    if stages or query.range.unwrap is not None or query.function not in _OF_LINES | _OF_SIZES:
         return None
     return windows if isinstance(windows, (Totals, Absence)) else None
 
@@ -234,19 +236,26 @@ class MetricQuery:
         return self._ranges[number].reads(name)
 
     def counts(self, number: int) -> bool:
-        """Say whether a log range only counts the lines that its first line filters pass, so that `count` will do."""
+        """Say whether all that a log range takes of lines is their time and size, so that `count` will do."""
         return self._ranges[number].counts
 
-    def count(self, number: int, stream: Mapping[str, str], times: Sequence[int]) -> None:
+    def measures(self, number: int) -> bool:
+        """Say whether `count` needs the sizes of the lines of a log range."""
+        return self._ranges[number].measures
+
+    def count(
+        self, number: int, stream: Mapping[str, str], times: Sequence[int], sizes: Sequence[int] | None = None
+    ) -> None:
         """Take lines of one stream in place of `feed`, where `counts` says so and they have no other label.
 
         Args:
             times: of the lines that the first line filters pass, in ascending order.
+            sizes: bytes of each of these lines, where `measures` says so.
 
         Raises:
             QueryFailed: there are too many series.
         """
-        self._ranges[number].count(stream, times)
+        self._ranges[number].count(stream, times, sizes)
 
     def answer(self, change: Callable[[Vector], Vector] | None = None) -> Answer:
         """Return the numbers, once all lines are in.

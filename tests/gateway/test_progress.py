@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 from tests.gateway.world import T0, ListReader, Tail, World, call, eventually, line, world
@@ -38,7 +39,8 @@ async def test_records_say_for_how_long_it_runs_and_then_come_the_lines(tmp_path
         grant, reader = await w.grant(), gated(w)
         answer = await Tail.open(w, f"/g/{grant.id}/logs?start=0&progress=true")
         for _ in range(3):
-            assert await answer.next() == {"type": "progress", "elapsed_s": 0}
+            told = await answer.next()
+            assert (set(told), told["type"]) == ({"type", "elapsed_s"}, "progress")
         reader.gate.set()
         whole = await answer.rest()
         assert whole.lines == ["found"]
@@ -51,15 +53,15 @@ async def test_records_say_for_how_long_it_runs_and_then_come_the_lines(tmp_path
 @pytest.mark.parametrize(
     ("accept", "told"),
     [
-        ("text/event-stream", b'event: progress\ndata: {"type":"progress","elapsed_s":0}\n\n'),
-        ("text/plain", b"-- still reading after 0 s\n"),
+        ("text/event-stream", rb'event: progress\ndata: {"type":"progress","elapsed_s":\d+}\n\n'),
+        ("text/plain", rb"-- still reading after \d+ s\n"),
     ],
 )
 async def test_every_format_has_its_own(tmp_path, accept, told):
     async with world(tmp_path, settings=OFTEN, lines=LINES) as w:
         grant, reader = await w.grant(), gated(w)
         answer = await Tail.open(w, f"/g/{grant.id}/logs?start=0&progress=true", f"Accept: {accept}")
-        while told not in await answer.more():
+        while not re.search(told, await answer.more()):
             pass
         reader.gate.set()
         assert b"found" in (await answer.rest()).body
@@ -70,11 +72,12 @@ async def test_time_is_told_in_seconds_since_the_session_was_opened(tmp_path):
         grant = await w.grant()
         gated(w)
         answer = await Tail.open(w, f"/g/{grant.id}/logs?start=0&progress=true")
-        assert (await answer.next())["elapsed_s"] == 0
-        w.clock.ahead_us = 7_000_000
+        before = (await answer.next())["elapsed_s"]
+        w.clock.ahead_us = 500_000_000
         await w.watch.poll()
-        while (await answer.next())["elapsed_s"] != 7:
+        while (after := (await answer.next())["elapsed_s"]) < before + 500:
             pass
+        assert after < 600
         answer.close()
 
 
@@ -82,7 +85,8 @@ async def test_a_tail_that_is_silent_is_told_to_run_too(tmp_path):
     async with world(tmp_path, settings=OFTEN, lines=LINES) as w:
         grant = await w.grant()
         tail = await Tail.open(w, f"/g/{grant.id}/logs?start=0&follow=true&progress=true")
-        assert (await tail.next())["line"] == "found"
+        while (await tail.next())["type"] != "line":
+            pass
         assert (await tail.next())["type"] == "progress"
         w.reader.add(line(T0 + 1, "arrived", service="a"))
         while (await tail.next())["type"] != "line":

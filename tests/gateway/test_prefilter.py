@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.gateway.world import T0, Answer, Line, ListReader, World, call, line, world
+from tests.gateway.test_tail import tailing
+from tests.gateway.world import T0, Answer, Line, ListReader, World, call, eventually, line, world
 
 from loglease.gateway import GatewaySettings, prefilter
 from loglease.gateway.planner import parsed, pushed_literals
 from loglease.gateway.prefilter import wanted_pages
+from loglease.gateway.reading import FOLLOW_BYTES
 from loglease.model.instant import Interval
 from loglease.model.labels import Selector
 from loglease.sources.interface import Capabilities, Direction, ReadPlan
@@ -135,6 +138,25 @@ async def test_a_frequent_literal_is_not_asked_for(tmp_path, monkeypatch):
         answer = await call(w, path + "&limit=2&direction=forward")
         assert answer.body.count(b"needle") == 2
         assert [one.literals for one in w.reader.plans] == [()]
+
+
+async def test_a_tail_looks_back_with_literals_and_follows_without(tmp_path):
+    texts = ["needle old", *["nothing here"] * 20, "needle 1", "nothing", "needle 2", "mail needle@example.com"]
+    async with world(tmp_path, lines=logs(texts), exact=True, page_lines=3) as w:
+        grant = await w.grant(profile="pii-default@1")
+        async with tailing(w, grant, query='{} |= "needle"', limit=2) as client, asyncio.timeout(20):
+            shown = ""
+            while "needle 2" not in shown:
+                shown += str(await client.recv())
+            await eventually(lambda: w.reader.plans[-1].page_bytes == FOLLOW_BYTES)
+            w.reader.add(*(line(w.clock.now() * 1_000, f"{text} new", service="a") for text in ("nothing", "needle")))
+            while "needle new" not in shown:
+                shown += str(await client.recv())
+        assert "needle 1" in shown
+        assert "old" not in shown
+        assert "@" not in shown
+        assert (b"needle",) in {one.literals for one in w.reader.plans[:-1]}
+        assert (w.reader.plans[-1].literals, w.reader.plans[-1].marks) == ((), ())
 
 
 @pytest.mark.parametrize("exact", [True, False])

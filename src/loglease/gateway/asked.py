@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from loglease.access.open_session import Opened
 from loglease.gateway.coverage import Coverage, has_line_rules
@@ -17,10 +18,14 @@ from loglease.gateway.settings import GatewaySettings
 from loglease.logql import LogQuery
 from loglease.model.grant import Grant
 from loglease.model.instant import Interval
+from loglease.model.labels import Selector
 from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
 from loglease.redaction import Redactor
-from loglease.sources.interface import Reader
+from loglease.sources.interface import Reader, ReadPlan
+
+PAGE_LINES: Final = 1_000
+PAGE_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +71,26 @@ class Means:
         """Return the tests of the lines in an interval, which lies inside what may be read."""
         return Recheck(self.scope, interval or self.interval, self.violations)
 
-    def literals(self, query: LogQuery) -> tuple[bytes, ...]:
-        """Return the texts of a query that the source is asked to look for, where the query has an end.
+    def plan(self, query: LogQuery, selector: Selector, interval: Interval | None = None) -> ReadPlan:
+        """Return how to read the lines of a query forward, up to an end.
 
-        There are none where the line rules of another grant have to be tested: its redactor needs the lines around.
+        The source is asked for no text where the line rules of another grant have to be tested: its redactor needs the
+        lines around.
+
+        Args:
+            selector: of the streams to ask the source for.
+            interval: lies inside what may be read.
         """
-        if any(one.has_line_rules for one in self.before):
-            return ()
-        return pushed_literals(query, self.reader.capabilities, self.redactor.block_marks)
+        block_marks = self.redactor.block_marks
+        needs_all = any(one.has_line_rules for one in self.before)
+        return ReadPlan(
+            selector=selector,
+            interval=interval or self.interval,
+            literals=() if needs_all else pushed_literals(query, self.reader.capabilities, block_marks),
+            marks=block_marks,
+            page_lines=PAGE_LINES,
+            page_bytes=PAGE_BYTES,
+        )
 
     def others(self, *, backward: bool = False) -> Sequence[Covers]:
         """Return the tests for the lines that belong to a grant that ranks before this one, for one read."""

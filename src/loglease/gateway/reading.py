@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from loglease.gateway.lines import DERIVED_LEVEL, Lines
 from loglease.gateway.merging import in_order
@@ -22,6 +22,9 @@ from loglease.gateway.worker import Worker
 from loglease.logql import Entry
 from loglease.logql.metrics import MetricQuery
 from loglease.sources.interface import Gap, Page, Reader, ReadPlan
+
+FOLLOW_BYTES: Final = 64 * 1024
+"""Of a page of what arrives."""
 
 InPool = Callable[..., Awaitable[Any]]
 """Runs a function in a thread."""

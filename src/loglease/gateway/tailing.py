@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.gateway.aging import aged
 from loglease.gateway.merging import as_they_arrive, in_order
-from loglease.gateway.reading import Batches, InPool, LogReading, TailReading
+from loglease.gateway.reading import FOLLOW_BYTES, Batches, InPool, LogReading, TailReading
 from loglease.gateway.scan import Scan
 from loglease.gateway.served import Item
 from loglease.gateway.union import Marks
 from loglease.gateway.worker import Worker
 from loglease.model.clock import Clock
 from loglease.model.instant import NANOSECONDS, Interval
-from loglease.model.labels import Selector
 from loglease.sources.interface import Direction, Gap, Reader, ReadPlan
 
 LATE_NS: Final = 60 * NANOSECONDS
@@ -30,10 +29,6 @@ LATE_NS: Final = 60 * NANOSECONDS
 
 MAX_KNOWN: Final = 2_000
 """Lines before the newest ones that are remembered at most; where there are more, `LATE_NS` is less."""
-
-_PAGE_BYTES: Final = 256 * 1024
-_PAGE_LINES: Final = 1_000
-_FOLLOW_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +82,17 @@ class NewestThenLive:
     """The newest lines of an interval up to now, then what arrives.
 
     Attributes:
+        plan: how to read what may be read up to now; its interval ends with the grant's event window.
         worker: evaluates the lines of an interval in a direction; following, or looking at no more than it may.
-        interval: what may be read; it ends with the grant's event window.
         now_ns: where looking back begins, nanoseconds since the epoch.
         newest: how many lines there are at most before the live ones.
         delay_ns: live lines wait until they are so old.
     """
 
     reader: Reader
-    selector: Selector
+    plan: ReadPlan
     worker: Callable[[Interval, Direction, bool, Scan | None], Worker]
     scan: Scan
-    interval: Interval
     now_ns: int
     newest: int
     delay_ns: int
@@ -118,7 +112,7 @@ class NewestThenLive:
 
     async def begin(self, in_pool: InPool) -> Begun:
         """Look back for where the newest lines begin."""
-        start, end = self.interval.start, self.interval.end
+        start, end = self.plan.interval.start, self.plan.interval.end
         until_ns = self.now_ns if end is None else min(self.now_ns, end)
         known = _Known(max(start, self.now_ns - LATE_NS))
         newest = None
@@ -148,13 +142,7 @@ class NewestThenLive:
         """Return a reading of the lines that are there."""
         return LogReading(
             self.reader,
-            ReadPlan(
-                selector=self.selector,
-                interval=interval,
-                direction=direction,
-                page_lines=_PAGE_LINES,
-                page_bytes=_PAGE_BYTES,
-            ),
+            replace(self.plan, interval=interval, direction=direction),
             self.worker(interval, direction, False, scan),  # noqa: FBT003 - it does not follow
             backward=direction is Direction.BACKWARD,
         )
@@ -193,13 +181,13 @@ class Begun:
         return aged(arriving, tail.delay_ns, tail.clock) if tail.delay_ns else arriving
 
     async def _arriving(self, in_pool: InPool) -> Batches:
-        tail, end = self.tail, self.tail.interval.end
+        tail, end = self.tail, self.tail.plan.interval.end
         if end is not None and end <= self.known.from_ns:
             return
         live = Interval(self.known.from_ns, end)
         following = TailReading(
             tail.reader,
-            ReadPlan(selector=tail.selector, interval=live, page_lines=_PAGE_LINES, page_bytes=_FOLLOW_BYTES),
+            replace(tail.plan, interval=live, literals=(), marks=(), page_bytes=FOLLOW_BYTES),
             tail.worker(live, Direction.FORWARD, True, None),  # noqa: FBT003 - it follows
         )
         async with aclosing(following.batches(in_pool)) as batches:

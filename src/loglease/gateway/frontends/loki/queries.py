@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.access.errors import NotPermitted
@@ -29,7 +29,7 @@ from loglease.model.instant import NANOSECONDS, Instant, Interval
 from loglease.model.labels import Selector
 from loglease.model.scope import Scope
 from loglease.model.session import Front, SessionKind
-from loglease.sources.interface import Direction, Gap, ReadPlan
+from loglease.sources.interface import Direction, Gap
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 5_000
@@ -39,8 +39,6 @@ OUTSIDE_WINDOW: Final = "the query asks for a time that the event window of the 
 Preparation = Callable[[Sequence[Means]], Prepared]
 
 _STEPS: Final = 250
-_PAGE_BYTES: Final = 256 * 1024
-_PAGE_LINES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +142,7 @@ def _log_reading(
     means: Means, query: LogQuery, selector: Selector, encoder: LineEncoder, direction: Direction
 ) -> LogReading:
     backward = direction is Direction.BACKWARD
+    plan = replace(means.plan(query, selector), direction=direction)
     worker = worker_of(
         query,
         redactor=means.redactor,
@@ -153,17 +152,8 @@ def _log_reading(
         follow=False,
         now_ns=means.now_ns,
         scan=means.scan(),
-        literals=(literals := means.literals(query)),
+        literals=plan.literals,
         others=means.others(backward=backward),
-    )
-    plan = ReadPlan(
-        selector=selector,
-        interval=means.interval,
-        direction=direction,
-        literals=literals,
-        marks=means.redactor.block_marks,
-        page_lines=_PAGE_LINES,
-        page_bytes=_PAGE_BYTES,
     )
     return LogReading(means.reader, plan, worker, backward=backward)
 
@@ -225,6 +215,7 @@ def _range_reads(
             interval = means.interval.intersect(Interval(max(0, start), max(1, end)))
             if selector is None or interval is None:
                 continue
+            plan = means.plan(one.query, selector, interval)
             lines = Lines(
                 one.query.selector,
                 redactor=means.redactor,
@@ -233,16 +224,8 @@ def _range_reads(
                 filters=split_filters(one.query.stages)[0],
                 backward=False,
                 scan=scan,
-                literals=(literals := means.literals(one.query)),
+                literals=plan.literals,
                 others=means.others(),
-            )
-            plan = ReadPlan(
-                selector=selector,
-                interval=interval,
-                literals=literals,
-                marks=means.redactor.block_marks,
-                page_lines=_PAGE_LINES,
-                page_bytes=_PAGE_BYTES,
             )
             reads.append(RangeRead(number, means.number, means.reader, plan, lines))
     return tuple(reads), warnings

@@ -79,6 +79,8 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
     delay_ns = _delay_ns(values)
 
     def tail_of(means: Means, encoder: TailEncoder) -> NewestThenLive:
+        plan = means.plan(query, planned(query, means.scope))
+
         def worker(interval: Interval, direction: Direction, follow: bool, scan: Scan | None) -> Worker:  # noqa: FBT001
             return worker_of(
                 query,
@@ -90,14 +92,14 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
                 now_ns=means.now_ns,
                 scan=scan,
                 others=means.others(backward=direction is Direction.BACKWARD),
+                literals=plan.literals,
             )
 
         return NewestThenLive(
             reader=means.reader,
-            selector=planned(query, means.scope),
+            plan=plan,
             worker=worker,
             scan=means.scan(),
-            interval=means.interval,
             now_ns=means.now_ns,
             newest=newest,
             delay_ns=delay_ns,

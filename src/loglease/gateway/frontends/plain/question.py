@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.frontends.encoder import LineEncoder
 from loglease.gateway.frontends.plain.encoders import ServerSentEvents, encoder_for, part_encoder_for
 from loglease.gateway.parameters import Parameters
 from loglease.gateway.planner import planned
-from loglease.gateway.reading import LogReading, Nothing, Reading, TailReading
+from loglease.gateway.reading import FOLLOW_BYTES, LogReading, Nothing, Reading, TailReading
 from loglease.gateway.request import Format
 from loglease.gateway.resume import Position, Resumes
 from loglease.gateway.union import merged, together
@@ -20,11 +19,7 @@ from loglease.logql import LogQuery, print_query
 from loglease.model.grant import Grant
 from loglease.model.instant import Interval
 from loglease.model.session import Front, SessionKind
-from loglease.sources.interface import Direction, ReadPlan
-
-PAGE_BYTES: Final = 256 * 1024
-PAGE_LINES: Final = 1_000
-TAIL_BYTES: Final = 64 * 1024
+from loglease.sources.interface import Direction
 
 ResumesFor = Callable[[str, Sequence[Grant]], Resumes]
 """Makes the resume values that are bound to a text and to grants."""
@@ -70,7 +65,9 @@ class _Call:
         if interval is None:
             return Nothing(follow)
         backward = direction is Direction.BACKWARD
-        literals = () if follow else means.literals(self.query)
+        plan = replace(means.plan(self.query, planned(self.query, means.scope), interval), direction=direction)
+        if follow:
+            plan = replace(plan, literals=(), marks=(), page_bytes=FOLLOW_BYTES)
         worker = worker_of(
             self.query,
             redactor=means.redactor,
@@ -81,17 +78,8 @@ class _Call:
             now_ns=means.now_ns,
             after=after,
             scan=None if follow else means.scan(),
-            literals=literals,
+            literals=plan.literals,
             others=means.others(backward=backward),
-        )
-        plan = ReadPlan(
-            selector=planned(self.query, means.scope),
-            interval=interval,
-            direction=direction,
-            literals=literals,
-            marks=means.redactor.block_marks,
-            page_lines=PAGE_LINES,
-            page_bytes=TAIL_BYTES if follow else PAGE_BYTES,
         )
         if follow:
             return TailReading(means.reader, plan, worker)

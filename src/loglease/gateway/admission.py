@@ -80,7 +80,7 @@ def concerned(grants: Sequence[Grant], asked: Asked) -> Sequence[Grant]:
             refusals.append(error)
         else:
             inside.append(grant)
-    if not inside and asked.refuses_outside:
+    if not inside and asked.refuses_streams:
         raise _all_of(refusals)
     found = [grant for grant in inside if _has_time(grant, asked.interval)] or inside[:1] or grants
     if len(found) > MAX_TOGETHER:

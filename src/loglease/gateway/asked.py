@@ -131,8 +131,8 @@ class Asked:
         check: raises what speaks against asking this under a scope: no line can be in both.
         prepare: makes the answer ready, under all grants that it is made under, as they rank; may raise the same for
             the scopes that policy allows by then.
-        refuses_outside: refuse a query that lies outside the scope, or a time that the event window has nothing of;
-            else lines do not exist there, and the answer says so.
+        refuses_streams: refuse what `check` speaks against; else the answer is empty and says why.
+        refuses_outside: refuse a time that the event window has nothing of; else lines do not exist there.
         admit: raises what speaks against an answer under these very grants, before anything is opened.
     """
 
@@ -143,5 +143,6 @@ class Asked:
     limit: int | None
     check: Callable[[Scope], object]
     prepare: Callable[[Sequence[Means]], Prepared]
+    refuses_streams: bool = False
     refuses_outside: bool = False
     admit: Callable[[Sequence[Grant]], object] = lambda _: None

@@ -190,7 +190,7 @@ class Sessions:
             self.later(self._close_if_opened(error.session))
             raise
         # The policy in force may have narrowed the terms since the grant was looked at.
-        if opened.grant.terms != grant.terms and asked.refuses_outside:
+        if opened.grant.terms != grant.terms and asked.refuses_streams:
             try:
                 asked.check(opened.grant.terms.scopes[0])
             except LogLeaseError:

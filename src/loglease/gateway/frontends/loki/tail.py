@@ -120,7 +120,7 @@ def tail_question(values: Values, now: Instant, clock: Clock, *, categorize: boo
         limit=None,
         check=lambda scope: planned(query, scope),
         prepare=prepare,
-        refuses_outside=True,
+        refuses_streams=True,
     )
 
 

@@ -104,6 +104,7 @@ def plain_question(
         limit=parameters.limit,
         check=lambda scope: planned(query, scope),
         prepare=call.prepare,
+        refuses_streams=True,
         refuses_outside=True,
         admit=call.admit,
     )

@@ -88,7 +88,9 @@ def asker(port: int, base: str, *headers: str) -> Ask:
 
     async def ask(route: str, parameters: dict[str, str | int]) -> dict[str, Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
-        writer.write(request_bytes(f"{base}/loki/api/v1/{route}?{urlencode(parameters)}", "Connection: close", *headers))
+        writer.write(
+            request_bytes(f"{base}/loki/api/v1/{route}?{urlencode(parameters)}", "Connection: close", *headers)
+        )
         raw = await reader.read()
         writer.close()
         head, _, body = raw.partition(b"\r\n\r\n")

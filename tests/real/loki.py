@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -10,13 +11,19 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.real.stores import ROOT, free_port
+from tests.sources.conformance import BASE_NS, Line
+
+from loglease.model.labels import labels_of
+from loglease.server.clock import SystemClock
+from loglease.sources.loki import LokiReader, loki_config
 
 VERSION = "2.2.1"
 CONFIGURATION = Path(__file__).parent / f"loki-{VERSION}" / "loki.yaml"
@@ -97,6 +104,45 @@ def loki(folder: Path, *, port: int | None = None) -> Iterator[Loki]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@dataclass
+class LokiStore:
+    server: Loki
+    reader: LokiReader
+    tenant: str
+    step_ns: int = 1
+    names: tuple[str, str] = ("service", "env")
+
+    def now_ns(self) -> int:
+        return SystemClock().now() * 1_000
+
+    async def write(self, lines: Sequence[Line], *, base_ns: int = BASE_NS) -> None:
+        streams = defaultdict(list)
+        for line in lines:
+            labels = labels_of(dict(zip(self.names, (line.one, line.two), strict=True)))
+            streams[labels].append((base_ns + line.step, line.text))
+        await self.push([(dict(labels), values) for labels, values in streams.items()])
+
+    async def push(self, streams: Sequence[tuple[dict[str, str], Sequence[tuple[int, str]]]]) -> None:
+        await asyncio.to_thread(self.server.push, self.tenant, streams)
+
+
+@asynccontextmanager
+async def loki_store(server: Loki, **more: Any) -> AsyncIterator[LokiStore]:
+    tenant = next(server.tenants)
+    raw = {
+        "address": server.address,
+        "trusted_labels": ["service", "env"],
+        "tenant": tenant,
+        "structured_metadata": False,
+        **more,
+    }
+    reader = LokiReader(loki_config("shop", raw, base=Path()), SystemClock())
+    try:
+        yield LokiStore(server, reader, tenant)
+    finally:
+        await reader.aclose()
 
 
 def _until_ready(server: Loki) -> None:

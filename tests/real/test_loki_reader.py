@@ -4,68 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.real.loki import Loki, loki
+from tests.real.loki import Loki, LokiStore, loki, loki_store
 from tests.real.stores import free_port
 from tests.real.test_readers import NASTY, random_texts
 from tests.sources.conformance import BASE_NS, Line, LokiSuite, chosen, following, rows_of
 
 from loglease.model.instant import Interval
-from loglease.model.labels import Matcher, Selector, labels_of, matcher_of, selector_of
-from loglease.server.clock import SystemClock
+from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.sources.interface import ReadPlan, SourceProtocol
-from loglease.sources.loki import LokiReader, loki_config
 
 pytestmark = pytest.mark.real_loki
 NO_LABELS = {"\x00", "\x7f", "\u2028", "\ufeff", "\u00a0"}
 """Values that this Loki takes for no stream; it has to be asked for them all the same."""
 DAY = Interval(BASE_NS - 43_200 * 10**9, BASE_NS + 43_200 * 10**9)
-
-
-@dataclass
-class LokiStore:
-    server: Loki
-    reader: LokiReader
-    tenant: str
-    step_ns: int = 1
-    names: tuple[str, str] = ("service", "env")
-
-    def now_ns(self) -> int:
-        return SystemClock().now() * 1_000
-
-    async def write(self, lines: Sequence[Line], *, base_ns: int = BASE_NS) -> None:
-        streams = defaultdict(list)
-        for line in lines:
-            labels = labels_of(dict(zip(self.names, (line.one, line.two), strict=True)))
-            streams[labels].append((base_ns + line.step, line.text))
-        await self.push([(dict(labels), values) for labels, values in streams.items()])
-
-    async def push(self, streams: Sequence[tuple[dict[str, str], Sequence[tuple[int, str]]]]) -> None:
-        await asyncio.to_thread(self.server.push, self.tenant, streams)
-
-
-@asynccontextmanager
-async def loki_store(server: Loki, **more: Any) -> AsyncIterator[LokiStore]:
-    tenant = next(server.tenants)
-    raw = {
-        "address": server.address,
-        "trusted_labels": ["service", "env"],
-        "tenant": tenant,
-        "structured_metadata": False,
-        **more,
-    }
-    reader = LokiReader(loki_config("shop", raw, base=Path()), SystemClock())
-    try:
-        yield LokiStore(server, reader, tenant)
-    finally:
-        await reader.aclose()
 
 
 class TestLoki(LokiSuite):

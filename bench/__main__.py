@@ -1,5 +1,7 @@
 """Run benchmarks one after the other: ``python -m bench [NAME…]``. Each prints its figures and, last, one line of JSON.
 
+A name stands for those that begin with it, too: ``logql`` for ``logql`` and ``logql_against_loki``.
+
 Figures mean something as ratios against what was measured in the same run; absolute ones depend on the machine.
 """
 
@@ -49,9 +51,10 @@ def rows(name: str, figures: dict[str, Any], prefix: str = "") -> list[tuple[str
 
 
 def main() -> None:
-    wanted = [name.replace("-", "_") for name in sys.argv[1:]] or names()
-    if unknown := set(wanted) - set(names()):
+    asked = [name.replace("-", "_") for name in sys.argv[1:]] or names()
+    if unknown := set(asked) - set(names()):
         raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    wanted = [name for name in names() if any(name == one or name.startswith(f"{one}_") for one in asked)]
     table = [row for name in wanted for row in rows(name, run(name))]
     print(f"\n== {platform.processor() or platform.machine()}, Python {platform.python_version()}")
     for name, figure, value in table:

@@ -1,12 +1,12 @@
 """The same five queries over the same lines, asked of the gateway and of a real Loki, each on one core.
 
 Made-up JSON logs of ten services, a fiftieth of the lines with something to mask, are stored by the file source and
-pushed to Loki 2.2.1 (`make real-servers` builds it). Both have to answer alike: the gateway with redaction, recording and
-limits, over its own store; Loki over its own, with its default encoding of chunks. Both processes and the client are
-bound to one and the same core, Go to one thread. Wall time, interleaved, medians.
+pushed to Loki 2.2.1 (`make real-servers` builds it). Both have to answer alike: the gateway with redaction, recording
+and limits, over its own store; Loki over its own, with its default encoding of chunks. Both processes and the client
+are bound to one and the same core, Go to one thread. Wall time, interleaved, medians.
 
-Run: ``python -m bench.logql_against_loki [--lines 1000000] [--rounds 5] [--profile pii-default@1]``. The last line is one
-object of JSON: seconds of both and how often Loki's time the gateway takes; the goal is at most 3.
+Run: ``python -m bench.logql_against_loki [--lines 1000000] [--rounds 5] [--profile pii-default@1]``. The last line is
+one object of JSON: seconds of both and how often Loki's time the gateway takes; the goal is at most 3.
 """
 
 from __future__ import annotations
@@ -64,7 +64,13 @@ class Answered:
 
 async def page_of(ask: Ask, query: str, start: int, end: int) -> tuple[int, int]:
     """Return how many lines the newest page before `end` has, and the time of its oldest."""
-    parameters = {"query": query, "start": start, "end": end, "limit": PAGE, "direction": "backward"}
+    parameters: dict[str, str | int] = {
+        "query": query,
+        "start": start,
+        "end": end,
+        "limit": PAGE,
+        "direction": "backward",
+    }
     data = await ask("query_range", parameters)
     times = [int(value[0]) for one in data["result"] for value in one["values"]]
     return len(times), min(times, default=start)
@@ -104,7 +110,7 @@ def asker(port: int, base: str, *headers: str) -> Ask:
 
 
 def _dechunked(raw: bytes) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while True:
         line = raw.index(b"\r\n", at)

@@ -102,10 +102,12 @@ def _in_json(line: bytes) -> str | None:
         return None
     if not isinstance(fields, dict):
         return None
-    for spellings in _IN_JSON:
-        value = next((fields[key] for key in spellings if key in fields), None)
-        if isinstance(value, str) and (found := _WORDS.get(value.strip().lower())) is not None:
-            return found
+    for key, upper, title in _IN_JSON:
+        value = fields[key] if key in fields else fields.get(upper, fields.get(title))
+        if isinstance(value, str):
+            found = _WORDS.get(value) or _WORDS.get(value.strip().lower())
+            if found is not None:
+                return found
     return None
 
 

@@ -166,6 +166,28 @@ def begun(items: list[Item], written: bytes, content: bytes) -> set[int]:
     }
 
 
+def test_a_gap_of_a_tail_under_several_grants_is_told_under_a_reservation_of_each():
+    machine = session(follow=True, shares=2)
+    now, told = MS, b""
+    machine.offer([item(1, 10), item(2, 10, (1,))])
+    assert isinstance(machine.step(moment(now, writable=False)), Wait)
+    now += 5_001 * MS
+    assert isinstance(machine.step(moment(now, writable=False)), Wait)
+    assert machine.pending_gap == 2
+    reserved = []
+    for _ in range(10):
+        now += MS
+        step = machine.step(moment(now), b"gap")
+        if isinstance(step, Reserve):
+            reserved.append(step.share)
+            reservation = Reservation(seq=1, ceiling_lines=step.lines, ceiling_bytes=step.size)
+            machine.reserved(reservation, now, step.share)
+        elif isinstance(step, Slice):
+            told += step.content
+    assert (reserved, told) == ([0, 1], b"gap")
+    assert [share.standing.handed_bytes for share in machine.shares] == [0, 0]
+
+
 @pytest.mark.parametrize("behind", [0, 3])
 def test_a_share_that_is_used_up_ends_the_answer_where_its_item_comes(behind):
     """What others may still get before that does not depend on when the answer to its reservation arrives."""

@@ -221,6 +221,14 @@ async def test_more_grants_than_one_answer_is_made_under_are_refused(tmp_path):
         assert (refused.status, refused.body.startswith(b"grant_ambiguous")) == (409, True)
 
 
+async def test_more_grants_than_are_looked_at_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("loglease.gateway.admission.MAX_GRANTS", 2)
+    async with world(tmp_path, lines=LINES) as w:
+        for status in (200, 200, 409):
+            await w.grant()
+            assert (await call(w, FORWARD)).status == status
+
+
 async def test_sessions_of_one_answer_count_each(tmp_path):
     async with world(tmp_path, lines=LINES, settings=GatewaySettings(queries=1)) as w:
         await w.grant()

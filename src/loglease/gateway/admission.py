@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from loglease.access.caller import Caller
@@ -44,11 +44,16 @@ async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[G
 
     Raises:
         NotPermitted: no grant of theirs is active; a scheduled one has to be named to start.
+        GrantAmbiguous: there are more than are looked at, so that the answer could lack lines of one.
     """
     caller.require(Right.LOGS_READ)
 
     def query(tx: Transaction) -> list[Grant]:
-        found: Iterable[Grant] = tx.grants.page(holder=caller.principal.id, live_at=now, limit=MAX_GRANTS)
+        found = tx.grants.page(holder=caller.principal.id, live_at=now, limit=MAX_GRANTS + 1)
+        if len(found) > MAX_GRANTS:
+            raise GrantAmbiguous(
+                f"You have more than {MAX_GRANTS} grants.", next_step=f"Name one: /g/{found[-1].id}/logs"
+            )
         return [
             grant
             for grant in found

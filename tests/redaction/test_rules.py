@@ -5,6 +5,7 @@ from tests.redaction.corpus import ENGINES, redactor
 
 from loglease.redaction import RulesInvalid, packs, parse_pack
 from loglease.redaction.patterns import PatternInvalid, checked
+from loglease.redaction.rules import BlockRule
 from loglease.redaction.selftest import example_of
 
 RULES = [rule for pack in packs() for rule in pack.rules]
@@ -26,6 +27,38 @@ def test_examples_are_covered_and_nothing_of_them_is_left(rule, engine: str) -> 
         for start, end in ranges:
             assert text[start:end] not in result.out, "a marked value is visible"
         assert any(span.kind == "mask" for span in result.spans)
+
+
+BLOCK = """
+pack: shop
+version: 1
+format: loglease-rules/1
+rules:
+  - id: shop.block
+    kind: block
+    class: secret.block
+    label: block
+    begin: '{begin}'
+    end: '--END--'
+    marks: ['--BEGIN', '[key]']
+    examples: ['--BEGIN--«Zm9vYmFyYmF6cXV4»--END--']
+"""
+
+
+@pytest.mark.parametrize("begin", ["--BEGIN--", r"\-\-BEGIN[ A-Z]{0,9}-", r"\[key\](?:a|b)"])
+def test_a_block_begins_with_a_mark(begin: str) -> None:
+    [rule] = parse_pack(BLOCK.format(begin=begin).encode()).rules
+    assert isinstance(rule, BlockRule)
+    assert rule.marks == (b"--BEGIN", b"[key]")
+
+
+@pytest.mark.parametrize(
+    "begin",
+    ["-BEGIN--", "--BEGIN?", "--BEGIN{0,2}", "--BEGIN|x", "(?:--BEGIN)?--", "--begin", "[key]", "x--BEGIN", "--B"],
+)
+def test_a_block_that_could_begin_without_a_mark_is_refused(begin: str) -> None:
+    with pytest.raises(RulesInvalid, match="marks"):
+        parse_pack(BLOCK.format(begin=begin).encode())
 
 
 PACK = """

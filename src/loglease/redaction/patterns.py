@@ -16,6 +16,9 @@ LAST_PRINTABLE: Final = 0x7E
 ALL_BYTES: Final = (1 << 256) - 1
 
 
+_SPECIAL: Final = frozenset("\\.+*?()|[]{}^$")
+
+
 class PatternInvalid(ValueError):
     """A pattern is outside the language."""
 
@@ -254,6 +257,26 @@ def checked(pattern: str) -> Shape:
     if shape.members & LF:
         raise PatternInvalid("the pattern can match a line end; a negated class has to list \\n")
     return shape
+
+
+def begins_with(pattern: str, text: str) -> bool:
+    """Say whether every match of a pattern begins with a text, because the pattern itself does.
+
+    Raises:
+        PatternInvalid: the pattern is outside the language.
+    """
+    at = 0
+    for letter in text:
+        is_escaped = pattern.startswith("\\", at) and not letter.isalnum()
+        if not pattern.startswith(letter, at + is_escaped) or (letter in _SPECIAL and not is_escaped):
+            return False
+        at += 1 + is_escaped
+    reader = _Reader(pattern)
+    reader.at = at
+    if reader.peek("?") or reader.peek("{"):
+        return False
+    reader.sequence()
+    return reader.at == len(pattern)
 
 
 def tripwire_of(pattern: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from loglease.redaction.documents import DocumentInvalid, mapping_of, strings_of
 from loglease.redaction.errors import RulesInvalid
-from loglease.redaction.patterns import MAX_MATCH, PatternInvalid, checked, shape_of, tripwire_of
+from loglease.redaction.patterns import MAX_MATCH, PatternInvalid, begins_with, checked, shape_of, tripwire_of
 from loglease.redaction.validators import VALIDATORS, Check, check_of
 
 FORMAT: Final = "loglease-rules/1"
@@ -303,6 +303,9 @@ def _block_rule(fields: Mapping[str, Any], common: dict[str, Any]) -> BlockRule:
         raise DocumentInvalid("it lacks `begin`, `end` or `marks`")
     checked(begin)
     checked(end)
+    # SECURITY: who reads only lines with some text asks for those with a mark, too; tested in tests/redaction.
+    if not any(begins_with(begin, mark) for mark in marks):
+        raise DocumentInvalid("`begin` does not begin with one of its `marks`")
     return BlockRule(
         **common,
         **_tripwire(fields, tripwire_of(begin), MAX_MATCH),

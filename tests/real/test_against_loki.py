@@ -50,6 +50,7 @@ LOG_VARIANTS = [
     Variant("backward", "query_range", {"start": START, "end": END, "limit": 5000, "direction": "backward"}),
     Variant("oldest seven", "query_range", {"start": START, "end": END, "limit": 7, "direction": "forward"}),
     Variant("newest seven", "query_range", {"start": START, "end": END, "limit": 7, "direction": "backward"}),
+    Variant("spaced", "query_range", {"start": START, "end": END, "limit": 5000, "interval": "20"}),
     Variant("a part", "query_range", {"start": START + 100 * SECOND, "end": START + 501_007_000_250, "limit": 5000}),
 ]
 METRIC_VARIANTS = [

@@ -234,8 +234,9 @@ def _joined(draw: st.DrawFn, inner: st.SearchStrategy) -> Binary:
     matching = None
     if draw(st.booleans()):
         chosen = draw(many)
+        on, matched = draw(st.booleans()), draw(label_names)
         included = draw(label_names) if chosen else ()
-        matching = Matching(draw(st.booleans()), draw(label_names), chosen, included)
+        matching = Matching(on, matched, chosen, tuple(name for name in included if not (on and name in matched)))
     return Binary(op, left, right, op.comparing and draw(st.booleans()), matching)
 
 

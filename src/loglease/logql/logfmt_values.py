@@ -95,9 +95,11 @@ def all_logfmt_values() -> Values:
             return None
         pairs = _PAIR.findall(line.decode())
         found = {key: quoted or bare for key, quoted, bare in pairs}
-        names = names_of[tuple(found)]
-        if names is None or len(found) != len(pairs):
+        if "" in found or len(found) != len(pairs):
             return None
-        return named(names, found if all(found.values()) else {key: value or None for key, value in found.items()})
+        if not all(found.values()):
+            found = {key: value for key, value in found.items() if value}
+        names = names_of[tuple(found)]
+        return None if names is None else named(names, found)
 
     return values

@@ -9,6 +9,7 @@ from loglease.logql.entry import Entry
 from loglease.logql.extraction import Step, label_name
 
 MAX_SHAPES: Final = 1_000
+MAX_KEYS: Final = 100
 
 ShapeT = TypeVar("ShapeT")
 
@@ -28,6 +29,8 @@ class Shapes(dict[tuple[str, ...], ShapeT | None]):
         self._make = make
 
     def __missing__(self, keys: tuple[str, ...]) -> ShapeT | None:
+        if len(keys) > MAX_KEYS:
+            return self._make(keys)
         if len(self) >= MAX_SHAPES:
             self.clear()
         made = self[keys] = self._make(keys)

@@ -428,7 +428,11 @@ def joined(draw: st.DrawFn, inner: st.SearchStrategy) -> Binary:
     matching = None
     if draw(st.booleans()):
         many = None if op.of_sets else draw(st.sampled_from([None, None, Many.LEFT, Many.RIGHT]))
-        matching = Matching(draw(st.booleans()), draw(label_lists), many, draw(label_lists) if many else ())
+        on, names = draw(st.booleans()), draw(label_lists)
+        included = draw(label_lists) if many else ()
+        # What is matched on may not be included, too.
+        included = tuple(name for name in included if not on or name not in names)
+        matching = Matching(on, names, many, included)
     return Binary(op, left, right, returns_bool, matching)
 
 

@@ -61,11 +61,24 @@ class Known:
         self.floor_ns = 0
         """Lines of earlier times are not taken any more: whether they were given is forgotten."""
 
-    def news(self, rows: Iterable[Row], seen: Counter[Row], *, keep_from_ns: int = 0) -> list[Row]:
-        """Return the rows that were not given yet.
+    def tailed(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the rows of a tail that are not known at all.
+
+        A tail repeats itself: a line that arrives while it is opened can come as one that was there and as one that
+        is new. So a second line of the same content is left to a read.
+        """
+        fresh = []
+        for row in rows:
+            if row.ts >= self.floor_ns and row not in self._given:
+                self._given[row] = 1
+                fresh.append(row)
+        return fresh
+
+    def read(self, rows: Iterable[Row], seen: Counter[Row], *, keep_from_ns: int = 0) -> list[Row]:
+        """Return the rows of a read that were not given yet.
 
         Args:
-            seen: what one tail, or one read, has given so far; it counts on.
+            seen: what this read has found so far; it counts on.
             keep_from_ns: rows of earlier times do not come again, so they are not remembered.
         """
         fresh = []
@@ -82,11 +95,14 @@ class Known:
         return fresh
 
     def forget(self, before_ns: int) -> None:
-        """Forget all before a time, and more where it is too much."""
+        """Forget all before a time."""
         self.floor_ns = max(self.floor_ns, before_ns)
-        if len(self._given) > MAX_KNOWN:
-            self.floor_ns = max(self.floor_ns, sorted(row.ts for row in self._given)[len(self._given) // 2] + 1)
         self._given = Counter({row: count for row, count in self._given.items() if row.ts >= self.floor_ns})
+
+    def forget_excess(self) -> None:
+        """Forget the older half where all is too much."""
+        if len(self._given) > MAX_KNOWN:
+            self.forget(sorted(row.ts for row in self._given)[len(self._given) // 2] + 1)
 
 
 class Following:
@@ -108,7 +124,6 @@ class Following:
         self._lost_at_ns: int | None = None
         self._tail: AsyncGenerator[list[bytes], None] | None = None
         self._pending: asyncio.Task[list[bytes] | None] | None = None
-        self._seen: Counter[Row] = Counter()
         self._retry_s = RETRY_S
         self._open_at_ns = 0
         self._repair_at_ns = 0
@@ -136,7 +151,6 @@ class Following:
                     return
                 if opening:
                     self._tail = self._store.tail(self._covered_ns)
-                    self._seen = Counter()
                 self._repaired_at_ns = self._clock.boot_ns()
                 self._repair_at_ns = self._repaired_at_ns + self._pause_ns()
         finally:
@@ -180,7 +194,7 @@ class Following:
         arrival = self._store.arrival(records)
         if arrival.lost:
             self._repair_at_ns = min(self._repair_at_ns, self._repaired_at_ns + round(LOST_S * NANOSECONDS))
-        return self._known.news(self._inside(arrival.rows), self._seen)
+        return self._known.tailed(self._inside(arrival.rows))
 
     async def _drop(self) -> None:
         pending, self._pending = self._pending, None
@@ -206,8 +220,12 @@ class Following:
         try:
             async with aclosing(self._store.rows(Interval(start, end))) as slices:
                 async for rows in slices:
-                    for page in self._pages(self._known.news(rows, seen, keep_from_ns=keep_from_ns)):
+                    reached_ns = min(max((row.ts for row in rows), default=0), keep_from_ns)
+                    for page in self._pages(self._known.read(rows, seen, keep_from_ns=reached_ns)):
                         yield page
+                    if reached_ns > self._known.floor_ns:  # if this read breaks off, the next one goes on from there
+                        self._known.forget(reached_ns)
+                        self._covered_ns = max(self._covered_ns, reached_ns)
         except SourceLimit:
             yield Gap(start, end)
         except SourceError as error:
@@ -216,7 +234,7 @@ class Following:
         self._lost_at_ns = None
         self._covered_ns = max(self._covered_ns, end)
         self._known.forget(min(keep_from_ns, self._covered_ns - 2 * OVERLAP_NS))
-        self._seen = Counter({row: count for row, count in self._seen.items() if row.ts >= self._known.floor_ns})
+        self._known.forget_excess()
 
     def _failed(self, error: SourceError) -> None:
         """Note a failure.

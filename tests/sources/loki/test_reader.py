@@ -337,6 +337,49 @@ async def test_lines_that_the_tail_dropped_are_read(store: LokiStore) -> None:
     assert tail.gaps == []
 
 
+async def test_a_line_that_the_tail_gives_as_an_old_one_and_as_a_new_one_is_given_once(store: LokiStore) -> None:
+    """A line that arrives while the tail is opened can be among what was there and among what comes."""
+
+    async def instead(call: Call, answer: Answer) -> bool:
+        if not call.path.endswith("tail"):
+            return False
+        await upgrade(call, answer)
+        first, second = (Stored(now + step, {"service": "a"}, f"line {step}") for step in range(2))
+        for row in (first, first, second):
+            found = {"streams": store.fake.streams_of([row]), "encodingFlags": ["categorize-labels"]}
+            await message(answer, found)
+        await answer.gone.wait()
+        return True
+
+    now = store.now_ns()
+    store.fake.instead = instead
+    async with following(store.reader, live(now, chosen("service", exact=["a"]))) as tail:
+        await tail.count(2)
+    assert [text for _, _, text in tail.rows] == [b"line 0", b"line 1"]
+
+
+async def test_a_read_that_breaks_off_is_gone_on_with_and_not_repeated(store: LokiStore) -> None:
+    now = store.now_ns()
+    begin = now - 600 * 10**9
+    await store.write([Line(step, "a", "", f"line {step}") for step in range(9)], base_ns=begin)
+    reads = 0
+
+    async def instead(call: Call, answer: Answer) -> bool:
+        nonlocal reads
+        reads += call.path.endswith("query_range")
+        if reads != 3:
+            return False
+        await answer.whole(b"no", "text/plain", status="503 Away")
+        return True
+
+    store.fake.instead = instead
+    plan = ReadPlan(selector=chosen("service", exact=["a"]), interval=Interval(begin, None), page_lines=3)
+    async with following(store.reader, plan) as tail:
+        await tail.count(9)
+    assert [text for _, _, text in tail.rows] == [b"line %d" % step for step in range(9)]
+    assert reads > 3
+
+
 @pytest.mark.parametrize(
     "found",
     [b"nonsense", b"[]", {"streams": [{"stream": {"service": "a"}, "values": [["1", "x"]]}]}],

@@ -1,8 +1,8 @@
 """Follows a Loki.
 
 Its tail gives lines as they are pushed, but is not whole: it ends with a server, leaves out what a slow reader misses,
-and what an ingester took while it was not connected. So what it may have left out is read again every now and then, and
-soon after it says that it dropped lines.
+and what an ingester took while it was not connected. A line that arrives while it is opened may be left out, or come
+twice. So what it may have left out is read again every now and then, and soon after it says that it dropped lines.
 """
 
 from __future__ import annotations

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 from loglease.access.errors import Locked
 from loglease.access.open_session import Opened
@@ -22,6 +21,7 @@ from loglease.gateway.asked import Prepared
 from loglease.gateway.channel import Channel
 from loglease.gateway.cut import PATIENT, WHOLE, ended_in_order
 from loglease.gateway.errors import Draining, QueryInvalid, QueryLimit, RedactionUnavailable
+from loglease.gateway.reading import InPool
 from loglease.gateway.reserve import Recorder
 from loglease.gateway.served import Item
 from loglease.gateway.session import Moment, Reserve, ServedSession, Slice, Step, Wait
@@ -60,7 +60,7 @@ class Pump:
         watch: Watch,
         clock: Clock,
         recorder: Recorder,
-        pool: ThreadPoolExecutor,
+        in_pool: InPool,
         settings: GatewaySettings,
     ) -> None:
         self._opened = opened
@@ -73,7 +73,7 @@ class Pump:
         self._watch = watch
         self._clock = clock
         self._recorder = recorder
-        self._pool = pool
+        self._in_pool = in_pool
         self._settings = settings
         self._until = min(one.grant.due_at for one in opened)
         self._ids = ", ".join(one.session.id for one in opened)
@@ -296,9 +296,6 @@ class Pump:
                     await self._tell_gap()
                 else:
                     await self._give(batch)
-
-    async def _in_pool(self, work: Callable[..., Any], *args: object) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def _give(self, items: Sequence[Item]) -> None:
         """Hand lines to the machine as far as it has room."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from loglease.access.caller import Caller
@@ -25,6 +24,7 @@ from loglease.gateway.reserve import Recorder
 from loglease.gateway.services import Services
 from loglease.gateway.session import ServedSession
 from loglease.gateway.settings import GatewaySettings
+from loglease.gateway.turns import Turns
 from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId, SessionId
@@ -58,7 +58,7 @@ class Sessions:
         self._services = services
         self._settings = settings
         self._index = GrantIndex()
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="loglease-evaluate")
+        self._turns = Turns(settings.workers)
         self._recorder = Recorder(
             log=services.log,
             store=services.store,
@@ -122,7 +122,7 @@ class Sessions:
             watch=services.watch,
             clock=services.clock,
             recorder=self._recorder,
-            pool=self._pool,
+            in_pool=self._turns.turn(),
             settings=settings,
         )
 
@@ -209,7 +209,7 @@ class Sessions:
         if reader is None:
             raise SourceUnavailable("The source is not configured here.", next_step="Tell an operator.")
         try:
-            redactor = await asyncio.get_running_loop().run_in_executor(self._pool, self._services.redactor_of, grant)
+            redactor: Redactor = await self._turns.turn()(self._services.redactor_of, grant)
         except RedactionError as error:
             _log.warning("redactor_not_built", extra={"grant": grant.id, "code": error.code})
             raise RedactionUnavailable from error
@@ -290,4 +290,4 @@ class Sessions:
 
     def close(self) -> None:
         """Let the threads go; after `drain`."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._turns.close()

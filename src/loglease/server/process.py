@@ -7,6 +7,7 @@ import contextlib
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -124,12 +125,17 @@ def _server(app: App, settings: Settings, arrivals: Arrivals, *, tls: bool) -> _
     return _Server(config)
 
 
+_SWITCH_S: Final = 0.0005
+"""How long a thread that computes keeps the others from the interpreter: commits and sockets wait for it many times."""
+
+
 async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends what is still open at once.
 
     Raises:
         LogLeaseError: it could not be started.
     """
+    sys.setswitchinterval(_SWITCH_S)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -152,7 +152,7 @@ def in_memory(*settings: GatewaySettings) -> Iterator[InMemory]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("loglease.redaction.edits.pseudonym", twin_pseudonym)
-        patch.setattr("loglease.gateway.sessions.ThreadPoolExecutor", AtOnce)
+        patch.setattr("loglease.gateway.turns.ThreadPoolExecutor", AtOnce)
         patch.setattr("loglease.gateway.cut.LOOK_S", 0)
         made = InMemory(*settings)
         try:

@@ -16,7 +16,7 @@ from loglease.model.limits import Limits
 
 
 async def _unclosed(w: Any) -> int:
-    return len(await w.store.read(lambda tx: tx.sessions.unclosed()))
+    return len(await w.store.read(lambda tx: tx.sessions.unclosed(100)))
 
 
 async def test_an_outage_longer_than_all_patience_leaves_no_session_open(

@@ -252,13 +252,19 @@ async def test_sessions(store: SqliteStore, change: Change) -> None:
         tx.sessions.insert(two)
 
     await change(work)
-    assert await store.read(lambda tx: tx.sessions.unclosed()) == [one, two]
-    assert await store.read(lambda tx: tx.sessions.unclosed(replica="two", grant=one.grant)) == [two]
+    assert await store.read(lambda tx: tx.sessions.unclosed(9)) == [one, two]
+    assert await store.read(lambda tx: tx.sessions.unclosed(1)) == [one]
+    assert await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
     account = Account(ceiling_lines=9, ceiling_bytes=9, settled_lines=5, settled_bytes=4, seq=3)
     done = replace(one, state=SessionState.CLOSED, closed_at=NOW, why=CloseWhy.CLIENT, account=account)
     await change(lambda tx: tx.sessions.update(done))
     assert await store.read(lambda tx: tx.sessions.find(one.id)) == done
-    assert await store.read(lambda tx: tx.sessions.unclosed()) == [two]
+    assert await store.read(lambda tx: tx.sessions.unclosed(9)) == [two]
+    assert await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
+    await change(
+        lambda tx: tx.sessions.update(replace(two, state=SessionState.CLOSED, closed_at=NOW, why=CloseWhy.CLIENT))
+    )
+    assert not await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
     assert await store.read(lambda tx: tx.sessions.of_grant(one.grant)) == [two, done]
     assert await store.read(lambda tx: tx.sessions.of_grant(one.grant, 1)) == [two]
     with pytest.raises(LostRace):

@@ -393,8 +393,8 @@ class _Sessions(_Table):
     def open_tails(self, _: object) -> int:
         return 0
 
-    def unclosed(self, **_: object) -> tuple[()]:
-        return ()
+    def has_unclosed(self, _: object) -> bool:
+        return False
 
     def open_of(self, _: object) -> tuple[int, int]:
         return 0, 0

@@ -68,7 +68,7 @@ async def close_session(
 
 def is_unused(tx: Transaction, grant: Grant, now: Instant) -> bool:
     """Say whether a grant is active and no session of it is open."""
-    return grant.stored_state_at(now) is GrantState.ACTIVE and not tx.sessions.unclosed(grant=grant.id)
+    return grant.stored_state_at(now) is GrantState.ACTIVE and not tx.sessions.has_unclosed(grant.id)
 
 
 def _is_used_up(grant: Grant, why: CloseWhy) -> bool:

@@ -21,7 +21,7 @@ async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId) -> int:
 
     def work(tx: Transaction, now: Instant) -> Recorded[int]:
         entries = []
-        for session in tx.sessions.unclosed()[:AT_ONCE]:
+        for session in tx.sessions.unclosed(AT_ONCE):
             closed = move(session, SessionMove.RECOVER, now=now)
             tx.sessions.update(closed)
             grant = tx.grants.find(session.grant)

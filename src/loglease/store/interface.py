@@ -187,8 +187,11 @@ class Sessions(Protocol):
     def find(self, session_id: SessionId) -> Session | None:
         """Return a session."""
 
-    def unclosed(self, *, grant: GrantId | None = None, replica: str | None = None) -> Sequence[Session]:
-        """Return the sessions that are not closed."""
+    def unclosed(self, limit: int) -> Sequence[Session]:
+        """Return so many of the sessions that are not closed."""
+
+    def has_unclosed(self, grant_id: GrantId) -> bool:
+        """Say whether a session of a grant is not closed."""
 
     def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
         """Return the sessions of a grant, newest first."""

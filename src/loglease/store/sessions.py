@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, select, update
 
 from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
@@ -27,7 +27,12 @@ _UPDATE: Final = (
     .where(sessions.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in (*_MOVING, *_ACCOUNT)})
 )
-_UNCLOSED: Final = _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id)
+_UNCLOSED: Final = (
+    _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id).limit(bindparam("most"))
+)
+_HAS_UNCLOSED: Final = select(
+    exists().where(sessions.c.grant_id == bindparam("key"), sessions.c.state != written_out(SessionState.CLOSED))
+)
 _OF_GRANT: Final = (
     _SELECT.where(sessions.c.grant_id == bindparam("key"))
     # An id tells when an opening was asked for; they open in the order of the log.
@@ -69,14 +74,13 @@ class SqlSessions:
         row = self._connection.execute(_FIND, {"key": session_id}).mappings().one_or_none()
         return None if row is None else _session(row)
 
-    def unclosed(self, *, grant: GrantId | None = None, replica: str | None = None) -> Sequence[Session]:
-        """Return the sessions that are not closed, oldest first."""
-        query = _UNCLOSED
-        if grant is not None:
-            query = query.where(sessions.c.grant_id == grant)
-        if replica is not None:
-            query = query.where(sessions.c.replica == replica)
-        return [_session(row) for row in self._connection.execute(query).mappings()]
+    def unclosed(self, limit: int) -> Sequence[Session]:
+        """Return so many of the sessions that are not closed, the oldest first."""
+        return [_session(row) for row in self._connection.execute(_UNCLOSED, {"most": limit}).mappings()]
+
+    def has_unclosed(self, grant_id: GrantId) -> bool:
+        """Say whether a session of a grant is not closed."""
+        return bool(self._connection.execute(_HAS_UNCLOSED, {"key": grant_id}).scalar_one())
 
     def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
         """Return the sessions of a grant, newest first."""

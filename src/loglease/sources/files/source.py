@@ -25,7 +25,7 @@ from loglease.sources.files.reading import Stopped
 from loglease.sources.files.storage import Storage
 from loglease.sources.interface import Capabilities, Gap, Health, Page, ReadPlan, SourceUnavailable
 
-READING_THREADS: Final = 8
+READING_THREADS: Final = 2
 END_CHECK_S: Final = 0.5
 RETRY_S: Final = 1.0
 PAUSE_FACTOR: Final = 4

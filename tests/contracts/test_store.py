@@ -261,12 +261,12 @@ async def test_sessions(store: SqliteStore, change: Change) -> None:
     assert await store.read(lambda tx: tx.sessions.find(one.id)) == done
     assert await store.read(lambda tx: tx.sessions.unclosed(9)) == [two]
     assert await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
+    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant)) == [two, done]
+    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant, 1)) == [two]
     await change(
         lambda tx: tx.sessions.update(replace(two, state=SessionState.CLOSED, closed_at=NOW, why=CloseWhy.CLIENT))
     )
     assert not await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
-    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant)) == [two, done]
-    assert await store.read(lambda tx: tx.sessions.of_grant(one.grant, 1)) == [two]
     with pytest.raises(LostRace):
         await change(lambda tx: tx.sessions.update(values.session(7)))
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench lock clean
+.PHONY: help setup demo test test-real real-servers lint format bench eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench: setup ## Run every benchmark and print one table
 
 bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
 	$(BIN)/python -m bench $*
+
+eval-redaction: setup ## Count what redaction finds in labelled texts and real logs outside the project; ARGS=FOLDER
+	$(BIN)/python -m bench.eval_redaction $(ARGS)
 
 lock: ## Resolve and pin all dependencies, with hashes and without addresses
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --exclude-newer "1 week" --no-header \

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from loglease.access.caller import Caller
 from loglease.access.refusals import record_refusals
@@ -53,7 +55,16 @@ _OPERATION: Final = "logs.read"
 # What the REST API answers with 409 is a matter of permission here.
 _STATUSES: Final = {"grant_not_active": 403, "grant_ended": 403}
 
+# A query that long takes so many milliseconds to read that lines of others would wait for it.
+_LONG_QUERY: Final = 8 << 10
+_Read = TypeVar("_Read")
+
 _log = logging.getLogger("loglease.gateway")
+
+
+async def _read(size: int, step: Callable[[], _Read]) -> _Read:
+    """Read a query of some bytes: a long one in a thread, so that the event loop goes on handing over."""
+    return step() if size <= _LONG_QUERY else await asyncio.to_thread(step)
 
 
 @dataclass(slots=True)
@@ -122,7 +133,7 @@ class Gateway:
 
     async def _plain(self, route: Route, call: _Call, parameters: Parameters, now: Instant) -> None:
         services = self._services
-        query = parsed(parameters.query)
+        query = await _read(len(parameters.query), partial(parsed, parameters.query))
         if not isinstance(query, LogQuery):
             require_json(call.headers)
             await self._json(route, call, numbers_question(parameters, query, now), now)
@@ -139,13 +150,15 @@ class Gateway:
         await self._sessions.serve(grants, asked, caller=caller, channel=channel)
 
     async def _loki(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
-        asked = loki_question(
+        question = partial(
+            loki_question,
             route,
             values,
             now,
             categorize=wants_categories(call.headers),
             exact_statistics=self._settings.exact_statistics,
         )
+        asked = await _read(values.size, question)
         await self._json(route, call, asked, now)
 
     async def _json(self, route: Route, call: _Call, asked: Asked | Direct, now: Instant) -> None:
@@ -160,7 +173,9 @@ class Gateway:
         await self._sessions.serve(grants, asked, caller=caller, channel=channel)
 
     async def _tail(self, route: Route, call: _Call, values: Values, now: Instant) -> None:
-        asked = tail_question(values, now, self._services.clock, categorize=wants_categories(call.headers))
+        categorize = wants_categories(call.headers)
+        question = partial(tail_question, values, now, self._services.clock, categorize=categorize)
+        asked = await _read(values.size, question)
         upgrade = Upgrade(call.headers, self._settings.origins)
         caller, grants = await self._grants(route, call, now)
         channel = WebSocketChannel(call.connection, upgrade)

@@ -96,7 +96,9 @@ class Values:
     def __init__(self, *encoded: bytes, single: frozenset[str]) -> None:
         self._values: dict[str, list[str]] = {}
         parts = [part for text in encoded for part in text.split(b"&") if part]
-        if sum(map(len, encoded)) > MAX_QUERY_STRING:
+        self.size = sum(map(len, encoded))
+        """Bytes of all parameters, as they were sent."""
+        if self.size > MAX_QUERY_STRING:
             raise TooLarge("The parameters are larger than 256 KiB.", next_step="Ask for less.")
         if len(parts) > MAX_PARAMETERS:
             raise TooLarge(f"There are more than {MAX_PARAMETERS} parameters.", next_step="Ask for less.")

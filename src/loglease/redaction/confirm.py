@@ -7,7 +7,7 @@ behind it; one that fails is dropped and the search goes on at the next offset.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.engine.re2_engine import linear
@@ -20,6 +20,8 @@ _RUNS: Final = bytes(
     1 if 48 <= byte < 58 else 2 if 65 <= byte < 91 else 3 if 97 <= byte < 123 else 0  # noqa: PLR2004 - ASCII ranges
     for byte in range(256)
 )
+
+_NUMBER: Final = re.compile(rb"[ -]?[0-9][0-9 -]{0,63}")
 
 
 class Find(NamedTuple):
@@ -34,8 +36,8 @@ class Find(NamedTuple):
 class Matcher(Protocol):
     """A rule ready to be tried on a line."""
 
-    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
-        """Yield every find in one line without its line end.
+    def finds(self, text: bytes, low: int, high: int) -> Sequence[Find]:
+        """Return every find in one line without its line end.
 
         Args:
             text: the line.
@@ -52,36 +54,44 @@ class PatternMatcher:
         self._rule = rule
         self._pattern = _compiled(rule.pattern, trusted=trusted)
         self._group = rule.mask or 0
-        self._shortest = shape_of(rule.pattern).shortest
+        shape = shape_of(rule.pattern)
+        self._shortest = shape.shortest
+        # Where a search can stop: behind the longest match and the one byte that tells whether a word ends there.
+        self._reach = shape.longest + 1
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
 
-    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
-        """Yield every find in one line."""
-        rule, at = self._rule, low
+    def finds(self, text: bytes, low: int, high: int) -> Sequence[Find]:
+        """Return every find in one line."""
+        rule, search, at, stop = self._rule, self._pattern.search, low, high + self._reach
+        finds = []
         while at < high:
-            found = self._pattern.search(text, at)
+            found = search(text, at, stop)
             if found is None:
-                return
-            accepted = self._accepted(text, found)
+                break
+            begun = found.start()
+            if begun >= high:
+                break
+            accepted = self._any_length(text, found) if rule.all_lengths else self._one_length(text, found)
             if accepted is None:
-                at = found.start() + 1
+                at = begun + 1
                 continue
-            start, end, at = accepted
-            yield Find(start, end, rule, text[start:end])
+            start, end = accepted
+            if end > start:
+                finds.append(Find(start, end, rule, text[start:end]))
+            # The search goes on behind what is replaced, not behind the match: one separator may stand between two.
+            at = max(end, begun + 1)
+        return finds
 
-    def _accepted(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
-        """Return the range to replace and where to go on, or None."""
-        if self._rule.all_lengths:
-            return self._any_length(text, found)
+    def _one_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
+        """Return the range to replace, or None."""
         start, end = found.span(self._group)
-        if start < 0:
+        if start < 0 or not self._holds(text, start, end, found.start()):
             return None
-        accepted = self._checked(text, start, end, found.start())
-        if accepted and self._extend is not None and end == found.end() and (more := self._extend.match(text, end)):
-            return start, more.end(), more.end()
-        return accepted
+        if self._extend is not None and end == found.end() and (more := self._extend.match(text, end)):
+            return start, more.end()
+        return start, end
 
-    def _any_length(self, text: bytes, found: Any) -> tuple[int, int, int] | None:
+    def _any_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
         begun, longest = found.span()
         for end in range(longest, begun + self._shortest - 1, -1):
             if end < len(text) and _RUNS[text[end - 1]] and _RUNS[text[end - 1]] == _RUNS[text[end]]:
@@ -90,13 +100,9 @@ class PatternMatcher:
             if not matched:
                 continue
             start, stop = matched.span(self._group)
-            if accepted := self._checked(text, start, stop, begun):
-                return accepted
+            if self._holds(text, start, stop, begun):
+                return start, stop
         return None
-
-    def _checked(self, text: bytes, start: int, end: int, begun: int) -> tuple[int, int, int] | None:
-        # The search goes on behind what is replaced, not behind the match: one separator may stand between two values.
-        return (start, end, max(end, begun + 1)) if self._holds(text, start, end, begun) else None
 
     def _holds(self, text: bytes, start: int, end: int, begun: int) -> bool:
         rule = self._rule
@@ -146,15 +152,21 @@ class KeyFinder:
         plain = value.strip().lower()
         if plain in rule.excepted or plain.rstrip(b")]}>") in rule.excepted:
             return False
-        if rule.value == "number" and not re.fullmatch(rb"[ -]?[0-9][0-9 -]{0,63}", value):
+        if rule.value == "number" and not _NUMBER.fullmatch(value):
             return False
-        if rule.value == "word" and re.search(rb"[ \t]", value):
+        if rule.value == "word" and (b" " in value or b"\t" in value):
             return False
-        return all(check(value, 0, len(value)) for check in rule.validate)
+        size = len(value)
+        for check in rule.validate:  # noqa: SIM110 - a generator for one or two checks costs more than they do
+            if not check(value, 0, size):
+                return False
+        return True
 
-    def finds(self, text: bytes, low: int, high: int) -> Iterator[Find]:
-        """Yield every value in one line that a key of the rule names."""
-        for start, end in self._matcher.values(text, low, high):
-            value = text[start:end]
-            if value and self.accepts(value):
-                yield Find(start, end, self._rule, value)
+    def finds(self, text: bytes, low: int, high: int) -> Sequence[Find]:
+        """Return every value in one line that a key of the rule names."""
+        rule = self._rule
+        return [
+            Find(start, end, rule, value)
+            for start, end in self._matcher.values(text, low, high)
+            if (value := text[start:end]) and self.accepts(value)
+        ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from loglease.redaction.confirm import Find
@@ -43,26 +43,37 @@ class Chosen(NamedTuple):
     treatment: Treatment
 
 
-def merged(finds: list[tuple[Find, Treatment]]) -> Iterator[Chosen]:
-    """Join overlapping finds. The most severe rule names the span, then the longest find, then the smaller id."""
-    finds.sort(key=lambda one: (one[0].start, -one[0].end))
-    group: list[tuple[Find, Treatment]] = []
-    end = -1
-    for one in finds:
-        if group and one[0].start >= end:
-            yield _chosen(group)
-            group = []
-            end = -1
-        group.append(one)
-        end = max(end, one[0].end)
-    if group:
-        yield _chosen(group)
+def merged(finds: list[Find], treatments: Mapping[str, Treatment]) -> Iterator[Chosen]:
+    """Join overlapping finds. The most severe rule names the span, then the longest find, then the smaller id.
+
+    Args:
+        finds: in one line, at least one.
+        treatments: by rule id.
+    """
+    if len(finds) == 1:  # most lines with a find have one
+        find = finds[0]
+        yield Chosen(find.start, find.end, find, treatments[find.rule.id])
+        return
+    finds.sort(key=lambda one: (one.start, -one.end))
+    group = [finds[0]]
+    end = finds[0].end
+    for find in finds[1:]:
+        if find.start >= end:
+            yield _chosen(group, treatments)
+            group, end = [], 0
+        group.append(find)
+        end = max(end, find.end)
+    yield _chosen(group, treatments)
 
 
-def _chosen(group: list[tuple[Find, Treatment]]) -> Chosen:
-    start, end = group[0][0].start, max(find.end for find, _ in group)
-    named, treatment = min(group, key=lambda one: (-one[0].rule.severity, one[0].start - one[0].end, one[0].rule.id))
-    for _, other in group:
+def _chosen(group: list[Find], treatments: Mapping[str, Treatment]) -> Chosen:
+    if len(group) == 1:
+        return Chosen(group[0].start, group[0].end, group[0], treatments[group[0].rule.id])
+    start, end = group[0].start, max(find.end for find in group)
+    named = min(group, key=lambda one: (-one.rule.severity, one.start - one.end, one.rule.id))
+    treatment = treatments[named.rule.id]
+    for find in group:
+        other = treatments[find.rule.id]
         if other.strength > treatment.strength:
             treatment = other
     if (named.start, named.end) != (start, end) and treatment.kind != "mask":
@@ -89,6 +100,8 @@ def token_of(chosen: Chosen, keys: Keys | None) -> bytes:
 
 def quote_around(line: bytes, start: int, end: int) -> bytes:
     """Return the quote that a token needs where a bare JSON number stood, written as at its level of nesting."""
+    if not 48 <= line[end - 1] < 58:  # noqa: PLR2004 - ASCII digits; nearly every other find ends here
+        return b""
     if not _NUMBER.fullmatch(line, start, end) or not _AFTER_NUMBER.match(line, end):
         return b""
     before = line[max(0, start - 64) : start]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,7 +61,7 @@ def edits_of(
         _look_into_views(text, lines, plan)
     masks: list[Edit] = []
     for start in sorted(lines):
-        masks.extend(_line_edits(text, lines[start], plan, keys))
+        masks += _line_edits(text, lines[start], plan, keys)
     _take_canary(masks, len(data), len(text))
     counters.canaries += 1
     controls = list(control_edits(data, keep_colour=plan.keep_colour))
@@ -206,8 +206,8 @@ def _scan_views(batch: Sequence[tuple[Line, View]], plan: Plan) -> None:
             line.finds.append(find._replace(start=first, end=last))
 
 
-def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, plan: Plan) -> Iterator[Find]:
-    """Yield the finds of some rules in one line, in the order of the rules.
+def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, plan: Plan) -> list[Find]:
+    """Return the finds of some rules in one line, in the order of the rules.
 
     Args:
         text: the line.
@@ -215,39 +215,40 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
         offset: where the line begins.
         plan: the rules.
     """
+    finds: list[Find] = []
+    size = len(text)
     for number in sorted(rules) if len(rules) > 1 else rules:
         if number == plan.key_line_number:
-            found = key_line(text)
-            if found:
-                yield Find(*found, plan.active[number].rule, text[found[0] : found[1]])
+            if found := key_line(text):
+                finds.append(Find(*found, plan.active[number].rule, text[found[0] : found[1]]))
             continue
-        first, last = rules[number]
         if number == plan.canary_number:
-            yield from plan.canary_matcher.finds(text, 0, len(text))
+            finds += plan.canary_matcher.finds(text, 0, size)
             continue
         one = plan.active[number]
         if one.matcher is not None:
-            low = max(0, first + 1 - offset - one.rule.reach)
-            yield from one.matcher.finds(text, low, min(last - offset, len(text)))
+            first, last = rules[number]
+            low = first + 1 - offset - one.rule.reach
+            finds += one.matcher.finds(text, max(low, 0), min(last - offset, size))
+    return finds
 
 
-def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> Iterator[Edit]:
+def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> list[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
-        raw = list(confirmed(content, line.rules, line.start, plan))
-        if not raw and not line.finds:
-            return
+        finds = confirmed(content, line.rules, line.start, plan)
+        if not finds and not line.finds:
+            return []
         if line.views:
-            raw = _at_whole_escapes(raw, line)
-        finds = [_at_whole_characters(find, content) for find in (*raw, *line.finds) if find.end > find.start]
+            finds = _at_whole_escapes(finds, line)
+        finds += line.finds
+        if not content.isascii():
+            finds = [_at_whole_characters(find, content) for find in finds]
         if len(finds) <= MAX_FINDS:
-            for chosen in merged([(find, plan.treatments[find.rule.id]) for find in finds]):
-                yield _edit(content, line.start, chosen, keys)
-            return
+            return [_edit(content, line.start, chosen, keys) for chosen in merged(finds, plan.treatments)]
         line.limit = LIMIT_LINE
     end = line.end - content.endswith(b"\r")
-    if end > line.start:
-        yield whole_line(line.start, end, line.limit)
+    return [whole_line(line.start, end, line.limit)] if end > line.start else []
 
 
 def whole_line(start: int, end: int, limit: Rule) -> Edit:
@@ -257,9 +258,11 @@ def whole_line(start: int, end: int, limit: Rule) -> Edit:
 
 def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None) -> Edit:
     start, end, find, treatment = chosen
-    quote = quote_around(content, start, end)
-    token = quote + token_of(chosen, keys) + quote
-    return Edit(start + offset, end + offset, token, "mask", find.rule.id, find.rule.cls, treatment.kind)
+    token = token_of(chosen, keys)
+    if quote := quote_around(content, start, end):
+        token = quote + token + quote
+    rule = find.rule
+    return Edit(start + offset, end + offset, token, "mask", rule.id, rule.cls, treatment.kind)
 
 
 def _at_whole_escapes(raw: list[Find], line: Line) -> list[Find]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +19,10 @@ from loglease.redaction.errors import Withheld
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
 _INFO: Final = b"loglease/pseudonym/1"
+_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+# What ten bits are in base32.
+_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)
+_TEN_BITS: Final = 1023
 OPEN: Final = "⟦".encode()
 CLOSE: Final = "⟧".encode()
 # Every form that `token_of` writes, and no other.
@@ -74,11 +78,20 @@ def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:
     if len(key) != KEY_BYTES:
         raise Withheld("key_missing")
     digest = hmac.digest(key, cls.encode() + b"\0" + canonical, "sha256")
-    return f"⟦{label}:{base64.b32encode(digest[:10])[:10].decode().lower()}⟧"
+    bits = int.from_bytes(digest[:7], "big") >> 6
+    return (
+        f"⟦{label}:{_PAIRS[bits >> 40]}{_PAIRS[bits >> 30 & _TEN_BITS]}{_PAIRS[bits >> 20 & _TEN_BITS]}"
+        f"{_PAIRS[bits >> 10 & _TEN_BITS]}{_PAIRS[bits & _TEN_BITS]}⟧"
+    )
+
+
+_NOT_DIGITS: Final = bytes(byte for byte in range(256) if not 48 <= byte < 58)  # noqa: PLR2004 - ASCII digits
+_OCTET: Final = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_DOTTED: Final = re.compile(_OCTET + rb"(?:\." + _OCTET + rb"){3}")
 
 
 def _digits(value: bytes) -> bytes:
-    return re.sub(rb"[^0-9]", b"", value)
+    return value.translate(None, _NOT_DIGITS)
 
 
 def _phone(value: bytes) -> bytes:
@@ -86,6 +99,8 @@ def _phone(value: bytes) -> bytes:
 
 
 def _address(value: bytes) -> bytes:
+    if _DOTTED.fullmatch(value):
+        return value
     try:
         address = ipaddress.ip_address(value.decode("ascii", "replace"))
     except ValueError:
@@ -96,6 +111,8 @@ def _address(value: bytes) -> bytes:
 
 
 def _text(value: bytes) -> bytes:
+    if value.isascii():
+        return value
     return value.decode("utf-8", "replace").encode()
 
 
@@ -114,10 +131,15 @@ _CANONICAL: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
 
 def canonical_of(cls: str, value: bytes) -> bytes:
     """Return the canonical form of a value that a class defines; UTF-8 in any case."""
+    return _text(_form_of(cls)(value))
+
+
+@lru_cache(maxsize=1024)
+def _form_of(cls: str) -> Callable[[bytes], bytes]:
     for prefix, form in _CANONICAL.items():
         if cls == prefix or cls.startswith(prefix + "."):
-            return _text(form(value))
-    return _text(value)
+            return form
+    return bytes
 
 
 def _last4(value: bytes) -> str | None:
@@ -149,6 +171,7 @@ PARTS: Final[Mapping[str, Callable[[bytes], str | None]]] = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=1024)
 def mask_token(label: str) -> bytes:
     """Return the token that tells the label alone."""
     return f"⟦{label}⟧".encode()

@@ -10,6 +10,8 @@ from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import (
     REASONS,
     EngineUnavailable,
+    Fault,
+    PluginInvalid,
     ProfileInvalid,
     ProfileUnknown,
     Reason,
@@ -17,10 +19,12 @@ from loglease.redaction.errors import (
     RulesInvalid,
     Withheld,
 )
+from loglease.redaction.plugins import Extensions, Plugin, load_plugins
 from loglease.redaction.profile import Profile, Treatment, parse_profile
 from loglease.redaction.redactor import RedactionStream, Redactor, redactor_for
 from loglease.redaction.result import Counters, Redacted, Span
-from loglease.redaction.rules import Pack, Rule, parse_pack
+from loglease.redaction.rule_documents import parse_pack
+from loglease.redaction.rules import Pack, Rule
 from loglease.redaction.tokens import KEY_BYTES, SALT_BYTES, TOKEN, Keys, pseudonym
 
 __all__ = [
@@ -33,8 +37,12 @@ __all__ = [
     "Counters",
     "Engine",
     "EngineUnavailable",
+    "Extensions",
+    "Fault",
     "Keys",
     "Pack",
+    "Plugin",
+    "PluginInvalid",
     "Profile",
     "ProfileInvalid",
     "ProfileUnknown",
@@ -49,6 +57,7 @@ __all__ = [
     "Treatment",
     "Withheld",
     "engine_named",
+    "load_plugins",
     "packs",
     "parse_pack",
     "parse_profile",

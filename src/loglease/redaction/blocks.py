@@ -41,6 +41,9 @@ class BlockMatcher:
         self.rule = rule
         self._begin = re.compile(rule.begin.encode())
         self._end = re.compile(rule.end.encode())
+        payload = rule.payload
+        self._field = _FIELD if payload is None else re.compile(b"(?P<field>" + payload.encode() + b")" + _TAIL.pattern)
+        self._short = _SHORT if payload is None else 0
 
     def line(self, text: bytes, state: BlockState) -> list[tuple[int, int]]:
         """Return the ranges to mask in the next line, and move the state on."""
@@ -58,15 +61,15 @@ class BlockMatcher:
                 at = ended.end()
                 continue
             state.rule, state.lines, state.without = self.rule.id, 0, 0
-            state.last = stop - at if _FIELD.fullmatch(text, at, stop) else 0
+            state.last = stop - at if self._field.fullmatch(text, at, stop) else 0
         return ranges
 
     def _inside(self, text: bytes, state: BlockState, ranges: list[tuple[int, int]]) -> int:
         state.lines += 1
         ended = self._end.search(text)
         body = text[: ended.start()] if ended else text
-        found = _FIELD.search(body)
-        short = found is not None and len(found["field"]) < _SHORT
+        found = self._field.search(body)
+        short = found is not None and len(found["field"]) < self._short
         if found is not None and not (short and state.last < _SHORT):
             ranges.append(found.span("field"))
             state.without = 0

@@ -7,9 +7,10 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from loglease.redaction.errors import ProfileUnknown
+from loglease.redaction.errors import ProfileUnknown, did_you_mean
 from loglease.redaction.profile import Profile, parse_profile
-from loglease.redaction.rules import Pack, parse_pack
+from loglease.redaction.rule_documents import parse_pack
+from loglease.redaction.rules import Pack
 
 # From the weakest to the strictest: each masks at least what the one before masks.
 STRICTNESS: Final = ("raw", "secrets", "pii-default", "strict")
@@ -19,13 +20,13 @@ ALIASES: Final = {"default": "pii-default"}
 @cache
 def packs() -> tuple[Pack, ...]:
     """Return every pack that comes with the program."""
-    return tuple(parse_pack(data, trusted=True) for data in _files("packs"))
+    return tuple(parse_pack(data, name, trusted=True) for name, data in _files("packs"))
 
 
 @cache
 def profiles() -> tuple[Profile, ...]:
     """Return every profile that comes with the program, by name and version."""
-    found = [parse_profile(data) for data in _files("profiles")]
+    found = [parse_profile(data, name) for name, data in _files("profiles")]
     return tuple(sorted(found, key=lambda one: (one.name, one.version)))
 
 
@@ -40,7 +41,9 @@ def profile_named(pin: str, among: Sequence[Profile] | None = None) -> Profile:
     name = ALIASES.get(name, name)
     candidates = [one for one in known if one.name == name and version in {"", str(one.version)}]
     if not candidates:
-        raise ProfileUnknown("redaction profile", f"there is no profile {pin!r}")
+        known_names = {one.name for one in known} | {one.pin for one in known}
+        remedy = did_you_mean(pin, known_names)
+        raise ProfileUnknown(f"there is no redaction profile {pin!r}{'; ' + remedy if remedy else ''}")
     return max(candidates, key=lambda one: one.version)
 
 
@@ -51,7 +54,7 @@ def strictness(pin: str) -> int | None:
     return STRICTNESS.index(name) if name in STRICTNESS else None
 
 
-def _files(folder: str) -> list[bytes]:
+def _files(folder: str) -> list[tuple[str, bytes]]:
     root = resources.files("loglease.redaction").joinpath(folder)
     names = sorted(entry.name for entry in root.iterdir() if entry.name.endswith(".yaml"))
-    return [root.joinpath(name).read_bytes() for name in names]
+    return [(name, root.joinpath(name).read_bytes()) for name in names]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.engine.re2_engine import linear
 from loglease.redaction.patterns import shape_of
-from loglease.redaction.rules import KeyRule, Near, PatternRule, Rule
+from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
 
 # Which run a byte belongs to: of digits, capitals or small letters; 0 is none.
@@ -132,7 +132,27 @@ def matcher_of(rule: Rule, *, trusted: bool) -> Matcher | None:
         return PatternMatcher(rule, trusted=trusted)
     if isinstance(rule, KeyRule):
         return KeyFinder(rule)
+    if isinstance(rule, DetectorRule):
+        return DetectorMatcher(rule)
     return None
+
+
+class DetectorMatcher:
+    """A `DetectorRule`: asks its plug-in about each line."""
+
+    def __init__(self, rule: DetectorRule) -> None:
+        self._rule = rule
+
+    def finds(self, text: bytes, _low: int, _high: int) -> Sequence[Find]:
+        """Return what the plug-in finds in the line; a line on which it fails is a find as a whole."""
+        rule, size = self._rule, len(text)
+        try:
+            found = [(int(start), int(end)) for start, end, cls in rule.detector(text) if rule.takes(cls)]
+            if any(not 0 <= start <= end <= size for start, end in found):
+                found = [(0, size)]
+        except Exception:  # noqa: BLE001 - foreign code; a line that it cannot judge is masked whole
+            found = [(0, size)]
+        return [Find(start, end, rule, text[start:end]) for start, end in found if start < end]
 
 
 class KeyFinder:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from loglease.redaction.confirm import Find
 from loglease.redaction.errors import Withheld
+from loglease.redaction.plugins import canonical_by
 from loglease.redaction.profile import Treatment
 from loglease.redaction.result import Kind, Span
 from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
@@ -90,7 +91,10 @@ def token_of(chosen: Chosen, keys: Keys | None) -> bytes:
     rule, treatment = chosen.find.rule, chosen.treatment
     if treatment.kind == "mask":
         return mask_token(rule.label)
-    canonical = canonical_of(rule.cls, chosen.find.value)
+    value = chosen.find.value
+    canonical = canonical_of(rule.cls, value) if rule.canonical is None else canonical_by(rule.canonical, value)
+    if canonical is None:
+        return mask_token(rule.label)
     if treatment.part is not None:
         return partial_token(rule.label, treatment.part, canonical)
     if keys is None:

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from loglease.redaction.documents import DocumentInvalid, mapping_of, strings_of
+from loglease.redaction.documents import (
+    MAX_VERSION,
+    Document,
+    DocumentInvalid,
+    number_of,
+    read_document,
+    strings_of,
+    unreadable,
+    word_of,
+)
 from loglease.redaction.errors import ProfileInvalid
 from loglease.redaction.tokens import PARTS
 
@@ -65,44 +74,62 @@ class Profile:
 _FIELDS: Final = {"profile", "version", "packs", "mode", "controls", "classes", "rules", "description"}
 
 
-def parse_profile(data: bytes) -> Profile:
+def parse_profile(data: bytes, file: str = "profile.yaml") -> Profile:
     """Read one profile.
 
     Args:
         data: YAML, at most 1 MiB.
+        file: its name, as faults show it.
 
     Raises:
         ProfileInvalid: says what is wrong; anything unknown refuses the profile.
     """
+    return profile_of(document_in(data, file), hashlib.sha256(data).hexdigest())
+
+
+def document_in(data: bytes, file: str) -> Document:
+    """Read the document of a profile.
+
+    Raises:
+        ProfileInvalid: it is no YAML as we take it.
+    """
     try:
-        fields = mapping_of(data, _FIELDS, {"profile", "version", "packs"})
-        return _profile(fields, hashlib.sha256(data).hexdigest())
-    except DocumentInvalid as fault:
-        raise ProfileInvalid("redaction profile", str(fault)) from None
+        return read_document(data, file)
+    except DocumentInvalid as error:
+        raise ProfileInvalid(str(error), [unreadable(error, data, file, "redaction profile")]) from None
+
+
+def profile_of(document: Document, digest: str) -> Profile:
+    """Return the profile that a document describes.
+
+    Raises:
+        ProfileInvalid: says what is wrong and where.
+    """
+    try:
+        return _profile(document.require(_FIELDS, {"profile", "version", "packs"}), digest)
+    except DocumentInvalid as error:
+        where = str(document.fields.get("profile", "redaction profile"))[:60]
+        raise ProfileInvalid(str(error), [document.fault(where, error)]) from None
 
 
 def _profile(fields: Mapping[str, Any], digest: str) -> Profile:
-    name, version = fields["profile"], fields["version"]
+    name = fields["profile"]
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
-        raise DocumentInvalid("its name is not a short word of lower-case letters, digits and '-'")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DocumentInvalid("its version is not a whole number from 1")
-    mode, controls = fields.get("mode", "scan"), fields.get("controls", "neutralise")
-    if mode not in MODES:
-        raise DocumentInvalid("its mode is unknown")
+        raise DocumentInvalid("its name is not a short word of lower-case letters, digits and '-'", "profile")
+    version = number_of(fields, "version", None, 1, MAX_VERSION)
+    mode = word_of(fields, "mode", "scan", MODES)
+    controls = word_of(fields, "controls", "neutralise", ("neutralise", "keep-colour"))
     if mode != "scan":
-        raise DocumentInvalid(f"the mode {mode} is not yet available; there is scan")
-    if controls not in {"neutralise", "keep-colour"}:
-        raise DocumentInvalid("`controls` is neither neutralise nor keep-colour")
+        raise DocumentInvalid(f"the mode {mode} is not yet available; there is scan", "mode")
     packs = strings_of(fields, "packs")
     if not all(re.fullmatch(r"[a-z][a-z0-9-]{0,39}@[1-9][0-9]{0,5}", pack) for pack in packs):
-        raise DocumentInvalid("a pack is not named as name@version")
+        raise DocumentInvalid("a pack is not named as name@version", "packs")
     rules = fields.get("rules", {})
     if not isinstance(rules, dict) or set(rules) - {"disable"}:
-        raise DocumentInvalid("`rules` has more than `disable`")
+        raise DocumentInvalid("`rules` has more than `disable`", "rules")
     description = fields.get("description", "")
     if not isinstance(description, str):
-        raise DocumentInvalid("`description` is not a text")
+        raise DocumentInvalid("`description` is not a text", "description")
     return Profile(
         name=name,
         version=version,
@@ -118,11 +145,9 @@ def _profile(fields: Mapping[str, Any], digest: str) -> Profile:
 
 def _classes(found: Any) -> tuple[tuple[str, Treatment], ...]:
     if not isinstance(found, dict):
-        raise DocumentInvalid("`classes` is not a mapping")
+        raise DocumentInvalid("`classes` is not a mapping", "classes")
     classes = []
     for prefix, treatment in found.items():
-        if not isinstance(prefix, str):
-            raise DocumentInvalid("a class is not a text")
         classes.append((prefix, _treatment(prefix, treatment)))
     return tuple(classes)
 
@@ -130,9 +155,12 @@ def _classes(found: Any) -> tuple[tuple[str, Treatment], ...]:
 def _treatment(prefix: str, found: Any) -> Treatment:
     if found in {"mask", "pseudonym", "keep"} if isinstance(found, str) else False:
         return Treatment(found)
-    if isinstance(found, dict) and set(found) == {"partial"} and found["partial"] in PARTS:
+    if isinstance(found, dict) and set(found) == {"partial"} and found["partial"] in tuple(PARTS):
         return Treatment("partial", found["partial"])
-    raise DocumentInvalid(f"the treatment of {prefix} is unknown")
+    raise DocumentInvalid(
+        f"the treatment of {prefix} is unknown", "classes", prefix,
+        remedy=f"one of mask, pseudonym, keep, {{partial: {' | '.join(PARTS)}}}",
+    )  # fmt: skip
 
 
 def strictest(treatments: Sequence[Treatment]) -> Treatment:

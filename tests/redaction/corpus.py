@@ -1,5 +1,6 @@
 """What the tests of redaction share: redactors, made-up secrets, lines of many shapes, and undoing of edits."""
 
+import random
 from functools import cache
 
 from hypothesis import strategies as st
@@ -63,10 +64,29 @@ ESCAPES = [
     b"2001:db8::1", b"_", b"x", b"card",
 ]  # fmt: skip
 
-fragments = st.sampled_from(EXAMPLES + OTHERS + LOOKALIKES + NOISE + ESCAPES)
+FRAGMENTS = EXAMPLES + OTHERS + LOOKALIKES + NOISE + ESCAPES
+fragments = st.sampled_from(FRAGMENTS)
 lines = st.lists(fragments, max_size=5).map(b" ".join) | st.lists(fragments, max_size=5).map(b"".join)
 spaced = st.lists(st.lists(fragments, max_size=5).map(b" ".join), max_size=6).map(b"\n".join)
 texts = st.lists(lines, max_size=6).map(b"\n".join)
+
+
+def mixture(seed: int, *, apart: bool = False) -> bytes:
+    """Return whole lines mixed from all of the above; equal for equal seeds.
+
+    Args:
+        apart: a space stands between any two parts, and no byte of one is changed.
+    """
+    chance = random.Random(seed)  # noqa: S311 - text for tests
+    lines = []
+    for _ in range(chance.randrange(1, 6)):
+        between = b" " if apart else chance.choice([b"", b" ", b" "])
+        line = between.join(chance.choice(FRAGMENTS) for _ in range(chance.randrange(6)))
+        if line and not apart and chance.random() < 0.2:
+            at = chance.randrange(len(line))
+            line = line[:at] + bytes([chance.randrange(256)]) + line[at + 1 :]
+        lines.append(line + chance.choice([b"\n", b"\n", b"\n", b"\r\n"]))
+    return b"".join(lines)
 
 
 def undone(result: Redacted, raw: bytes) -> bool:

@@ -1,28 +1,76 @@
 """The oracle: what redaction means, written to be read. No tripwires, no windows, no chunks; every offset is tried.
 
-It shares with the product what a rule says (patterns, validators, keys) and how an escape reads, and nothing of how
-finds are looked for, joined or put in place.
+It shares with the product what a rule says (patterns, validators, where the value of a key ends, marks of blocks), how
+an escape reads and how a token is written, and nothing of how finds are looked for, joined or put in place.
 """
 
 import re
 
-from loglease.redaction import Redactor
+from loglease.redaction import Redactor, Span
 from loglease.redaction.blocks import BlockState, key_line
 from loglease.redaction.confirm import Find
-from loglease.redaction.disguises import MARKS, RUN_MARKS, escape_views, run_views
+from loglease.redaction.disguises import MARKS, escape_views, run_views
+from loglease.redaction.edits import quote_around
 from loglease.redaction.rules import KeyRule, PatternRule
 from loglease.redaction.tokens import canonical_of, mask_token, partial_token, pseudonym
 
 ORDER = {"partial": 1, "pseudonym": 2, "mask": 3}
-INSIDE = re.compile(rb"[0-9]{2}|[A-Z]{2}|[a-z]{2}")
+SEQUENCE = re.compile(rb"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]")
+REPLACED = {*range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)}
+REPLACED |= {0x27E6, 0x27E7, *range(0xE0000, 0xE0080)}
+
+
+def oracle(redactor: Redactor, text: bytes) -> tuple[bytes, list[Span]]:
+    """Return what becomes of a stream's text, whole lines, and the spans in it."""
+    plan = redactor._plan
+    treatments = {one.rule.id: one.treatment for one in redactor.active}
+    state, out, spans = BlockState(), b"", []
+    for line in text.split(b"\n")[:-1]:
+        at = 0
+        for start, end, token, span in edits(redactor, plan, treatments, line, state):
+            out += line[at:start]
+            spans.append(Span(len(out), len(out) + len(token), *span))
+            out += token
+            at = end
+        out += line[at:] + b"\n"
+    return out, spans
+
+
+def edits(redactor: Redactor, plan, treatments, line: bytes, state: BlockState):
+    """Return start, end, replacement and what a span says of it, in order."""
+    if len(line) > 1 << 20:
+        return [whole(line, "long-line")]
+    finds = line_finds(redactor.active, line)
+    for matcher, number in plan.blocks:
+        if state.rule in {None, matcher.rule.id}:
+            for start, end in matcher.line(line, state):
+                (finds if finds is not None else []).append(
+                    Find(start, end, redactor.active[number].rule, line[start:end])
+                )
+    limit = None if finds is not None else "encoded-line"
+    if redactor.active and line.count(0) * 10 > len(line):
+        limit = "binary"
+    elif finds is not None and sum(find.end > find.start for find in finds) > 10_000:
+        limit = "line"
+    if limit is not None:
+        return [whole(line, limit)] if line.rstrip(b"\r") or len(line) > 1 else controls(line)
+    masks = list(joined(finds, treatments, redactor._keys, line))
+    kept = [one for one in controls(line) if not any(one[0] < mask[1] and mask[0] < one[1] for mask in masks)]
+    return sorted([*masks, *kept], key=lambda one: one[0])
+
+
+def whole(line: bytes, limit: str):
+    return 0, len(line) - line.endswith(b"\r"), mask_token(limit), ("mask", f"limit.{limit}", "limit", "mask")
 
 
 def pattern_finds(rule: PatternRule, text: bytes):
     compiled, at = re.compile(rule.pattern.encode(), re.DOTALL), 0
-    while at < len(text):
-        for start, end in candidates(rule, compiled, text, at):
+    # The next offset at which it matches is, by the meaning of `search`, the first of all that are tried in turn.
+    while found := compiled.search(text, at):
+        at = found.start()
+        for start, end in candidates(rule, compiled, text, found):
             if holds(rule, text, start, end, at):
-                stop = extended(rule, compiled, text, at, end)
+                stop = extended(rule, text, found, end)
                 yield Find(start, stop, rule, text[start:stop])
                 at = max(stop, at + 1)
                 break
@@ -30,24 +78,18 @@ def pattern_finds(rule: PatternRule, text: bytes):
             at += 1
 
 
-def candidates(rule: PatternRule, compiled, text: bytes, at: int):
-    found = compiled.match(text, at)
-    if found is None:
+def candidates(rule: PatternRule, compiled, text: bytes, found):
+    if not rule.all_lengths:
+        if found.start(rule.mask or 0) >= 0:
+            yield found.span(rule.mask or 0)
         return
-    if rule.all_lengths:
-        for end in range(found.end(), at, -1):
-            whole = compiled.fullmatch(text, at, end)
-            if whole and not INSIDE.match(text, end - 1):
-                yield whole.span(rule.mask or 0)
-        return
-    start, end = found.span(rule.mask or 0)
-    if start < 0:
-        return
-    yield start, end
+    for end in range(found.end(), found.start(), -1):
+        if one := compiled.fullmatch(text, found.start(), end):
+            yield one.span(rule.mask or 0)
 
 
-def extended(rule: PatternRule, compiled, text: bytes, at: int, end: int) -> int:
-    if rule.extend and end == compiled.match(text, at).end():
+def extended(rule: PatternRule, text: bytes, found, end: int) -> int:
+    if rule.extend and end == found.end():
         while end < len(text) and re.match(rule.extend.encode(), text[end : end + 1]):
             end += 1
     return end
@@ -79,14 +121,13 @@ def line_finds(active, text: bytes):
     """Return the finds in a line, or None where it has to be masked whole as encoded."""
     raw = list(text_finds(active, text))
     views = []
-    if any(re.search(mark.encode(), text) for mark in MARKS):
+    if active and any(re.search(mark.encode(), text) for mark in MARKS):
         found = escape_views(text)
         if found is None:
             return None
         views = found
-    runs = list(run_views(text)) if any(re.search(mark.encode(), text) for mark in RUN_MARKS) else []
     seen = []
-    for view in (*views, *runs):
+    for view in (*views, *(run_views(text) if active else ())):
         at = 0
         for part in view.text.split(b"\n"):
             for find in text_finds(active, part):
@@ -106,29 +147,6 @@ def uncut(raw, seen, views):
             yield find._replace(start=left[0] if left else find.start, end=right[1] if right else find.end)
 
 
-def oracle(redactor: Redactor, text: bytes) -> list[tuple[int, int, str, bytes]]:
-    """Return start, end, rule and token of every mask in whole lines that hold no control characters."""
-    active, plan = redactor.active, redactor._plan
-    treatments = {one.rule.id: one.treatment for one in active}
-    state, at, masks = BlockState(), 0, []
-    for line in text.split(b"\n"):
-        finds = line_finds(active, line)
-        for matcher, number in plan.blocks:
-            begins = re.search(matcher.rule.tripwire.encode(), line)
-            if state.rule or begins:
-                for start, end in matcher.line(line, state):
-                    (finds if finds is not None else []).append(Find(start, end, active[number].rule, line[start:end]))
-        if finds is None:
-            end = len(line) - line.endswith(b"\r")
-            masks.append((at, at + end, "limit.encoded-line", mask_token("encoded-line")))
-        else:
-            masks += [
-                (at + s, at + e, rule, token) for s, e, rule, token in joined(finds, treatments, redactor._keys, line)
-            ]
-        at += len(line) + 1
-    return masks
-
-
 def joined(finds, treatments, keys, line):
     groups: list[list[Find]] = []
     finds = [
@@ -143,29 +161,19 @@ def joined(finds, treatments, keys, line):
             groups.append([find])
     for group in groups:
         start, end = group[0].start, max(find.end for find in group)
-        ranked = sorted(
-            enumerate(group),
-            key=lambda one: (
-                -one[1].rule.severity,
-                one[1].start - one[1].end,
-                one[1].rule.id,
-                one[1].start,
-                -one[1].end,
-                one[0],
-            ),
-        )
-        named = ranked[0][1]
+        named = min(group, key=lambda one: (-one.rule.severity, one.start - one.end, one.rule.id, one.start))
         treatment = max((treatments[find.rule.id] for find in group), key=lambda one: ORDER[one.kind])
         if ORDER[treatments[named.rule.id].kind] == ORDER[treatment.kind]:
             treatment = treatments[named.rule.id]
-        token = mask_token(named.rule.label)
+        token, kind = mask_token(named.rule.label), "mask"
         if treatment.kind != "mask" and (named.start, named.end) == (start, end):
-            value = canonical_of(named.rule.cls, named.value)
+            value, kind = canonical_of(named.rule.cls, named.value), treatment.kind
             if treatment.part:
                 token = partial_token(named.rule.label, treatment.part, value)
             else:
                 token = pseudonym(value, cls=named.rule.cls, label=named.rule.label, key=keys.pseudonym).encode()
-        yield start, end, named.rule.id, token
+        quote = quote_around(line, start, end)
+        yield start, end, quote + token + quote, ("mask", named.rule.id, named.rule.cls, kind)
 
 
 def boundary(line: bytes, at: int, step: int) -> int:
@@ -173,3 +181,40 @@ def boundary(line: bytes, at: int, step: int) -> int:
         if 0 < at < len(line) and 0x80 <= line[at] < 0xC0:
             at += step
     return at
+
+
+def controls(line: bytes):
+    """Return the edits of what may not pass whatever the profile; a CR at the end belongs to the line's end."""
+    found, at, end = [], 0, len(line) - line.endswith(b"\r")
+
+    def replaced(stop: int, text: str) -> int:
+        found.append((at, stop, text.encode(), ("control", "control", "control", "neutralise")))
+        return stop
+
+    while at < end:
+        byte = line[at]
+        if sequence := SEQUENCE.match(line, at):
+            at = replaced(sequence.end(), "␛")
+        elif byte == 0x7F:
+            at = replaced(at + 1, "␡")
+        elif byte < 0x20 and byte != 0x09:
+            at = replaced(at + 1, chr(0x2400 + byte))
+        elif byte < 0x80:
+            at += 1
+        else:
+            size, char = character(line[at : at + 4])
+            at = (
+                replaced(at + size, "\N{REPLACEMENT CHARACTER}") if char is None or ord(char) in REPLACED else at + size
+            )
+    return found
+
+
+def character(data: bytes) -> tuple[int, str | None]:
+    """Return the bytes and the character that data begins with; None for bytes that are none."""
+    try:
+        char = data.decode()[0]
+    except UnicodeDecodeError as fault:
+        if fault.start == 0:
+            return fault.end, None
+        char = data[: fault.start].decode()[0]
+    return len(char.encode()), char

@@ -44,7 +44,7 @@ def raising(hits, data):
         (lambda hits, data: [hit for hit in hits if hit.end != len(data)], "canary_lost"),
         (lambda hits, data: [], "canary_lost"),
         (lambda hits, data: [hit._replace(end=hit.end - 1) for hit in hits], "canary_lost"),
-        (raising, "rule_error"),
+        (raising, "engine_error"),
     ],
 )
 def test_a_scan_that_did_not_reach_its_end_withholds_everything(spoil, reason: str) -> None:

@@ -59,6 +59,8 @@ class PatternMatcher:
         # Where a search can stop: behind the longest match and the one byte that tells whether a word ends there.
         self._reach = shape.longest + 1
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
+        # The validators of our own rules accept no end inside a run, so that those ends need not be tried.
+        self._skips_runs = trusted
 
     def finds(self, text: bytes, low: int, high: int) -> Sequence[Find]:
         """Return every find in one line."""
@@ -94,7 +96,7 @@ class PatternMatcher:
     def _any_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
         begun, longest = found.span()
         for end in range(longest, begun + self._shortest - 1, -1):
-            if end < len(text) and _RUNS[text[end - 1]] and _RUNS[text[end - 1]] == _RUNS[text[end]]:
+            if self._skips_runs and _is_inside_run(text, end):
                 continue
             matched = found if end == longest else self._pattern.fullmatch(text, begun, end)
             if not matched:
@@ -114,6 +116,10 @@ class PatternMatcher:
             if not check(text, start, end):
                 return False
         return True
+
+
+def _is_inside_run(text: bytes, at: int) -> bool:
+    return at < len(text) and _RUNS[text[at - 1]] != 0 and _RUNS[text[at - 1]] == _RUNS[text[at]]
 
 
 def _stands(near: Near, text: bytes, at: int) -> bool:
@@ -186,7 +192,9 @@ class KeyFinder:
         """Return every value in one line that a key of the rule names."""
         rule = self._rule
         return [
-            Find(start, end, rule, value)
-            for start, end in self._matcher.values(text, low, high)
-            if (value := text[start:end]) and self.accepts(value)
+            Find(start, end, rule, text[start:end])
+            for start, end in self._matcher.values(text, low, high, self._is_masked)
         ]
+
+    def _is_masked(self, value: bytes) -> bool:
+        return bool(value) and self.accepts(value)

@@ -14,8 +14,9 @@ from typing import Final
 from loglease.redaction.blocks import BlockState, key_line
 from loglease.redaction.confirm import Find
 from loglease.redaction.controls import control_edits
-from loglease.redaction.disguises import View, escape_views, run_views
+from loglease.redaction.disguises import MARK, View, escape_views, run_views
 from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
+from loglease.redaction.engine import Hit
 from loglease.redaction.errors import Withheld
 from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Plan
 from loglease.redaction.result import Counters
@@ -83,7 +84,7 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
     size, marks, run_marks = len(text), plan.marks, plan.run_marks
     line = Line(0, -1)
     proved = False
-    for number, start, end in plan.scanner.scan(text):
+    for number, start, end in _scanned(text, plan):
         if number == plan.canary_number:
             if end == size:
                 proved = True
@@ -94,7 +95,9 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
             if not line.start <= at <= line.end:
                 line = _line_at(text, at, lines)
             if number in marks:
-                line.escaped = True
+                # A hit over several lines says that one of them has a mark. What a mark does to the others would differ
+                # from engine to engine.
+                line.escaped = line.escaped or (start == at and end <= line.end + 1) or _has_mark(text, line)
             elif number in run_marks:
                 line.runs = True
             else:
@@ -106,6 +109,24 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
     canary = lines[size - len(plan.canary)]
     canary.rules, canary.escaped, canary.runs = {plan.canary_number: (canary.start, size)}, False, False
     return lines
+
+
+def _scanned(text: bytes, plan: Plan) -> Sequence[Hit]:
+    """Scan; whatever goes wrong in an engine is its error.
+
+    Raises:
+        Withheld: ``engine_error`` or ``canary_lost``.
+    """
+    try:
+        return plan.scanner.scan(text)
+    except Withheld:
+        raise
+    except Exception:  # noqa: BLE001 - half a scan looks like a clean one, whatever broke it
+        raise Withheld("engine_error") from None
+
+
+def _has_mark(text: bytes, line: Line) -> bool:
+    return MARK.search(text, line.start, line.end) is not None
 
 
 def _line_at(text: bytes, at: int, lines: dict[int, Line] | None) -> Line:

@@ -7,10 +7,14 @@ separator, however long. A quote that never closes runs to the end of the line: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from loglease.redaction.rules import key_pattern
+
+Accepts = Callable[[bytes], bool]
+MAX_REFUSED: Final = 16
+"""Values one inside another that may be refused; the next is masked whatever it is, so that time stays linear."""
 
 _SEPARATOR: Final = (
     rb"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|>))"
@@ -18,9 +22,9 @@ _SEPARATOR: Final = (
 _OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
 _BEFORE: Final = re.compile(rb"[A-Za-z0-9_.\-]{0,64}\Z")
 _NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|true(?![\w])|false(?![\w])")
-# What ends a bare value: white space, a double quote, '&'; ',' and ';' only before a gap or another key; an apostrophe
-# only before something that ends words.
-_BARE: Final = re.compile(rb"(?:[^\s\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")
+# What ends a bare value: a space, TAB or CR, a double quote, '&'; ',' and ';' only before a gap or another key; an
+# apostrophe only before something that ends words.
+_BARE: Final = re.compile(rb"(?:[^ \t\r\n\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")
 _GAP: Final = re.compile(rb"[ \t,]*")
 _ELEMENT: Final = re.compile(rb"[^<]+")
 _CLOSERS: Final = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{", ord(">"): b"<"}
@@ -43,14 +47,28 @@ class KeyMatcher:
             at = found.start() + 1
         return False
 
-    def values(self, text: bytes, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each value that a key names; no key begins before `low` or at `high` and behind."""
-        at = low
+    def values(self, text: bytes, low: int, high: int, accepts: Accepts) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each accepted value that a key names.
+
+        Inside a value that is not accepted the search goes on, so that a key in it is found, too.
+
+        Args:
+            text: one line.
+            low: no key begins before.
+            high: no key begins here or behind.
+            accepts: tells of a value whether it is one to mask.
+        """
+        at, refused_end, refused = low, -1, 0
         while at < high and (found := self._pattern.search(text, at)):
             at = found.start() + 1
             if not _begins_word(text, found.start()):
                 continue
+            if at > refused_end:
+                refused = 0
             for start, end in _values(text, found):
+                if refused < MAX_REFUSED and not accepts(text[start:end]):
+                    refused_end, refused = max(refused_end, end), refused + 1
+                    continue
                 yield start, end
                 at = max(at, end)
 
@@ -77,7 +95,8 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
             if text[begun - 1 : begun] == b"<" and (element := _ELEMENT.match(text, at)):
                 yield element.span()
             return
-        if found["close"] or text[begun : begun + 2] != b"--" or text[at : at + 2] == b"--":
+        is_apart = text[found.end("key")] in b" \t"
+        if not is_apart or text[begun : begun + 2] != b"--" or text[at : at + 2] == b"--":
             return
     if text[at : at + 1] == b"[" and found["close"]:
         yield from _array(text, at + 1, found["close"])

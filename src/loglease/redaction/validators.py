@@ -134,8 +134,13 @@ def mod97(value: bytes) -> bool:
     return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
 
 
+_RUN_GOES_ON: Final = re.compile(rb"[0-9]{2}|[A-Z]{2}")
+
+
 def iban(text: bytes, start: int, end: int) -> bool:
-    """Accept a bank account number: the country's length and the check number."""
+    """Accept a bank account number: the country's length and the check number, not the beginning of a longer run."""
+    if _RUN_GOES_ON.match(text, end - 1):
+        return False
     value = text[start:end].replace(b" ", b"")
     return _IBAN_LENGTHS.get(value[:2].decode("ascii", "replace").upper()) == len(value) and mod97(value)
 

@@ -25,7 +25,8 @@ class PythonScanner:
                 line_end = data.find(b"\n", found.end() - 1)
                 if line_end < 0:
                     break
-                hits.append(Hit(number, found.end() - 1, line_end + 1))
+                # From the match's beginning: another one may begin later and still end before this one does.
+                hits.append(Hit(number, found.start(), line_end + 1))
                 at = line_end + 1
         at = data.rfind(self._canary)
         if at >= 0:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench eval-redaction lock clean
+.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench: setup ## Run every benchmark and print one table
 
 bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
 	$(BIN)/python -m bench $*
+
+bench-redaction: setup ## Measure redaction against its goals; ARGS=--quick for a fast look
+	$(BIN)/python -m bench.redaction $(ARGS)
 
 eval-redaction: setup ## Count what redaction finds in labelled texts and real logs outside the project; ARGS=FOLDER
 	$(BIN)/python -m bench.eval_redaction $(ARGS)

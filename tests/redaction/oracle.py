@@ -9,9 +9,11 @@ import re
 from loglease.redaction import Redactor, Span
 from loglease.redaction.blocks import BlockState, key_line
 from loglease.redaction.confirm import Find
-from loglease.redaction.disguises import MARKS, escape_views, run_views
+from loglease.redaction.disguises import escape_views, is_text, run_views
 from loglease.redaction.edits import quote_around
+from loglease.redaction.marks import MARKS
 from loglease.redaction.rules import KeyRule, PatternRule
+from loglease.redaction.scanning import at_whole_escapes
 from loglease.redaction.tokens import canonical_of, mask_token, partial_token, pseudonym
 
 ORDER = {"partial": 1, "pseudonym": 2, "mask": 3}
@@ -40,7 +42,7 @@ def edits(redactor: Redactor, plan, treatments, line: bytes, state: BlockState):
     """Return start, end, replacement and what a span says of it, in order."""
     if len(line) > 1 << 20:
         return [whole(line, "long-line")]
-    finds = line_finds(redactor.active, line)
+    finds = line_finds(redactor.active, plan.blocks, line)
     for matcher, number in plan.blocks:
         if state.rule in {None, matcher.rule.id}:
             for start, end in matcher.line(line, state):
@@ -117,34 +119,49 @@ def text_finds(active, text: bytes):
             yield Find(*found, one.rule, text[found[0] : found[1]])
 
 
-def line_finds(active, text: bytes):
+def marked(text: bytes) -> bool:
+    return any(re.search(mark.encode(), text) for mark in MARKS)
+
+
+def all_views(text: bytes, every: bool) -> list | None:
+    """Return every view of a line, generation by generation; None where it has to be masked whole as encoded."""
+    found = escape_views(text) if marked(text) else []
+    if found is None:
+        return None
+    runs = list(run_views(text, every=every))
+    for view in found:
+        runs += run_views(view.text, view, known=view.parent.text if view.parent else text, every=every)
+    views = [*found, *runs]
+    for run in runs:
+        if marked(run.text) and is_text(run.text):
+            inner = escape_views(run.text, run)
+            if inner is None:
+                return None
+            views += inner
+    return views
+
+
+def line_finds(active, blocks, text: bytes):
     """Return the finds in a line, or None where it has to be masked whole as encoded."""
+    if not active:
+        return []
     raw = list(text_finds(active, text))
-    views = []
-    if active and any(re.search(mark.encode(), text) for mark in MARKS):
-        found = escape_views(text)
-        if found is None:
-            return None
-        views = found
+    views = all_views(text, any(one.rule.cls == "opaque.run" for one in active))
+    if views is None:
+        return None
     seen = []
-    for view in (*views, *(run_views(text) if active else ())):
+    for view in views:
         at = 0
+        states = [(matcher, BlockState(), number) for matcher, number in blocks]
         for part in view.text.split(b"\n"):
-            for find in text_finds(active, part):
+            finds = list(text_finds(active, part))
+            for matcher, state, number in states:
+                finds += [Find(s, e, active[number].rule, part[s:e]) for s, e in matcher.line(part, state)]
+            for find in finds:
                 start, end = view.raw_range(find.start + at, find.end + at)
                 seen.append(find._replace(start=start, end=end))
             at += len(part) + 1
-    return [*uncut(raw, seen, views), *seen]
-
-
-def uncut(raw, seen, views):
-    for find in raw:
-        left = views[0].splits(find.start) if views else None
-        right = views[0].splits(find.end) if views else None
-        if not (left or right):
-            yield find
-        elif not any(one.rule is find.rule and one.start < find.end and find.start < one.end for one in seen):
-            yield find._replace(start=left[0] if left else find.start, end=right[1] if right else find.end)
+    return [*reversed(seen), *(at_whole_escapes(raw, seen, text) if marked(text) else raw)]
 
 
 def joined(finds, treatments, keys, line):

@@ -1,78 +1,60 @@
-"""Disguises: values written in escapes. A marked line gets decoded views, each with a map back to the raw bytes."""
+"""Disguises: values written in escapes. A marked line gets decoded views, each with a map back to the raw bytes.
+
+A round undoes escapes, then what Unicode and terminals add: control sequences, over-strike, combining marks, invisible
+and compatibility characters. Runs of base64 and hexadecimal are decoded once. What makes a line worth it: `marks`.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.entities import html5
 from typing import Final
+
+from loglease.redaction.marks import COMBINING, COMPATIBLE, CONTROL, INVISIBLE, RUN_MARKS, plain_form
 
 MAX_MARKED_LINE: Final = 64 << 10
 MAX_ROUNDS: Final = 3
 MAX_GROWTH: Final = 4
-_RUN_LENGTHS: Final = (20, 8192)
 
-_INVISIBLE: Final = rb"\xc2\xad|\xcd\x8f|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf"
-_COMBINING: Final = rb"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]"
-_COMPATIBLE: Final = (
-    rb"\xc2[\xa0\xaa\xb2\xb3\xb9\xba]|\xe2[\x80\x81\x82\x84\x85\x92\x93][\x80-\xbf]|\xef[\xb8-\xbf][\x80-\xbf]|\xf0\x9d[\x90-\x9f][\x80-\xbf]"
-    rb"|\xd9[\xa0-\xa9]|\xdb[\xb0-\xb9]|\xe0\xa5[\xa6-\xaf]|\xe3\x80\x80"
-)
-# What makes a line worth decoding; also the tripwire of all engines, so it stays within their common language.
-MARKS: Final = (
-    r"%[0-9A-Fa-f][0-9A-Fa-f]",
-    r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-3][0-7]{2}|[\x22'/nrt])",
-    r"\\u\{",
-    r"&(?:#|[A-Za-z]{2,24};)",
-    r"=3D|=[0-9A-F]{2}=[0-9A-F]{2}",
-    r"\x1b|\x08",
-    r"\xc2[\xa0\xaa\xad\xb2\xb3\xb9\xba]|\xcc[\x80-\xbf]|\xcd[\x80-\xaf]|\xe2\x80[\x80-\x8f\xaa-\xaf]|\xe2\x81[\x9f-\xaf]",
-    r"\xe2[\x82\x84\x85\x92\x93][\x80-\xbf]|\xef[\xb8-\xbf][\x80-\xbf]|\xf0\x9d[\x90-\x9f]|\xd9[\xa0-\xa9]|\xdb[\xb0-\xb9]|\xe0\xa5[\xa6-\xaf]|\xe3\x80\x80",
-)
-MARK: Final = re.compile("|".join(MARKS).encode())
-_TOKEN: Final = re.compile(
-    rb"(?P<percent>%[0-9A-Fa-f]{2})"
-    rb"|(?P<u>\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})"
-    rb"|\\u\{(?P<brace>[0-9A-Fa-f]{1,6})\}"
-    rb"|(?P<x>\\x[0-9A-Fa-f]{2})"
+_ESCAPE: Final = re.compile(
+    rb"(?P<byte>%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2})"
+    rb"|(?P<pair>\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2})"
+    rb"|[\\%]u(?P<u>[0-9A-Fa-f]{4})|\\U(?P<long>00[01][0-9A-Fa-f]{5})|\\[ux]\{(?P<brace>[0-9A-Fa-f]{1,6})\}"
     rb"|(?P<octal>\\[0-3][0-7]{2})"
-    rb"|\\(?P<plain>[\"'/\\nrtbf])"
-    rb"|&#(?P<decimal>[0-9]{1,7});?|&#[xX](?P<hex>[0-9A-Fa-f]{1,6});?|&(?P<name>[A-Za-z]{2,24});"
-    rb"|(?P<qp>=3D|(?:=[0-9A-F]{2}){2,64})"
-    rb"|(?P<gone>\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|[^\n\x08]\x08|" + _INVISIBLE + rb"|" + _COMBINING + rb")"
-    rb"|(?P<compat>" + _COMPATIBLE + rb")"
+    rb"|\\(?P<plain>[\"'/\\nrtbf =:@._+-])"
+    rb"|&#0{0,16}(?P<decimal>[0-9]{1,7});?|&#[xX]0{0,16}(?P<hex>[0-9A-Fa-f]{1,6});?|&(?P<name>[A-Za-z][A-Za-z0-9]{1,31};)"
 )
-_ESCAPE: Final = b"\x1b"
-_PLAIN: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" "}
-_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,8192}={0,2}")
-_HEX_RUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{2}){10,4096}")
-_CARRIED: Final = (b"password", b"passwd", b"secret", b"token", b"AKIA", b"ghp_", b"eyJ", b"-----BEGIN")
-
-
-def _alignments(word: bytes) -> Iterator[str]:
-    """Yield how a word looks inside base64 at each of the three alignments, without the characters it shares."""
-    for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + word).decode().rstrip("=")
-        first = (shift * 8 + 5) // 6
-        last = (shift + len(word)) * 8 // 6
-        yield encoded[first:last]
-
-
-def _run_marks() -> tuple[str, ...]:
-    base = sorted({part for word in _CARRIED for part in _alignments(word) if len(part) >= 4})  # noqa: PLR2004 - shorter ones are everywhere
-    safe = sorted({part.replace("+", "-").replace("/", "_") for part in base})
-    hexed = sorted({word.hex() for word in _CARRIED})
-    words = "|".join(re.escape(part) for part in sorted(set(base) | set(safe)))
-    return (words, "(?i)(?:" + "|".join(hexed) + ")")
-
-
-RUN_MARKS: Final = _run_marks()
+_HAS_ESCAPE: Final = re.compile(rb"[%\\&]")
+_SEQUENCE: Final = (
+    rb"(?:\x1b\[|\xc2\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|\x1b[ -/]{1,3}[0-~]"
+)
+# A struck character is the last of those printed over one another, but an underscore only underlines.
+_SHAPE: Final = re.compile(
+    rb"(?P<sequence>"
+    + _SEQUENCE
+    + rb")|(?P<struck>(?:\x08(?:[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}))+)|(?P<gone>\x08|\r(?!\n|\Z)|"
+    + CONTROL.encode()
+    + rb"|"
+    + INVISIBLE.encode()
+    + rb")|(?P<marks>(?:"
+    + COMBINING.encode()
+    + rb")+)|(?P<plain>"
+    + COMPATIBLE.encode()
+    + rb")"
+)
+_PRINTABLE: Final = bytes([0x09, 0x0A, *range(0x20, 0x7F)])
+_QUOTED: Final = re.compile(rb"=[0-9A-F]{2}")
+_QUOTED_MARK: Final = re.compile(rb"=(?:[2-7][A-F]|40[A-Za-z]|[0-9A-F]{2}=[0-9A-F]{2})")
+_CONTROLS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" "}
+_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
+_HEX_RUN: Final = re.compile(rb"[0-9A-Fa-f]{20,}")
 _RUN_MARK: Final = re.compile(RUN_MARKS[0].encode())
 _HEX_MARK: Final = re.compile(RUN_MARKS[1].encode())
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class View:
@@ -121,105 +103,177 @@ def _character(number: int) -> bytes:
         return b"?"
 
 
-def _utf16(escapes: bytes) -> bytes:
-    units = bytes.fromhex(escapes.replace(b"\\u", b"").decode())
-    return units.decode("utf-16-be", "replace").encode()
-
-
-def _compatible(found: bytes) -> bytes:
-    text = unicodedata.normalize("NFKC", found.decode("utf-8", "replace"))
-    return "".join(
-        str(unicodedata.digit(char)) if char.isdigit() and not char.isascii() else char for char in text
-    ).encode()
-
-
-def _decoded(found: re.Match[bytes], gap: bytes) -> bytes:
+def _escaped(found: re.Match[bytes]) -> bytes:
     kind, whole = found.lastgroup, found[0]
-    if kind in {"percent", "x"}:
+    if kind == "byte":
         return bytes([int(whole[-2:], 16)])
-    if kind == "qp":
-        return bytes.fromhex(whole.replace(b"=", b"").decode())
-    if kind == "u":
-        return _utf16(whole)
     if kind == "plain":
-        return _PLAIN.get(found["plain"], found["plain"])
+        return _CONTROLS.get(found["plain"], found["plain"])
+    if kind == "pair":
+        return bytes.fromhex(whole.replace(b"\\u", b"").decode()).decode("utf-16-be", "replace").encode()
     if kind == "octal":
         return bytes([int(whole[1:], 8)])
-    if kind in {"decimal", "hex", "brace"}:
-        return _character(int(found[kind], 10 if kind == "decimal" else 16))
     if kind == "name":
-        return html5.get(found["name"].decode() + ";", whole.decode()).encode()
-    if kind == "compat":
-        return _compatible(whole)
-    return gap if whole[:1] == _ESCAPE else b""
+        return html5.get(found["name"].decode(), whole.decode()).encode()
+    return _character(int(found[kind or 0], 10 if kind == "decimal" else 16))
 
 
-def decoded(text: bytes, parent: View | None, *, gap: bytes = b"") -> View | None:
-    """Undo one round of escapes; None if there is nothing to undo.
+def _struck(found: re.Match[bytes], before: bytes) -> bytes:
+    letters = [part for part in (before + found[0]).split(b"\x08") if part != b"_"]
+    return letters[-1] if letters else b"_"
 
-    Args:
-        text: one line, or the text of a view.
-        parent: the view whose text it is, if it is one's.
-        gap: what stands for a terminal's control sequence.
-    """
-    parts: list[bytes] = []
-    cuts: list[tuple[int, int, int, int]] = []
-    at = size = 0
-    for found in _TOKEN.finditer(text):
-        start, end = found.span()
-        new = _decoded(found, gap)
-        if new == found[0]:
-            continue
-        parts.append(text[at:start])
-        size += start - at
-        parts.append(new)
-        cuts.append((size, size + len(new), start, end))
-        size += len(new)
-        at = end
-    if not cuts:
+
+class _Undoing:
+    """One pass over a text: what is undone, and the map of it."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._parts: list[bytes] = []
+        self._cuts: list[tuple[int, int, int, int]] = []
+        self._at = self._size = 0
+
+    def put(self, start: int, end: int, new: bytes) -> None:
+        """Let new bytes stand for a range behind the last one."""
+        self._parts += (self._text[self._at : start], new)
+        self._size += start - self._at
+        self._cuts.append((self._size, self._size + len(new), start, end))
+        self._size += len(new)
+        self._at = end
+
+    def before(self, at: int) -> int:
+        """Return where the character before an offset begins; the offset itself where that was undone already."""
+        start = at
+        while start > self._at and at - start < 4:  # noqa: PLR2004 - the longest character
+            start -= 1
+            if not 0x80 <= self._text[start] < 0xC0:  # noqa: PLR2004 - bytes that go on with a character
+                return start
+        return at
+
+    def view(self, parent: View | None) -> View | None:
+        """Return what came of it, if anything was undone."""
+        if not self._cuts:
+            return None
+        self._parts.append(self._text[self._at :])
+        return View(b"".join(self._parts), self._cuts, parent)
+
+
+def _without_escapes(text: bytes, parent: View | None) -> View | None:
+    if not _HAS_ESCAPE.search(text):
         return None
-    parts.append(text[at:])
-    return View(b"".join(parts), cuts, parent)
+    undoing = _Undoing(text)
+    for found in _ESCAPE.finditer(text):
+        new = _escaped(found)
+        if new != found[0]:
+            undoing.put(found.start(), found.end(), new)
+    return undoing.view(parent)
 
 
-def escape_views(text: bytes) -> list[View] | None:
-    """Return the views of a marked line, one a round; None if a limit was met and the line is to be masked whole."""
+def _without_shapes(text: bytes, parent: View | None, gap: bytes) -> View | None:
+    if not text.translate(None, _PRINTABLE):
+        return None
+    undoing = _Undoing(text)
+    for found in _SHAPE.finditer(text):
+        kind, (start, end) = found.lastgroup, found.span()
+        new = b""
+        if kind == "sequence":
+            new = gap
+        elif kind == "plain":
+            new = plain_form(found[0].decode()).encode()
+        elif kind in {"struck", "marks"}:
+            # The character before belongs to it, so that no half of it stays visible.
+            start = undoing.before(start)
+            new = text[start : found.start()]
+            if kind == "struck":
+                new = _struck(found, new)
+        undoing.put(start, end, new)
+    return undoing.view(parent)
+
+
+def _without_quoting(text: bytes, parent: View | None) -> View | None:
+    undoing = _Undoing(text)
+    for found in _QUOTED.finditer(text):
+        undoing.put(found.start(), found.end(), bytes([int(found[0][1:], 16)]))
+    return undoing.view(parent)
+
+
+def _rounds(text: bytes, parent: View | None, gap: bytes = b"") -> list[View] | None:
+    """Return the views of up to three rounds, two steps each; None if one grew too large or they do not end."""
+    steps: tuple[Callable[[bytes, View | None], View | None], ...] = (
+        _without_escapes,
+        lambda text, parent: _without_shapes(text, parent, gap),
+    )
+    views: list[View] = []
+    for number in range(MAX_ROUNDS + 1):
+        changed = False
+        for step in steps:
+            view = step(views[-1].text if views else text, views[-1] if views else parent)
+            if view is None:
+                continue
+            if number == MAX_ROUNDS or len(view.text) > MAX_GROWTH * len(text):
+                return None
+            views.append(view)
+            changed = True
+        if not changed:
+            break
+    return views
+
+
+def escape_views(text: bytes, parent: View | None = None) -> list[View] | None:
+    """Return the views of a marked text in the order of decoding; None if a limit was met: the line is masked whole."""
     if len(text) > MAX_MARKED_LINE:
         return None
-    views: list[View] = []
-    current, parent = text, None
-    for _ in range(MAX_ROUNDS):
-        view = decoded(current, parent)
-        if view is None:
-            break
-        if len(view.text) > MAX_GROWTH * len(text):
-            return None
-        views.append(view)
-        current, parent = view.text, view
-    else:
-        if decoded(current, parent) is not None:
-            return None
-    # A sequence may stand inside a word, or be all that stands between two.
-    apart = decoded(text, None, gap=b" ") if _ESCAPE in text else None
-    return views if apart is None else [*views, apart]
+    views = _rounds(text, parent)
+    if views is not None and any(b"\x1b" in one for one in (text, *(view.text for view in views))):
+        # A sequence may stand inside a word, or be all that stands between two.
+        apart = _rounds(text, parent, b" ")
+        views = None if apart is None else views + apart
+    if views is not None and _QUOTED_MARK.search(text) and (quoted := _without_quoting(text, parent)):
+        more = _rounds(quoted.text, quoted)
+        views = None if more is None else [*views, quoted, *more]
+    return views
 
 
-def run_views(text: bytes) -> Iterator[View]:
-    """Yield what runs of base64 and hex hold, where they carry a known beginning; a find in one masks the whole run."""
-    for found in _RUN.finditer(text):
-        plain = _base64(found[0]) if _RUN_MARK.search(found[0]) else None
-        if plain is not None:
-            yield View(plain, [(0, len(plain), found.start(), found.end())], None)
-    for found in _HEX_RUN.finditer(text):
-        if _HEX_MARK.search(found[0]):
-            plain = bytes.fromhex(found[0].decode())
-            yield View(plain, [(0, len(plain), found.start(), found.end())], None)
+def first_steps(text: bytes) -> list[View]:
+    """Return what either step of a round makes of a text, which tells where its escapes and sequences stand."""
+    steps = (_without_escapes(text, None), _without_shapes(text, None, b""))
+    return [step for step in steps if step is not None]
 
 
-def _base64(run: bytes) -> bytes | None:
-    body = run.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    body = body[: len(body) - (len(body) % 4 == 1)]
+def is_text(data: bytes) -> bool:
+    """Tell whether bytes from inside a run are text, so that escapes in them mean something."""
     try:
-        return base64.b64decode(body + b"=" * (-len(body) % 4))
-    except (binascii.Error, ValueError):
-        return None
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def run_views(text: bytes, parent: View | None = None, *, known: bytes = b"", every: bool = False) -> Iterator[View]:
+    """Yield what runs of base64 and hexadecimal hold; a find in one masks the whole run.
+
+    A run may begin with characters that do not belong to it, so that each offset into a group is tried.
+
+    Args:
+        text: a line, or the text of a view.
+        parent: the view whose text it is, if it is one's.
+        known: leave out runs that stand in this text, too.
+        every: decode runs without a mark, too.
+    """
+    for pattern, mark, size, decode in ((_RUN, _RUN_MARK, 4, _base64), (_HEX_RUN, _HEX_MARK, 2, _hexadecimal)):
+        for found in pattern.finditer(text):
+            if found[0] in known:
+                continue
+            marked = mark.search(found[0])
+            for skipped in range(size if marked else int(every)):
+                plain = decode(found[0][skipped:])
+                yield View(plain, [(0, len(plain), found.start(), found.end())], parent)
+
+
+def _base64(run: bytes) -> bytes:
+    body = run.rstrip(b"=").translate(_STANDARD)
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    return base64.b64decode(body + b"=" * (-len(body) % 4))
+
+
+def _hexadecimal(run: bytes) -> bytes:
+    return binascii.unhexlify(run[: len(run) // 2 * 2])

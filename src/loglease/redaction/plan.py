@@ -11,14 +11,15 @@ from typing import Final
 
 from loglease.redaction.blocks import BlockMatcher
 from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
-from loglease.redaction.disguises import MARKS, RUN_MARKS
 from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
+from loglease.redaction.marks import ANY_RUN, MARKS, RUN_MARKS
 from loglease.redaction.patterns import MAX_MATCH
 from loglease.redaction.profile import MASK, Profile, Treatment, strictest
 from loglease.redaction.rules import BlockRule, Pack, PatternRule, Rule
 
 MARKER_BYTES: Final = 16
+OPAQUE: Final = "opaque.run"  # a class whose rules ask for every run to be decoded
 KEY_LINE_TRIPWIRE: Final = r"[A-Za-z0-9+/]{38}={0,2}\r?\n"
 _LIMIT: Final = PatternRule(
     id="limit.line",
@@ -70,6 +71,7 @@ class Plan:
     key_line_number: int
     blocks: tuple[tuple[BlockMatcher, int], ...]
     keep_colour: bool
+    every_run: bool
 
     @property
     def block_marks(self) -> tuple[bytes, ...]:
@@ -140,9 +142,10 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
     canary = b"loglease-canary-" + marker.hex().encode()
     tripwires = [one.rule.tripwire for one in active]
     marks = range(len(tripwires), len(tripwires) + (len(MARKS) if active else 0))
-    run_marks = range(marks.stop, marks.stop + (len(RUN_MARKS) if active else 0))
+    every_run = any(one.rule.cls == OPAQUE for one in active)
     if active:
-        tripwires += [*MARKS, *RUN_MARKS]
+        tripwires += [*MARKS, *RUN_MARKS, *([ANY_RUN] if every_run else [])]
+    run_marks = range(marks.stop, len(tripwires))
     canary_rule = replace(_LIMIT, id="canary", label="canary", pattern=canary.decode())
     treatments = {one.rule.id: one.treatment for one in active}
     return Plan(
@@ -163,6 +166,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
             if isinstance(one.rule, BlockRule) and not _is_key_line(one.rule)
         ),
         keep_colour=all(profile.keep_colour for profile in profiles),
+        every_run=every_run,
     )
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from loglease.redaction.blocks import BlockState, key_line
 from loglease.redaction.confirm import Find
 from loglease.redaction.controls import control_edits
-from loglease.redaction.disguises import MARK, View, escape_views, run_views
+from loglease.redaction.disguises import View, escape_views, first_steps, is_text, run_views
 from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
 from loglease.redaction.engine import Hit
 from loglease.redaction.errors import Withheld
+from loglease.redaction.marks import MARK
 from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Plan
 from loglease.redaction.result import Counters
 from loglease.redaction.rules import Rule
@@ -43,7 +44,21 @@ class Line:
     escaped: bool = False
     runs: bool = False
     limit: Rule | None = None
-    views: list[View] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Marked:
+    """A view of a line that is to be scanned, and how it came to be: from inside a run, with its escapes undone."""
+
+    line: Line
+    view: View
+    in_run: bool = False
+    is_undone: bool = False
+
+    def found(self, find: Find, offset: int) -> None:
+        """Add what was found so far behind the view's beginning to the line, at its raw place."""
+        start, end = self.view.raw_range(find.start + offset, find.end + offset)
+        self.line.finds.append(find._replace(start=start, end=end))
 
 
 def edits_of(
@@ -181,8 +196,11 @@ def _limit_binary(data: bytes, lines: dict[int, Line]) -> None:
 
 
 def _look_into_views(text: bytes, lines: dict[int, Line], plan: Plan) -> None:
-    """Decode marked lines, scan their views together, and look closer where that hits."""
-    marked: list[tuple[Line, View]] = []
+    """Decode marked lines, scan their views together, and look closer where that hits.
+
+    A view may hold a run, and what a run holds may be escaped in turn; no run is looked for inside a run.
+    """
+    marked: list[Marked] = []
     for line in lines.values():
         if line.limit is not None or not (line.escaped or line.runs):
             continue
@@ -192,39 +210,81 @@ def _look_into_views(text: bytes, lines: dict[int, Line], plan: Plan) -> None:
             if views is None:
                 line.limit = LIMIT_ENCODED
                 continue
-            line.views = views
-            marked.extend((line, view) for view in views)
+            marked.extend(Marked(line, view) for view in views)
         if line.runs:
-            marked.extend((line, view) for view in run_views(content))
-    batch: list[tuple[Line, View]] = []
+            marked.extend(Marked(line, view, in_run=True) for view in run_views(content, every=plan.every_run))
+    while marked:
+        marked = [more for batch in _batches(marked) for more in _scan_views(batch, text, plan)]
+
+
+def _batches(marked: Sequence[Marked]) -> Iterator[list[Marked]]:
+    """Yield views to be scanned together, at most a little over 1 MiB at once."""
+    batch: list[Marked] = []
     size = 0
     for one in marked:
-        if size and size + len(one[1].text) > MAX_LINE:
-            _scan_views(batch, plan)
+        if size and size + len(one.view.text) > MAX_LINE:
+            yield batch
             batch, size = [], 0
         batch.append(one)
-        size += len(one[1].text) + 1
+        size += len(one.view.text) + 1
     if batch:
-        _scan_views(batch, plan)
+        yield batch
 
 
-def _scan_views(batch: Sequence[tuple[Line, View]], plan: Plan) -> None:
-    """Scan views, each as lines of its own, and map what is found back to the raw lines."""
+def _scan_views(batch: Sequence[Marked], text: bytes, plan: Plan) -> Iterator[Marked]:
+    """Scan views, each as lines of its own, map what is found to the raw lines, and yield the views inside."""
     starts: list[int] = []
     at = 0
-    for _, view in batch:
+    for one in batch:
         starts.append(at)
-        at += len(view.text) + 1
-    buffer = b"\n".join([*(view.text for _, view in batch), plan.canary])
-    for start, part in lines_hit(buffer, plan).items():
+        at += len(one.view.text) + 1
+    buffer = b"\n".join([*(one.view.text for one in batch), plan.canary])
+    escaped: set[int] = set()
+    runs: set[int] = set()
+    begun: set[int] = set()
+    for start, part in sorted(lines_hit(buffer, plan).items()):
         if start >= at:
             continue
         place = bisect_right(starts, start) - 1
-        line, view = batch[place]
+        one = batch[place]
+        if part.escaped:
+            escaped.add(place)
+        if part.runs:
+            runs.add(place)
+        if any(number in part.rules for _, number in plan.blocks):
+            begun.add(place)
         offset = start - starts[place]
         for find in confirmed(buffer[part.start : part.end], part.rules, part.start, plan):
-            first, last = view.raw_range(find.start + offset, find.end + offset)
-            line.finds.append(find._replace(start=first, end=last))
+            one.found(find, offset)
+    for place in sorted(begun):
+        _find_blocks(batch[place], plan)
+    for place in sorted(escaped | runs):
+        yield from _views_inside(batch[place], text, plan, escaped=place in escaped, runs=place in runs)
+
+
+def _find_blocks(one: Marked, plan: Plan) -> None:
+    """Find the blocks that a view holds from beginning to end."""
+    for matcher, number in plan.blocks:
+        state, at = BlockState(), 0
+        for content in one.view.text.split(b"\n"):
+            for start, end in matcher.line(content, state):
+                one.found(Find(start, end, plan.active[number].rule, content[start:end]), at)
+            at += len(content) + 1
+
+
+def _views_inside(one: Marked, text: bytes, plan: Plan, *, escaped: bool, runs: bool) -> Iterator[Marked]:
+    line, view = one.line, one.view
+    if runs and not one.in_run:
+        known = view.parent.text if view.parent is not None else text[line.start : line.end]
+        for run in run_views(view.text, view, known=known, every=plan.every_run):
+            yield Marked(line, run, in_run=True)
+    if escaped and one.in_run and not one.is_undone and is_text(view.text):
+        views = escape_views(view.text, view)
+        if views is None:
+            line.limit = LIMIT_ENCODED
+            return
+        for inner in views:
+            yield Marked(line, inner, in_run=True, is_undone=True)
 
 
 def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, plan: Plan) -> list[Find]:
@@ -257,12 +317,13 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
 def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> list[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
-        finds = confirmed(content, line.rules, line.start, plan)
-        if not finds and not line.finds:
+        raw = confirmed(content, line.rules, line.start, plan)
+        if not raw and not line.finds:
             return []
-        if line.views:
-            finds = _at_whole_escapes(finds, line)
-        finds += line.finds
+        if line.escaped and raw:
+            raw = list(at_whole_escapes(raw, line.finds, content))
+        # Of two finds that differ in nothing but how their value reads, the one with more disguises undone comes first.
+        finds = [*reversed(line.finds), *raw]
         if not content.isascii():
             finds = [_at_whole_characters(find, content) for find in finds]
         if len(finds) <= MAX_FINDS:
@@ -286,25 +347,24 @@ def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None) -> Edi
     return Edit(start + offset, end + offset, token, "mask", rule.id, rule.cls, treatment.kind)
 
 
-def _at_whole_escapes(raw: list[Find], line: Line) -> list[Find]:
+def at_whole_escapes(raw: Sequence[Find], seen: Sequence[Find], content: bytes) -> Iterator[Find]:
     r"""Let no find of the raw text cut an escape in two.
 
-    One that does is dropped if the same rule found its value in the decoded text (``\nbob@…`` is not the address
-    ``nbob@…``), and takes the escape whole otherwise.
+    One that does leaves the escape out if the same rule found its value in the decoded text (``\nbob@…`` is not the
+    address ``nbob@…``), and takes the escape whole otherwise.
     """
-    view = line.views[0]
-    found = []
+    steps = first_steps(content)
     for find in raw:
-        left, right = view.splits(find.start), view.splits(find.end)
+        left = next((cut for step in steps if (cut := step.splits(find.start))), None)
+        right = next((cut for step in steps if (cut := step.splits(find.end))), None)
         if left is None and right is None:
-            found.append(find)
+            yield find
             continue
-        if any(one.rule is find.rule and one.start < find.end and find.start < one.end for one in line.finds):
-            continue
-        start = find.start if left is None else left[0]
-        end = find.end if right is None else right[1]
-        found.append(find._replace(start=start, end=end))
-    return found
+        inner = any(one.rule is find.rule and one.start < find.end and find.start < one.end for one in seen)
+        start = find.start if left is None else left[inner]
+        end = find.end if right is None else right[not inner]
+        if start < end:
+            yield find._replace(start=start, end=end, value=content[start:end])
 
 
 def _at_whole_characters(find: Find, content: bytes) -> Find:

@@ -26,7 +26,10 @@ _NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|tr
 # apostrophe only before something that ends words.
 _BARE: Final = re.compile(rb"(?:[^ \t\r\n\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")
 _GAP: Final = re.compile(rb"[ \t,]*")
-_ELEMENT: Final = re.compile(rb"[^<]+")
+_TAG: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?[\w.-]{0,64}\Z")
+_ELEMENT: Final = re.compile(
+    rb"(?:[^<>\n]{0,256}(?<!/)>)?(?:<!\[CDATA\[(?P<raw>(?:[^\]]|\](?!\]>))+)|(?P<plain>[^<]+))"
+)
 _CLOSERS: Final = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{", ord(">"): b"<"}
 
 
@@ -91,9 +94,12 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
     if other is not None:
         head = _BEFORE.search(text, max(0, found.start() - 64), found.start())
         begun = head.start() if head else found.start()
+        if _TAG.search(text, max(0, found.start() - 130), found.start()):
+            # An attribute that a key names is found by itself; what follows the tag is the element's value.
+            if (other == b">" or b">" in text[at : at + 257]) and (element := _ELEMENT.match(text, at)):
+                yield element.span(element.lastgroup or 0)
+            return
         if other == b">":
-            if text[begun - 1 : begun] == b"<" and (element := _ELEMENT.match(text, at)):
-                yield element.span()
             return
         is_apart = text[found.end("key")] in b" \t"
         if not is_apart or text[begun : begun + 2] != b"--" or text[at : at + 2] == b"--":

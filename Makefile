@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction eval-redaction lock clean
+.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,12 @@ bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
 bench-redaction: setup ## Measure redaction against its goals; ARGS=--quick for a fast look
 	$(BIN)/python -m bench.redaction $(ARGS)
 
+# Other tools have dependencies of their own: they never share an environment with ours.
+bench-redaction-others: setup ## Compare redaction with detect-secrets, Presidio and scrubadub, from .bench-venv
+	test -x .bench-venv/bin/python || $(PYTHON) -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/redacting/others.txt
+	$(BIN)/python -m bench.redacting.comparison .bench-venv/bin/python $(ARGS)
+
 eval-redaction: setup ## Count what redaction finds in labelled texts and real logs outside the project; ARGS=FOLDER
 	$(BIN)/python -m bench.eval_redaction $(ARGS)
 
@@ -63,4 +69,4 @@ lock: ## Resolve and pin all dependencies, with hashes and without addresses
 	    --no-emit-index-url --quiet --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from loglease.redaction.blocks import BlockState
 from loglease.redaction.edits import Edit
 from loglease.redaction.scanning import edits_of
 
-ORACLE: Final = Path(__file__).parents[2] / "tests" / "redaction" / "oracle.py"
+TESTS: Final = Path(__file__).parents[2] / "tests" / "redaction"
 
 
 def masks_of(redactor: Redactor, text: bytes) -> list[Edit]:
@@ -106,23 +107,26 @@ def _is_left(text: bytes, label: Label, masked: bytearray) -> bool:
 
 
 def oracle_difference(redactor: Redactor, text: bytes) -> int:
-    """Return how many bytes stand in spans that only the redactor or only the oracle of the tests has."""
-    spec = importlib.util.spec_from_file_location("redaction_oracle", ORACLE)
+    """Return how many bytes the lines have that the redactor answers otherwise than the oracle of the tests."""
+    expected, _ = from_tests("oracle").oracle(redactor, text)
+    return differing(redacted(redactor, text), expected)
+
+
+def from_tests(name: str) -> Any:
+    """Return a module of redaction's tests, which say what it means."""
+    spec = importlib.util.spec_from_file_location(f"redaction_{name}", TESTS / f"{name}.py")
     if spec is None or spec.loader is None:
-        raise SystemExit(f"there is no oracle at {ORACLE}")
-    module: Any = importlib.util.module_from_spec(spec)
+        raise SystemExit(f"there is no {name}.py in {TESTS}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # data classes look for their own module
     spec.loader.exec_module(module)
-    expected = set(module.oracle(redactor, text))
-    found = {(edit.start, edit.end, edit.rule, edit.text.strip(b'\\"')) for edit in masks_of(redactor, text)}
-    return sum(end - start for start, end, *_ in expected ^ found)
+    return module
 
 
-def engine_difference(one: Redactor, other: Redactor, text: bytes) -> int:
-    """Return how many bytes the lines have that two redactors answer differently."""
-    outs = [redacted(redactor, text).split(b"\n") for redactor in (one, other)]
-    return sum(
-        max(len(first), len(second), 1) for first, second in zip_longest(*outs, fillvalue=b"") if first != second
-    )
+def differing(one: bytes, other: bytes) -> int:
+    """Return how many bytes those lines have in which two texts differ."""
+    pairs = zip_longest(one.split(b"\n"), other.split(b"\n"), fillvalue=b"")
+    return sum(max(len(first), len(second), 1) for first, second in pairs if first != second)
 
 
 def redacted(redactor: Redactor, text: bytes) -> bytes:

@@ -6,6 +6,7 @@ the data files that come with the package.
 """
 
 from loglease.redaction.builtin import STRICTNESS, packs, profile_named, profiles, strictness
+from loglease.redaction.comparison import weaknesses
 from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import (
     REASONS,
@@ -19,6 +20,7 @@ from loglease.redaction.errors import (
     RulesInvalid,
     Withheld,
 )
+from loglease.redaction.library import Library, builtin_library, load_library
 from loglease.redaction.plugins import Extensions, Plugin, load_plugins
 from loglease.redaction.profile import Profile, Treatment, parse_profile
 from loglease.redaction.redactor import RedactionStream, Redactor, redactor_for
@@ -40,6 +42,7 @@ __all__ = [
     "Extensions",
     "Fault",
     "Keys",
+    "Library",
     "Pack",
     "Plugin",
     "PluginInvalid",
@@ -56,7 +59,9 @@ __all__ = [
     "Span",
     "Treatment",
     "Withheld",
+    "builtin_library",
     "engine_named",
+    "load_library",
     "load_plugins",
     "packs",
     "parse_pack",
@@ -66,4 +71,5 @@ __all__ = [
     "pseudonym",
     "redactor_for",
     "strictness",
+    "weaknesses",
 ]

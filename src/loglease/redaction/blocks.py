@@ -45,6 +45,10 @@ class BlockMatcher:
         self._field = _FIELD if payload is None else re.compile(b"(?P<field>" + payload.encode() + b")" + _TAIL.pattern)
         self._short = _SHORT if payload is None else 0
 
+    def begins(self, text: bytes) -> bool:
+        """Say whether a block begins in a line."""
+        return self._begin.search(text) is not None
+
     def line(self, text: bytes, state: BlockState) -> list[tuple[int, int]]:
         """Return the ranges to mask in the next line, and move the state on."""
         ranges: list[tuple[int, int]] = []

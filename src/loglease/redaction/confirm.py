@@ -53,7 +53,8 @@ class PatternMatcher:
     def __init__(self, rule: PatternRule, *, trusted: bool) -> None:
         self._rule = rule
         self._pattern = _compiled(rule.pattern, trusted=trusted)
-        self._group = rule.mask or 0
+        # By number, which both libraries take.
+        self._group = re.compile(rule.pattern).groupindex[rule.mask] if rule.mask else 0
         shape = shape_of(rule.pattern)
         self._shortest = shape.shortest
         # Where a search can stop: behind the longest match and the one byte that tells whether a word ends there.

@@ -71,6 +71,7 @@ _BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "block": frozenset({"begin", "end", "payload", "marks"}),
     "detector": frozenset({"detector"}),
 }
+_RESERVED: Final = frozenset({"limit", "canary", "control"})
 _EVERY_LINE: Final = r"\n"
 _CONTEXT_BYTES: Final = 1024
 
@@ -121,6 +122,8 @@ def _head(document: Document) -> tuple[str, int]:
     name = fields["pack"]
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise DocumentInvalid("its name is not a short word of lower-case letters, digits and '-'", "pack")
+    if name in _RESERVED:
+        raise DocumentInvalid(f"the name {name} is taken by the program", "pack", remedy="choose another")
     if not isinstance(fields["rules"], list):
         raise DocumentInvalid("`rules` is not a list", "rules", remedy="write - id: … below it")
     return name, number_of(fields, "version", None, 1, MAX_VERSION)
@@ -179,6 +182,8 @@ class _Reading:
             raise DocumentInvalid(
                 f"its id does not have the form {pack}.some-name", "id", remedy="lower-case letters, digits and '-'"
             )
+        if identity.endswith(".key-line"):
+            raise DocumentInvalid("key-line is the name of a rule that each pack with block rules has", "id")
         kind = word_of(fields, "kind", "pattern", _BY_KIND)
         require_fields(fields, _COMMON | _BY_KIND[kind], {"class", "label", "examples"})
         common = self._common(fields)

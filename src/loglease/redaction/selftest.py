@@ -7,10 +7,11 @@ One disguise of each kind proves the decoded views.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from loglease.redaction.blocks import BlockState
+from loglease.redaction.blocks import BlockMatcher, BlockState
 from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import Withheld
 from loglease.redaction.plan import Plan, compiled
@@ -62,37 +63,58 @@ def prove(plan: Plan) -> None:
     Raises:
         Withheld: ``selftest_failed``, naming the rule that failed.
     """
-    for numbers, text in _texts(plan):
-        lines = lines_hit(text + plan.canary, plan)
-        at = 0
-        for number, example, wanted in numbers:
-            rule = plan.active[number].rule
-            line = lines.get(at)
-            where = line.rules.get(number) if line is not None else None
-            found = [find[:2] for find in confirmed(example.text, {number: where}, at, plan)] if where else []
-            if not _as_wanted(rule, example, found, fired=where is not None, wanted=wanted):
-                raise Withheld("selftest_failed", rule=rule.id)
-            at += len(example.text) + 1
+    for miss in misses(plan):
+        raise Withheld("selftest_failed", rule=miss.rule.id)
     if any(one.rule.id == "credentials.password" for one in plan.active):
         _prove_disguises(plan)
 
 
-def _as_wanted(rule: Rule, example: Example, found: Sequence[tuple[object, ...]], *, fired: bool, wanted: bool) -> bool:
-    if isinstance(rule, BlockRule):
-        return fired is wanted
-    return tuple(found) == (example.ranges if wanted else ())
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """An example that a rule does not treat as it says.
+
+    Attributes:
+        wanted: whether it is an example; else a non-example.
+        number: its place in its list, from 0.
+        found: the ranges that the rule finds in it; None if its tripwire does not fire.
+    """
+
+    rule: Rule
+    wanted: bool
+    number: int
+    example: Example
+    found: tuple[tuple[int, int], ...] | None
 
 
-def _texts(plan: Plan) -> Iterator[tuple[list[tuple[int, Example, bool]], bytes]]:
-    """Yield the examples of all rules as one text of lines each, first those to find, then those to leave."""
+def misses(plan: Plan) -> Iterator[Miss]:
+    """Yield every example of a plan's rules that is not found as it is marked, and each non-example that is.
+
+    Raises:
+        Withheld: the engine failed.
+    """
     for wanted in (True, False):
-        numbers = [
-            (number, example_of(marked), wanted)
+        cases = [
+            (number, place, example_of(marked))
             for number, one in enumerate(plan.active)
-            for marked in (one.rule.examples if wanted else one.rule.non_examples)
+            for place, marked in enumerate(one.rule.examples if wanted else one.rule.non_examples)
         ]
-        if numbers:
-            yield numbers, b"".join(example.text + b"\n" for _, example, _ in numbers)
+        lines = lines_hit(b"".join(example.text + b"\n" for _, _, example in cases) + plan.canary, plan)
+        at = 0
+        for number, place, example in cases:
+            line, rule = lines.get(at), plan.active[number].rule
+            where = line.rules.get(number) if line is not None else None
+            found = None if where is None else _found(rule, example.text, {number: where}, at, plan)
+            if (found or ()) != (example.ranges if wanted else ()):
+                yield Miss(rule, wanted, place, example, found)
+            at += len(example.text) + 1
+
+
+def _found(
+    rule: Rule, text: bytes, where: dict[int, tuple[int, int]], at: int, plan: Plan
+) -> tuple[tuple[int, int], ...]:
+    if isinstance(rule, BlockRule):
+        return tuple(BlockMatcher(rule).line(text, BlockState()))
+    return tuple(find[:2] for find in confirmed(text, where, at, plan))
 
 
 def _prove_disguises(plan: Plan) -> None:

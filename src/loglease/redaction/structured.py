@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from loglease.redaction.patterns import shape_of
 from loglease.redaction.rules import key_pattern
 
 Accepts = Callable[[bytes], bool]
@@ -17,10 +18,11 @@ MAX_REFUSED: Final = 16
 """Values one inside another that may be refused; the next is masked whatever it is, so that time stays linear."""
 
 _SEPARATOR: Final = (
-    rb"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|>))"
+    r"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|>))"
 )
 _OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
-_BEFORE: Final = re.compile(rb"[A-Za-z0-9_.\-]{0,64}\Z")
+_NAME: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_LONGEST_NAME: Final = 64
 _NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|true(?![\w])|false(?![\w])")
 # What ends a bare value: a space, TAB or CR, a double quote, '&'; ',' and ';' only before a gap or another key; an
 # apostrophe only before something that ends words.
@@ -37,9 +39,12 @@ class KeyMatcher:
     """All spellings of some keys."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        spelled = key_pattern(keys).encode()
-        self._pattern = re.compile(rb"(?i)(?P<key>" + spelled + rb")" + _SEPARATOR)
-        self._whole = re.compile(rb"(?i)" + spelled + rb"\Z")
+        spelled = key_pattern([key.lower() for key in keys])
+        pattern = f"(?P<key>{spelled}){_SEPARATOR}"
+        # For lower-case text: `re` skips what cannot begin a key far faster than where it has to ignore case.
+        self._pattern = re.compile(pattern.encode())
+        self._reach = shape_of(pattern).longest
+        self._whole = re.compile(f"(?i){spelled}\\Z".encode())
 
     def names(self, key: bytes) -> bool:
         """Tell whether a label or field ends with one of the keys, as whole words."""
@@ -62,9 +67,13 @@ class KeyMatcher:
             accepts: tells of a value whether it is one to mask.
         """
         at, refused_end, refused = low, -1, 0
-        while at < high and (found := self._pattern.search(text, at)):
-            at = found.start() + 1
-            if not _begins_word(text, found.start()):
+        lowered = text.lower()
+        while at < high and (found := self._pattern.search(lowered, at, high + self._reach)):
+            begun = found.start()
+            if begun >= high:
+                return
+            at = begun + 1
+            if not _begins_word(text, begun):
                 continue
             if at > refused_end:
                 refused = 0
@@ -92,8 +101,8 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
     at = found.end()
     other = found["other"]
     if other is not None:
-        head = _BEFORE.search(text, max(0, found.start() - 64), found.start())
-        begun = head.start() if head else found.start()
+        before = text[max(0, found.start() - _LONGEST_NAME) : found.start()]
+        begun = found.start() - len(before) + len(before.rstrip(_NAME))
         if _TAG.search(text, max(0, found.start() - 130), found.start()):
             # An attribute that a key names is found by itself; what follows the tag is the element's value.
             if (other == b">" or b">" in text[at : at + 257]) and (element := _ELEMENT.match(text, at)):

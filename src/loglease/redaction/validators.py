@@ -60,22 +60,38 @@ _GROUPED: Final = re.compile(
 )
 
 
-def _issued(digits: str) -> bool:
-    return any(low <= digits[: len(low)] <= high and len(digits) in sizes for low, high, sizes in _ISSUERS)
+_ISSUED_BY_DIGIT: Final = tuple(
+    tuple((low.encode(), high.encode(), len(low), sizes) for low, high, sizes in _ISSUERS if low[0] == digit)
+    for digit in "0123456789"
+)
+
+
+def _issued(digits: bytes) -> bool:
+    size = len(digits)
+    for low, high, length, sizes in _ISSUED_BY_DIGIT[digits[0] - 48]:
+        if low <= digits[:length] <= high and size in sizes:
+            return True
+    return False
+
+
+_DIGIT_BEFORE: Final = re.compile(rb"[0-9]\.?\Z")
+_DIGIT_BEHIND: Final = re.compile(rb"\.?[0-9]")
+_GROUP_BEFORE: Final = re.compile(rb"[0-9A-Fa-f]-")
+_GROUP_BEHIND: Final = re.compile(rb"-[0-9A-Fa-f]")
 
 
 def _among_other_digits(text: bytes, start: int, end: int, separator: bytes) -> bool:
     """Tell whether the number is a part of something longer: a decimal, a UUID, a dotted name."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if re.search(rb"[0-9]\.?\Z", before) or re.match(rb"\.?[0-9]", after):
+    if _DIGIT_BEFORE.search(before) or _DIGIT_BEHIND.match(after):
         return True
     if before.endswith(b"_-"):
         return True
     joined = separator == b"-"
-    return joined and bool(re.fullmatch(rb"[0-9A-Fa-f]-", before) or re.fullmatch(rb"-[0-9A-Fa-f]", after))
+    return joined and bool(_GROUP_BEFORE.fullmatch(before) or _GROUP_BEHIND.fullmatch(after))
 
 
-_WORD_BEFORE: Final = re.compile(rb"[0-9A-Za-z]{0,128}\Z")
+_LETTERS_AND_DIGITS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _WORD_BEHIND: Final = re.compile(rb"[0-9A-Za-z]{0,128}")
 _HEX_WORD: Final = re.compile(rb"(?:0[xX])?[0-9A-Fa-f]*")
 _HEX_LETTERS: Final = re.compile(rb"[A-Fa-f]{1,4}")
@@ -86,9 +102,9 @@ def _in_hexadecimal(text: bytes, start: int, end: int) -> bool:
 
     Up to four letters on one side, as in ``cc4111…``, are a word glued to a number, unless that is as wide as ids are.
     """
-    before = _WORD_BEFORE.search(text, max(0, start - 128), start)
+    before = text[max(0, start - 128) : start]
     behind = _WORD_BEHIND.match(text, end)
-    left, right = before[0] if before else b"", behind[0] if behind else b""
+    left, right = before[len(before.rstrip(_LETTERS_AND_DIGITS)) :], behind[0] if behind else b""
     around = left + right
     if not around or not _HEX_WORD.fullmatch(around):
         return False
@@ -100,7 +116,7 @@ def card(text: bytes, start: int, end: int) -> bool:
     """Accept a payment card number: check digit, issuer and length known, separators alike."""
     value = text[start:end]
     digits = value if value.isdigit() else _NOT_DIGIT.sub(b"", value)
-    if not luhn(digits) or len(set(digits)) == 1 or not _issued(digits.decode()):
+    if not luhn(digits) or len(set(digits)) == 1 or not _issued(digits):
         return False
     separators: set[bytes] = set() if digits is value else set(_NOT_DIGIT.findall(value))
     if len(separators) > 1 or (separators and not _GROUPED.fullmatch(value)):
@@ -196,12 +212,16 @@ _VERSION_BEFORE: Final = re.compile(
 )
 
 
+_NAME_BEFORE: Final = re.compile(rb"[\w:]$|[0-9A-Za-z]\.$")
+_NAME_BEHIND: Final = re.compile(rb"\w|\.[0-9A-Za-z]|:[0-9A-Fa-f]{0,3}:")
+
+
 def _is_address(text: bytes, start: int, end: int) -> bool:
     """Tell whether what stands around an address leaves it one: no version, no OID, no part of a name."""
     before, after = text[max(0, start - 40) : start], text[end : end + 2]
-    if re.search(rb"[\w:]$|[0-9A-Za-z]\.$", before) and not before.endswith(b"::ffff:"):
+    if _NAME_BEFORE.search(before, max(0, len(before) - 2)) and not before.endswith(b"::ffff:"):
         return False
-    if re.match(rb"\w|\.[0-9A-Za-z]|:[0-9A-Fa-f]{0,3}:", after):
+    if _NAME_BEHIND.match(after):
         return False
     return not _VERSION_BEFORE.search(before) or before.endswith(b"//")
 
@@ -217,23 +237,16 @@ def _is_v6(text: bytes, start: int, end: int) -> bool:
 _DOCUMENTED: Final = tuple(
     ipaddress.ip_network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
-# Ranges of addresses that belong to no person or place, as (first, last) of the 32 bits.
-_USUAL_V4: Final = tuple(
-    (int(net.network_address), int(net.broadcast_address))
-    for net in map(
-        ipaddress.IPv4Network,
-        (
-            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-            "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-        ),
-    )
-)  # fmt: skip
+# Addresses that belong to no person or place, by how they begin: the special-purpose registries of RFC 6890, and from
+# 224.0.0.0 on multicast and what is reserved.
+_USUAL_V4: Final = re.compile(
+    rb"(?:0|10|127|22[4-9]|2[345][0-9])\.|169\.254\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|192\.(?:168|0\.0)\."
+    rb"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|198\.1[89]\."
+)
 
 
 def _usual_v4(value: bytes) -> bool:
-    one, two, three, four = value.split(b".")
-    number = int(one) << 24 | int(two) << 16 | int(three) << 8 | int(four)
-    return any(first <= number <= last for first, last in _USUAL_V4)
+    return _USUAL_V4.match(value) is not None
 
 
 def _usual_v6(address: ipaddress.IPv6Address) -> bool:

@@ -73,6 +73,8 @@ class BlockMatcher:
         ended = self._end.search(text)
         body = text[: ended.start()] if ended else text
         found = self._field.search(body)
+        if ended and found is not None and found["field"].isdigit() and found.end() > found.end("field"):
+            found = None  # a time stamp or a count before the end mark is the line's own
         short = found is not None and len(found["field"]) < self._short
         if found is not None and not (short and state.last < _SHORT):
             ranges.append(found.span("field"))

@@ -1,7 +1,7 @@
 """Redaction beside other tools on the same labelled lines: what they find of what is planted, what else, how fast.
 
 The tools live in an environment of their own, never among the dependencies. None of them is made for all of this:
-detect-secrets looks for secrets in files, Presidio (its recognizers by pattern, without a language model) and
+detect-secrets looks for secrets in files, Presidio (its recognizers by pattern, which need no model) and
 scrubadub for personal data. So secrets and personal data are counted apart. A value is *full* when none of its letters
 and digits is outside what a tool reports, *found* when a report touches it. Private addresses are nobody's mistake.
 

@@ -21,7 +21,7 @@ from bench.redacting.corpus import generated
 
 # A find in one line: start, end and what found it.
 Find = tuple[int, int, str]
-# The recognizers of Presidio for what is planted; they need no language model.
+# The recognizers of Presidio for what is planted; they need no model of a language.
 RECOGNIZERS: Final = (
     "CreditCardRecognizer", "EmailRecognizer", "IbanRecognizer", "IpRecognizer", "PhoneRecognizer", "UsSsnRecognizer",
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 import pytest
 
-from loglease.redaction.validators import VALIDATORS, bits_per_byte, check_of, luhn, mod97
+from loglease.redaction.checkdigits import luhn, mod97
+from loglease.redaction.randomness import bits_per_byte
+from loglease.redaction.validators import VALIDATORS, check_of
 
 
 def accepts(name: str, text: str, value: str, **options: object) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 MAX_MATCH: Final = 8192
 LF: Final = 1 << 0x0A
 LAST_PRINTABLE: Final = 0x7E
+TAIL: Final = 12  # repeats at the end of a derived tripwire
 ALL_BYTES: Final = (1 << 256) - 1
 WIDE: Final = 32
 """From how many choices on a repeat is wide: two such side by side cost their product."""
@@ -469,8 +470,8 @@ def begins_with(pattern: str, text: str) -> bool:
 def tripwire_of(pattern: str) -> str:
     """Return a shorter pattern that fires wherever this one matches.
 
-    Names are dropped; a boundary at the end goes; the last repeat is cut to its least number, so that a long secret is
-    reported once. What remains matches a beginning of every match, hence a superset.
+    Names are dropped; a boundary at the end goes; the last repeat is cut to its least number, and to 12, so that a long
+    secret is reported once by a small automaton. What remains matches a beginning of every match, hence a superset.
     """
     plain = re.sub(r"\(\?P<\w+>", "(?:", pattern)
     while True:
@@ -478,4 +479,4 @@ def tripwire_of(pattern: str) -> str:
         if shorter == plain:
             break
         plain = shorter
-    return re.sub(r"\{([1-9]\d*),\d+\}(\)*)$", r"{\1}\2", plain)
+    return re.sub(r"\{([1-9]\d*)(?:,\d+)?\}(\)*)$", lambda found: f"{{{min(int(found[1]), TAIL)}}}{found[2]}", plain)

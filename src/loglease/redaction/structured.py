@@ -86,11 +86,11 @@ class KeyMatcher:
 
 
 def _begins_word(text: bytes, at: int) -> bool:
-    """Tell whether a word begins here: nothing, a separator or the small half of a camelCase name stands before."""
+    """Tell whether a word begins here, at the start, behind a separator, `-D` or the small half of a camelCase name."""
     if at == 0:
         return True
     before, first = text[at - 1 : at], text[at : at + 1]
-    if not before.isalnum():
+    if not before.isalnum() or text[at - 2 : at] == b"-D":
         return True
     if not first.isupper():
         return False

@@ -6,28 +6,29 @@ import base64
 import binascii
 import ipaddress
 import json
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
+
+from loglease.redaction.checkdigits import NATIONAL, crc32_tail, luhn, mod97, verhoeff
+from loglease.redaction.randomness import (
+    bits_per_byte,
+    has_letter_and_digit,
+    is_digest,
+    is_named_otherwise,
+    is_opaque,
+    is_placeholder,
+    is_random,
+    is_template,
+    is_user_and_password,
+    printable,
+)
 
 # text, start, end of the match in it.
 Check = Callable[[bytes, int, int], bool]
 
 _NOT_DIGIT: Final = re.compile(rb"[^0-9]")
-
-
-# The digit that counts for a doubled one, as characters.
-_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
-_LUHN_BASE: Final = 48  # the character 0; each digit's character counts so much too much
-
-
-def luhn(digits: bytes) -> bool:
-    """Tell whether the digits end with the check digit of ISO/IEC 7812-1."""
-    total = sum(digits[::-2]) + sum(digits[-2::-2].translate(_DOUBLED))
-    return (total - _LUHN_BASE * len(digits)) % 10 == 0
 
 
 # Issuer ranges: first digits from, to, and the lengths in use.
@@ -140,14 +141,6 @@ _IBAN_LENGTHS: Final = {
     "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22,
     "VG": 24, "XK": 20,
 }  # fmt: skip
-
-
-def mod97(value: bytes) -> bool:
-    """Tell whether letters and digits satisfy ISO/IEC 7064 MOD 97-10, the first four moved to the end."""
-    turned = (value[4:] + value[:4]).decode("ascii", "replace").upper()
-    if not turned.isalnum() or not turned.isascii():
-        return False
-    return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
 
 
 _RUN_GOES_ON: Final = re.compile(rb"[0-9]{2}|[A-Z]{2}")
@@ -308,50 +301,48 @@ def basic_credentials(text: bytes, start: int, end: int) -> bool:
     return decoded is not None and b":" in decoded
 
 
-_UUID: Final = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_HEX: Final = re.compile(rb"(?i)(?:[a-z0-9]{2,8}[:-])?[0-9a-f]+")
-
-
-def bits_per_byte(value: bytes) -> float:
-    """Return the Shannon entropy of a value's bytes."""
-    size = len(value)
-    return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
-
-
-# An address, a path, an object's printed identity, dotted words.
-_NO_SECRET: Final = re.compile(
-    rb"[a-z][a-z0-9+.-]{1,20}://|/|[\w.$]{1,200}@[0-9a-f]{1,16}\Z|[A-Za-z]+(?:\.[A-Za-z]+)+\Z"
-)
-
-
-_UNPRINTABLE: Final = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
-
-
-def _printable(value: bytes) -> bytes:
-    """Return what counts of a value: pictures of control characters must not make it longer than it was."""
-    return value.translate(None, _UNPRINTABLE)
-
-
 def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - the option's public name
     def check(text: bytes, start: int, end: int) -> bool:
-        value = _printable(text[start:end])
-        if len(value) < length or _UUID.fullmatch(value) or _NO_SECRET.match(value):
+        value = printable(text[start:end])
+        if len(value) < length or is_named_otherwise(value):
             return False
-        letters = any(65 <= byte <= 122 for byte in value)  # noqa: PLR2004 - ASCII letters
-        digits = any(48 <= byte <= 57 for byte in value)  # noqa: PLR2004 - ASCII digits
-        return letters and digits and bits_per_byte(value) >= min
+        return has_letter_and_digit(value) and bits_per_byte(value) >= min
 
     return check
 
 
 def _least(*, bytes: int) -> Check:  # noqa: A002 - the option's public name
-    return lambda text, start, end: len(_printable(text[start:end])) >= bytes
+    return lambda text, start, end: len(printable(text[start:end])) >= bytes
+
+
+def _opaque(*, length: int = 16) -> Check:
+    def check(text: bytes, start: int, end: int) -> bool:
+        value = printable(text[start:end])
+        return len(value) >= length and not is_placeholder(value) and is_opaque(value)
+
+    return check
 
 
 def not_a_digest(text: bytes, start: int, end: int) -> bool:
     """Accept what is not a UUID and not written in hexadecimal alone."""
-    value = text[start:end]
-    return not _UUID.fullmatch(value) and not _HEX.fullmatch(value)
+    return not is_digest(text[start:end])
+
+
+def aws_key_id(text: bytes, start: int, end: int) -> bool:
+    """Accept an access key id whose part behind the prefix decodes as base32."""
+    try:
+        base64.b32decode(text[start + 4 : end])
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _of_value(check: Callable[[bytes], bool]) -> Check:
+    return lambda text, start, end: check(text[start:end])
+
+
+def _of_digits(check: Callable[[bytes], bool]) -> Check:
+    return lambda text, start, end: check(_NOT_DIGIT.sub(b"", text[start:end]))
 
 
 def not_a_number(text: bytes, start: int, end: int) -> bool:
@@ -378,8 +369,21 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "basic": _simple(basic_credentials),
         "not-a-digest": _simple(not_a_digest),
         "not-a-number": _simple(not_a_number),
+        "aws-key-id": _simple(aws_key_id),
+        "luhn": _simple(_of_digits(luhn)),
+        "mod97": _simple(_of_value(mod97)),
+        "verhoeff": _simple(_of_digits(verhoeff)),
+        "crc32-tail": _simple(_of_value(crc32_tail)),
+        "github": _simple(_of_value(crc32_tail)),
+        "random": _simple(_of_value(is_random)),
+        "not-a-placeholder": _simple(_of_value(lambda value: not is_placeholder(value))),
+        "not-a-template": _simple(_of_value(lambda value: not is_template(value))),
+        "not-a-word": _simple(_of_value(lambda value: not re.fullmatch(rb"[A-Z]?[a-z-]+[.:]?", value))),
+        "user-and-password": _simple(_of_value(is_user_and_password)),
+        "opaque": _opaque,
         "entropy": _entropy,
         "least": _least,
+        **{name: _simple(_of_value(check)) for name, check in NATIONAL.items()},
     }
 )
 

@@ -1,0 +1,99 @@
+"""How random a value looks: what tells a token that was drawn from names, words, digests, paths and placeholders."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Final
+
+UUID: Final = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX: Final = re.compile(rb"(?i)(?:[a-z0-9]{2,8}[:-])?[0-9a-f]+")
+_ONLY_HEX: Final = re.compile(rb"(?i)[0-9a-f]{16,}")
+# An address, a path, an object's printed identity, dotted words.
+_NO_SECRET: Final = re.compile(
+    rb"[a-z][a-z0-9+.-]{1,20}://|/|[\w.$]{1,200}@[0-9a-f]{1,16}\Z|[A-Za-z]+(?:\.[A-Za-z]+)+\Z"
+)
+_UNPRINTABLE: Final = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
+_PART: Final = re.compile(rb"[A-Za-z0-9]+")
+_LETTER: Final = re.compile(rb"[A-Za-z]")
+_DIGIT: Final = re.compile(rb"[0-9]")
+_TURNS: Final = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]|[A-Za-z][0-9]|[0-9][A-Za-z]")
+# What stands where a secret would: a variable, a template, a call, words in angle brackets, nothing but fillers.
+_PLACEHOLDER: Final = re.compile(
+    rb"\$\{[^\n]*|\$\([^\n]*|\$[A-Za-z_]\w*(?:[/.][^\n]*)?|\{\{[^\n]*|%\{[^\n]*|%\([^\n]*|%[A-Z_]{3,}%"
+    rb"|<[A-Za-z][\w .:-]*>?|\[[A-Za-z][\w -]*\]?|[*.xX#?_-]+|(?i:your|my|enter|insert|replace|change)[_-][\w-]*"
+    rb"|(?:[A-Za-z_][\w.]*)?\([^\n]*"
+    rb"|(?:process|os|secrets|vars|env|config|settings|self|this|data|local|var)\.[A-Za-z_][\w.\[\]\"']*"
+)
+_TEMPLATE: Final = re.compile(
+    rb"\$\{[^\n]*\}|\$\([^\n]*|\$[A-Z][A-Z0-9]*_[A-Z0-9_]+(?:/[^\n]*)?|\{\{[^\n]*\}\}|%\([a-z_]+\)s?"
+    rb"|<[A-Za-z][A-Za-z _.-]*>?"
+)
+_SAMPLE_WORDS: Final = frozenset(b"password passwd pass pwd token secret test key apikey api_key api_token".split())
+
+
+def bits_per_byte(value: bytes) -> float:
+    """Return the Shannon entropy of a value's bytes."""
+    size = len(value)
+    return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
+
+
+def printable(value: bytes) -> bytes:
+    """Return what counts of a value: pictures of control characters must not make it longer than it was."""
+    return value.translate(None, _UNPRINTABLE)
+
+
+def has_letter_and_digit(value: bytes) -> bool:
+    """Tell whether a value has at least one ASCII letter and one digit."""
+    return bool(_LETTER.search(value) and _DIGIT.search(value))
+
+
+def is_digest(value: bytes) -> bool:
+    """Tell whether a value is a UUID or written in hexadecimal alone, perhaps behind the name of a hash function."""
+    return bool(UUID.fullmatch(value) or _HEX.fullmatch(value))
+
+
+def is_named_otherwise(value: bytes) -> bool:
+    """Tell whether a value is a UUID, an address, a path, an object's identity or dotted words."""
+    return bool(UUID.fullmatch(value) or _NO_SECRET.match(value))
+
+
+def is_placeholder(value: bytes) -> bool:
+    """Tell whether a value only stands for one: a variable, a template, a call, fillers."""
+    return bool(_PLACEHOLDER.fullmatch(value))
+
+
+def is_template(value: bytes) -> bool:
+    """Tell whether a value is certainly a variable or a template that nobody filled in."""
+    return bool(_TEMPLATE.fullmatch(value))
+
+
+def is_user_and_password(value: bytes) -> bool:
+    """Tell whether a value is a name and a password joined by a colon, neither of them standing for one."""
+    parts = [part.strip(b"\"'") for part in value.partition(b":")[::2]]
+    if any(is_placeholder(part) for part in parts):
+        return False
+    name, password = parts
+    return password.lower() not in _SAMPLE_WORDS and bool(password or len(name) >= 12)  # noqa: PLR2004 - a key as a name
+
+
+def is_opaque(value: bytes) -> bool:
+    """Tell whether a value of 16 bytes or more may be a credential where a name says so: digests and UUIDs, too."""
+    if UUID.fullmatch(value) or _ONLY_HEX.fullmatch(value):
+        return True
+    if _NO_SECRET.match(value) or bits_per_byte(value) < 2.5:  # noqa: PLR2004 - a filler has less
+        return False
+    parts = _PART.findall(value)
+    mixed = sum(len(part) for part in parts if has_letter_and_digit(part))
+    if mixed * 2 >= sum(map(len, parts)) or any(has_letter_and_digit(part) and len(part) >= 16 for part in parts):  # noqa: PLR2004 - no word
+        return True
+    longest = max(parts, key=len, default=b"")
+    return len(longest) >= 20 and len(_TURNS.findall(longest)) * 4 >= len(longest)  # noqa: PLR2004 - no word is so long
+
+
+def is_random(value: bytes) -> bool:
+    """Tell whether the last part of a value was drawn from capitals, small letters and digits alike."""
+    last = re.split(rb"[_-]", value)[-1]
+    counts = [sum(low <= byte <= high for byte in last) for low, high in (b"09", b"AZ", b"az")]
+    return min(counts) >= 3 and len(_TURNS.findall(last)) * 4 >= len(last) and bits_per_byte(last) >= 4.0  # noqa: PLR2004 - of some 32 characters

@@ -47,7 +47,7 @@ def faults(text: str | bytes) -> tuple[Fault, ...]:
         ("version: 1", "version: &x 1", (2, 10), "rule pack", "anchors", "write the value out"),
         ("version: 1", "version: !!int 1", (2, 10), "rule pack", "tags", "remove the tag"),
         ("label: pin", "label: [pin", (14, 9), "rule pack", "not well-formed", "quotes"),
-        ("label: pin", "label: pin\n    validate: [lun]", (14, 16), "shop.pin", "no validator 'lun'", "known: "),
+        ("label: pin", "label: pin\n    validate: [zz]", (14, 16), "shop.pin", "no validator 'zz'", "known: "),
         ("label: pin", "label: pin\n    validate: [shop.lun]", (14, 16), "shop.pin", "no validator", "plug-in enabled?"),
         ("label: pin", "label: pin\n    validate: [{least: {chars: 3}}]", (14, 16), "shop.pin", "options", None),
         ("version: 1", "version: 0", (2, 10), "shop", "whole number", None),

@@ -7,7 +7,7 @@ import binascii
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -323,6 +323,20 @@ def _opaque(*, length: int = 16) -> Check:
     return check
 
 
+_NAME: Final = re.compile(rb"([A-Za-z0-9_.-]{1,64})[\"'`\])]{0,3}[ \t]{0,4}[=:>]{0,3}[ \t\"'`]{0,4}\Z")
+
+
+def _named(*, without: Sequence[str]) -> Check:
+    words = tuple(word.lower().encode() for word in without)
+
+    def check(text: bytes, start: int, end: int) -> bool:  # noqa: ARG001 - the shape of a check
+        found = _NAME.search(text, max(0, start - 80), start)
+        name = found[1].lower() if found else b""
+        return not any(word in name for word in words)
+
+    return check
+
+
 def not_a_digest(text: bytes, start: int, end: int) -> bool:
     """Accept what is not a UUID and not written in hexadecimal alone."""
     return not is_digest(text[start:end])
@@ -381,6 +395,7 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "not-a-word": _simple(_of_value(lambda value: not re.fullmatch(rb"[A-Z]?[a-z-]+[.:]?", value))),
         "user-and-password": _simple(_of_value(is_user_and_password)),
         "opaque": _opaque,
+        "named": _named,
         "entropy": _entropy,
         "least": _least,
         **{name: _simple(_of_value(check)) for name, check in NATIONAL.items()},

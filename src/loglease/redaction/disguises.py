@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from html.entities import html5
 from typing import Final
 
-from loglease.redaction.marks import COMBINING, COMPATIBLE, CONTROL, INVISIBLE, RUN_MARKS, plain_form
+from loglease.redaction.marks import COMBINING, COMPATIBLE, CONTROL, INVISIBLE, QUOTED, RUN_MARKS, plain_form
 
 MAX_MARKED_LINE: Final = 64 << 10
 MAX_ROUNDS: Final = 3
 MAX_GROWTH: Final = 4
 
 _ESCAPE: Final = re.compile(
-    rb"(?P<byte>%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2})"
+    rb"(?<!\\x[89A-Fa-f][0-9A-Fa-f])\\x(?P<lone>[89ABab][0-9A-Fa-f])|(?P<byte>%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2})"
     rb"|(?P<pair>\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2})"
     rb"|[\\%]u(?P<u>[0-9A-Fa-f]{4})|\\U(?P<long>00[01][0-9A-Fa-f]{5})|\\[ux]\{(?P<brace>[0-9A-Fa-f]{1,6})\}"
     rb"|(?P<octal>\\[0-3][0-7]{2})"
@@ -48,8 +48,8 @@ _SHAPE: Final = re.compile(
 )
 _PRINTABLE: Final = bytes([0x09, 0x0A, *range(0x20, 0x7F)])
 _QUOTED: Final = re.compile(rb"=[0-9A-F]{2}")
-_QUOTED_MARK: Final = re.compile(rb"=(?:[2-7][A-F]|40[A-Za-z]|[0-9A-F]{2}=[0-9A-F]{2})")
-_CONTROLS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" "}
+_QUOTED_MARK: Final = re.compile(QUOTED.encode())
+_CONTROLS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\x08", b"f": b"\x0c"}
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX_RUN: Final = re.compile(rb"[0-9A-Fa-f]{20,}")
 _RUN_MARK: Final = re.compile(RUN_MARKS[0].encode())
@@ -107,6 +107,8 @@ def _escaped(found: re.Match[bytes]) -> bytes:
     kind, whole = found.lastgroup, found[0]
     if kind == "byte":
         return bytes([int(whole[-2:], 16)])
+    if kind == "lone":
+        return chr(int(found["lone"], 16)).encode()
     if kind == "plain":
         return _CONTROLS.get(found["plain"], found["plain"])
     if kind == "pair":
@@ -119,8 +121,9 @@ def _escaped(found: re.Match[bytes]) -> bytes:
 
 
 def _struck(found: re.Match[bytes], before: bytes) -> bytes:
-    letters = [part for part in (before + found[0]).split(b"\x08") if part != b"_"]
-    return letters[-1] if letters else b"_"
+    printed = (before + found[0]).decode("utf-8", "replace").split("\b")
+    letters = ["".join(map(plain_form, part)) for part in printed]
+    return next((letter for letter in reversed(letters) if letter not in {"", "_"}), "_").encode()
 
 
 class _Undoing:
@@ -140,14 +143,18 @@ class _Undoing:
         self._size += len(new)
         self._at = end
 
-    def before(self, at: int) -> int:
-        """Return where the character before an offset begins; the offset itself where that was undone already."""
+    def taken(self, at: int) -> tuple[int, bytes]:
+        """Take back the character before an offset; return where it begins and how it reads so far."""
+        if self._cuts and self._at == at:
+            start, _, first, _ = self._cuts.pop()
+            self._size, self._at = start, first
+            return first, self._parts.pop()
         start = at
         while start > self._at and at - start < 4:  # noqa: PLR2004 - the longest character
             start -= 1
             if not 0x80 <= self._text[start] < 0xC0:  # noqa: PLR2004 - bytes that go on with a character
-                return start
-        return at
+                return start, self._text[start:at]
+        return at, b""
 
     def view(self, parent: View | None) -> View | None:
         """Return what came of it, if anything was undone."""
@@ -181,8 +188,7 @@ def _without_shapes(text: bytes, parent: View | None, gap: bytes) -> View | None
             new = plain_form(found[0].decode()).encode()
         elif kind in {"struck", "marks"}:
             # The character before belongs to it, so that no half of it stays visible.
-            start = undoing.before(start)
-            new = text[start : found.start()]
+            start, new = undoing.taken(start)
             if kind == "struck":
                 new = _struck(found, new)
         undoing.put(start, end, new)
@@ -190,6 +196,8 @@ def _without_shapes(text: bytes, parent: View | None, gap: bytes) -> View | None
 
 
 def _without_quoting(text: bytes, parent: View | None) -> View | None:
+    if not _QUOTED_MARK.search(text):
+        return None
     undoing = _Undoing(text)
     for found in _QUOTED.finditer(text):
         undoing.put(found.start(), found.end(), bytes([int(found[0][1:], 16)]))
@@ -197,9 +205,10 @@ def _without_quoting(text: bytes, parent: View | None) -> View | None:
 
 
 def _rounds(text: bytes, parent: View | None, gap: bytes = b"") -> list[View] | None:
-    """Return the views of up to three rounds, two steps each; None if one grew too large or they do not end."""
+    """Return the views of up to three rounds, three steps each; None if one grew too large or they do not end."""
     steps: tuple[Callable[[bytes, View | None], View | None], ...] = (
         _without_escapes,
+        _without_quoting,
         lambda text, parent: _without_shapes(text, parent, gap),
     )
     views: list[View] = []
@@ -223,13 +232,14 @@ def escape_views(text: bytes, parent: View | None = None) -> list[View] | None:
     if len(text) > MAX_MARKED_LINE:
         return None
     views = _rounds(text, parent)
+    if views is not None and (shaped := _without_shapes(text, parent, b"")) and _without_escapes(text, parent):
+        # What a terminal or a font adds may stand inside an escape.
+        more = _rounds(shaped.text, shaped)
+        views = None if more is None else [*views, shaped, *more]
     if views is not None and any(b"\x1b" in one for one in (text, *(view.text for view in views))):
         # A sequence may stand inside a word, or be all that stands between two.
         apart = _rounds(text, parent, b" ")
         views = None if apart is None else views + apart
-    if views is not None and _QUOTED_MARK.search(text) and (quoted := _without_quoting(text, parent)):
-        more = _rounds(quoted.text, quoted)
-        views = None if more is None else [*views, quoted, *more]
     return views
 
 

@@ -79,42 +79,45 @@ def _all() -> Iterator[str]:
     return (chr(number) for place in _PLACES for number in place)
 
 
-INVISIBLE: Final = _characters(
-    [*(ord(char) for char in _all() if unicodedata.category(char) == "Cf"), *_BLANK, *_SELECTORS, *range(0x80, 0xA0)]
+_INVISIBLE: Final = (
+    *(ord(char) for char in _all() if unicodedata.category(char) == "Cf"),
+    *_BLANK,
+    *_SELECTORS,
+    *range(0x80, 0xA0),
 )
+_COMPATIBLE: Final = tuple(ord(char) for char in _all() if plain_form(char) != char)
+
+
+def _neighbours(numbers: Iterable[int]) -> str:
+    """Return a short pattern for these characters and some beside them that are rare, for it costs all who scan."""
+    words = {chr(number).encode() for number in numbers}
+    exact = (b"\xe2", b"\xe3\x80", b"\xf0\x9f")  # punctuation, signs and pictures that logs are full of
+    return _pattern_of({word if word.startswith(exact) else word[:2] for word in words})
+
+
+INVISIBLE: Final = _characters(_INVISIBLE)
 COMBINING: Final = _characters(_COMBINING)
-COMPATIBLE: Final = _characters(
-    ord(char) for char in _all() if plain_form(char) != char and ord(char) not in {*_BLANK, *_SELECTORS, *_COMBINING}
-)
+COMPATIBLE: Final = _characters({*_COMPATIBLE} - {*_INVISIBLE, *_COMBINING})
 CONTROL: Final = r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]"
 
+QUOTED: Final = r"=(?:[2-7][A-F]|40[A-Za-z]|22[0-9A-Za-z]{4}|[0-9A-F]{2}=[0-9A-F]{2})"
 MARKS: Final = (
     r"%(?:[0-9A-Fa-f][0-9A-Fa-f]|u[0-9A-Fa-f]{4})",
-    r"\\(?:u[0-9A-Fa-f]{4}|U00[01][0-9A-Fa-f]{5}|x[0-9A-Fa-f]{2}|[0-3][0-7]{2}|[ux]\{|[\x22'/nrt =:@._+-])",
+    r"\\(?:u[0-9A-Fa-f]{4}|U00[01][0-9A-Fa-f]{5}|x[0-9A-Fa-f]{2}|[0-3][0-7]{2}|[ux]\{|[\x22'/nrtbf =:@._+-])",
     r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]{1,31};)",
-    r"=(?:[2-7][A-F]|40[A-Za-z]|[0-9A-F]{2}=[0-9A-F]{2})",
+    QUOTED,
     CONTROL + r"|\x08|\r[^\n]",
-    INVISIBLE,
-    COMBINING,
-    COMPATIBLE,
+    _neighbours({*_INVISIBLE, *_COMBINING, *_COMPATIBLE}),
 )
 MARK: Final = re.compile("|".join(MARKS).encode())
 
-_WORDS: Final = (
-    b"password",
-    b"passwd",
-    b"passphrase",
-    b"secret",
-    b"token",
-    b"api_key",
-    b"apikey",
-    b"bearer ",
-    b"basic ",
-)
+# Beginnings are enough, and cheaper to look for.
+_WORDS: Final = (b"passw", b"passph", b"secret", b"token", b"api_k", b"apike", b"bearer", b"basic ", b"identif")
 _LETTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _DIGITS: Final = frozenset(b"0123456789")
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _NAME: Final = _LETTERS | _DIGITS | frozenset(b"._+-")
-_GAP: Final = frozenset(b" -")
+_GAP: Final = frozenset(b" +-")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SIXTY_TWO: Final = 62
 
@@ -132,11 +135,14 @@ def _any_case(word: bytes) -> Shape:
 # What a run of base64 or hexadecimal may hold: known words and beginnings, card numbers, addresses.
 _HELD: Final[tuple[Shape, ...]] = (
     *map(_any_case, _WORDS),
-    *map(_exactly, (b"-----BEGIN", b"github_pat_", b"glpat-", b"sk_live_", b"AIza")),
+    *map(_exactly, (b"-----BEG", b"github_", b"glpat-", b"sk_li", b"AIza")),
     *(_exactly(word) for word in (b"AKIA", b"ASIA")),
     *(_exactly(b"gh" + bytes([letter]) + b"_") for letter in b"pousr"),
+    *(_exactly(word) for word in (b"\\u00", b"\\x2", b"%3D", b"%22", b"%40", b"&#x", b"&quot;")),
+    [*_exactly(b"&#"), _DIGITS, _DIGITS],
+    [*_exactly(b"\\x"), _HEX, _HEX, *_exactly(b"\\x")],
     [*_exactly(b"eyJ"), _LETTERS | _DIGITS, _LETTERS | _DIGITS],
-    [_DIGITS] * 12,
+    [_DIGITS] * 9,
     [*[_DIGITS] * 4, _GAP, *[_DIGITS] * 4],
     [_NAME, _NAME, frozenset(b"@"), _NAME, _NAME, _NAME],
 )

@@ -195,9 +195,7 @@ def email(text: bytes, start: int, end: int) -> bool:
     last = domain.rpartition(b".")[2].lower()
     if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:
         return False
-    if local.startswith(b".") or b".." in local or b"-." in domain or b".-" in domain:
-        return False
-    return text[end : end + 1] != b"@"
+    return not (local.startswith(b".") or b".." in local or b"-." in domain or b".-" in domain)
 
 
 _VERSION_BEFORE: Final = re.compile(

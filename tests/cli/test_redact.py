@@ -79,7 +79,7 @@ def test_a_profile_of_ones_own_is_a_file(tmp_path: Path, key: Path) -> None:
     shipped = resources.files("loglease.redaction") / "profiles"
     names = sorted(entry.name for entry in shipped.iterdir() if "secrets" in entry.name)
     file = tmp_path / "mine.yaml"
-    file.write_bytes((shipped / names[0]).read_bytes())
+    file.write_bytes((shipped / names[0]).read_bytes().replace(b"profile: secrets", b"profile: mine"))
     code, out, _ = redacted("--profile", str(file), "--key-file", str(key))
     assert code == 0
     assert "bob@example.com" in out, "the profile secrets masks no mail addresses"

@@ -84,6 +84,20 @@ GROUPS: Final = (
     (_LOOK, "audit", "The audit log.", (("list", "audit:list_", "List audit entries."),)),
     (
         _LOOK,
+        "rules",
+        "Rule packs and redaction profiles.",
+        (
+            ("check", "rules:check", "Check rule packs and profiles as a server would before it takes them, and more."),
+            (
+                "test",
+                "rules:run_examples",
+                "Run the examples and non-examples of rule packs on every engine of this machine.",
+            ),
+            ("list", "rules:list_", "List rules: id, class, treatment, pack."),
+        ),
+    ),
+    (
+        _LOOK,
         "policy",
         "Policy documents.",
         (

@@ -61,7 +61,7 @@ class PatternMatcher:
         self._reach = shape.longest + 1
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
         # The validators of our own rules accept no end inside a run, so that those ends need not be tried.
-        self._skips_runs = trusted
+        self.is_trusted = trusted
 
     def finds(self, text: bytes, low: int, high: int) -> Sequence[Find]:
         """Return every find in one line."""
@@ -97,7 +97,7 @@ class PatternMatcher:
     def _any_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
         begun, longest = found.span()
         for end in range(longest, begun + self._shortest - 1, -1):
-            if self._skips_runs and _is_inside_run(text, end):
+            if self.is_trusted and _is_inside_run(text, end):
                 continue
             matched = found if end == longest else self._pattern.fullmatch(text, begun, end)
             if not matched:

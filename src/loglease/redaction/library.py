@@ -34,12 +34,14 @@ class Library:
         packs: the built-in ones and those of the operator, in every version that there is.
         profiles: the same.
         own: pins of the operator's packs and profiles.
+        files: pin of the pack or profile in each file.
         extensions: what the enabled plug-ins offer.
     """
 
     packs: tuple[Pack, ...]
     profiles: tuple[Profile, ...]
     own: frozenset[str] = frozenset()
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
     extensions: Extensions = field(default=NO_EXTENSIONS, compare=False)
 
     def digests(self) -> dict[str, str]:
@@ -90,6 +92,7 @@ def load_library(
         packs=(*builtin_packs(), *found.packs),
         profiles=tuple(sorted((*builtin_profiles(), *found.profiles), key=lambda one: (one.name, one.version))),
         own=frozenset(pin for _, pin in found.documents),
+        files={document.file: pin for (_, pin), document in found.documents.items()},
         extensions=extensions,
     )
 

@@ -251,11 +251,19 @@ class RedactionStream:
         return Redacted(b"", (), Counters(), ())
 
     def _redact(self, data: bytes, ends: Sequence[int] | None, *, long_first: bool = False) -> Redacted:
+        counters = Counters(input_bytes=len(data))
+        edits = self._edits(data, ends, counters, long_first=long_first)
+        out, spans, moved = spliced(data, edits, ends)
+        return Redacted(out, spans, counters, moved)
+
+    def _edits(
+        self, data: bytes, ends: Sequence[int] | None, counters: Counters, *, long_first: bool
+    ) -> Sequence[Edit]:
         redactor = self._redactor
         if redactor is None:
             raise Withheld("engine_error")
         plan = redactor._plan  # noqa: SLF001 - one room
-        counters = Counters(engine=plan.engine, input_bytes=len(data))
+        counters.engine = plan.engine
         work, inserted = (data, []) if ends is None else _with_line_ends(data, ends)
         edits: list[Edit] = []
         for start, end, long in _pieces(work, long_first=long_first):
@@ -276,8 +284,7 @@ class RedactionStream:
                 counters=counters,
             )
             edits.extend(_shifted(found, start) if start else found)
-        out, spans, moved = spliced(data, _without_inserted(edits, inserted), ends)
-        return Redacted(out, spans, counters, moved)
+        return _without_inserted(edits, inserted)
 
 
 def _shifted(edits: Sequence[Edit], by: int) -> Iterator[Edit]:

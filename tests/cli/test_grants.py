@@ -80,6 +80,7 @@ def test_a_grant_that_was_revoked_says_by_whom_when_and_why(cli: Cli, server: Fa
 
 def test_use_activates_and_return_gives_back(cli: Cli, server: FakeServer) -> None:
     server.on("GET", "/grants", {"items": [grant_shown()]})
+    server.on("GET", f"/grants/{GRANT}", grant_shown())
     server.on("POST", f"/grants/{GRANT}/activate", Reply(grant_shown(), headers=NOW))
     server.on("POST", f"/grants/{GRANT}/return", grant_shown(state="ended", ended_why="returned"))
     assert cli("use", GRANT[-6:]).out.startswith(f"grant {GRANT} is active: you may read until 09:40:00 UTC (")
@@ -88,6 +89,7 @@ def test_use_activates_and_return_gives_back(cli: Cli, server: FakeServer) -> No
 
 
 def test_using_what_is_suspended_is_a_conflict_and_what_has_ended_is_cut(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", f"/grants/{GRANT}", grant_shown())
     for code, exit_code in (("grant_not_active", 8), ("grant_ended", 9), ("not_found", 7)):
         server.on("POST", f"/grants/{GRANT}/activate", problem(409, code, "No."))
         assert cli("use", GRANT).code == exit_code

@@ -25,6 +25,7 @@ from loglease.model.ids import GrantId, PersonId, PrincipalId, RequestId, Subjec
 from loglease.model.instant import Instant, after
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Kind, Principal, Role
+from loglease.model.reveal import Reveal
 from loglease.redaction import Redactor
 from loglease.server.clock import SystemNewId, system_random
 from loglease.server.problems import kind_of, retry_after_s
@@ -82,10 +83,11 @@ async def insert_grant(
     single_use: bool = False,
     grant_id: str | None = None,
     key_salt: bytes = b"s" * 32,
+    reveal: Reveal | None = None,
 ) -> Grant:
     """Store a grant with its request, as if it had been asked for and approved."""
     shape = Shape(activate_within_s=3600, review_within_s=3600, single_use=single_use)
-    request = _request(holder, terms, shape, now)
+    request = _request(holder, terms, shape, now, reveal)
     active = state is GrantState.ACTIVE
     grant = Grant(
         id=GrantId(grant_id or made_id("grt")),
@@ -104,6 +106,7 @@ async def insert_grant(
         state=state,
         valid_from=now if active else None,
         valid_until=after(now, terms.duration_s) if active else None,
+        parent=None if reveal is None else reveal.grant,
     )
 
     def work(tx: Any, _now: Instant) -> Recorded[None]:
@@ -115,7 +118,7 @@ async def insert_grant(
     return grant
 
 
-def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant) -> AccessRequest:
+def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant, reveal: Reveal | None = None) -> AccessRequest:
     offer = Offer(
         number=1,
         policy="test",
@@ -132,7 +135,7 @@ def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant) -> Acce
         requester=owner.id,
         subject=owner.subject,
         persons=owner.persons,
-        wish=Wish(scopes=terms.scopes, reason="a test"),
+        wish=Wish(scopes=terms.scopes, reason="a test", reveal=reveal),
         offer=offer,
         eligible=frozenset(),
         terms_bytes=b"{}",

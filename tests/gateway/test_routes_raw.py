@@ -57,7 +57,7 @@ def declared(prefix: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def test_the_table_has_every_route():
-    assert {*GET_AND_POST, *GET_ALONE, "logs"} == set(Action)
+    assert {*GET_AND_POST, *GET_ALONE, "logs", "reveal"} == set(Action)  # a reveal: test_reveal.py
 
 
 class Wire:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from loglease.access.approval import bounded
 from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
 from loglease.access.permissions import held_grant, is_held, require_unlocked
@@ -70,6 +71,8 @@ def activated(
         )
     terms = rules.final_terms(Point.ACTIVATION, request, grant.terms, directory, now)
     active = move(replace(grant, terms=terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
+    if active.valid_until is not None:
+        active = replace(active, valid_until=bounded(tx, request.wish.reveal, active.valid_until))
     tx.grants.update(active)
     entry = Draft(
         id=EntryId(new_id(ENTRY)),

@@ -14,10 +14,17 @@ from loglease.model.ids import ENTRY, GRANT, EntryId, GrantId, NewId
 from loglease.model.instant import Instant, after
 from loglease.model.offer import Terms
 from loglease.model.principal import Principal
+from loglease.model.reveal import Reveal
 from loglease.model.review import Review
 from loglease.store.interface import Transaction
 
 KEY_SALT_BYTES = 32
+
+
+def bounded(tx: Transaction, reveal: Reveal | None, until: Instant) -> Instant:
+    """Return `until`, for a reveal not later than the end of the grant that it is about."""
+    parent = None if reveal is None else tx.grants.find(reveal.grant)
+    return until if parent is None else min(until, parent.due_at)
 
 
 def approved(
@@ -38,6 +45,7 @@ def approved(
         RequestNotPending: it has its verdict already.
     """
     done = move(request, RequestMove.APPROVE, by=by.id if by else None, now=now)
+    reveal = request.wish.reveal
     grant = Grant(
         id=GrantId(new_id(GRANT)),
         request=request.id,
@@ -49,9 +57,10 @@ def approved(
         shape=request.offer.shape,
         digest=request.digest,
         scheduled_at=now,
-        activate_by=after(now, request.offer.shape.activate_within_s),
+        activate_by=bounded(tx, reveal, after(now, request.offer.shape.activate_within_s)),
         key_salt=random(KEY_SALT_BYTES),
         epoch=tx.epoch,
+        parent=None if reveal is None else reveal.grant,
     )
     tx.requests.update(done)
     tx.grants.insert(grant)
@@ -59,7 +68,7 @@ def approved(
     holder = tx.principals.directory().principal(request.requester)
     if holder is None:
         raise LookupError(request.requester)
-    data = scheduled_data(grant, holder, commitments, rules.profile_digests)
+    data = scheduled_data(grant, reveal, holder, commitments, rules.profile_digests)
     actor = actor_of(by)
     return (
         done,

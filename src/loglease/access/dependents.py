@@ -16,7 +16,7 @@ from loglease.model.access_request import AccessRequest, CancelWhy, RequestMove,
 from loglease.model.access_request import move as move_request
 from loglease.model.grant import Grant, GrantMove, move
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import ENTRY, EntryId, NewId, PersonId, PrincipalId, RequestId, TokenId
+from loglease.model.ids import ENTRY, EntryId, GrantId, NewId, PersonId, PrincipalId, RequestId, TokenId
 from loglease.model.instant import Instant, instant_text
 from loglease.store.interface import RevocationRow, Transaction
 
@@ -139,6 +139,10 @@ def dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[Access
         found = tx.requests.find(RequestId(on.name))
         return [found] if found is not None and found.state_at(now) is RequestState.PENDING else []
     owners: list[PrincipalId] = []
+    if on.kind is LockKind.GRANT:
+        grant = tx.grants.find(GrantId(on.name))
+        asked = [] if grant is None else tx.requests.pending_of(grant.holder)
+        return [one for one in asked if one.wish.reveal is not None and one.wish.reveal.grant == on.name]
     if on.kind is LockKind.PRINCIPAL:
         owners = [PrincipalId(on.name)]
     elif on.kind is LockKind.PERSON:

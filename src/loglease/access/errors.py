@@ -156,6 +156,18 @@ class QueryLimit(LogLeaseError):
     code = "rate_limited"
 
 
+class LineNotAvailable(LogLeaseError):
+    """The line of a reveal is gone or differs, or its mask covers more than what was approved; one text for all."""
+
+    code = "line_not_available"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The line is not available as it was served, or what is masked there is more than was approved.",
+            next_step="The reveal is not used up; try again, or ask for the value on another line.",
+        )
+
+
 class ClockSuspect(LogLeaseError):
     """The clock stepped back, so nothing new begins."""
 

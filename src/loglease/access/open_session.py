@@ -86,7 +86,8 @@ async def open_session(
     Raises:
         NotFound: there is no such grant for the caller.
         GrantEnded, GrantNotActive, Locked, PolicyDenied: the grant cannot be used now.
-        NotPermitted: the event window has nothing of the interval, and that is refused.
+        NotPermitted: the grant is to reveal one value, or the event window has nothing of the interval, and that is
+            refused.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
         OpeningUncertain: it could not be recorded in time.
     """
@@ -99,6 +100,8 @@ async def open_session(
             raise AuditUnavailable("Nobody waits for this session any more.")
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
+        if grant.parent is not None:
+            raise NotPermitted(f"{grant.id} reveals one value and reads no lines.", rule="kind of the grant")
         grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
         request = tx.requests.find(grant.request)
         if request is None:
@@ -139,6 +142,22 @@ async def open_session(
     except AuditUnavailable as error:
         is_given_up = True
         raise OpeningUncertain(session_id, error) from error
+
+
+def opened_entry(session: Session, grant: Grant, caller: Caller, *, new_id: NewId) -> Draft:
+    """Return the entry of a session that opens."""
+    return Draft(
+        id=EntryId(new_id(ENTRY)),
+        type="session.opened",
+        actor=caller.principal.subject,
+        ref=refs(request=grant.request, grant=grant.id, session=session.id),
+        data={
+            "kind": str(session.kind),
+            "front": str(session.front),
+            "replica": session.replica,
+            "epoch": session.epoch,
+        },
+    )
 
 
 def _clamped(grant: Grant, interval: Interval) -> Interval | None:
@@ -235,18 +254,7 @@ def _entries(
     if limit is not None:
         data["limit"] = limit
     return (
-        Draft(
-            id=EntryId(new_id(ENTRY)),
-            type="session.opened",
-            actor=caller.principal.subject,
-            ref=ref,
-            data={
-                "kind": str(session.kind),
-                "front": str(session.front),
-                "replica": session.replica,
-                "epoch": session.epoch,
-            },
-        ),
+        opened_entry(session, opened.grant, caller, new_id=new_id),
         Draft(
             id=EntryId(new_id(ENTRY)),
             type="query.recorded",

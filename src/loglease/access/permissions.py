@@ -8,7 +8,7 @@ from __future__ import annotations
 from loglease.access.caller import Caller
 from loglease.access.errors import Locked, NotFound, NotPermitted, TokenRevoked
 from loglease.model.access_request import AccessRequest
-from loglease.model.grant import Grant
+from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import Lock, LockKind, LockOn
 from loglease.model.ids import GrantId, RequestId
 from loglease.model.instant import Instant
@@ -120,7 +120,7 @@ def matches(on: LockOn, *, principal: Principal | None, grant: Grant | None = No
             sources = set() if grant is None else {scope.source for scope in grant.terms.scopes}
             return on.name in sources | {source}
         case LockKind.GRANT:
-            return grant is not None and grant.id == on.name
+            return grant is not None and on.name in (grant.id, grant.parent)
         case LockKind.REQUEST:
             return grant is not None and grant.request == on.name
         case LockKind.POLICY:
@@ -135,7 +135,10 @@ def locks_on_grant(tx: Transaction, grant: Grant, now: Instant) -> list[Lock]:
 
 
 def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
-    """Say whether a grant may not be used now: a lock, a suspension, an older epoch, or a holder who is disabled."""
+    """Say whether a grant may not be used now: a lock, a suspension, an older epoch, a holder who is disabled.
+
+    One to reveal a value may not be used either while the grant of its line is not active.
+    """
     return is_held_from(tx, grant, tx.principals.find(grant.holder), now)
 
 
@@ -147,7 +150,16 @@ def is_held_from(tx: Transaction, grant: Grant, holder: Principal | None, now: I
         or grant.epoch != tx.epoch
         or bool(tx.holds.suspensions(grant.id))
         or bool(_locks(tx, grant, holder, now))
+        or _is_without_parent(tx, grant, now)
     )
+
+
+def _is_without_parent(tx: Transaction, grant: Grant, now: Instant) -> bool:
+    """Say whether the grant under whose line this one reveals a value is not active."""
+    if grant.parent is None:
+        return False
+    parent = tx.grants.find(grant.parent)
+    return parent is None or parent.state_at(now, held=is_held(tx, parent, now)) is not GrantState.ACTIVE
 
 
 def _locks(tx: Transaction, grant: Grant, holder: Principal | None, now: Instant) -> list[Lock]:

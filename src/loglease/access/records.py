@@ -16,6 +16,7 @@ from loglease.model.instant import Instant, instant_text
 from loglease.model.labels import Matcher
 from loglease.model.offer import Joint, Offer, Plan, Slots, Stage, Terms
 from loglease.model.principal import Principal
+from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 
 Data = dict[str, Canonical]
@@ -90,7 +91,9 @@ def _slots_data(slots: Slots) -> Data:
     return {"from": list(slots.approvers), "need": slots.need}
 
 
-def offer_data(offer: Offer, commitments: Commitments, profiles: ProfileDigests, record: str) -> Data:
+def offer_data(
+    offer: Offer, reveal: Reveal | None, commitments: Commitments, profiles: ProfileDigests, record: str
+) -> Data:
     """Return the data of `offer.made`; `record` is the decision record, of which only a commitment is written."""
     return {
         "offer": offer.number,
@@ -101,6 +104,7 @@ def offer_data(offer: Offer, commitments: Commitments, profiles: ProfileDigests,
         "rule": offer.rule,
         "plans": [plan_data(plan) for plan in offer.plans],
         **terms_data(offer.terms, commitments, profiles),
+        **_revealing(reveal, commitments),
         "activate_within_s": offer.shape.activate_within_s,
         "review_within_s": offer.shape.review_within_s,
         "record_c": commitments.to("record_c", record),
@@ -116,10 +120,31 @@ def wish_data(wish: Wish, offer: Offer, commitments: Commitments, expires_at: In
         "duration_s": wish.duration_s or offer.terms.duration_s,
         "limits": dict(wish.limits.named()),
         "expires_at": instant_text(expires_at),
+        **_revealing(wish.reveal, commitments),
     }
     if wish.ticket is not None:
         data["ticket_c"] = commitments.to("ticket_c", wish.ticket)
     return data
+
+
+def reveal_data(reveal: Reveal, commitments: Commitments) -> Data:
+    """Return a reveal as entries carry it; which line it is only as a commitment."""
+    data: Data = {
+        "grant": reveal.grant,
+        "class": reveal.cls,
+        "line_c": commitments.to("line_c", reveal.reference),
+    }
+    return data if reveal.pseudonym is None else {**data, "pseudonym": reveal.pseudonym}
+
+
+def served_data(reveal: Reveal, rule: str, commitments: Commitments) -> Data:
+    """Return the data of `reveal.served`; its grant stands in the entry's references."""
+    data = reveal_data(reveal, commitments)
+    return {name: value for name, value in data.items() if name != "grant"} | {"rule": rule}
+
+
+def _revealing(reveal: Reveal | None, commitments: Commitments) -> Data:
+    return {} if reveal is None else {"reveal": reveal_data(reveal, commitments)}
 
 
 def terms_bytes(*, offer: Data, request: str, subject: str, wish: Data) -> bytes:
@@ -127,7 +152,9 @@ def terms_bytes(*, offer: Data, request: str, subject: str, wish: Data) -> bytes
     return canonical_bytes({"offer": offer, "request": request, "subject": subject, "wish": wish})
 
 
-def scheduled_data(grant: Grant, holder: Principal, commitments: Commitments, profiles: ProfileDigests) -> Data:
+def scheduled_data(
+    grant: Grant, reveal: Reveal | None, holder: Principal, commitments: Commitments, profiles: ProfileDigests
+) -> Data:
     """Return the data of `grant.scheduled`."""
     return {
         "holder": holder.subject,
@@ -135,6 +162,7 @@ def scheduled_data(grant: Grant, holder: Principal, commitments: Commitments, pr
         "reviews": list(grant.reviews),
         "digest_sha256": grant.digest,
         **terms_data(grant.terms, commitments, profiles),
+        **_revealing(reveal, commitments),
         "not_before_at": instant_text(grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
     }

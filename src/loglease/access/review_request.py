@@ -26,7 +26,7 @@ from loglease.access.records import Data, refs, terms_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestMove, RequestState, move
-from loglease.model.errors import AlreadyReviewed, RequestNotPending
+from loglease.model.errors import AlreadyReviewed, NarrowingEmpty, RequestNotPending
 from loglease.model.grant import Grant
 from loglease.model.ids import ENTRY, REVIEW, EntryId, NewId, RequestId, ReviewId
 from loglease.model.instant import MICROSECONDS, EventWindow, Instant
@@ -128,7 +128,8 @@ async def review_request(
                 f"{request.id} is already {request.state_at(now)}.", next_step=f"loglease requests {request.id}"
             )
         raw = any((scope.profile or "").partition("@")[0] == "raw" for scope in request.terms.scopes)
-        caller.require_sign_in(now, STEP_UP_S if raw else REVIEW_SIGN_IN_S)
+        shows_values = raw or request.wish.reveal is not None
+        caller.require_sign_in(now, STEP_UP_S if shows_values else REVIEW_SIGN_IN_S)
         directory = tx.principals.directory()
         _require_eligible(tx, caller, request, reviews, verdict, rules=rules, directory=directory, now=now)
         review = Review(
@@ -141,9 +142,7 @@ async def review_request(
             given_at=now,
             channel=caller.channel,
             comment=comment,
-            narrowed=None
-            if narrowing is None or verdict is Verdict.DENY
-            else checked_narrowing(request, narrowing.applied_to(request.terms)),
+            narrowed=_narrowed(request, verdict, narrowing),
         )
         tx.reviews.insert(review)
         commitments = commitments_of(request.private, random)
@@ -170,6 +169,14 @@ async def review_request(
         return Recorded(Reviewed(request=done, review=review, grant=grant), (given, *entries))
 
     return await log.commit(work)
+
+
+def _narrowed(request: AccessRequest, verdict: Verdict, narrowing: Narrowing | None) -> Terms | None:
+    if narrowing is None or verdict is Verdict.DENY:
+        return None
+    if request.wish.reveal is not None:
+        raise NarrowingEmpty("One value cannot be narrowed.", next_step="Approve it, or deny it.")
+    return checked_narrowing(request, narrowing.applied_to(request.terms))
 
 
 def _require_person(caller: Caller) -> None:

@@ -156,7 +156,7 @@ def _affected(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> list
     if on.kind is LockKind.GRANT:
         grant, request = visible_grant(tx, caller, GrantId(on.name))
         require_may_revoke(caller, request)
-        return [grant] if grant.is_live(now) else []
+        return dependent_grants(tx, on, now) if grant.is_live(now) else []
     if on.kind is LockKind.REQUEST:
         found = tx.requests.find(RequestId(on.name))
         if found is None or not may_see_request(caller, found):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from loglease.access.approval import approved
+from loglease.access.approval import approved, bounded
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import OfferChanged, TooManyPending
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
+from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Rules, decision_record, refused
 from loglease.access.wish import WishDraft
 from loglease.audit.interface import Draft, EntryLog, Recorded
@@ -27,7 +28,7 @@ MAX_TERMS_BYTES = 12_288
 
 
 async def submit_request(
-    wish: WishDraft,
+    wish: WishDraft | RevealDraft,
     *,
     caller: Caller,
     offer: int | None,
@@ -41,6 +42,7 @@ async def submit_request(
 
     Raises:
         PolicyDenied, GuardrailDenied, NoEligibleApprover, ReasonRequired: what policy says, with what would help.
+        NotFound, GrantEnded, GrantNotActive, InvalidField: see `RevealDraft.at`.
         OfferChanged: the numbered offer is not among those that are made now.
         TooManyPending: undecided requests have to be decided or cancelled first.
         Locked: a lock applies to the caller or the source.
@@ -52,9 +54,9 @@ async def submit_request(
             found = tx.requests.find(RequestId(created))
             if found is not None:
                 return Recorded(found)
-        require_unlocked(tx, caller, now, source=wish.source)
+        asked = wished(wish, tx, caller, now)
+        require_unlocked(tx, caller, now, source=asked.scopes[0].source)
         _require_room(tx, caller, now)
-        asked = wish.at(now)
         directory = tx.principals.directory()
         decision = rules.decide(asked, caller.principal, directory, now)
         if decision.refusal is not None:
@@ -76,6 +78,15 @@ async def submit_request(
         return Recorded(request, entries)
 
     return await log.commit(work)
+
+
+def wished(wish: WishDraft | RevealDraft, tx: Transaction, caller: Caller, now: Instant) -> Wish:
+    """Return a wish as of `now`.
+
+    Raises:
+        LogLeaseError: see `WishDraft.at` and `RevealDraft.at`.
+    """
+    return wish.at(tx, caller, now) if isinstance(wish, RevealDraft) else wish.at(now)
 
 
 def _require_room(tx: Transaction, caller: Caller, now: Instant) -> None:
@@ -115,10 +126,10 @@ def _request(
     principal = caller.principal
     request_id = RequestId(new_id(REQUEST))
     commitments = Commitments(random)
-    expires_at = after(now, offer.shape.review_within_s)
+    expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
     wish_part = wish_data(wish, offer, commitments, expires_at)
     wish_private = commitments.taken()
-    offer_part = offer_data(offer, commitments, rules.profile_digests, record)
+    offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, record)
     offer_private = commitments.taken()
     bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
     if len(bound) > MAX_TERMS_BYTES:

@@ -128,6 +128,22 @@ class Client:
             response = once()
         return _answer(response)
 
+    def reveal(self, grant: str) -> Body:
+        """Return the one value that a grant shows, from the gateway; asked for once, since it is answered once.
+
+        Raises:
+            Refused: as `call`; also SignedOut and Unreachable.
+        """
+
+        def once() -> httpx2.Response:
+            headers = {"Accept": "application/json", **self._authorization()}
+            return self._sent("POST", f"/g/{grant}/reveal", body=None, params={}, headers=headers, again=False)
+
+        response = once()
+        if self._renewed_after(response):
+            response = once()
+        return _answer(response).body
+
     @contextmanager
     def stream(
         self, path: str, *, query: Mapping[str, Any], headers: Mapping[str, str], silence_s: float | None = None

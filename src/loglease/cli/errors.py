@@ -146,7 +146,7 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
             Exit.NOT_FOUND: "not_found",
             Exit.CONFLICT: (
                 "request_not_pending already_reviewed grant_not_active grant_ambiguous offer_changed stage_not_open "
-                "elevation_conflict bundle_stale in_progress digest_mismatch version_mismatch"
+                "line_not_available elevation_conflict bundle_stale in_progress digest_mismatch version_mismatch"
             ),
             Exit.CUT: "grant_ended budget_used",
             Exit.SIGN_IN: "not_authenticated token_expired groups_stale step_up_required",

@@ -155,7 +155,7 @@ def covering_grant(run: Run, draft: Body, offers: Body) -> Body | None:
     best = offers["offers"][0]["scopes"] if offers["offers"] else [_as_of_now(run, scope) for scope in draft["scopes"]]
     wanted = [scope_of(scope) for scope in best]
     for grant in run.client.items("/grants", most=None, mine=True, live=True):
-        if grant["state"] not in _USABLE:
+        if grant["state"] not in _USABLE or grant.get("reveal"):
             continue
         held = [scope_of(scope) for scope in grant["scopes"]]
         if all(any(_covers(ours, theirs) for ours in held) for theirs in wanted):

@@ -99,6 +99,12 @@ HereFlags = Annotated[Flags, Parameter(parse=False)]
 """The type of the argument `flags`: for commands that need no server and no client's configuration."""
 
 
-def flag(text: str, *, name: str | None = None) -> Parameter:
-    """Return a parameter with its help, and perhaps another name than the argument's."""
-    return Parameter(name=name, help=text, negative=(), show_default=False)
+def flag(text: str, *, name: str | None = None, stdin: bool = False) -> Parameter:
+    """Return a parameter with its help, and perhaps another name than the argument's.
+
+    Args:
+        text: the help.
+        name: where it is not the argument's own.
+        stdin: the value may be `-`.
+    """
+    return Parameter(name=name, help=text, negative=(), show_default=False, allow_leading_hyphen=stdin)

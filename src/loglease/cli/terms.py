@@ -14,12 +14,14 @@ from typing import Any, Final
 from loglease.cli.errors import TermsForged
 from loglease.model.digest import commitment, sha256_hex
 from loglease.model.errors import LogLeaseError
-from loglease.model.instant import EventWindow
+from loglease.model.ids import GrantId
+from loglease.model.instant import EventWindow, Instant
 from loglease.model.labels import Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
+from loglease.model.reveal import Reveal
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import selector_text
-from loglease.model.words import scope_in_words
+from loglease.model.words import reveal_in_words, scope_in_words
 
 DAY_S: Final = 86_400
 _NS: Final = 1_000_000_000
@@ -43,10 +45,13 @@ class ShownTerms:
     reason: str
     ticket: str
     expires_at: str
+    reveal: Reveal | None = None
 
     @property
     def words(self) -> str:
-        """What would be granted, as one sentence a scope."""
+        """What would be granted, as one sentence a scope; of a reveal, the value that would be shown."""
+        if self.reveal is not None:
+            return reveal_in_words(self.reveal)
         return "\n".join(scope_in_words(scope, self.limits, self.duration_s) for scope in self.scopes)
 
     @property
@@ -56,7 +61,7 @@ class ShownTerms:
 
     def risks(self) -> list[str]:
         """Return the built-in risk statements, each a sentence with its rule."""
-        found = []
+        found = [] if self.reveal is None else ["One masked value is shown as it was logged."]
         for scope in self.scopes:
             if (scope.profile or "").partition("@")[0] == "raw":
                 found.append("Nothing is masked: the profile is raw.")
@@ -100,6 +105,9 @@ def _shown(terms: Mapping[str, Any], digest: str, opened: Mapping[str, tuple[str
     rules = _rules(opened)
     limits = Limits(**offer["limits"])
     asked = [scope_in_words(_scope(one, rules), Limits(**wish["limits"]), wish["duration_s"]) for one in wish["scopes"]]
+    reveal = _reveal(offer, wish, opened)
+    if reveal is not None:
+        asked = [reveal_in_words(reveal)]
     return ShownTerms(
         digest=digest,
         request=str(terms["request"]),
@@ -114,6 +122,31 @@ def _shown(terms: Mapping[str, Any], digest: str, opened: Mapping[str, tuple[str
         reason=_text("reason_c", wish, opened),
         ticket=_text("ticket_c", wish, opened),
         expires_at=str(wish["expires_at"]),
+        reveal=reveal,
+    )
+
+
+def _reveal(offer: Mapping[str, Any], wish: Mapping[str, Any], opened: Mapping[str, tuple[str, str]]) -> Reveal | None:
+    """Return the value that is asked for; what the commitment to its line hides has to be opened."""
+    data = wish.get("reveal")
+    if data != offer.get("reveal"):
+        raise ValueError(data)
+    if data is None:
+        return None
+    line = json.loads(_text("line_c", data, opened))
+    if data.get("pseudonym", line["token"]) != line["token"]:
+        raise ValueError(data)
+    return Reveal(
+        grant=GrantId(str(data["grant"])),
+        policy=str(offer["policy"]),
+        asked_at=Instant(0),
+        token=str(line["token"]),
+        cls=str(data["class"]),
+        source=str(line["source"]),
+        labels=tuple((str(name), str(value)) for name, value in line["labels"]),
+        event_ns=int(line["event_ns"]),
+        line_sha256=str(line["line_sha256"]),
+        span=int(line["span"]),
     )
 
 

@@ -40,7 +40,7 @@ async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) 
 
 
 async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[Grant]:
-    """Return the active grants of the caller as they rank, the oldest first, for calls that name none.
+    """Return the active grants of the caller to read lines as they rank, the oldest first, for calls that name none.
 
     Raises:
         NotPermitted: no grant of theirs is active; a scheduled one has to be named to start.
@@ -58,6 +58,7 @@ async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[G
             grant
             for grant in found
             if caller.only_grant in (None, grant.id)
+            and grant.parent is None
             and grant.state_at(now, held=is_held(tx, grant, now)) is GrantState.ACTIVE
         ]
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from loglease.access.caller import Caller
+from loglease.access.permissions import held_grant
 from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable, Draft
 from loglease.gateway import admission
@@ -46,6 +47,7 @@ from loglease.gateway.websocket import Upgrade, WebSocketChannel
 from loglease.logql import LogQuery
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.grant import Grant
+from loglease.model.ids import GrantId
 from loglease.model.instant import Instant
 from loglease.store.interface import StoreUnavailable
 
@@ -121,7 +123,11 @@ class Gateway:
         client = scope.get("client")
         address = str(client[0]) if client else "local"
         call.caller = await services.authenticate(token_of(call.headers), address)
-        if route.action is Action.LOGS:
+        if route.action is Action.REVEAL:
+            require_no_body(call.headers)
+            Values(scope["query_string"], single=SINGLE)
+            await self._reveal(route, call)
+        elif route.action is Action.LOGS:
             require_no_body(call.headers)
             await self._plain(route, call, parameters_of(scope["query_string"], now), now)
         elif route.action is Action.TAIL:
@@ -180,6 +186,15 @@ class Gateway:
         caller, grants = await self._grants(route, call, now)
         channel = WebSocketChannel(call.connection, upgrade)
         await self._sessions.serve(grants, asked, caller=caller, channel=channel)
+
+    async def _reveal(self, route: Route, call: _Call) -> None:
+        caller = call.caller
+        if caller is None or route.grant is None:
+            raise LookupError(route)
+        grant_id = GrantId(route.grant)
+        grant = await self._services.store.read(lambda tx: held_grant(tx, caller, grant_id))
+        call.ref = {"request": grant.request, "grant": grant.id}
+        await answer_whole(call.send, 200, await self._sessions.reveal(grant_id, caller=caller), JSON)
 
     async def _grants(self, route: Route, call: _Call, now: Instant) -> tuple[Caller, Sequence[Grant]]:
         caller, store = call.caller, self._services.store

@@ -15,6 +15,7 @@ class Action(StrEnum):
     """What a route does; the value is its path behind its front end's."""
 
     LOGS = "logs"
+    REVEAL = "reveal"
     QUERY_RANGE = "query_range"
     QUERY = "query"
     LABELS = "labels"
@@ -48,13 +49,21 @@ class Route:
 
 
 _NAME: Final = r"((?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)"
-_GET_ALONE: Final = frozenset({Action.LOGS, Action.TAIL, Action.BUILD, Action.LIMITS})
+_ALLOWED: Final = {
+    Action.LOGS: "GET",
+    Action.TAIL: "GET",
+    Action.BUILD: "GET",
+    Action.LIMITS: "GET",
+    Action.REVEAL: "POST",
+}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _LOKI: Final = "/loki/api/v1/"
 
 
 def _pattern(action: Action) -> re.Pattern[bytes]:
+    if action is Action.REVEAL:
+        return re.compile(rf"/g/{_NAME}/reveal".encode())
     path = "/logs" if action is Action.LOGS else _LOKI + re.escape(action.value).replace(r"\{name\}", _NAME)
     return re.compile(rf"(?:/g/{_NAME})?{path}".encode())
 
@@ -75,7 +84,7 @@ def route_of(method: str, raw_path: bytes) -> Route:
             continue
         grant = None if match[1] is None else _name(match[1], _PLAIN_NAME)
         label = _name(match[2], _LABEL_NAME) if match.re.groups > 1 else ""
-        allowed = "GET" if action in _GET_ALONE else "GET, POST"
+        allowed = _ALLOWED.get(action, "GET, POST")
         if method not in allowed.split(", "):
             raise MethodNotAllowed(allowed)
         return Route(action, grant, label)

@@ -21,6 +21,7 @@ from loglease.gateway.grant_index import GrantIndex, OpenSession
 from loglease.gateway.pump import Pump
 from loglease.gateway.recheck import Violations
 from loglease.gateway.reserve import Recorder
+from loglease.gateway.revealing import value_of
 from loglease.gateway.services import Services
 from loglease.gateway.session import ServedSession
 from loglease.gateway.settings import GatewaySettings
@@ -101,6 +102,24 @@ class Sessions:
                 self._close_unserved(opened)
                 raise
         await self._serve(self._pump(opened, prepared, asked, channel), opened, caller, heard)
+
+    async def reveal(self, grant: GrantId, *, caller: Caller) -> bytes:
+        """Return the answer of a reveal, which is recorded and used up by then.
+
+        Raises:
+            LogLeaseError: nothing was revealed.
+        """
+        self._admit(SessionKind.REVEAL, 1)
+        with self._index.hearing(SessionKind.REVEAL):
+            return await value_of(
+                grant,
+                caller=caller,
+                services=self._services,
+                parts=self._parts,
+                violations=self.violations,
+                in_pool=self._turns.turn(),
+                within_s=self._settings.scan_s,
+            )
 
     def _pump(self, opened: Sequence[Opened], prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
         services, settings = self._services, self._settings

@@ -13,6 +13,7 @@ from loglease.model.ids import PersonId, PrincipalId, RequestId, SubjectId
 from loglease.model.instant import Instant
 from loglease.model.limits import Limits
 from loglease.model.offer import Offer, Terms
+from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 
 
@@ -64,6 +65,7 @@ class Wish:
 
     Attributes:
         duration_s: None asks for what the offer's policy gives by default.
+        reveal: the one value that is asked for; its line is all that the scope holds. None asks for lines.
     """
 
     scopes: tuple[Scope, ...]
@@ -71,6 +73,7 @@ class Wish:
     ticket: str | None = None
     duration_s: int | None = None
     limits: Limits = Limits()
+    reveal: Reveal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,8 @@ class Grant:
         idle_at: when it ends if no session opens before; None while one is open, and where policy sets no limit.
         ended_why: for `ended`; `ended_by` and `reason` also for `revoked`.
         epoch: history generation in which it was made or re-affirmed; an older one suspends.
+        parent: the grant under whose line this one reveals one value, and not longer than it is active; None for a
+            grant to read lines.
     """
 
     id: GrantId
@@ -122,6 +124,7 @@ class Grant:
     reason: str | None = None
     usage: Usage = Usage()
     version: int = 1
+    parent: GrantId | None = None
 
     @property
     def due_at(self) -> Instant:

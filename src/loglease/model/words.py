@@ -8,9 +8,11 @@ from typing import Final
 from loglease.model.instant import EventWindow, duration_text, event_time_text
 from loglease.model.labels import Matcher, Selector
 from loglease.model.limits import Limits
+from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 
 _SHOWN_VALUES: Final = 6
+_FIRST: Final = {"service": 0, "app": 0, "job": 1}
 _MIB: Final = 1 << 20
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
@@ -33,6 +35,21 @@ def scope_in_words(scope: Scope, limits: Limits | None = None, duration_s: int |
     if limits is not None and (words := limits_in_words(limits)):
         parts.append(words)
     return ", ".join(parts)
+
+
+def reveal_in_words(reveal: Reveal) -> str:
+    """Describe the one value that would be shown.
+
+    Example: ``ONE VALUE of class pii.email, once: what stands behind ⟦email:q3f7k2p9xa⟧, token 2 of the line of
+    2026-11-23 09:12:31.000000000 UTC of service pay-api from files, as it was served under grt_01JDC91T7K…``.
+    """
+    labels = sorted(reveal.labels, key=lambda pair: (_FIRST.get(pair[0], 2), pair[0]))
+    stream = " in ".join(f"{plain(name)} {plain(value)}" for name, value in labels) or "a stream without labels"
+    time = event_time_text(reveal.event_ns)[:29].replace("T", " ")
+    return (
+        f"ONE VALUE of class {reveal.cls}, once: what stands behind {plain(reveal.token)}, token {reveal.span} of the "
+        f"line of {time} UTC of {stream} from {plain(reveal.source)}, as it was served under {reveal.grant}"
+    )
 
 
 def window_in_words(window: EventWindow) -> str:
@@ -86,8 +103,7 @@ def _stream_words(selector: Selector) -> str:
 
 def _named_first(selector: Selector) -> list[tuple[str, Matcher]]:
     """Put what names a service before where it runs, as people say it."""
-    order = {"service": 0, "app": 0, "job": 1}
-    return sorted(selector.matchers, key=lambda item: (order.get(item[0], 2), item[0]))
+    return sorted(selector.matchers, key=lambda item: (_FIRST.get(item[0], 2), item[0]))
 
 
 def _matcher_words(matcher: Matcher) -> str:

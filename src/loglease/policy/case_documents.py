@@ -9,7 +9,7 @@ from loglease.model.errors import Malformed, WindowInvalid
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
-from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestPerson
+from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestPerson, TestReveal
 from loglease.policy.fields import LATER_CONDITIONS, Reader
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
@@ -121,7 +121,7 @@ class TestDocuments:
         read = self._reader
         title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
-        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits")
+        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal")
         ask = read.record(ask_node, "ask", known)
         want_node = record.need("want", "{outcome: review}") or Table(node.at, ())
         want = read.record(want_node, "want", ("outcome", "policy", "duration", "redaction", "stages"))
@@ -136,6 +136,7 @@ class TestDocuments:
             ticket=read.text(ask.node("ticket"), "ticket", longest=128) or None,
             reason=read.text(ask.node("reason"), "reason"),
             limits=self._parts.limits(ask.node("limits")),
+            reveal=self._reveal(ask.node("reveal")),
             outcome=TestOutcome(outcome),
             policy=self._known(want.node("policy"), "policy", self._policies) or None,
             granted_s=None if granted is None else read.duration(granted, "duration"),
@@ -143,6 +144,13 @@ class TestDocuments:
             stages=None if stages is None else read.number(stages, "stages", least=0),
             at=node.at,
         )
+
+    def _reveal(self, node: Node | None) -> TestReveal | None:
+        if node is None:
+            return None
+        record = self._reader.record(node, "reveal", ("policy", "class"))
+        policy = self._known(record.need("policy", "payments-prod-debug"), "policy", self._policies)
+        return TestReveal(policy, self._reader.text(record.need("class", "pii.email"), "class"))
 
     def _known(self, node: Node | None, what: str, known: Collection[str]) -> str:
         if node is None:

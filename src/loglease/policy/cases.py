@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.model.access_request import Wish
-from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.ids import GrantId, PersonId, PrincipalId, SubjectId
 from loglease.model.instant import duration_text
 from loglease.model.offer import Offer
 from loglease.model.principal import Directory, Principal, directory_of
+from loglease.model.reveal import Reveal
+from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import decide
-from loglease.policy.documents import PolicyTest, TestCase, TestOutcome
+from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestReveal
 from loglease.policy.problems import At
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
 from loglease.policy.trace import Decision
@@ -63,10 +65,32 @@ def catalog_profiles(bundle: Bundle) -> Mapping[str, ProfileInfo]:
 def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
     people = _people(test)
     scope = replace(test.scopes[case.scope], profile=case.profile)
-    wish = Wish(scopes=(scope,), reason=case.reason, ticket=case.ticket, duration_s=case.duration_s, limits=case.limits)
+    wish = Wish(
+        scopes=(scope,),
+        reason=case.reason,
+        ticket=case.ticket,
+        duration_s=case.duration_s,
+        limits=case.limits,
+        reveal=None if case.reveal is None else _reveal(case.reveal, test, scope),
+    )
     asks = people.principals[PrincipalId(case.person)]
     found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles)
     return CaseResult(test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)))
+
+
+def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:
+    return Reveal(
+        grant=GrantId(""),
+        policy=wanted.policy,
+        asked_at=test.now,
+        token="",
+        cls=wanted.cls,
+        source=scope.source,
+        labels=(),
+        event_ns=scope.window.start_ns,
+        line_sha256="",
+        span=1,
+    )
 
 
 def _people(test: PolicyTest) -> Directory:

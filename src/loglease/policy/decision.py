@@ -18,6 +18,7 @@ from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Directory, Kind, Principal
+from loglease.model.reveal import is_class_among
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
@@ -79,10 +80,12 @@ def decide(
         directory: everybody, as of now.
         now: the instant of the decision.
         profiles: the redaction profiles of this server; a policy whose profile is not among them offers nothing.
-        submitted_at: when the wish was submitted, from where lookbacks count; now where it is new.
+        submitted_at: when the wish was submitted, from where lookbacks count; now where it is new. Those of a reveal
+            count from the request of the grant that it is about.
         point: where in the life of the request the decision is made.
     """
-    asked = _asked(bundle, wish, principal, directory, submitted_at or now, profiles, point)
+    counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
+    asked = _asked(bundle, wish, principal, directory, counted_from, profiles, point)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
     asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
     traces = _answers(asked)
@@ -97,7 +100,7 @@ def decide(
         guardrails=rails,
         policies=traces,
     )
-    if offers or point is not Point.SUBMIT:
+    if offers or point is not Point.SUBMIT or wish.reveal is not None:
         return found
     return replace(found, narrowed=_narrowed(found, directory=directory, profiles=profiles, bundle=bundle))
 
@@ -159,7 +162,8 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
         steps += _ask(policy, asked)
-    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE))
+    steps += _reveal(policy, asked)
+    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
     plans = _plans(policy, route, asked)
     if asked.point is Point.SUBMIT and is_candidate:
         steps.append(_plan_step(plans, asked))
@@ -198,10 +202,11 @@ def _who(policy: AccessPolicy, asked: _Asked) -> Step:
     fits = asked.people.fits(policy.who, asked.principal)
     if not fits:
         return Step(StepName.WHO, ok=False, text="is not for this principal", fix=Fix.ASK_OWNER)
-    if asked.principal.kind is not Kind.HUMAN and policy.grant.redaction.partition("@")[0] == RAW:
+    sees_values = policy.grant.redaction.partition("@")[0] == RAW or asked.wish.reveal is not None
+    if asked.principal.kind is not Kind.HUMAN and sees_values:
         name = f"{asked.principal.kind}:{asked.principal.account}"
         if name not in policy.who.any_of:
-            return Step(StepName.WHO, ok=False, text="raw needs the policy to name this very principal")
+            return Step(StepName.WHO, ok=False, text="unmasked values need the policy to name this very principal")
     named = [name for name in policy.who.any_of if asked.people.is_named(name, asked.principal)]
     return Step(StepName.WHO, ok=True, text=", ".join(named))
 
@@ -292,11 +297,34 @@ def _is_ticket(pattern: str, ticket: str) -> bool:
     return len(ticket) <= MAX_TICKET and re2.fullmatch(pattern, ticket) is not None
 
 
+def _reveal(policy: AccessPolicy, asked: _Asked) -> list[Step]:
+    """Say whether the policy lets people ask for the value that is asked for; nothing where lines are."""
+    reveal, rule = asked.wish.reveal, policy.grant.reveal
+    if reveal is None:
+        return []
+    if policy.id != reveal.policy:
+        return [Step(StepName.REVEAL, ok=False, text="the grant is from another policy")]
+    if rule is None:
+        return [_no_reveal(policy, "The policy of this grant reveals no single values.")]
+    if not is_class_among(reveal.cls, rule.classes):
+        named = ", ".join(rule.classes)
+        return [_no_reveal(policy, f"The policy of this grant reveals values of class {named}, none of {reveal.cls}.")]
+    return [Step(StepName.REVEAL, ok=True, text=reveal.cls)]
+
+
+def _no_reveal(policy: AccessPolicy, message: str) -> Step:
+    next_step = f"Ask {policy.owner}, who own the policy." if policy.owner else "Ask the owner of the logs."
+    refusal = Refusal(code="policy_denied", message=message, next_step=next_step, rule=policy.id)
+    return Step(StepName.REVEAL, ok=False, text=message.lower().rstrip("."), fix=Fix.ASK_OWNER, refusal=refusal)
+
+
 def _plans(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[Plan, ...]:
-    """Return the plan of the route and one for each guardrail that demands a stage."""
+    """Return the plan of the route, or of a reveal, and one for each guardrail that demands a stage."""
+    rule = policy.grant.reveal if asked.wish.reveal is not None else None
+    stages = route.stages if rule is None else rule.stages
     rails = [rail for rail in asked.rails if rail.require is not None]
     extra = tuple(Plan(rail.id, (rail.require,)) for rail in rails if rail.require is not None)
-    return (Plan(policy.id, route.stages), *extra)
+    return (Plan(policy.id, stages), *extra)
 
 
 def _plan_step(plans: tuple[Plan, ...], asked: _Asked) -> Step:
@@ -312,6 +340,7 @@ def _offer(
     policy: AccessPolicy, route: Route, plans: tuple[Plan, ...], profile: str, asked: _Asked
 ) -> tuple[Offer, Step]:
     """Shape the grant: the minimum of what policy, route, guardrails and wish say."""
+    reveal = asked.wish.reveal
     duration_s, why = _duration(policy, route, asked)
     limits = policy.grant.limits.tightest(route.grant.limits).tightest(asked.wish.limits)
     for rail in asked.rails:
@@ -323,14 +352,14 @@ def _offer(
             policy.grant.activate_within_s, route.grant.activate_within_s or policy.grant.activate_within_s
         ),
         review_within_s=policy.pending_max_s,
-        single_use=policy.grant.single_use or route.grant.single_use,
-        idle_timeout_s=min(idle, default=None),
+        single_use=policy.grant.single_use or route.grant.single_use or reveal is not None,
+        idle_timeout_s=min(idle, default=None) if reveal is None else None,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
     offer = Offer(
         number=1,
         policy=policy.id,
-        rule=f"{policy.title}, route {route.number}",
+        rule=f"{policy.title}, {f'route {route.number}' if reveal is None else 'reveal'}",
         outcome=outcome,
         plans=plans,
         terms=Terms(scopes=scopes, duration_s=duration_s, limits=limits),

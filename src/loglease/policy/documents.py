@@ -92,9 +92,21 @@ class AskRule:
     ticket: TicketRule | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RevealRule:
+    """Which masked values a policy lets people ask to see, one a request, and who has to agree.
+
+    Attributes:
+        classes: each allows itself and what is below it; there is no word for all.
+    """
+
+    classes: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRule:
-    """What a policy gives."""
+    """What a policy gives; without `reveal` it shows no masked value."""
 
     default_s: int
     max_s: int
@@ -103,6 +115,7 @@ class GrantRule:
     idle_timeout_s: int | None = None
     limits: Limits = field(default_factory=Limits)
     redaction: str
+    reveal: RevealRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +215,16 @@ class TestPerson:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class TestReveal:
+    """A reveal in a policy test: the policy of the grant that it is about, and the class of the value."""
+
+    __test__ = False
+
+    policy: str
+    cls: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestCase:
     """One request and what should come of it; None of a wanted value is not looked at."""
@@ -216,6 +239,7 @@ class TestCase:
     ticket: str | None
     reason: str
     limits: Limits
+    reveal: TestReveal | None
     outcome: TestOutcome
     policy: str | None
     granted_s: int | None

@@ -104,6 +104,8 @@ def _wish(wish: Wish) -> dict[str, Canonical]:
             data["profile"] = scope.profile
         scopes.append(data)
     asked: dict[str, Canonical] = {"scopes": scopes}
+    if wish.reveal is not None:
+        asked["reveal"] = {"token": wish.reveal.token, "class": wish.reveal.cls, "span": wish.reveal.span}
     return asked | ({"duration_s": wish.duration_s} if wish.duration_s is not None else {})
 
 

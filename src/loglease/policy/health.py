@@ -50,7 +50,9 @@ def _about_people(bundle: Bundle, people: People, problems: Problems) -> None:
             )
     nobody = Bench(people=people, requester=PrincipalId(""), excluded=frozenset())
     for policy in bundle.policies:
-        if any(unsatisfiable(Plan(policy.id, route.stages), nobody) is not None for route in policy.routes):
+        reveal = policy.grant.reveal
+        plans = [route.stages for route in policy.routes] + ([] if reveal is None else [reveal.stages])
+        if any(unsatisfiable(Plan(policy.id, stages), nobody) is not None for stages in plans):
             problems.add(
                 policy.at, "P415", f"nobody could complete the plan of '{policy.id}'", "add people", Severity.WARNING
             )

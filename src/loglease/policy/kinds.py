@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import re2
@@ -18,6 +19,7 @@ from loglease.policy.documents import (
     Caps,
     GrantRule,
     Guardrail,
+    RevealRule,
     Route,
     TicketRule,
     Tightening,
@@ -25,6 +27,7 @@ from loglease.policy.documents import (
 from loglease.policy.fields import LATER_CONDITIONS, Later, Reader, Record
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
+from loglease.policy.problems import shown
 from loglease.policy.profiles import RAW
 from loglease.policy.tree import Node, Table
 
@@ -33,13 +36,13 @@ _NOTICES: Final = ("P906", "notifications come with a later version")
 _HEAD: Final = ("api", "kind", "id")
 _GRANT_LATER: Final[Later] = {
     "extend": ("P906", "extensions come with a later version"),
-    "reveal": ("P905", "revealing single values comes with a later version"),
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
     "bind": ("P906", "binding to a network comes with a later version"),
     "keep": LATER_CONDITIONS,
 }
 _CAP_COUNTS: Final = ("lines", "queries", "queries_per_min", "tails")
+_CLASS: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\.[a-z0-9-]{1,63}){0,3}")
 
 
 class Kinds:
@@ -134,7 +137,7 @@ class Kinds:
     def _grant(self, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
-        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
+        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal")
         record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), _GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
@@ -149,7 +152,24 @@ class Kinds:
             idle_timeout_s=rest.idle_timeout_s,
             limits=rest.limits,
             redaction=profile,
+            reveal=self._reveal(record, profile),
         )
+
+    def _reveal(self, record: Record, profile: str) -> RevealRule | None:
+        node = record.node("reveal")
+        if node is None:
+            return None
+        if profile.partition("@")[0] == RAW:
+            self._reader.problems.add(
+                record.key_at("reveal"), "P320", "under profile 'raw' nothing is masked", "remove 'reveal'"
+            )
+        reveal = self._reader.record(node, "reveal", ("classes", "stages"))
+        classes = self._reader.texts(reveal.need("classes", "[pii]"), "classes")
+        for name, at in classes:
+            if name and not _CLASS.fullmatch(name):
+                self._reader.problems.add(at, "P114", f"{shown(name)} is no class of values", "write it like pii.email")
+        stages = self._parts.stages(reveal.need("stages", "[{from: [group:privacy], need: 1}]"))
+        return RevealRule(classes=tuple(sorted(name for name, _ in classes)), stages=stages)
 
     def _narrower(self, record: Record) -> Tightening:
         """Read what a policy's grant and a route's have in common."""

@@ -170,6 +170,7 @@ class Parts:
         except InvalidField as error:
             if node is not None:
                 self._reader.problems.add(node.at, "P114", error.message.rstrip("."), f"at most {MAX_LITERALS}")
+            return ()
         return literals
 
     def limits(self, node: Node | None) -> Limits:

@@ -22,6 +22,7 @@ class StepName(StrEnum):
     WHO = "who"
     SCOPE = "scope"
     PROFILE = "profile"
+    REVEAL = "reveal"
     ASK = "ask"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
@@ -141,6 +142,7 @@ class Decision:
 
 _ORDER = (
     "guardrail_denied",
+    "policy_denied",
     "reason_required",
     "ticket_required",
     "ticket_invalid",

@@ -25,6 +25,7 @@ from loglease.redaction.plugins import Extensions, Plugin, load_plugins
 from loglease.redaction.profile import Profile, Treatment, parse_profile
 from loglease.redaction.redactor import RedactionStream, Redactor, redactor_for
 from loglease.redaction.result import Counters, Redacted, Span
+from loglease.redaction.revealing import Revealed
 from loglease.redaction.rule_documents import parse_pack
 from loglease.redaction.rules import Pack, Rule
 from loglease.redaction.tokens import KEY_BYTES, SALT_BYTES, TOKEN, Keys, pseudonym
@@ -54,6 +55,7 @@ __all__ = [
     "RedactionError",
     "RedactionStream",
     "Redactor",
+    "Revealed",
     "Rule",
     "RulesInvalid",
     "Span",

@@ -20,6 +20,7 @@ from loglease.redaction.errors import EngineUnavailable, Reason, Withheld
 from loglease.redaction.plan import LIMIT_LONG, Active, Plan
 from loglease.redaction.profile import Profile
 from loglease.redaction.result import Counters, Redacted
+from loglease.redaction.revealing import Revealed, revealed
 from loglease.redaction.rules import Pack
 from loglease.redaction.scanning import MAX_LINE, edits_of, whole_line
 from loglease.redaction.selftest import plan_of
@@ -109,6 +110,21 @@ class Redactor:
             Withheld: as `RedactionStream.feed`.
         """
         return closed(lambda: self._value(key, value))
+
+    def reveal(self, line: bytes, number: int) -> Revealed | None:
+        """Return one masked value of a line in clear. For the reveal alone, which is approved and recorded.
+
+        Args:
+            line: one entry as its source has it, without its line end.
+            number: which of its masks, from 1.
+
+        Returns:
+            None if no mask has this number, or it stands for more than a value: a line that met a limit.
+
+        Raises:
+            Withheld: as `RedactionStream.feed`.
+        """
+        return closed(lambda: revealed(line, number, plan=self._plan, keys=self._keys))
 
     def _naming(self, key: str) -> list[tuple[KeyFinder, Active]]:
         raw = key.encode("utf-8", "replace")

@@ -62,9 +62,19 @@ class Marked:
 
 
 def edits_of(
-    data: bytes, *, plan: Plan, keys: Keys | None, state: BlockState, keep_tokens: bool, counters: Counters
+    data: bytes,
+    *,
+    plan: Plan,
+    keys: Keys | None,
+    state: BlockState,
+    keep_tokens: bool,
+    counters: Counters,
+    seen: list[Find] | None = None,
 ) -> list[Edit]:
     """Return the edits of at most a little over 1 MiB of whole lines, each ended by LF; sorted and proved.
+
+    Args:
+        seen: takes the finds that the edits are made of; for the reveal of a value, which has to know all of them.
 
     Raises:
         Withheld: an engine, a rule or a check failed; nothing of the data may leave.
@@ -77,7 +87,7 @@ def edits_of(
         _look_into_views(text, lines, plan)
     masks: list[Edit] = []
     for start in sorted(lines):
-        masks += _line_edits(text, lines[start], plan, keys)
+        masks += _line_edits(text, lines[start], plan, keys, seen)
     _take_canary(masks, len(data), len(text))
     counters.canaries += 1
     controls = list(control_edits(data, keep_colour=plan.keep_colour))
@@ -314,7 +324,7 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
     return finds
 
 
-def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> list[Edit]:
+def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: list[Find] | None) -> list[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
         raw = confirmed(content, line.rules, line.start, plan)
@@ -326,6 +336,8 @@ def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None) -> list[
         finds = [*reversed(line.finds), *raw]
         if not content.isascii():
             finds = [_at_whole_characters(find, content) for find in finds]
+        if seen is not None:
+            seen += (one._replace(start=one.start + line.start, end=one.end + line.start) for one in finds)
         if len(finds) <= MAX_FINDS:
             return [_edit(content, line.start, chosen, keys) for chosen in merged(finds, plan.treatments)]
         line.limit = LIMIT_LINE

@@ -74,6 +74,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "elevation_conflict": ("Another elevation holds this level", "Wait for its end."),
             "bundle_stale": ("The policy bundle is out of date", "Load the present one and repeat."),
             "in_progress": ("Still in progress", "Repeat with the same key in a moment."),
+            "line_not_available": ("The line is not as it was served", "Ask for the value on another line."),
         },
         410: {"cursor_gone": ("The position is gone", "Load the lists again, then follow from now.")},
         412: {
@@ -163,6 +164,15 @@ class PasswordChangeRequired(LogLeaseError):
 
     def __init__(self) -> None:
         super().__init__("Your password has to be changed first.", next_step="loglease login --new-password")
+
+
+class RedactionUnavailable(LogLeaseError):
+    """The rules of a grant's profile are not at hand, so nothing can be said of its tokens."""
+
+    code = "redaction_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("Redaction is not available.", next_step="Try again; tell an operator.")
 
 
 class CsrfFailed(LogLeaseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import EntryLog
 from loglease.model.clock import Clock
+from loglease.model.grant import Grant
 from loglease.model.ids import NewId
+from loglease.redaction import Redactor
 from loglease.server.cursors import Cursors
 from loglease.server.events import Hub
 from loglease.server.identity.accounts import Accounts
@@ -54,6 +57,7 @@ class Services:
 
     Attributes:
         replica: name of this process in the records of sessions.
+        redactor_of: returns the redactor of a grant; may take long.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
 
@@ -78,5 +82,6 @@ class Services:
     cursors: Cursors
     hub: Hub
     refusals: Refusals
+    redactor_of: Callable[[Grant], Redactor]
     pseudonym_key: bytes = field(repr=False)
     standing: Standing = field(default_factory=Standing)

@@ -151,6 +151,7 @@ async def _built(
         cursors=Cursors(random(_CURSOR_KEY_BYTES)),
         hub=hub,
         refusals=Refusals(new_id=new_id),
+        redactor_of=Redactors(key, run_marker()).of,
         pseudonym_key=key,
         standing=Standing(origins=_origins(settings)),
     )
@@ -266,7 +267,6 @@ class Application:
     def __init__(self, services: Services) -> None:
         site = Site(services)
         door = ViewerDoor(services, site.refusal)
-        redactors = Redactors(services.pseudonym_key, run_marker())
         self.gateway = Gateway(
             GatewayServices(
                 log=services.log,
@@ -278,7 +278,7 @@ class Application:
                 rules=lambda: services.rules.current,
                 authenticate=door.authenticate,
                 reader_of=lambda name: source.reader if (source := services.sources.get(name)) else None,
-                redactor_of=redactors.of,
+                redactor_of=services.redactor_of,
                 status_of=lambda error: kind_of(error).status,
                 retry_after_s=retry_after_s,
                 refusals=services.refusals,

@@ -13,6 +13,7 @@ from loglease.cli.narrowing import level_of, size_of
 from loglease.cli.offers import Asked, covering_grant, draft_of, show_offers
 from loglease.cli.output import moment
 from loglease.cli.questions import asked_selector, filled_in, may_be_asked
+from loglease.cli.reveals import RevealAsked, reveal_draft
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import Patience, clock_text, waiting
 from loglease.model.errors import LogLeaseError
@@ -42,6 +43,12 @@ def request(
     offer: Annotated[int | None, flag("take the offer of this number instead of the first")] = None,
     like: Annotated[str | None, flag("start from an earlier request; flags change it")] = None,
     all_streams: Annotated[bool, flag("ask for every stream of the source; no selector then")] = False,
+    reveal: Annotated[str | None, flag("ask for one masked value: GRANT:TOKEN, read under that grant")] = None,
+    line: Annotated[
+        str | None, flag("with --reveal: the line's record of logs --output json, or -", stdin=True)
+    ] = None,
+    span: Annotated[int | None, flag("with --reveal: which of the line's tokens, from 1")] = None,
+    class_: Annotated[str | None, flag("with --reveal: class of the value, such as pii.email", name="--class")] = None,
     new: Annotated[bool, flag("ask even if a grant of yours covers it already")] = False,
     dry_run: Annotated[bool, flag("show the offers; ask for nothing")] = False,
     wait: Annotated[str | None, flag("wait so long for the decision; 0 does not wait")] = None,
@@ -54,6 +61,11 @@ def request(
     Ctrl-C leaves the request pending.
     """
     wait_s = _wait_s(wait)
+    if reveal is not None:
+        scope = (selector, source, window, from_, to, live, level, contains, profile, all_streams)
+        _require_no_others(*scope, for_, limit_lines, limit_bytes, like)
+        asked_value = RevealAsked(reveal=reveal, line=line, span=span, cls=class_, reason=reason, ticket=ticket)
+        return _ask_for_value(run, reveal_draft(run, asked_value), offer, wait_s, dry_run=dry_run)
     unsaid = selector is None and like is None and not all_streams
     if unsaid and may_be_asked(run):
         selector = asked_selector(run)
@@ -88,6 +100,22 @@ def request(
         run.out.notice("Nothing was sent.")
         return Exit.NO
     sent = run.client.post("/requests", whole if offer is None else {**whole, "offer": offer}, creates=True)
+    return _follow(run, sent, wait_s)
+
+
+def _require_no_others(*flags: object) -> None:
+    if any(flags):
+        raise Usage("A reveal is about one line, and nothing else.", next_step="Leave out what narrows lines.")
+
+
+def _ask_for_value(run: Run, draft: Body, offer: int | None, wait_s: int | None, *, dry_run: bool) -> Exit:
+    offers = run.client.post("/offers", draft)
+    if dry_run:
+        return _offers_only(run, offers, offer)
+    draft, offers = filled_in(run, draft, offers)
+    if not run.out.json:
+        show_offers(run, offers, offer)
+    sent = run.client.post("/requests", draft if offer is None else {**draft, "offer": offer}, creates=True)
     return _follow(run, sent, wait_s)
 
 
@@ -196,6 +224,12 @@ def _tell_verdict(run: Run, shown: Body) -> None:
             ("Approved", (f"by {by}" if by else "by policy") + (", narrowed (proven subset)" if narrowed else "")),
             ("You may", grant["words"]),
             ("Grant", f"{grant['id']} {grant['state']}, use it before {moment(grant['activate_by'])} UTC"),
-            ("Next", f"loglease logs --grant {grant['id']}   ·   loglease tail --grant {grant['id']}"),
+            ("Next", _next_words(grant)),
         ]
     )
+
+
+def _next_words(grant: Body) -> str:
+    if grant.get("reveal"):
+        return f"loglease use {grant['id']}   (shows the value, once)"
+    return f"loglease logs --grant {grant['id']}   ·   loglease tail --grant {grant['id']}"

@@ -10,6 +10,7 @@ from loglease.cli.client import Body
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
 from loglease.cli.output import moment, size_text
+from loglease.cli.reveals import show_value
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import clock_text
 from loglease.model.ids import GRANT
@@ -51,9 +52,14 @@ def grants(
 def use(id_: ID, /, *, run: Here) -> None:
     """Activate a grant: its clock starts now.
 
-    Reading with `logs` or `tail` activates it, too.
+    Reading with `logs` or `tail` activates it, too. A grant that reveals a value prints it here, once.
     """
-    grant = run.client.post(f"/grants/{chosen(run, id_, GRANT, mine=True)}/activate")
+    grant_id = chosen(run, id_, GRANT, mine=True)
+    grant = run.client.get(f"/grants/{grant_id}")
+    if grant.get("reveal"):
+        show_value(run, grant)
+        return
+    grant = run.client.post(f"/grants/{grant_id}/activate")
     if run.out.json:
         run.out.resource(grant)
     else:

@@ -27,9 +27,10 @@ from loglease.server.api.fields import (
     ShortText,
     SourceName,
     Ticket,
+    TokenKind,
     TokenText,
 )
-from loglease.server.api.resources import TokenKind
+from loglease.server.api.reveals import RevealWanted
 
 # Names of closed sets come as JSON strings, which strict mode takes for an enumeration only from JSON itself.
 LevelName = Annotated[Level, Field(strict=False)]
@@ -75,9 +76,10 @@ class LimitsWanted(Body):
 
 
 class WishBody(Body):
-    """A draft: what, why, for how long. This version takes exactly one scope."""
+    """A draft: what, why, for how long. This version takes exactly one scope, or the reveal of one value instead."""
 
-    scopes: Annotated[list[ScopeWanted], Field(min_length=1, max_length=1)]
+    scopes: Annotated[list[ScopeWanted], Field(max_length=1)] = Field(default_factory=list)
+    reveal: RevealWanted | None = None
     reason: Reason = ""
     ticket: Ticket | None = None
     duration_s: Seconds | None = None

@@ -34,10 +34,16 @@ def wish_of(body: WishBody, sources: Mapping[str, Source]) -> WishDraft:
     """Return the wish of a body.
 
     Raises:
-        ScopeInvalid: an unknown source, or a selector that is none; the fault has the pointer.
+        ScopeInvalid: no scope, an unknown source, or a selector that is none; the fault has the pointer.
         ScopeUndecidable: a selector that is too free.
         LabelNotRequestable: a label that the source does not set itself.
     """
+    if not body.scopes:
+        raise ScopeInvalid(
+            "Nothing is asked for.",
+            next_step="Send one scope, or a reveal.",
+            faults=(FieldFault("/scopes", "missing", "One scope, or a reveal instead."),),
+        )
     scope = body.scopes[0]
     selector = _selector(scope, sources)
     return WishDraft(

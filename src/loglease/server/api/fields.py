@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -97,3 +98,11 @@ OnText = Annotated[
         examples=["grant:grt_01JDC91T7KT9YV2K3R5W7X87XK", "person:dave@example.com", "everything"],
     ),
 ]
+
+
+class TokenKind(StrEnum):
+    """What a token is for."""
+
+    PERSONAL = "personal"
+    SERVICE = "service"
+    GRANT = "grant"

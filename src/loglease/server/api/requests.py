@@ -11,13 +11,16 @@ from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
 from loglease.access.permissions import visible_request
 from loglease.access.queries import RequestView, request_view, requests_page, timeline
+from loglease.access.reveal_draft import RevealDraft
 from loglease.access.review_request import review_request
-from loglease.access.submit_request import submit_request
+from loglease.access.submit_request import submit_request, wished
+from loglease.access.wish import WishDraft
 from loglease.model.access_request import RequestState
+from loglease.model.errors import FieldFault, ScopeInvalid
 from loglease.model.ids import RequestId
 from loglease.model.instant import Instant
 from loglease.model.rights import Right
-from loglease.model.words import scope_in_words
+from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import RequestBody, ReviewBody, WishBody
 from loglease.server.api.calls import (
@@ -34,6 +37,7 @@ from loglease.server.api.conversions import narrowing_of, wish_of
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.history import step_shown
 from loglease.server.api.operations import Routes
+from loglease.server.api.reveals import reveal_draft
 from loglease.server.api.views import offer_shown, request_shown, review_shown, terms_words
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
@@ -48,6 +52,7 @@ SCOPE_PROBLEMS = (
     "duration_invalid",
     "profile_unknown",
 )
+REVEAL_PROBLEMS = ("not_found", "grant_ended", "grant_not_active", "redaction_unavailable")
 POLICY_PROBLEMS = (
     "policy_denied",
     "guardrail_denied",
@@ -76,22 +81,43 @@ def _all_shown(tx: Transaction, services: Services, views: Sequence[RequestView]
     return [request_shown(tx, view, rules.demanded(view.request, directory, now)) for view in views]
 
 
-@routes.post("/offers", answers=r.Offers, problems=SCOPE_PROBLEMS)
+async def _wish(body: WishBody, caller: Caller, services: Services) -> WishDraft | RevealDraft:
+    """Return the wish of a body: for lines, or for one value.
+
+    Raises:
+        LogLeaseError: see `wish_of` and `reveal_draft`.
+    """
+    if body.reveal is None:
+        return wish_of(body, services.sources)
+    if body.scopes or body.duration_s is not None or body.limits is not None:
+        raise ScopeInvalid(
+            "A reveal has no scope, duration or limits of its own.",
+            next_step="Leave them out: the line is all that it covers.",
+            faults=(FieldFault("/reveal", "exclusive", "It excludes scopes, duration_s and limits."),),
+        )
+    return await reveal_draft(
+        body.reveal, reason=body.reason.strip(), ticket=body.ticket, caller=caller, services=services
+    )
+
+
+@routes.post("/offers", answers=r.Offers, problems=(*SCOPE_PROBLEMS, *REVEAL_PROBLEMS))
 async def make_offers(body: WishBody, caller: CallerOf, services: ServicesOf) -> r.Offers:
     """Ask what policy would offer for a draft; nothing is changed."""
-    wish = wish_of(body, services.sources)
+    wish = await _wish(body, caller, services)
     caller.require(Right.REQUESTS_WRITE)
     now = services.clock.now()
-    directory = await services.store.read(lambda tx: tx.principals.directory())
-    found = services.rules.current.decide(wish.at(now), caller.principal, directory, now)
+    asked, directory = await services.store.read(lambda tx: (wished(wish, tx, caller, now), tx.principals.directory()))
+    found = services.rules.current.decide(asked, caller.principal, directory, now)
     explanation = [offer.rule for offer in found.offers]
     if found.refusal is not None:
         explanation = [found.refusal.message]
         explanation += [text for text in (found.refusal.rule, found.refusal.next_step) if text]
     explanation += [f"narrow to: {scope_in_words(scope)}" for wish in found.narrowed for scope in wish.scopes]
     words = "; ".join(scope_in_words(scope, found.wish.limits, found.wish.duration_s) for scope in found.wish.scopes)
+    if asked.reveal is not None:
+        words = reveal_in_words(asked.reveal)
     return r.Offers(
-        offers=[offer_shown(offer) for offer in found.offers],
+        offers=[offer_shown(offer, asked.reveal) for offer in found.offers],
         explanation=explanation,
         code=None if found.refusal is None else found.refusal.code,
         words=words,
@@ -134,13 +160,13 @@ async def list_requests(
     answers=r.RequestShown,
     status=201,
     creates=True,
-    problems=(*SCOPE_PROBLEMS, *POLICY_PROBLEMS, "offer_changed", "too_many_pending"),
+    problems=(*SCOPE_PROBLEMS, *REVEAL_PROBLEMS, *POLICY_PROBLEMS, "offer_changed", "too_many_pending"),
 )
 async def create_request(
     body: RequestBody, caller: CallerOf, services: ServicesOf, once: OnceOf, response: Response
 ) -> r.RequestShown:
     """Submit an access request under one of its offers."""
-    wish = wish_of(body, services.sources)
+    wish = await _wish(body, caller, services)
     if await is_replay(services, once):
         response.headers[REPLAYED] = "true"
     else:
@@ -177,7 +203,7 @@ async def find_request_terms(
         digest=request.digest,
         terms=request.terms_bytes.decode(),
         private={name: (salt, clear) for name, (salt, clear) in sorted(request.private.items())},
-        words=terms_words(request.terms),
+        words=terms_words(request.terms, request.wish.reveal),
     )
 
 

@@ -30,7 +30,9 @@ from loglease.server.api.fields import (
     Seconds,
     SessionIdText,
     TokenIdText,
+    TokenKind,
 )
+from loglease.server.api.reveals import RevealShown
 
 Item = TypeVar("Item")
 
@@ -162,6 +164,7 @@ class RequestShown(Resource):
     duration_s: Seconds
     limits: LimitsShown
     offer: OfferShown
+    reveal: Annotated[RevealShown | None, Field(description="The one value that is asked for.")] = None
     digest: Digest
     eligible: Annotated[list[Who], Field(description="Who could review when it was submitted.")]
     reviews: list[ReviewShown]
@@ -308,6 +311,7 @@ class GrantShown(Resource):
     logs: Annotated[
         str, Field(description="Where its lines are read.", examples=["/g/grt_01JDC91T7KT9YV2K3R5W7X87XK/logs"])
     ]
+    reveal: Annotated[RevealShown | None, Field(description="The one value that it shows; it reads no lines.")] = None
     words: str
     version: int
 
@@ -435,14 +439,6 @@ class Me(Resource):
     may_review_until: At | None = None
     step_up_until: At | None = None
     must_change_password: bool = False
-
-
-class TokenKind(StrEnum):
-    """What a token is for."""
-
-    PERSONAL = "personal"
-    SERVICE = "service"
-    GRANT = "grant"
 
 
 class TokenShown(Resource):

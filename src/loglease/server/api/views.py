@@ -12,19 +12,22 @@ from loglease.model.instant import EventWindow, Instant, instant_text
 from loglease.model.limits import Limits
 from loglease.model.offer import Offer, Plan, Terms, need_of
 from loglease.model.principal import Kind, Principal
+from loglease.model.reveal import Reveal
 from loglease.model.review import Review, Verdict
 from loglease.model.scope import Scope
 from loglease.model.selector_text import selector_text
 from loglease.model.session import Session, SessionState
-from loglease.model.words import scope_in_words
+from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
+from loglease.server.api.fields import TokenKind
+from loglease.server.api.reveals import reveal_shown
 from loglease.server.identity import secrets
 from loglease.store.interface import StoredToken, Transaction
 
 _TOKEN_KINDS = {
-    secrets.PERSONAL: r.TokenKind.PERSONAL,
-    secrets.SERVICE: r.TokenKind.SERVICE,
-    secrets.GRANT: r.TokenKind.GRANT,
+    secrets.PERSONAL: TokenKind.PERSONAL,
+    secrets.SERVICE: TokenKind.SERVICE,
+    secrets.GRANT: TokenKind.GRANT,
 }
 KINDS_OF_TOKENS = {kind: text for text, kind in _TOKEN_KINDS.items()}
 
@@ -80,8 +83,10 @@ def limits_shown(limits: Limits) -> r.LimitsShown:
     return r.LimitsShown(**limits.named())
 
 
-def terms_words(terms: Terms) -> str:
-    """Return terms as sentences, one for each scope."""
+def terms_words(terms: Terms, reveal: Reveal | None = None) -> str:
+    """Return terms as sentences, one for each scope; of a reveal, the value that it shows."""
+    if reveal is not None:
+        return reveal_in_words(reveal)
     return "; ".join(scope_in_words(scope, terms.limits, terms.duration_s) for scope in terms.scopes)
 
 
@@ -97,7 +102,7 @@ def plan_shown(plan: Plan) -> r.PlanShown:
     return r.PlanShown(origin=plan.origin, stages=stages)
 
 
-def offer_shown(offer: Offer) -> r.OfferShown:
+def offer_shown(offer: Offer, reveal: Reveal | None) -> r.OfferShown:
     """Return an offer."""
     return r.OfferShown(
         number=offer.number,
@@ -113,7 +118,7 @@ def offer_shown(offer: Offer) -> r.OfferShown:
         review_within_s=offer.shape.review_within_s,
         single_use=offer.shape.single_use,
         idle_timeout_s=offer.shape.idle_timeout_s,
-        words=terms_words(offer.terms),
+        words=terms_words(offer.terms, reveal),
     )
 
 
@@ -147,7 +152,8 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan]) -> 
         ticket=request.wish.ticket,
         duration_s=request.wish.duration_s or request.terms.duration_s,
         limits=limits_shown(request.wish.limits),
-        offer=offer_shown(request.offer),
+        offer=offer_shown(request.offer, request.wish.reveal),
+        reveal=reveal_shown(request.wish.reveal),
         digest=request.digest,
         eligible=[who(tx, one) for one in sorted(request.eligible)],
         reviews=[review_shown(tx, review) for review in view.reviews],
@@ -161,7 +167,7 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan]) -> 
         decided_by=maybe_who(tx, request.decided_by),
         cause=request.cause,
         grant=None if view.grant is None else view.grant.id,
-        words=terms_words(request.terms),
+        words=terms_words(request.terms, request.wish.reveal),
         version=request.version,
     )
 
@@ -250,7 +256,8 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         ended_by=maybe_who(tx, grant.ended_by),
         reason=grant.reason,
         logs=f"/g/{grant.id}/logs",
-        words=terms_words(grant.terms),
+        reveal=reveal_shown(view.request.wish.reveal),
+        words=terms_words(grant.terms, view.request.wish.reveal),
         version=grant.version,
     )
 

@@ -125,7 +125,8 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
         principal=principal,
         channel=channel,
         rights=None if interactive else token.rights,
-        signed_in_at=token.signed_in_at if interactive else None,
+        # A viewer's code is of the sign-in of its page; without the rights of one.
+        signed_in_at=token.signed_in_at if interactive or token.kind == secrets.VIEWER else None,
         token=token.id,
         sign_in=token.chain,
         only_grant=token.grant,

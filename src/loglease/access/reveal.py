@@ -1,0 +1,162 @@
+"""Reveal one value: its record is durable, and its grant used up, in one transaction, before the value leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from loglease.access.activate_grant import activated
+from loglease.access.caller import STEP_UP_S, Caller
+from loglease.access.close_session import closed_entry
+from loglease.access.commitments import Random, commitments_of
+from loglease.access.ending import ended
+from loglease.access.errors import GuardrailDenied, LineNotAvailable, NotPermitted, PolicyDenied
+from loglease.access.open_session import opened_entry
+from loglease.access.permissions import held_grant, is_held, require_unlocked
+from loglease.access.records import served_data
+from loglease.access.rules import Rules
+from loglease.access.serving import NOTHING
+from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.access_request import AccessRequest
+from loglease.model.digest import SALT_BYTES
+from loglease.model.grant import Grant, GrantMove, GrantState, refusal
+from loglease.model.ids import ENTRY, SESSION, EntryId, GrantId, NewId, SessionId
+from loglease.model.instant import Instant
+from loglease.model.principal import Kind
+from loglease.model.reveal import Reveal
+from loglease.model.rights import Right
+from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionMove, SessionState, move
+from loglease.policy.decision import Point
+from loglease.store.interface import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revealable:
+    """A grant to reveal one value, what it reveals, and the grant under which the line was served."""
+
+    grant: Grant
+    reveal: Reveal
+    parent: Grant
+
+
+def revealable(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant) -> Revealable:
+    """Return a grant of the caller that may reveal its value now; looking at it changes nothing.
+
+    Raises:
+        NotFound: there is no such grant for the caller.
+        NotPermitted: it is a grant to read lines.
+        GrantEnded, GrantNotActive: it, or the grant of the line, is over or suspended.
+        StepUpRequired: the caller's sign-in is too old.
+    """
+    caller.require(Right.LOGS_READ)
+    grant = held_grant(tx, caller, grant_id)
+    request = tx.requests.find(grant.request)
+    parent = None if grant.parent is None else tx.grants.find(grant.parent)
+    reveal = None if request is None else request.wish.reveal
+    if parent is None or reveal is None:
+        raise NotPermitted(
+            f"{grant.id} reveals no value.",
+            rule="kind of the grant",
+            next_step="loglease request --reveal",
+        )
+    if caller.principal.kind is Kind.HUMAN:
+        caller.require_sign_in(now, STEP_UP_S)
+    if not grant.is_live(now):
+        raise refusal(grant, now)
+    held = is_held(tx, parent, now)
+    if parent.state_at(now, held=held) is not GrantState.ACTIVE:
+        raise refusal(parent, now, held=held)
+    if is_held(tx, grant, now):
+        raise refusal(grant, now, held=True)
+    return Revealable(grant=grant, reveal=reveal, parent=parent)
+
+
+async def reveal(
+    found: Revealable,
+    *,
+    rule: str,
+    classes: Iterable[str],
+    caller: Caller,
+    replica: str,
+    log: EntryLog[Transaction],
+    rules: Rules,
+    new_id: NewId,
+    random: Random,
+) -> Grant:
+    """Record that a value is shown and use its grant up; of two calls at once one finds the grant used.
+
+    Whether the record came about is not known after `AuditUnavailable`: the value may not be shown then, and the grant
+    may be used up all the same.
+
+    Args:
+        found: as it was looked at; the line was read within its scope.
+        rule: that masked the value.
+        classes: all that the masked range is of; policy has to reveal each of them.
+
+    Raises:
+        NotFound, NotPermitted, GrantEnded, GrantNotActive, StepUpRequired: as `revealable`.
+        Locked, PolicyDenied, GuardrailDenied: the grant cannot be used now.
+        LineNotAvailable: the masked range holds more than what policy reveals.
+        AuditUnavailable: it could not be recorded.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
+        require_unlocked(tx, caller, now)
+        grant = revealable(tx, caller, found.grant.id, now).grant
+        grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
+        request = tx.requests.find(grant.request)
+        if request is None:
+            raise LookupError(grant.request)
+        _require_allowed(tx, request, found, classes, rules, now)
+        session = _closed_session(grant, caller, replica, tx.epoch, now, new_id=new_id)
+        tx.sessions.insert(session)
+        opened = opened_entry(session, grant, caller, new_id=new_id)
+        commitments = commitments_of(request.private, random)
+        served = Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="reveal.served",
+            actor=caller.principal.subject,
+            ref=opened.ref,
+            data=served_data(found.reveal, rule, commitments),
+            private=commitments.taken(),
+        )
+        closed = closed_entry(
+            tx, session, settled=NOTHING, salt=random(SALT_BYTES), cut_ms=None, crashed=False, new_id=new_id
+        )
+        used, end = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
+        return Recorded(used, (*entries, opened, served, closed, end))
+
+    return await log.commit(work)
+
+
+def _require_allowed(
+    tx: Transaction, request: AccessRequest, found: Revealable, classes: Iterable[str], rules: Rules, now: Instant
+) -> None:
+    """Refuse what the policy in force does not reveal any more, or never did."""
+    directory = tx.principals.directory()
+    terms = rules.final_terms(Point.SESSION_OPEN, request, found.grant.terms, directory, now)
+    if terms.scopes != found.grant.terms.scopes:
+        raise PolicyDenied("The policy does not allow this line, masked so, any more.", rule=found.grant.policy)
+    for cls in {*classes} - {found.reveal.cls}:
+        other = replace(request, wish=replace(request.wish, reveal=replace(found.reveal, cls=cls)))
+        try:
+            rules.final_terms(Point.SESSION_OPEN, other, found.grant.terms, directory, now)
+        except (PolicyDenied, GuardrailDenied) as error:
+            raise LineNotAvailable from error
+
+
+def _closed_session(grant: Grant, caller: Caller, replica: str, epoch: int, now: Instant, *, new_id: NewId) -> Session:
+    """Return the session of a reveal: it is over as soon as it is on the record."""
+    session = Session(
+        id=SessionId(new_id(SESSION)),
+        grant=grant.id,
+        principal=caller.principal.id,
+        kind=SessionKind.REVEAL,
+        front=Front.PLAIN,
+        replica=replica,
+        opened_at=now,
+        epoch=epoch,
+        state=SessionState.OPEN,
+    )
+    ending = move(session, SessionMove.END, now=now, why=CloseWhy.COMPLETE)
+    return move(ending, SessionMove.SETTLE, now=now)

@@ -92,7 +92,9 @@ def test_a_tripwire_fires_on_every_text_of_its_rule(rule: PatternRule) -> None:
         if finds:
             hit = tripwire.search(line)
             assert hit is not None
-            assert list(matcher.finds(line, max(0, hit.end() - rule.reach), len(line))) == finds
+            last = list(tripwire.finditer(line))[-1]
+            low, high = rule.window(hit.end() - 1, max(last.end(), finds[-1].start + rule.shortest))
+            assert list(matcher.finds(line, max(0, low), high)) == finds
 
     fires()
 

@@ -22,12 +22,14 @@ def luhn(digits: bytes) -> bool:
     return (total - _ZERO * len(digits)) % 10 == 0
 
 
+# What each letter and digit counts for, as digits.
+_COUNTS: Final = tuple(str(int(chr(byte), 36)) if chr(byte).isalnum() else "" for byte in range(128))
+
+
 def mod97(value: bytes) -> bool:
     """Tell whether letters and digits satisfy ISO/IEC 7064 MOD 97-10, the first four moved to the end."""
-    turned = (value[4:] + value[:4]).decode("ascii", "replace").upper()
-    if not turned.isalnum() or not turned.isascii():
-        return False
-    return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
+    turned = value[4:] + value[:4]
+    return turned.isalnum() and int("".join([_COUNTS[byte] for byte in turned])) % 97 == 1
 
 
 # Verhoeff 1969: products in the dihedral group of order ten, and the permutation applied once for each place.

@@ -32,6 +32,7 @@ _LIMIT: Final = PatternRule(
     digest="",
     tripwire="",
     reach=MAX_MATCH,
+    shortest=1,
     pattern="",
     mask=None,
     extend=None,

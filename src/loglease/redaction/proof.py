@@ -204,7 +204,10 @@ def claims_broken(pack: Pack, engine: Engine) -> Iterator[Broken]:
 
 
 def _window(where: tuple[int, int] | None, at: int, rule: Rule, size: int) -> tuple[int, int] | None:
-    return None if where is None else (max(where[0] + 1 - at - rule.reach, 0), min(where[1] - at, size))
+    if where is None:
+        return None
+    low, high = rule.window(where[0] - at, min(where[1] - at, size))
+    return max(low, 0), high
 
 
 def _is_tried(rule: Rule, matcher: Matcher | None, text: bytes, window: tuple[int, int] | None) -> bool:

@@ -293,7 +293,7 @@ class _Reading:
             found = shape.longest
         if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= MAX_MATCH:
             raise DocumentInvalid("`reach` is neither a number of bytes nor the word tripwire", "reach")
-        return {"tripwire": tripwire, "reach": found}
+        return {"tripwire": tripwire, "reach": found, "shortest": shape.shortest}
 
     def _near(self, fields: Mapping[str, Any], name: str) -> Near | None:
         found = fields.get(name)
@@ -384,7 +384,12 @@ class _Reading:
                 remedy=did_you_mean(str(name), self._extensions.detectors),
             )  # fmt: skip
         return DetectorRule(
-            **common, tripwire=_EVERY_LINE, reach=MAX_MATCH, detector=self._extensions.detectors[name], others=None
+            **common,
+            tripwire=_EVERY_LINE,
+            reach=MAX_MATCH,
+            shortest=1,
+            detector=self._extensions.detectors[name],
+            others=None,
         )
 
 

@@ -35,7 +35,8 @@ class Rule:
     """What all rules have.
 
     `digest` covers everything the pack says about the rule, and the plug-ins that it names. `reach` is how far before
-    the end of a tripwire's match the rule's own match can begin, in bytes. `checks` names what `validate` holds.
+    the end of a tripwire's match the rule's own match can begin, in bytes; `shortest` how long a tripwire's match is at
+    least. `checks` names what `validate` holds.
     """
 
     id: str
@@ -48,8 +49,18 @@ class Rule:
     digest: str
     tripwire: str
     reach: int
+    shortest: int
     checks: tuple[str, ...] = ()
     canonical: CanonicalForm | None = None
+
+    def window(self, first: int, last: int) -> tuple[int, int]:
+        """Return where the rule's matches can begin, from and to.
+
+        Args:
+            first: where the tripwire's first match ends at the earliest, less one.
+            last: where its last match ends at the latest.
+        """
+        return first + 1 - self.reach, last - self.shortest + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -319,8 +319,8 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
         one = plan.active[number]
         if one.matcher is not None:
             first, last = rules[number]
-            low = first + 1 - offset - one.rule.reach
-            finds += one.matcher.finds(text, max(low, 0), min(last - offset, size))
+            low, high = one.rule.window(first - offset, min(last - offset, size))
+            finds += one.matcher.finds(text, max(low, 0), high)
     return finds
 
 

@@ -185,17 +185,18 @@ _NO_DOMAINS: Final = frozenset(
 
 
 _LONGEST_LOCAL: Final = 64
+_IN_LOCAL: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.%+-")
 
 
 def email(text: bytes, start: int, end: int) -> bool:
     """Accept an e-mail address; no file names, package versions, `git@host:` or units of a service manager."""
     local, _, domain = text[start:end].rpartition(b"@")
-    if len(local) < _LONGEST_LOCAL and re.match(rb"[\w.%+-]", text[max(0, start - 1) : start]):
+    if len(local) < _LONGEST_LOCAL and start > 0 and text[start - 1] in _IN_LOCAL:
         return False
     last = domain.rpartition(b".")[2].lower()
     if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:
         return False
-    return not (local.startswith(b".") or b".." in local or b"-." in domain or b".-" in domain)
+    return not (local.startswith(b".") or local.endswith(b".") or b".." in local or b"-." in domain or b".-" in domain)
 
 
 _VERSION_BEFORE: Final = re.compile(

@@ -131,6 +131,14 @@ def card(text: bytes, start: int, end: int) -> bool:
     return not _in_hexadecimal(text, start, end)
 
 
+def worded_card(text: bytes, start: int, end: int) -> bool:
+    """Accept any 12 to 19 digits with the check digit of cards; for numbers that a card's name stands before."""
+    digits = _NOT_DIGIT.sub(b"", text[start:end])
+    if not 12 <= len(digits) <= 19 or len(set(digits)) < 3 or not luhn(digits):  # noqa: PLR2004 - ISO/IEC 7812; no filler
+        return False
+    return not _among_other_digits(text, start, end, b"")
+
+
 _IBAN_LENGTHS: Final = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
     "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
@@ -169,7 +177,7 @@ _PHONE_WORDS: Final = (b"tel", b"phone", b"mobile", b"cell", b"fax", b"call", b"
 
 def phone(text: bytes, start: int, end: int) -> bool:
     """Accept a telephone number: 8 to 15 digits, not the continuation of a number or time, nor of a word but `tel`."""
-    digits = _NOT_DIGIT.sub(b"", text[start:end])
+    digits = _NOT_DIGIT.sub(b"", re.split(rb"[ex]", text[start:end], maxsplit=1)[0])  # without the extension
     if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:  # noqa: PLR2004 - E.164 lengths; no filler like 00000000
         return False
     before, after = text[max(0, start - 8) : start].lower(), text[end : end + 2]
@@ -178,12 +186,41 @@ def phone(text: bytes, start: int, end: int) -> bool:
     return not re.match(rb"[0-9A-WYZa-wyz]|[.:/-]\w", after)
 
 
+_TIME_SHAPED: Final = re.compile(
+    rb"(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d|\d{10,13}\Z"
+    rb"|\d{1,3}[.-]\d{1,3}[.-]\d{1,3}[.-]\d{1,3}\Z"
+)
+_GROUPS: Final = re.compile(rb"[+(]?\d{1,6}\)?(?:[ ()./-]{1,3}\d{2,8}){1,6}(?:[ ]?x\d{1,6})?|\+\d{8,15}|0[1-9]\d{7,13}")
+
+
+def phone_shape(text: bytes, start: int, end: int) -> bool:
+    """Accept digits in groups as people write telephone numbers, or behind `+` or `0`; no dates, no decimals."""
+    value = text[start:end]
+    if value.count(b"(") != value.count(b")") or _TIME_SHAPED.match(value) or value.count(b".") == 1:
+        return False
+    return bool(_GROUPS.fullmatch(value))
+
+
+def apart(text: bytes, start: int, end: int) -> bool:
+    """Accept what is not one stretch of a longer row of numbers or bytes."""
+    before, after = text[max(0, start - 3) : start], text[end : end + 3]
+    return not re.search(rb"[0-9A-Fa-f][ .-]\Z|[0-9A-Za-z.-]\Z", before) and not re.match(
+        rb"[ .-][0-9A-Fa-f]{2}(?![A-Za-z])|[0-9A-Za-z]", after
+    )
+
+
+def whole_line(text: bytes, start: int, end: int) -> bool:
+    """Accept what stands alone on its line, but for spaces."""
+    return not text[:start].strip() and not text[end:].strip()
+
+
 _NO_DOMAINS: Final = frozenset(
     b"png jpg jpeg gif svg webp ico css js jsx mjs ts tsx map html json xml yaml yml py rb go rs java class jar so txt "
     b"log conf sock service socket timer target mount slice scope local internal lan localdomain".split()
 )
 
 
+_PASSWORD_BEFORE: Final = re.compile(rb"://[^\s/@\x22']{0,256}:\Z")
 _LONGEST_LOCAL: Final = 64
 _IN_LOCAL: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.%+-")
 
@@ -191,6 +228,8 @@ _IN_LOCAL: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 def email(text: bytes, start: int, end: int) -> bool:
     """Accept an e-mail address; no file names, package versions, `git@host:` or units of a service manager."""
     local, _, domain = text[start:end].rpartition(b"@")
+    if text[start - 1 : start] == b":" and _PASSWORD_BEFORE.search(text, max(0, start - 300), start):
+        return False
     if len(local) < _LONGEST_LOCAL and start > 0 and text[start - 1] in _IN_LOCAL:
         return False
     last = domain.rpartition(b".")[2].lower()
@@ -373,6 +412,11 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "iban": _simple(iban),
         "ssn": _simple(ssn),
         "phone": _simple(phone),
+        "phone-shape": _simple(phone_shape),
+        "apart": _simple(apart),
+        "whole-line": _simple(whole_line),
+        "worded-card": _simple(worded_card),
+        "has-a-digit": _simple(_of_value(lambda value: any(48 <= byte < 58 for byte in value))),  # noqa: PLR2004 - ASCII digits
         "email": _simple(email),
         "ipv4-public": _simple(_ipv4(public=True)),
         "ipv4-private": _simple(_ipv4(public=False)),

@@ -250,15 +250,44 @@ class Writer:
         return self._deck.pop(place)
 
     def _key(self, frame: Callable[[Line], str]) -> Iterator[str]:
-        """Yield the lines of a private key, bare or each behind the prefix of a log line."""
+        """Yield the lines of a private key, each framed as its writer frames lines."""
         dice = self._dice
         begin, payload, end = key_lines(dice)
-        lines = [begin, *(planted(KEY_LINES, part) for part in payload), end]
         yield (_java if frame is _access else frame)(Line(dice, self._number, "loaded signing key", []))
-        prefix = dice.choice(
-            ["", "", f"Jul 31 {clock(dice)} node-3 shopd[{dice.randrange(30000)}]: ", f"{nanoseconds(dice)} "]
-        )
-        yield "\n".join(prefix + line for line in lines)
+        around = dice.choice(KEY_FRAMES)(dice)
+        yield "\n".join(around(line) for line in (begin, *(planted(KEY_LINES, part) for part in payload), end))
+
+
+def _behind(prefix: str) -> Callable[[str], str]:
+    return lambda line: prefix + line
+
+
+def _in_a_field(dice: Dice) -> Callable[[str], str]:
+    trace = look_alike("trace-id", dice.hexed(32))
+    return lambda line: f'{{"level":"debug","msg":{_text(line)},"trace_id":"{trace}"}}'
+
+
+def _in_logfmt(dice: Dice) -> Callable[[str], str]:
+    trace = look_alike("trace-id", dice.hexed(32))
+    return lambda line: f'level=debug msg="{line}" trace_id={trace}'
+
+
+def _in_a_container(dice: Dice) -> Callable[[str], str]:
+    moment = f"2026-07-31T{clock(dice)}.{dice.digits(9)}Z"
+    return lambda line: f'{{"log":{_text(line + WRITTEN_LF)},"stream":"stderr","time":"{moment}"}}'
+
+
+# How the lines of a key over many lines are framed.
+KEY_FRAMES: Final[tuple[Callable[[Dice], Callable[[str], str]], ...]] = (
+    lambda _: _behind(""),
+    lambda _: _behind("    "),
+    lambda dice: _behind(f"Jul 31 {clock(dice)} node-3 shopd[{dice.randrange(30000)}]: "),
+    lambda dice: _behind(f"{nanoseconds(dice)} "),
+    lambda dice: _behind(f"2026-07-31T{clock(dice)}.{dice.digits(9)}Z stderr F "),
+    _in_a_field,
+    _in_logfmt,
+    _in_a_container,
+)
 
 
 def generated(density: str, lines: int, *, seed: int = 1, escapes_every: int | None = None) -> Corpus:
@@ -274,13 +303,13 @@ def generated(density: str, lines: int, *, seed: int = 1, escapes_every: int | N
     labels: dict[str, list[Label]] = {PLANTED: [], LOOK_ALIKE: []}
     at = written = value = 0
     for entry in Writer(seed, DENSITIES[density], escapes_every).entries():
-        before = ""
+        value += 1  # that of all lines of a key in the entry
+        key = value
         for mark, kind, text in _parts(entry.replace(WRITTEN_LF, "\\n") + "\n"):
             raw = text.encode()
             if mark:
-                value += (before, kind) != (KEY_LINES, KEY_LINES)
-                before = kind
-                labels[mark].append(Label(at, at + len(raw), kind, value))
+                value += 1
+                labels[mark].append(Label(at, at + len(raw), kind, key if kind == KEY_LINES else value))
             parts.append(raw)
             at += len(raw)
         written += entry.count("\n") + 1

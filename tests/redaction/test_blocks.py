@@ -62,3 +62,42 @@ def test_a_read_that_starts_inside_a_key_masks_its_lines() -> None:
 def test_certificates_and_public_keys_are_no_secret() -> None:
     text = "-----BEGIN CERTIFICATE-----\nMIIDazCC short\n-----END CERTIFICATE-----\n"
     assert redacted(text.encode()) == text.encode()
+
+
+def in_json(line: str) -> str:
+    return json.dumps({"level": "info", "msg": line, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
+
+
+def in_logfmt(line: str) -> str:
+    return f'ts=1 msg="{line}" trace_id=4bf92f3577b34da6a3ce929d0e0e4736'
+
+
+def in_docker(line: str) -> str:
+    return json.dumps({"log": line + "\n", "stream": "stdout", "time": "2026-07-31T10:00:00.123456789Z"})
+
+
+def at_the_end_of_logfmt(line: str) -> str:
+    return f'ts=1 msg="{line}"'
+
+
+@pytest.mark.parametrize(
+    "frame", [in_json, in_logfmt, in_docker, at_the_end_of_logfmt], ids=lambda frame: frame.__name__
+)
+def test_a_key_whose_lines_stand_in_a_field_each_is_masked_to_its_short_last_line(frame) -> None:
+    lines = [BEGIN, *LINES[:4], "Zm9vYg==", END]
+    out = redacted("".join(frame(line) + "\n" for line in [*lines, "worker started"]).encode()).decode()
+    assert [line for line in lines[1:-1] if line in out] == []
+    assert out.split("\n")[0] == frame(BEGIN)
+    assert out.split("\n")[1] == frame(LINES[0]).replace(LINES[0], "⟦private-key⟧")
+    assert out.split("\n")[-3:] == [frame(END), frame("worker started"), ""]
+
+
+def test_a_key_before_what_a_logger_puts_at_the_end_of_lines_is_masked() -> None:
+    out = redacted("".join(f"{line} [main]\n" for line in KEY.split("\n")).encode())
+    assert not leaks(out)
+    assert out.count("⟦private-key⟧ [main]".encode()) == len(LINES)
+
+
+def test_fields_beside_a_key_that_never_ends_stay() -> None:
+    after = "".join(in_json(f"request {number} done") + "\n" for number in range(8))
+    assert redacted((in_json(BEGIN) + "\n" + in_json(LINES[0]) + "\n" + after).encode()).decode().endswith(after)

@@ -136,3 +136,15 @@ def test_a_value_reads_the_same_in_every_disguise() -> None:
     for text in (b"by A+b@Example.COM", b"by a%2Bb%40example.com", b"by a+b&commat;example&period;com", b"by a\\x2bb@example.com",
                  "by ａ+b@example.com".encode(), "by a+b@exam\u00adple.com".encode(), b"by a+b@example.co%6D", b"by %61+b@example.com"):  # fmt: skip
         assert redacted(text + b"\n") == plain
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"secret=4EFjCDgkF3OMtzkqi87h0xOXpuRGGuL bind=192.168.57.222",
+        b"token=2FA60A82B9C687DFBA2E18371858CF13 ip=172.22.229.54 a=3D",
+    ],
+)
+def test_a_number_behind_an_equals_sign_is_no_control_character(line: bytes) -> None:
+    address = line.split(b" ")[1]
+    assert address in redacted(line + b"\n")

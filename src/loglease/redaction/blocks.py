@@ -15,6 +15,12 @@ _FIELD: Final = re.compile(
     rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset): [^\n]{1,200})"
     rb"[ \t\"',\\\r]{0,8}\Z"
 )
+_WRITTEN_END: Final = re.compile(rb"(?:\\+[nr])+")
+# What names the value that a begin mark begins: a key, its separator and a quote. Payload stands behind the same.
+_NAMED: Final = re.compile(rb"[\w.-]{1,64}\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"'`]?\Z")
+_VALUE: Final = re.compile(rb"(?P<field>[A-Za-z0-9+/=_-]{0,8192})(?=[\\\"'`]|\Z)")
+# A run inside a line that can only be payload: mixed letters and digits without a gap.
+_RUN: Final = re.compile(rb"(?<![\w+/.-])(?P<field>[A-Za-z0-9+/]{24,8192}={0,2})(?![\w+/.-])")
 _TAIL: Final = re.compile(rb"[ \t\"',\\\r]{0,8}\Z")
 _KEY_LINE: Final = re.compile(rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})\r?\Z")
 KEY_LINE_LENGTHS: Final = (40, 76)
@@ -28,10 +34,11 @@ class BlockState:
     lines: int = 0
     without: int = 0
     last: int = 0
+    name: bytes = b""
 
     def leave(self) -> None:
         """Forget the block."""
-        self.rule, self.lines, self.without, self.last = None, 0, 0, 0
+        self.rule, self.lines, self.without, self.last, self.name = None, 0, 0, 0, b""
 
 
 class BlockMatcher:
@@ -57,14 +64,16 @@ class BlockMatcher:
             at = self._inside(text, state, ranges)
         while state.rule is None and (begun := self._begin.search(text, at)):
             at = begun.end()
+            named = _NAMED.search(text, max(0, begun.start() - 96), begun.start())
             ended = self._end.search(text, at)
             stop = ended.start() if ended else _value_end(text, at)
-            if stop > at:
+            if stop > at and not _WRITTEN_END.fullmatch(text, at, stop):
                 ranges.append((at, stop))
             if ended:
                 at = ended.end()
                 continue
             state.rule, state.lines, state.without = self.rule.id, 0, 0
+            state.name = named[0] if named else b""
             state.last = stop - at if self._field.fullmatch(text, at, stop) else 0
         return ranges
 
@@ -72,9 +81,7 @@ class BlockMatcher:
         state.lines += 1
         ended = self._end.search(text)
         body = text[: ended.start()] if ended else text
-        found = self._field.search(body)
-        if ended and found is not None and found["field"].isdigit() and found.end() > found.end("field"):
-            found = None  # a time stamp or a count before the end mark is the line's own
+        found = self._payload(body, state.name, is_last=ended is not None)
         short = found is not None and len(found["field"]) < self._short
         if found is not None and not (short and state.last < _SHORT):
             ranges.append(found.span("field"))
@@ -88,6 +95,18 @@ class BlockMatcher:
         if state.lines >= MAX_LINES or state.without >= MAX_WITHOUT:
             state.leave()
         return len(text)
+
+    def _payload(self, body: bytes, name: bytes, *, is_last: bool) -> re.Match[bytes] | None:
+        """Return the payload in a line of a block, or in what stands there before the end mark."""
+        place = body.find(name) if name else -1
+        if place >= 0 and (value := _VALUE.match(body, place + len(name))):
+            return value if value["field"] else None
+        found = self._field.search(body)
+        if found is None:
+            return next((run for run in _RUN.finditer(body) if _is_mixed(run["field"])), None)
+        if is_last and found["field"].isdigit() and found.end() > found.end("field"):
+            return None  # a time stamp or a count before the end mark is the line's own
+        return found
 
 
 def _value_end(text: bytes, at: int) -> int:
@@ -107,6 +126,10 @@ def key_line(text: bytes) -> tuple[int, int] | None:
     low, high = KEY_LINE_LENGTHS
     if not low <= len(value) <= high:
         return None
-    body = value.rstrip(b"=")
-    mixed = not body.isdigit() and body.upper() != body and body.lower() != body
-    return found.span("value") if mixed and any(48 <= byte < 58 for byte in body) else None  # noqa: PLR2004 - digits
+    return found.span("value") if _is_mixed(value) else None
+
+
+def _is_mixed(value: bytes) -> bool:
+    """Tell whether capitals, small letters and digits stand in a value."""
+    digits = any(48 <= byte < 58 for byte in value)  # noqa: PLR2004 - digits
+    return digits and value.upper() != value and value.lower() != value

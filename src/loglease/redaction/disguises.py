@@ -47,7 +47,8 @@ _SHAPE: Final = re.compile(
     + rb")"
 )
 _PRINTABLE: Final = bytes([0x09, 0x0A, *range(0x20, 0x7F)])
-_QUOTED: Final = re.compile(rb"=[0-9A-F]{2}")
+# No controls in two digits: `=172.16.0.1` is an address behind a sign.
+_QUOTED: Final = re.compile(rb"=(?!0[0-7]|1[0-9])[0-9A-F]{2}")
 _QUOTED_MARK: Final = re.compile(QUOTED.encode())
 _CONTROLS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\x08", b"f": b"\x0c"}
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")

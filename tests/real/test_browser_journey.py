@@ -12,6 +12,9 @@ from tests.pages.world import World
 from tests.real.conftest import line
 from tests.real.pages import PHONE, page_of, troubles
 
+from loglease.policy.defaults import POLICY_FILE, default_files
+from loglease.server.policies import rules_of
+
 pytestmark = pytest.mark.real_chromium
 
 
@@ -219,3 +222,37 @@ async def test_expiry_blanks_the_viewer_at_once(browser: Browser, world: World) 
     await expect(alice.locator("#cut")).to_be_visible()
     assert await alice.locator(".line").count() == 0
     await expect(alice.locator("#cut-what")).to_contain_text("over")
+
+
+async def test_a_masked_value_is_asked_for_decided_on_and_shown_once(browser: Browser, world: World) -> None:
+    services = world.services
+    files = default_files(services.sources)
+    reveal = b"  redaction: pii-default\n  reveal: {classes: [pii], stages: [{from: [group:approvers], need: 1}]}\n"
+    files[POLICY_FILE] = files[POLICY_FILE].replace(b"  redaction: pii-default\n", reveal)
+    services.rules.current = rules_of(files, services.sources, revision=2)
+    grant = await world.approve(await world.ask())
+    alice = await page_of(browser, world, "alice@example.com")
+    bob = await page_of(browser, world, "bob@example.com")
+    await alice.goto(f"{world.origin}/grants/{grant.id}/logs")
+    await alice.click("#run")
+    await expect(alice.locator(".line")).not_to_have_count(0)
+    await alice.locator(".line", has=alice.locator("button.chip", has_text="email:")).first.locator(".at").click()
+    async with alice.expect_popup() as opened:
+        await alice.locator(".ask-reveal button", has_text="email:").first.click()
+    form = await opened.value
+    await expect(form.locator("h1")).to_have_text("Ask to reveal one value")
+    await expect(form.locator(".words").first).to_contain_text("ONE VALUE of class pii.email")
+    await form.fill("#reason", "whose payment is it that fails")
+    await form.click("text=Send the request")
+    await expect(form.locator("h1")).to_contain_text("pending")
+    await bob.goto(f"{form.url}/decide?verdict=approve")
+    await expect(bob.locator("h1")).to_have_text("Reveal this one value?")
+    await bob.click("button:has-text('Approve')")
+    await form.goto(form.url)
+    await form.click("text=Open the grant")
+    await form.click("#reveal-button")
+    await expect(form.locator("#reveal-value")).to_contain_text("@")
+    await expect(form.locator("#reveal-button")).to_have_count(0)
+    await form.reload()
+    await expect(form.locator("h1")).to_contain_text("ended")
+    assert troubles(alice) == troubles(bob) == []

@@ -19,7 +19,7 @@ MOST: Final = 2_000
 MOST_OF_ONE: Final = 16
 MOST_UNCLAIMED: Final = 200
 _KEY_BYTES: Final = 16
-_KEEPING: Final = re.compile(r"/requests/new|/requests/[^/]+/decide|/grants/[^/]+/revoke")
+_KEEPING: Final = re.compile(r"/requests/(?:new|reveal)|/requests/[^/]+/decide|/grants/[^/]+/revoke")
 """Forms with text in them. Those with passwords are not among them, so nothing secret is ever kept."""
 
 _OWN_PAGE: Final = frozenset({"/settings", "/password", "/sign-in"})

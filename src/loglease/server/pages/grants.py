@@ -71,7 +71,7 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
         "selector": selector,
         "quoted_selector": shlex.quote(plain(selector)),
         "window_words": window_in_words(grant.terms.scopes[0].window),
-        "words": terms_in_words(grant.terms),
+        "words": terms_in_words(grant.terms, view.request.wish.reveal),
         "budgets": _budgets(grant),
         "left_s": _left_s(grant, now),
         "open": [one for one in view.sessions if one.state is not SessionState.CLOSED],

@@ -213,7 +213,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "request": asked,
         "scope": asked.terms.scopes[0],
         "selector": selector_text(asked.terms.scopes[0].selector),
-        "words": terms_in_words(asked.terms),
+        "words": terms_in_words(asked.terms, asked.wish.reveal),
         "risks": risk_statements(asked, view.requester),
         "stages": _stages(site, asked, view.reviews, directory, now),
         "reviewers": [

@@ -16,6 +16,8 @@ def risk_statements(request: AccessRequest, requester: Principal | None) -> list
     """Return the statements that are true of a request, most serious first; empty if none is."""
     scopes = request.terms.scopes
     found = []
+    if request.wish.reveal is not None:
+        found.append("One masked value is shown as it was logged, once.")
     if any((scope.profile or "").partition("@")[0] == "raw" for scope in scopes):
         found.append("Lines are not masked: secrets and personal data are shown as they were logged.")
     if any(scope.all_streams for scope in scopes):

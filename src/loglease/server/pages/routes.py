@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from loglease.server.pages import decide, grants, help_pages, requests, sign_in, start
+from loglease.server.pages import decide, grants, help_pages, requests, reveals, sign_in, start
 from loglease.server.pages.site import Page, Site
 
 
@@ -39,6 +39,8 @@ def create_pages(site: Site) -> Router:
             shown("/requests", requests.requests_list),
             shown("/requests/new", requests.request_form_page),
             done("/requests/new", requests.send_request),
+            shown("/requests/reveal", reveals.reveal_form_page),
+            done("/requests/reveal", reveals.ask_to_reveal),
             shown("/requests/{request_id}", requests.request_page),
             shown("/requests/{request_id}/state", requests.request_state),
             done("/requests/{request_id}/cancel", requests.cancel),

@@ -9,14 +9,17 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from loglease.model.offer import Terms
-from loglease.model.words import plain, scope_in_words
+from loglease.model.reveal import Reveal
+from loglease.model.words import plain, reveal_in_words, scope_in_words
 
 MAX_SHOWN: Final = 4_000
 _NEWLINES = re.compile(r"\r\n|\r|\n")
 
 
-def terms_in_words(terms: Terms) -> str:
-    """Return the one sentence that every door uses."""
+def terms_in_words(terms: Terms, reveal: Reveal | None = None) -> str:
+    """Return the one sentence that every door uses; of a reveal, the one about the value that it shows."""
+    if reveal is not None:
+        return reveal_in_words(reveal)
     return "; ".join(scope_in_words(scope, terms.limits, terms.duration_s) for scope in terms.scopes)
 
 

@@ -26,7 +26,7 @@ from loglease.model.instant import Instant, after
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.reveal import Reveal
-from loglease.redaction import Redactor
+from loglease.redaction import Redactor, Withheld
 from loglease.server.clock import SystemNewId, system_random
 from loglease.server.problems import kind_of, retry_after_s
 from loglease.sources.interface import Reader
@@ -158,6 +158,7 @@ def services(
     authenticate: Callable[[str, str], Awaitable[Caller]],
     reader_of: Callable[[str], Reader | None],
     redactor_of: Callable[[Grant], Redactor],
+    withheld: Callable[[Withheld], None] = lambda _: None,
 ) -> Services:
     """Return what a gateway is built on; what is not given is the real thing, but for the rules."""
     rules: Callable[[], Any] = OpenRules
@@ -172,6 +173,7 @@ def services(
         authenticate=authenticate,
         reader_of=reader_of,
         redactor_of=redactor_of,
+        withheld=withheld,
         status_of=lambda error: kind_of(error).status,
         retry_after_s=retry_after_s,
         refusals=Refusals(SystemNewId()),

@@ -33,7 +33,7 @@ from loglease.model.principal import Principal
 from loglease.model.review import Channel
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
-from loglease.redaction import Keys, Redactor, redactor_for
+from loglease.redaction import Keys, Redactor, Withheld, redactor_for
 from loglease.server.clock import SystemClock, SystemNewId, system_random
 from loglease.sources.interface import Capabilities, Direction, Gap, Health, Metadata, Page, ReadPlan
 from loglease.store.sqlite import SqliteStore, open_store
@@ -195,6 +195,7 @@ class World:
     profile: str = "raw@1"
     redactors: dict[str, Redactor] = field(default_factory=dict)
     redactor_failure: Exception | None = None
+    withheld: list[Withheld] = field(default_factory=list)
 
     def redactor_of(self, grant: Grant) -> Redactor:
         if self.redactor_failure is not None:
@@ -319,6 +320,7 @@ async def world(
             authenticate=made.authenticate,
             reader_of=lambda name: made.reader if name == "src" else made.more_readers.get(name),
             redactor_of=made.redactor_of,
+            withheld=made.withheld.append,
         ),
         settings,
     )

@@ -436,7 +436,7 @@ async def test_a_redactor_that_fails_its_test_stops_the_start_in_words(
     def broken(_pins: object, **_more: object) -> None:
         raise Withheld("selftest_failed")
 
-    monkeypatch.setattr("loglease.server.wiring.redactor_for", broken)
+    monkeypatch.setattr("loglease.server.engines.redactor_for", broken)
     with pytest.raises(RedactorBroken, match="fails its self-test: redaction withheld the text: selftest_failed") as it:
         await build(settings_in(tmp_path))
     assert "loglease doctor" in (it.value.next_step or "")

@@ -26,6 +26,7 @@ async def close_session(
     why: CloseWhy,
     settled: Settled,
     cut_ms: int | None,
+    detail: str | None = None,
     replica: str,
     log: EntryLog[Transaction],
     new_id: NewId,
@@ -36,6 +37,7 @@ async def close_session(
     Args:
         settled: what was handed over since the last record; what the record has already is not settled again.
         cut_ms: milliseconds from the act that cut it to the last byte, if one did.
+        detail: more about why, in fixed words and names of ours.
 
     Raises:
         NotFound: this process owns no such session.
@@ -54,7 +56,11 @@ async def close_session(
         tx.grants.spend(session.grant, lines=-account.uncertain_lines, size=-account.uncertain_bytes)
         tx.sessions.update(closed)
         salt = random(SALT_BYTES)
-        entries = [closed_entry(tx, closed, settled=fresh, salt=salt, cut_ms=cut_ms, crashed=False, new_id=new_id)]
+        entries = [
+            closed_entry(
+                tx, closed, settled=fresh, salt=salt, cut_ms=cut_ms, detail=detail, crashed=False, new_id=new_id
+            )
+        ]
         grant = tx.grants.find(session.grant)
         if grant is not None and is_unused(tx, grant, now):
             if _is_used_up(grant, why):
@@ -83,6 +89,7 @@ def closed_entry(
     settled: Settled,
     salt: bytes,
     cut_ms: int | None,
+    detail: str | None = None,
     crashed: bool,
     new_id: NewId,
 ) -> Draft:
@@ -100,6 +107,8 @@ def closed_entry(
     }
     if settled.lines:
         data["settled"] = settled.data(salt)
+    if detail is not None:
+        data["detail"] = detail
     if cut_ms is not None:
         data["cut_ms"] = cut_ms
     return Draft(

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from loglease.gateway.chunks import PIECE_BYTES, redacting
 from loglease.gateway.gathering import Gathering
 from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
 from loglease.gateway.scan import Scan
@@ -365,8 +366,9 @@ class Lines:
         known = self._pairs.get((name, value))
         if known is not None:
             return known
-        new_name = self._redactor.value(None, name.encode("utf-8", "replace"))
-        new_value = self._redactor.value(name, value.encode("utf-8", "replace"))
+        with redacting(self._redactor):
+            new_name = self._redactor.value(None, name.encode("utf-8", "replace"))
+            new_value = self._redactor.value(name, value.encode("utf-8", "replace"))
         tokens = (*pseudonyms_in(new_name.out, new_name.spans), *pseudonyms_in(new_value.out, new_value.spans))
         pair = (new_name.out.decode(), new_value.out.decode()), tokens
         if len(self._pairs) >= MAX_STREAMS:
@@ -389,19 +391,39 @@ def redacted_page(stream: RedactionStream, lines: Sequence[bytes]) -> JoinedLine
     Raises:
         Withheld: the redactor cannot vouch for the text.
     """
-    raw = b"\n".join([*lines, b""])
     has_inner = b"\n" in b"".join(lines)
-    redacted = stream.feed(raw, list(accumulate(len(line) + 1 for line in lines)) if has_inner else None)
-    ends = redacted.ends
-    if len(ends) != len(lines):
-        raise Withheld("rule_error")
+    texts: list[bytes] = []
+    ends: list[int] = []
     spans: dict[int, list[Span]] = {}
-    for span in redacted.spans:
-        number = bisect_right(ends, span.start)
-        start = ends[number - 1] if number else 0
-        spans.setdefault(number, []).append(span._replace(start=span.start - start, end=span.end - start))
+    for piece in _pieces(lines):
+        raw = b"\n".join([*piece, b""])
+        with redacting(stream):
+            redacted = stream.feed(raw, list(accumulate(len(line) + 1 for line in piece)) if has_inner else None)
+        own = redacted.ends
+        if len(own) != len(piece):
+            raise Withheld("rule_error")
+        for span in redacted.spans:
+            number = bisect_right(own, span.start)
+            start = own[number - 1] if number else 0
+            moved = span._replace(start=span.start - start, end=span.end - start)
+            spans.setdefault(len(ends) + number, []).append(moved)
+        before = ends[-1] if ends else 0
+        ends.extend([end + before for end in own] if before else own)
+        texts.append(redacted.out)
     # Without any of their own, all line feeds that redaction has left are those behind lines.
-    return (JoinedLines.of if has_inner else JoinedLines)(redacted.out, ends, spans)
+    return (JoinedLines.of if has_inner else JoinedLines)(b"".join(texts), ends, spans)
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut a page behind every so many bytes."""
+    first = size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size >= PIECE_BYTES:
+            yield lines[first : number + 1]
+            first, size = number + 1, 0
+    if first < len(lines):
+        yield lines[first:]
 
 
 def pseudonyms_in(text: bytes, spans: Sequence[Span]) -> tuple[str, ...]:

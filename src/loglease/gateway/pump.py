@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -47,7 +47,8 @@ class Pump:
 
     Args:
         opened: the sessions, in the order of the machine's shares.
-        pool: threads that redact and evaluate.
+        in_pool: threads that redact and evaluate.
+        withheld: is told of a text that a redactor could not vouch for.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Pump:
         clock: Clock,
         recorder: Recorder,
         in_pool: InPool,
+        withheld: Callable[[Withheld], None],
         settings: GatewaySettings,
     ) -> None:
         self._opened = opened
@@ -74,6 +76,7 @@ class Pump:
         self._clock = clock
         self._recorder = recorder
         self._in_pool = in_pool
+        self._withheld = withheld
         self._settings = settings
         self._until = min(one.grant.due_at for one in opened)
         self._ids = ", ".join(one.session.id for one in opened)
@@ -85,6 +88,7 @@ class Pump:
         self._text = ""
         self._reserving: set[asyncio.Task[None]] = set()
         self._failure: LogLeaseError | None = None
+        self._detail: str | None = None
 
     # What reaches it from outside.
 
@@ -129,7 +133,13 @@ class Pump:
         cut_ms = None if self._cut_ns is None else (self._clock.boot_ns() - self._cut_ns) // 1_000_000
         closed = await asyncio.gather(
             *(
-                self._recorder.close(one.session.id, why=why, account=self._machine.account(share), cut_ms=cut_ms)
+                self._recorder.close(
+                    one.session.id,
+                    why=why,
+                    account=self._machine.account(share),
+                    cut_ms=cut_ms,
+                    detail=self._detail if why is CloseWhy.REDACTION else None,
+                )
                 for share, one in enumerate(self._opened)
             ),
             return_exceptions=True,
@@ -254,7 +264,10 @@ class Pump:
         try:
             why = await self._read()
         except Withheld as fault:
-            _log.warning("redaction_withheld", extra={"session": self._ids, "reason": fault.reason})
+            named = {"reason": fault.reason, "engine": fault.engine, "profile": fault.profile, "rule": fault.rule}
+            _log.warning("redaction_withheld", extra={"session": self._ids, **named})
+            self._detail = fault.detail
+            self._withheld(fault)
             why = CloseWhy.REDACTION
         except SourceError as error:
             self._failure, why = error, CloseWhy.SOURCE

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from loglease.gateway.chunks import redacting
 from loglease.logql import Rescan
 from loglease.redaction import TOKEN, Redactor
 
@@ -49,10 +50,11 @@ def rescan_with(redactor: Redactor) -> Rescan:
         if found is None:
             if len(known) >= MAX_REMEMBERED:
                 known.clear()
-            found = known[name, value] = b"".join(
-                part if number % 2 else redactor.value(name or None, part).out
-                for number, part in enumerate(_TOKEN.split(value.encode()))
-            ).decode()
+            with redacting(redactor):
+                found = known[name, value] = b"".join(
+                    part if number % 2 else redactor.value(name or None, part).out
+                    for number, part in enumerate(_TOKEN.split(value.encode()))
+                ).decode()
         return found
 
     return rescan

@@ -94,7 +94,15 @@ class Recorder:
         except StoreUnavailable:
             return CloseWhy.DATABASE
 
-    async def close(self, session: SessionId, *, why: CloseWhy, account: Settled, cut_ms: int | None) -> None:
+    async def close(
+        self,
+        session: SessionId,
+        *,
+        why: CloseWhy,
+        account: Settled,
+        cut_ms: int | None,
+        detail: str | None = None,
+    ) -> None:
         """Settle a session, however long that takes: an open one that nobody serves would hold its place for good.
 
         Only a process that stops gives up, after some seconds; recovery closes the session then, as a crash.
@@ -106,6 +114,7 @@ class Recorder:
                     why=why,
                     settled=account,
                     cut_ms=cut_ms,
+                    detail=detail,
                     replica=self.replica,
                     log=self.log,
                     new_id=self.new_id,

@@ -15,7 +15,7 @@ from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import NewId
-from loglease.redaction import Redactor
+from loglease.redaction import Redactor, Withheld
 from loglease.sources.interface import Reader
 from loglease.store.interface import Store, Transaction
 
@@ -30,6 +30,7 @@ class Services:
             `not_authenticated`, `rate_limited` or alike.
         reader_of: returns the reader of a source by its name, None if there is none.
         redactor_of: returns the redactor of a grant; may take long and runs in a thread, its results are its to cache.
+        withheld: is told of each text that a redactor could not vouch for.
         status_of: returns the HTTP status of an error.
         retry_after_s: returns the seconds after which it makes sense to repeat a call that had an error, if it does.
         refusals: counts refused calls; whoever owns it records what is due.
@@ -47,6 +48,7 @@ class Services:
     authenticate: Callable[[str, str], Awaitable[Caller]]
     reader_of: Callable[[str], Reader | None]
     redactor_of: Callable[[Grant], Redactor]
+    withheld: Callable[[Withheld], None]
     status_of: Callable[[LogLeaseError], int]
     retry_after_s: Callable[[LogLeaseError], int | None]
     refusals: Refusals

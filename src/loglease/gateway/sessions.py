@@ -59,7 +59,7 @@ class Sessions:
         self._services = services
         self._settings = settings
         self._index = GrantIndex()
-        self._turns = Turns(settings.workers)
+        self._turns = Turns(settings.workers, deadline_s=settings.deadline_s)
         self._recorder = Recorder(
             log=services.log,
             store=services.store,
@@ -142,6 +142,7 @@ class Sessions:
             clock=services.clock,
             recorder=self._recorder,
             in_pool=self._turns.turn(),
+            withheld=services.withheld,
             settings=settings,
         )
 

@@ -33,6 +33,7 @@ class GatewaySettings:
         chunk_lines: lines that are redacted in one go; a cut is noticed between two.
         chunk_bytes: likewise in bytes.
         workers: threads that redact and evaluate.
+        deadline_s: how long the redaction of a chunk may take; then nothing of it leaves and its session ends.
         scan_lines: permitted lines that one query may look at, of those with the texts that the source looks for.
         scan_bytes: redacted bytes of them.
         scan_s: how long reading and evaluating them may take; waiting for the client does not count.
@@ -51,6 +52,7 @@ class GatewaySettings:
     chunk_lines: int = 1_000
     chunk_bytes: int = 256 * 1024
     workers: int = 2
+    deadline_s: float = 2.0
     scan_lines: int = 2_000_000
     scan_bytes: int = 1 << 30
     scan_s: float = 60.0

@@ -28,6 +28,7 @@ from loglease.redaction.result import Counters, Redacted, Span
 from loglease.redaction.revealing import Revealed
 from loglease.redaction.rule_documents import parse_pack
 from loglease.redaction.rules import Pack, Rule
+from loglease.redaction.selftest import prove_again
 from loglease.redaction.tokens import KEY_BYTES, SALT_BYTES, TOKEN, Keys, pseudonym
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "parse_profile",
     "profile_named",
     "profiles",
+    "prove_again",
     "pseudonym",
     "redactor_for",
     "strictness",

@@ -38,14 +38,26 @@ class Withheld(RedactionError):
     Args:
         reason: one of the closed list `Reason`.
         rule: id of the rule or profile involved, where one is.
+        engine: the engine at work, where one was.
+        profile: the profiles in force by name and version, where they were.
     """
 
     code = "redaction_withheld"
 
-    def __init__(self, reason: Reason, *, rule: str | None = None) -> None:
+    def __init__(
+        self, reason: Reason, *, rule: str | None = None, engine: str | None = None, profile: str | None = None
+    ) -> None:
         super().__init__(f"redaction withheld the text: {reason}" + (f" ({rule})" if rule else ""))
         self.reason: Reason = reason
         self.rule = rule
+        self.engine = engine
+        self.profile = profile
+
+    @property
+    def detail(self) -> str:
+        """Return what a record says of it: reason, engine, profile and rule, and never a value."""
+        named = (("engine", self.engine), ("profile", self.profile), ("rule", self.rule))
+        return "; ".join([self.reason, *(f"{name} {value}" for name, value in named if value)])
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -60,6 +60,7 @@ class Plan:
     """Everything that redaction needs but the key. Immutable, shared by threads and by grants."""
 
     digest: str
+    profile: str
     engine: str
     scanner: Scanner
     canary: bytes
@@ -151,6 +152,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
     treatments = {one.rule.id: one.treatment for one in active}
     return Plan(
         digest=digest_of(profiles, active),
+        profile=" ".join(sorted(profile.pin for profile in profiles)),
         engine=engine.name,
         scanner=engine.compile(tripwires, canary),
         canary=canary,

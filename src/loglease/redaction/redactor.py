@@ -109,7 +109,11 @@ class Redactor:
         Raises:
             Withheld: as `RedactionStream.feed`.
         """
-        return closed(lambda: self._value(key, value))
+        return closed(lambda: self._value(key, value), self.withheld)
+
+    def withheld(self, reason: Reason, rule: str | None = None) -> Withheld:
+        """Return what is raised for a text that this redactor cannot vouch for."""
+        return Withheld(reason, rule=rule, engine=self._plan.engine, profile=self._plan.profile)
 
     def reveal(self, line: bytes, number: int) -> Revealed | None:
         """Return one masked value of a line in clear. For the reveal alone, which is approved and recorded.
@@ -124,7 +128,7 @@ class Redactor:
         Raises:
             Withheld: as `RedactionStream.feed`.
         """
-        return closed(lambda: revealed(line, number, plan=self._plan, keys=self._keys))
+        return closed(lambda: revealed(line, number, plan=self._plan, keys=self._keys), self.withheld)
 
     def _naming(self, key: str) -> list[tuple[KeyFinder, Active]]:
         raw = key.encode("utf-8", "replace")
@@ -208,12 +212,16 @@ class RedactionStream:
 
     def _guarded(self, step: Callable[[], Redacted]) -> Redacted:
         if self._dead is not None:
-            raise Withheld(self._dead)
+            raise self.withheld(self._dead)
         try:
-            return closed(step)
+            return closed(step, self.withheld)
         except Withheld as fault:
             self.withhold(fault.reason)
             raise
+
+    def withheld(self, reason: Reason, rule: str | None = None) -> Withheld:
+        """Return what is raised for a text of this stream that cannot be vouched for."""
+        return Withheld(reason, rule=rule) if self._redactor is None else self._redactor.withheld(reason, rule)
 
     def _fed(self, chunk: bytes, ends: Sequence[int] | None) -> Redacted:
         if ends is None:
@@ -352,8 +360,11 @@ def _pieces(work: bytes, *, long_first: bool) -> Iterator[tuple[int, int, bool]]
             at = end
 
 
-def closed(step: Callable[[], _Result]) -> _Result:
+def closed(step: Callable[[], _Result], withheld: Callable[[Reason, str | None], Withheld]) -> _Result:
     """Run a step; whatever it raises leaves as `Withheld` that holds nothing of the cause.
+
+    Args:
+        withheld: makes it of a reason and a rule.
 
     SECURITY: an exception's text, context and traceback could carry log text. Tested in `test_withheld.py`.
     """
@@ -364,7 +375,7 @@ def closed(step: Callable[[], _Result]) -> _Result:
         rule = fault.rule
     except Exception:  # noqa: BLE001 - fails closed: any fault withholds the text and ends the stream
         reason, rule = "rule_error", None
-    raise Withheld(reason, rule=rule)
+    raise withheld(reason, rule)
 
 
 def redactor_for(

@@ -118,6 +118,8 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
         at = start
         while at < end:
             if not line.start <= at <= line.end:
+                if not 0 <= at < size:
+                    raise Withheld("engine_error")
                 line = _line_at(text, at, lines)
             if number in marks:
                 # A hit over several lines says that one of them has a mark. What a mark does to the others would differ

@@ -11,8 +11,9 @@ from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
 from loglease.model.review import Channel
-from loglease.redaction import Keys, Redactor, redactor_for
+from loglease.redaction import Keys, Redactor
 from loglease.server.edge import App, ErrorPage, Receive, Scope, Send, address_of, send_refusal
+from loglease.server.engines import Engines
 from loglease.server.identity import secrets
 from loglease.server.identity.cookies import cookie_of
 from loglease.server.problems import CsrfFailed
@@ -25,9 +26,9 @@ _BEARER: Final = b"bearer " + secrets.VIEWER.encode() + b"_"
 class Redactors:
     """The redactors of grants in use, each with its own pseudonym key; the longest unused one is let go."""
 
-    def __init__(self, key: bytes, marker: bytes) -> None:
+    def __init__(self, key: bytes, engines: Engines) -> None:
         self._key = key
-        self._marker = marker
+        self._engines = engines
         self._lock = Lock()
         self._known: OrderedDict[tuple[str, str], Redactor] = OrderedDict()
 
@@ -40,9 +41,9 @@ class Redactors:
         pin = grant.terms.scopes[0].profile or ""
         with self._lock:
             found = self._known.pop((grant.id, pin), None)
-            if found is None:
+            if found is None or not self._engines.serves(found):
                 keys = Keys.derived(self._key, salt=grant.key_salt, grant_id=grant.id)
-                found = redactor_for([pin], keys=keys, marker=self._marker)
+                found = self._engines.redactor(pin, keys)
             self._known[grant.id, pin] = found
             while len(self._known) > MAX_REDACTORS:
                 self._known.popitem(last=False)

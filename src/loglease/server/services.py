@@ -18,6 +18,7 @@ from loglease.model.grant import Grant
 from loglease.model.ids import NewId
 from loglease.redaction import Redactor
 from loglease.server.cursors import Cursors
+from loglease.server.engines import Engines
 from loglease.server.events import Hub
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.credentials import Credentials
@@ -43,12 +44,10 @@ class Standing:
     Attributes:
         origins: the origins of our pages, such as ``http://127.0.0.1:8080``; the first is shown to people.
         draining: nothing new begins.
-        redactor_proven: the redactor's self-test passed when the process started.
     """
 
     origins: tuple[str, ...] = ()
     draining: bool = False
-    redactor_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +57,7 @@ class Services:
     Attributes:
         replica: name of this process in the records of sessions.
         redactor_of: returns the redactor of a grant; may take long.
+        engines: what redacts here, and what was withheld.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
 
@@ -83,5 +83,6 @@ class Services:
     hub: Hub
     refusals: Refusals
     redactor_of: Callable[[Grant], Redactor]
+    engines: Engines
     pseudonym_key: bytes = field(repr=False)
     standing: Standing = field(default_factory=Standing)

@@ -185,8 +185,10 @@ class LokiSettings(_Area):
 
 
 class RedactionSettings(_Area):
-    """How many threads redact and evaluate."""
+    """What redacts, how many threads do, and how long a chunk may take."""
 
+    engine: Literal["auto", "native", "hyperscan", "re2", "python"] = "auto"
+    deadline_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     threads: Annotated[int, Field(ge=1, le=64)] = 2
 
 

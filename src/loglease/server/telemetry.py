@@ -37,6 +37,9 @@ FIELDS: Final = frozenset(
         "segment",
         "offset",
         "reason",
+        "engine",
+        "profile",
+        "rule",
     }
 )
 _MAX_TEXT: Final = 300

@@ -25,12 +25,13 @@ from loglease.gateway import Services as GatewayServices
 from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import NewId
-from loglease.redaction import KEY_BYTES, Keys, RedactionError, redactor_for
+from loglease.redaction import KEY_BYTES, EngineUnavailable, Keys, RedactionError
 from loglease.server.application import joined
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
 from loglease.server.edge import App, Receive, Scope, Send
+from loglease.server.engines import SLOW, Engines
 from loglease.server.events import Hub
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.brake import Brake
@@ -129,6 +130,7 @@ async def _built(
     rules = await _rules(settings, store, sources)
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
+    engines = Engines(settings.redaction.engine, run_marker())
     services = Services(
         settings=settings,
         data_dir=settings.data_dir,
@@ -151,12 +153,12 @@ async def _built(
         cursors=Cursors(random(_CURSOR_KEY_BYTES)),
         hub=hub,
         refusals=Refusals(new_id=new_id),
-        redactor_of=Redactors(key, run_marker()).of,
+        redactor_of=Redactors(key, engines).of,
         pseudonym_key=key,
+        engines=engines,
         standing=Standing(origins=_origins(settings)),
     )
-    await asyncio.to_thread(_prove_redactor, rules, key, random)
-    services.standing.redactor_proven = True
+    await asyncio.to_thread(_prove_redactor, engines, rules, key, random)
     await check_log(store)
     suspended = await suspend_restored(head.known(), origin=ORIGIN, log=log, new_id=new_id, random=random)
     if suspended is not None:
@@ -198,21 +200,29 @@ async def _rules(settings: Settings, store: SqliteStore, sources: Sources) -> Ru
     return replace(rules, bundle=replace(rules.bundle, revision=revision))
 
 
-def _prove_redactor(rules: Rules, key: bytes, random: Random) -> None:
+def _prove_redactor(engines: Engines, rules: Rules, key: bytes, random: Random) -> None:
     """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads.
 
     Raises:
-        RedactorBroken: a profile fails it.
+        RedactorBroken: a profile fails it, or no engine that the settings allow works here.
     """
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     for pin in sorted(rules.profile_digests):
         try:
-            redactor_for([pin], keys=keys, marker=run_marker())
+            engines.redactor(pin, keys)
+        except EngineUnavailable as error:
+            raise RedactorBroken(
+                f"The redaction engine that the settings name cannot be used: {error}.",
+                next_step="Install its library, or set redaction.engine to auto.",
+            ) from error
         except RedactionError as error:
             raise RedactorBroken(
                 f"The profile {pin} fails its self-test: {error}.",
                 next_step="Install loglease anew; loglease doctor tests it without starting.",
             ) from error
+
+    if engines.proven == SLOW:
+        _log.warning("redaction_engine_slow", engine=SLOW)
 
 
 def _secret_file(path: Path, random: Random) -> bytes:
@@ -251,6 +261,7 @@ def _gateway_settings(settings: Settings) -> GatewaySettings:
     places = Places(sessions=limits.principal_sessions, tails=limits.principal_tails) if limits.enforced else None
     return GatewaySettings(
         workers=settings.redaction.threads,
+        deadline_s=settings.redaction.deadline_s,
         places=places,
         scan_lines=settings.scan.lines,
         scan_bytes=settings.scan.bytes,
@@ -279,6 +290,7 @@ class Application:
                 authenticate=door.authenticate,
                 reader_of=lambda name: source.reader if (source := services.sources.get(name)) else None,
                 redactor_of=services.redactor_of,
+                withheld=services.engines.note,
                 status_of=lambda error: kind_of(error).status,
                 retry_after_s=retry_after_s,
                 refusals=services.refusals,

@@ -11,7 +11,7 @@ from loglease.redaction.errors import EngineUnavailable, Withheld
 
 try:
     import hyperscan
-except ImportError:  # no wheel for this platform: another engine serves
+except Exception:  # noqa: BLE001 - no wheel for this platform, or one that does not load: another engine serves
     hyperscan = None  # type: ignore[assignment]  # a missing module has no type of its own
 
 

@@ -14,7 +14,7 @@ from loglease.redaction.errors import EngineUnavailable, Withheld
 
 try:
     import re2
-except ImportError:  # no wheel for this platform: another engine serves
+except Exception:  # noqa: BLE001 - no wheel for this platform, or one that does not load: another engine serves
     re2 = None
 
 BLOCK_BYTES: Final = 600

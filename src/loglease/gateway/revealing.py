@@ -69,6 +69,7 @@ async def value_of(
         raise SourceTimeout("The source took too long.", next_step="Try again.") from error
     except Withheld as fault:
         _log.warning("redaction_withheld", extra={"grant": grant_id, "reason": fault.reason})
+        services.withheld(fault)
         raise RedactionUnavailable from None
     used = await reveal(
         found,

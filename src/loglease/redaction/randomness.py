@@ -81,7 +81,7 @@ def is_user_and_password(value: bytes) -> bool:
 def is_opaque(value: bytes) -> bool:
     """Tell whether a value of 16 bytes or more may be a credential where a name says so: digests and UUIDs, too."""
     if UUID.fullmatch(value) or _ONLY_HEX.fullmatch(value):
-        return True
+        return len(set(value)) > 3  # noqa: PLR2004 - a filler has fewer
     if _NO_SECRET.match(value) or bits_per_byte(value) < 2.5:  # noqa: PLR2004 - a filler has less
         return False
     parts = _PART.findall(value)

@@ -101,3 +101,13 @@ def test_a_key_before_what_a_logger_puts_at_the_end_of_lines_is_masked() -> None
 def test_fields_beside_a_key_that_never_ends_stay() -> None:
     after = "".join(in_json(f"request {number} done") + "\n" for number in range(8))
     assert redacted((in_json(BEGIN) + "\n" + in_json(LINES[0]) + "\n" + after).encode()).decode().endswith(after)
+
+
+def test_a_block_in_one_line_keeps_the_time_stamps_of_its_lines() -> None:
+    line = (
+        b'{"log":"2026-07-31 10:00:00 -----BEGIN PRIVATE KEY-----\\r\\n2026-07-31 10:00:01 MIIEpAIBAAKCAQEAxYz0\\r\\n'
+        b'2026-07-31 10:00:01 q7Rb2Wc5Yd8Ze1==\\r\\n2026-07-31 10:00:02 -----END PRIVATE KEY-----"}\n'
+    )
+    token = "⟦private-key⟧".encode()
+    expected = line.replace(b"MIIEpAIBAAKCAQEAxYz0", token).replace(b"q7Rb2Wc5Yd8Ze1==", token)
+    assert redacted(line) == expected

@@ -23,6 +23,8 @@ _VALUE: Final = re.compile(rb"(?P<field>[A-Za-z0-9+/=_-]{0,8192})(?=[\\\"'`]|\Z)
 _RUN: Final = re.compile(rb"(?<![\w+/.-])(?P<field>[A-Za-z0-9+/]{24,8192}={0,2})(?![\w+/.-])")
 _TAIL: Final = re.compile(rb"[ \t\"',\\\r]{0,8}\Z")
 _KEY_LINE: Final = re.compile(rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})\r?\Z")
+_WRITTEN_BREAK: Final = re.compile(rb"(?:\\{1,8}[rn])+")
+_STAMP: Final = re.compile(rb"[\[(]?[0-9][0-9TZ:.,+/ -]{7,39}[\])]?[ \t|]{1,4}")
 KEY_LINE_LENGTHS: Final = (40, 76)
 
 
@@ -68,7 +70,7 @@ class BlockMatcher:
             ended = self._end.search(text, at)
             stop = ended.start() if ended else _value_end(text, at)
             if stop > at and not _WRITTEN_END.fullmatch(text, at, stop):
-                ranges.append((at, stop))
+                ranges.extend(_without_stamps(text, at, stop))
             if ended:
                 at = ended.end()
                 continue
@@ -107,6 +109,16 @@ class BlockMatcher:
         if is_last and found["field"].isdigit() and found.end() > found.end("field"):
             return None  # a time stamp or a count before the end mark is the line's own
         return found
+
+
+def _without_stamps(text: bytes, at: int, stop: int) -> list[tuple[int, int]]:
+    r"""Return what to mask of a block whose lines are written into one with ``\n``: all but the lines' time stamps."""
+    borders = [at, *(border for found in _WRITTEN_BREAK.finditer(text, at, stop) for border in found.span()), stop]
+    stamps = [_STAMP.match(text, begin, end) for begin, end in zip(borders[::2], borders[1::2], strict=True)]
+    if not any(stamps):
+        return [(at, stop)]
+    starts = [found.end() if found else begin for begin, found in zip(borders[::2], stamps, strict=True)]
+    return [(begin, end) for begin, end in zip(starts, borders[1::2], strict=True) if end > begin]
 
 
 def _value_end(text: bytes, at: int) -> int:

@@ -205,7 +205,8 @@ def apart(text: bytes, start: int, end: int) -> bool:
     """Accept what is not one stretch of a longer row of numbers or bytes."""
     before, after = text[max(0, start - 3) : start], text[end : end + 3]
     return not re.search(rb"[0-9A-Fa-f][ .-]\Z|[0-9A-Za-z.-]\Z", before) and not re.match(
-        rb"[ .-][0-9A-Fa-f]{2}(?![A-Za-z])|[0-9A-Za-z]", after
+        rb"[ .-][0-9A-Fa-f](?:[0-9A-Fa-f](?![A-Za-z])|\xff)|[0-9A-Za-z]",
+        after,  # \xff: within a token of ours
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from loglease.redaction.blocks import BlockMatcher
 from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
+from loglease.redaction.controls import CONTROL_MARK
 from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
 from loglease.redaction.marks import ANY_RUN, MARKS, RUN_MARKS
@@ -70,6 +71,7 @@ class Plan:
     treatments: Mapping[str, Treatment]
     marks: range
     run_marks: range
+    control_number: int
     key_line_number: int
     blocks: tuple[tuple[BlockMatcher, int], ...]
     keep_colour: bool
@@ -148,6 +150,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
     if active:
         tripwires += [*MARKS, *RUN_MARKS, *([ANY_RUN] if every_run else [])]
     run_marks = range(marks.stop, len(tripwires))
+    tripwires.append(CONTROL_MARK)
     canary_rule = replace(_LIMIT, id="canary", label="canary", pattern=canary.decode())
     treatments = {one.rule.id: one.treatment for one in active}
     return Plan(
@@ -162,6 +165,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
         treatments=MappingProxyType({**treatments, canary_rule.id: MASK}),
         marks=marks,
         run_marks=run_marks,
+        control_number=run_marks.stop,
         key_line_number=next((number for number, one in enumerate(active) if _is_key_line(one.rule)), -1),
         blocks=tuple(
             (BlockMatcher(one.rule), number)

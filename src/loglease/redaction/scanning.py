@@ -13,7 +13,7 @@ from typing import Final
 
 from loglease.redaction.blocks import BlockState, key_line
 from loglease.redaction.confirm import Find
-from loglease.redaction.controls import control_edits
+from loglease.redaction.controls import control_edits, is_valid
 from loglease.redaction.disguises import View, escape_views, first_steps, is_text, run_views
 from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
 from loglease.redaction.engine import Hit
@@ -43,6 +43,7 @@ class Line:
     finds: list[Find] = field(default_factory=list)
     escaped: bool = False
     runs: bool = False
+    controls: bool = False
     limit: Rule | None = None
 
 
@@ -90,7 +91,7 @@ def edits_of(
         masks += _line_edits(text, lines[start], plan, keys, seen)
     _take_canary(masks, len(data), len(text))
     counters.canaries += 1
-    controls = list(control_edits(data, keep_colour=plan.keep_colour))
+    controls = _controls(data, lines, plan)
     edits = combined(masks, controls)
     if keep_tokens:
         edits = _outside_tokens(edits, data)
@@ -127,6 +128,8 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
                 line.escaped = line.escaped or (start == at and end <= line.end + 1) or _has_mark(text, line)
             elif number in run_marks:
                 line.runs = True
+            elif number == plan.control_number:
+                line.controls = True
             else:
                 known = line.rules.get(number)
                 line.rules[number] = (start, end) if known is None else (min(known[0], start), max(known[1], end))
@@ -166,6 +169,17 @@ def _line_at(text: bytes, at: int, lines: dict[int, Line] | None) -> Line:
     if lines is not None:
         lines[start] = line
     return line
+
+
+def _controls(data: bytes, lines: Mapping[int, Line], plan: Plan) -> list[tuple[int, int, bytes]]:
+    """Return the control edits of lines where their tripwire fired; of all lines where the bytes are no text."""
+    if not is_valid(data):
+        return list(control_edits(data, keep_colour=plan.keep_colour))
+    return [
+        (start + begun, end + begun, text)
+        for begun in sorted(begun for begun, line in lines.items() if line.controls)
+        for start, end, text in control_edits(data[begun : lines[begun].end], keep_colour=plan.keep_colour)
+    ]
 
 
 def _take_canary(masks: list[Edit], start: int, end: int) -> None:

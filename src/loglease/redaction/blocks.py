@@ -11,18 +11,23 @@ from loglease.redaction.rules import BlockRule
 MAX_LINES: Final = 400
 MAX_WITHOUT: Final = 3
 _SHORT: Final = 16
+# What may stand behind a line of payload: quotes and separators, a written line end, what joins texts in a program.
+_BEHIND: Final = rb"(?:\\[nr]|[ \t\"',\\\r+;)}\]]){0,8}\Z"
 _FIELD: Final = re.compile(
-    rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset): [^\n]{1,200})"
-    rb"[ \t\"',\\\r]{0,8}\Z"
+    rb"(?P<field>[A-Za-z0-9+/=_-]{4,8192}|(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset): [^\n]{1,200})" + _BEHIND
 )
 _WRITTEN_END: Final = re.compile(rb"(?:\\+[nr])+")
 # What names the value that a begin mark begins: a key, its separator and a quote. Payload stands behind the same.
 _NAMED: Final = re.compile(rb"[\w.-]{1,64}\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"'`]?\Z")
 _VALUE: Final = re.compile(rb"(?P<field>[A-Za-z0-9+/=_-]{0,8192})(?=[\\\"'`]|\Z)")
 # A run inside a line that can only be payload: mixed letters and digits without a gap.
-_RUN: Final = re.compile(rb"(?<![\w+/.-])(?P<field>[A-Za-z0-9+/]{24,8192}={0,2})(?![\w+/.-])")
+_RUN: Final = re.compile(rb"(?<![\w+/.-])[A-Za-z0-9+/]{24,8192}={0,2}(?![\w+/.-])")
 _TAIL: Final = re.compile(rb"[ \t\"',\\\r]{0,8}\Z")
-_KEY_LINE: Final = re.compile(rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})\r?\Z")
+_HERE: Final = re.compile(rb"[A-Za-z0-9+/]{2,}={0,2}(?![\w-])")
+_LIKE_A_WORD: Final = re.compile(rb"[A-Za-z]?[a-z]*|[A-Z]*")
+_KEY_LINE: Final = re.compile(
+    rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})(?:(?:[\"'][,;]?)?\r?\Z|(?:\\r)?\\n[\"'])"
+)
 _WRITTEN_BREAK: Final = re.compile(rb"(?:\\{1,8}[rn])+")
 _STAMP: Final = re.compile(rb"[\[(]?[0-9][0-9TZ:.,+/ -]{7,39}[\])]?[ \t|]{1,4}")
 KEY_LINE_LENGTHS: Final = (40, 76)
@@ -37,10 +42,11 @@ class BlockState:
     without: int = 0
     last: int = 0
     name: bytes = b""
+    column: int = 0
 
     def leave(self) -> None:
         """Forget the block."""
-        self.rule, self.lines, self.without, self.last, self.name = None, 0, 0, 0, b""
+        self.rule, self.lines, self.without, self.last, self.name, self.column = None, 0, 0, 0, b"", 0
 
 
 class BlockMatcher:
@@ -51,7 +57,7 @@ class BlockMatcher:
         self._begin = re.compile(rule.begin.encode())
         self._end = re.compile(rule.end.encode())
         payload = rule.payload
-        self._field = _FIELD if payload is None else re.compile(b"(?P<field>" + payload.encode() + b")" + _TAIL.pattern)
+        self._field = _FIELD if payload is None else re.compile(b"(?P<field>" + payload.encode() + b")" + _BEHIND)
         self._short = _SHORT if payload is None else 0
 
     def begins(self, text: bytes) -> bool:
@@ -65,7 +71,7 @@ class BlockMatcher:
         if state.rule is not None:
             at = self._inside(text, state, ranges)
         while state.rule is None and (begun := self._begin.search(text, at)):
-            at = begun.end()
+            at, state.column = begun.end(), begun.start()
             named = _NAMED.search(text, max(0, begun.start() - 96), begun.start())
             ended = self._end.search(text, at)
             stop = ended.start() if ended else _value_end(text, at)
@@ -83,14 +89,12 @@ class BlockMatcher:
         state.lines += 1
         ended = self._end.search(text)
         body = text[: ended.start()] if ended else text
-        found = self._payload(body, state.name, is_last=ended is not None)
-        short = found is not None and len(found["field"]) < self._short
-        if found is not None and not (short and state.last < _SHORT):
-            ranges.append(found.span("field"))
-            state.without = 0
-            state.last = len(found["field"])
-        else:
-            state.without += 1
+        found = self._payload(body, state, ended=ended is not None)
+        ranges += found
+        longest = max((end - start for start, end in found), default=-1)
+        state.last = max(state.last, longest)
+        # Short words may be another's, so that they do not keep a block open whose end mark is missing.
+        state.without = 0 if longest >= self._short else state.without + 1
         if ended:
             state.leave()
             return ended.end()
@@ -98,17 +102,33 @@ class BlockMatcher:
             state.leave()
         return len(text)
 
-    def _payload(self, body: bytes, name: bytes, *, is_last: bool) -> re.Match[bytes] | None:
-        """Return the payload in a line of a block, or in what stands there before the end mark."""
-        place = body.find(name) if name else -1
-        if place >= 0 and (value := _VALUE.match(body, place + len(name))):
-            return value if value["field"] else None
+    def _payload(self, body: bytes, state: BlockState, *, ended: bool) -> list[tuple[int, int]]:
+        """Return what is payload in a line of a block, or in what stands there before the end mark.
+
+        What stands behind the name that stood before the begin mark, else runs that can be nothing else, else the last
+        field and what begins where the begin mark stood.
+        """
+        place = body.find(state.name) if state.name else -1
+        if place >= 0 and (value := _VALUE.match(body, place + len(state.name))):
+            short = value.end("field") - value.start("field") < self._short
+            return [] if not value["field"] or (short and state.last < _SHORT) else [value.span("field")]
+        runs = [run.span() for run in _RUN.finditer(body) if _is_mixed(run[0])] if self._short else []
+        if runs or place >= 0:
+            return runs
+        here = _HERE.match(body, state.column) if self._short else None
+        if here and state.last >= _SHORT and not _LIKE_A_WORD.fullmatch(here[0]):
+            runs.append(here.span())
         found = self._field.search(body)
-        if found is None:
-            return next((run for run in _RUN.finditer(body) if _is_mixed(run["field"])), None)
-        if is_last and found["field"].isdigit() and found.end() > found.end("field"):
-            return None  # a time stamp or a count before the end mark is the line's own
-        return found
+        if found is not None and not (runs and found.start("field") < runs[0][1]):
+            runs += self._last_field(found, state, ended=ended)
+        return runs
+
+    def _last_field(self, found: re.Match[bytes], state: BlockState, *, ended: bool) -> list[tuple[int, int]]:
+        field, (start, end) = found["field"], found.span("field")
+        if ended and field.isdigit() and found.end() > end:
+            return []  # a time stamp or a count before the end mark is the line's own
+        another = start != state.column and _LIKE_A_WORD.fullmatch(field)
+        return [(start, end)] if len(field) >= self._short or (state.last >= _SHORT and not another) else []
 
 
 def _without_stamps(text: bytes, at: int, stop: int) -> list[tuple[int, int]]:

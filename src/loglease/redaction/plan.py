@@ -21,7 +21,7 @@ from loglease.redaction.rules import BlockRule, Pack, PatternRule, Rule
 
 MARKER_BYTES: Final = 16
 OPAQUE: Final = "opaque.run"  # a class whose rules ask for every run to be decoded
-KEY_LINE_TRIPWIRE: Final = r"[A-Za-z0-9+/]{38}={0,2}\r?\n"
+KEY_LINE_TRIPWIRE: Final = r"[A-Za-z0-9+/]{38}={0,2}(?:(?:[\x22'][,;]?)?\r?\n|(?:\\r)?\\n[\x22'])"
 _LIMIT: Final = PatternRule(
     id="limit.line",
     cls="limit",

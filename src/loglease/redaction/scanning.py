@@ -192,23 +192,28 @@ def _take_canary(masks: list[Edit], start: int, end: int) -> None:
 
 
 def _walk_blocks(text: bytes, size: int, lines: dict[int, Line], plan: Plan, state: BlockState) -> None:
-    """Walk the lines of blocks in order, from the state of the stream and from each begin mark on."""
-    for matcher, number in plan.blocks:
-        rule = plan.active[number].rule
-        begins = sorted(start for start, line in lines.items() if number in line.rules)
-        if state.rule == rule.id:
-            begins.insert(0, 0)
-        done = 0
-        for begin in begins:
-            at = begin
-            while done <= at < size:
-                line = _line_at(text, at, None)
-                content = text[at : line.end]
-                for start, end in matcher.line(content, state):
-                    lines.setdefault(at, line).finds.append(Find(start, end, rule, content[start:end]))
-                at = done = line.end + 1
-                if state.rule is None:
-                    break
+    """Walk the lines of blocks in order, from the state of the stream and from each begin mark on.
+
+    One block is open at a time; in a line where it ends, one of a later rule may begin.
+    """
+    numbers = [number for _, number in plan.blocks]
+    begins = sorted(start for start, line in lines.items() if any(number in line.rules for number in numbers))
+    if state.rule is not None:
+        begins.insert(0, 0)
+    done = 0
+    for begin in begins:
+        at = begin
+        while done <= at < size:
+            line = lines.get(at) or _line_at(text, at, None)
+            content = text[at : line.end]
+            for matcher, number in plan.blocks:
+                rule = plan.active[number].rule
+                if state.rule == rule.id or (state.rule is None and number in line.rules):
+                    for start, end in matcher.line(content, state):
+                        lines.setdefault(at, line).finds.append(Find(start, end, rule, content[start:end]))
+            at = done = line.end + 1
+            if state.rule is None:
+                break
 
 
 def _limit_binary(data: bytes, lines: dict[int, Line]) -> None:

@@ -61,6 +61,9 @@ def test_a_value_is_shown_to_whom_it_was_approved_for_once_and_stands_nowhere_el
     entries = people["sam"].call("GET", f"/audit/entries?grant={grant}&limit=100")["items"]
     assert [one["type"] for one in entries].count("reveal.served") == 1
     assert VALUE not in json.dumps(entries)
+    steps = alice.call("GET", f"/requests/{request['id']}/timeline")["items"]
+    assert "saw the value, of class pii.email" in [one["text"] for one in steps]
+    assert VALUE not in json.dumps(steps)
     assert VALUE not in (server.folder / "stderr.log").read_text()
     stored = b"".join(one.read_bytes() for one in (server.folder / "data").glob("loglease.sqlite3*"))
     assert VALUE.encode() not in stored

@@ -95,6 +95,11 @@ def test_use_prints_json_and_no_control_characters(cli: Cli, server: FakeServer)
     assert json.loads(cli("use", GRANT, "--output", "json").out) == {"value": "a\u001b[2J"}
 
 
+def test_a_grant_to_reveal_is_none_to_read_with(cli: Cli, server: FakeServer) -> None:
+    server.on("GET", "/grants", {"items": [grant_shown(state="scheduled", reveal=REVEAL)]})
+    assert cli("logs").code == 7
+
+
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"), [(409, "line_not_available", 8), (401, "step_up_required", 11)]
 )

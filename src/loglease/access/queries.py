@@ -40,7 +40,7 @@ _DECIDING: Final = frozenset(
         "review.given",
     }
 )
-_READING: Final = frozenset({"session.opened", "query.recorded", "session.closed", "access.refused"})
+_READING: Final = frozenset({"session.opened", "query.recorded", "reveal.served", "session.closed", "access.refused"})
 _CHUNK: Final = 200
 _MAX_LOOKED_AT: Final = 10_000
 

@@ -148,7 +148,7 @@ def _grant(run: Run, text: str | None) -> Body:
         if held["state"] == "suspended":
             raise _held([held])
         return held
-    live = list(run.client.items("/grants", most=None, mine=True, live=True))
+    live = [one for one in run.client.items("/grants", most=None, mine=True, live=True) if not one.get("reveal")]
     usable = [one for one in live if one["state"] in _USABLE]
     if not usable and live:
         raise _held(live)

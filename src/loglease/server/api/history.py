@@ -27,6 +27,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "grant.revoked": "grant revoked",
         "session.opened": "opened a session",
         "query.recorded": "asked a query",
+        "reveal.served": "saw the value",
         "session.closed": "session closed",
         "access.refused": "was refused",
     }
@@ -61,6 +62,8 @@ def _detail(entry_type: str, data: Mapping[str, Any]) -> str:
             return f": {closing_in_words(str(data.get('why', '')))}{_lines(data)}"
         case "session.opened":
             return f": {data.get('kind', '')} over {data.get('front', '')}"
+        case "reveal.served":
+            return f", of class {data.get('class', '')}"
         case "grant.suspended":
             return f": {data.get('cause', '')}"
         case _:

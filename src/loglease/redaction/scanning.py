@@ -43,7 +43,6 @@ class Line:
     finds: list[Find] = field(default_factory=list)
     escaped: bool = False
     runs: bool = False
-    controls: bool = False
     limit: Rule | None = None
 
 
@@ -128,8 +127,6 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
                 line.escaped = line.escaped or (start == at and end <= line.end + 1) or _has_mark(text, line)
             elif number in run_marks:
                 line.runs = True
-            elif number == plan.control_number:
-                line.controls = True
             else:
                 known = line.rules.get(number)
                 line.rules[number] = (start, end) if known is None else (min(known[0], start), max(known[1], end))
@@ -177,7 +174,7 @@ def _controls(data: bytes, lines: Mapping[int, Line], plan: Plan) -> list[tuple[
         return list(control_edits(data, keep_colour=plan.keep_colour))
     return [
         (start + begun, end + begun, text)
-        for begun in sorted(begun for begun, line in lines.items() if line.controls)
+        for begun in sorted(begun for begun, line in lines.items() if plan.control_number in line.rules)
         for start, end, text in control_edits(data[begun : lines[begun].end], keep_colour=plan.keep_colour)
     ]
 
@@ -336,6 +333,8 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
             continue
         if number == plan.canary_number:
             finds += plan.canary_matcher.finds(text, 0, size)
+            continue
+        if number == plan.control_number:
             continue
         one = plan.active[number]
         if one.matcher is not None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.engine.re2_engine import linear
 from loglease.redaction.patterns import shape_of
+from loglease.redaction.possessive import possessive
 from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
 
@@ -133,7 +134,7 @@ def _stands(near: Near, text: bytes, at: int) -> bool:
 
 def _compiled(pattern: str, *, trusted: bool) -> Any:
     compiled = None if trusted else linear(pattern)
-    return re.compile(pattern.encode(), re.DOTALL) if compiled is None else compiled
+    return re.compile(possessive(pattern).encode(), re.DOTALL) if compiled is None else compiled
 
 
 def matcher_of(rule: Rule, *, trusted: bool) -> Matcher | None:

@@ -94,12 +94,14 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A part, so many times."""
+    """A part, so many times; `end` is where what says so ends."""
 
     part: Node
     low: int
     high: int
     at: int
+    end: int
+    lazy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,9 @@ class _Reader:
             low, high = self.bounds()
         if self.peek("{") or self.peek("*") or self.peek("+"):
             raise self.fail("a repeat of a repeat", "put the inner one into (?:…)")
-        self.take("?")
-        return atom if (low, high) == (1, 1) else Repeat(atom, low, high, at)
+        end = self.at
+        lazy = self.take("?")
+        return atom if (low, high) == (1, 1) else Repeat(atom, low, high, at, end, lazy)
 
     def bounds(self) -> tuple[int, int]:
         found = re.compile(r"\{(\d{1,4})(?:,(\d{1,4}))?\}").match(self.text, self.at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 UUID: Final = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -15,6 +16,7 @@ _NO_SECRET: Final = re.compile(
     rb"[a-z][a-z0-9+.-]{1,20}://|/|[\w.$]{1,200}@[0-9a-f]{1,16}\Z|[A-Za-z]+(?:\.[A-Za-z]+)+\Z"
 )
 _UNPRINTABLE: Final = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
+_KINDS: Final = (b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 _PART: Final = re.compile(rb"[A-Za-z0-9]+")
 _LETTER: Final = re.compile(rb"[A-Za-z]")
 _DIGIT: Final = re.compile(rb"[0-9]")
@@ -36,7 +38,14 @@ _SAMPLE_WORDS: Final = frozenset(b"password passwd pass pwd token secret test ke
 def bits_per_byte(value: bytes) -> float:
     """Return the Shannon entropy of a value's bytes."""
     size = len(value)
-    return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
+    if not size:
+        return 0.0
+    return math.log2(size) - sum(map(_weight, Counter(value).values())) / size
+
+
+@lru_cache(maxsize=256)
+def _weight(count: int) -> float:
+    return count * math.log2(count)
 
 
 def printable(value: bytes) -> bytes:
@@ -85,8 +94,8 @@ def is_opaque(value: bytes) -> bool:
     if _NO_SECRET.match(value) or bits_per_byte(value) < 2.5:  # noqa: PLR2004 - a filler has less
         return False
     parts = _PART.findall(value)
-    mixed = sum(len(part) for part in parts if has_letter_and_digit(part))
-    if mixed * 2 >= sum(map(len, parts)) or any(has_letter_and_digit(part) and len(part) >= 16 for part in parts):  # noqa: PLR2004 - no word
+    mixed = [len(part) for part in parts if not part.isalpha() and not part.isdigit()]
+    if sum(mixed) * 2 >= sum(map(len, parts)) or max(mixed, default=0) >= 16:  # noqa: PLR2004 - no word
         return True
     longest = max(parts, key=len, default=b"")
     return len(longest) >= 20 and len(_TURNS.findall(longest)) * 4 >= len(longest)  # noqa: PLR2004 - no word is so long
@@ -94,6 +103,8 @@ def is_opaque(value: bytes) -> bool:
 
 def is_random(value: bytes) -> bool:
     """Tell whether the last part of a value was drawn from capitals, small letters and digits alike."""
-    last = re.split(rb"[_-]", value)[-1]
-    counts = [sum(low <= byte <= high for byte in last) for low, high in (b"09", b"AZ", b"az")]
-    return min(counts) >= 3 and len(_TURNS.findall(last)) * 4 >= len(last) and bits_per_byte(last) >= 4.0  # noqa: PLR2004 - of some 32 characters
+    last = value[max(value.rfind(b"_"), value.rfind(b"-")) + 1 :]
+    for kind in _KINDS:
+        if len(last) - len(last.translate(None, kind)) < 3:  # noqa: PLR2004 - of some 32 characters
+            return False
+    return bits_per_byte(last) >= 4.0 and len(_TURNS.findall(last)) * 4 >= len(last)  # noqa: PLR2004 - likewise

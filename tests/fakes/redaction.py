@@ -69,11 +69,11 @@ FAULTS: Mapping[str, tuple[Callable[[], Redactor], str]] = {
     "an engine that raises": (lambda: spoiled(raising), "engine_error"),
     "a callback that is lost": (lambda: spoiled(lambda _hits, _data: []), "canary_lost"),
     "a canary that is lost": (
-        lambda: spoiled(lambda hits, data: [hit for hit in hits if hit.end != len(data)]),
+        lambda: spoiled(lambda hits, data: [hit for hit in hits if hit[2] != len(data)]),
         "canary_lost",
     ),
     "hits where there is no text": (
-        lambda: spoiled(lambda hits, data: [Hit(0, len(data) - 1, len(data) + 9), *hits]),
+        lambda: spoiled(lambda hits, data: [(0, len(data) - 1, len(data) + 9), *hits]),
         "engine_error",
     ),
     "a rule that raises": (with_a_rule_that_raises, "rule_error"),

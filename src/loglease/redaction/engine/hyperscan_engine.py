@@ -35,7 +35,7 @@ class HyperscanScanner:
         add = hits.append
 
         def matched(tripwire: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            add(Hit(tripwire, end - 1, end))
+            add((tripwire, end - 1, end))
 
         failed = False
         try:

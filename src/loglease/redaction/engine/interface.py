@@ -7,15 +7,10 @@ engines lead to the same output.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-
-class Hit(NamedTuple):
-    """Somewhere in ``[start, end)`` of the scanned text the tripwire of this number may have fired."""
-
-    tripwire: int
-    start: int
-    end: int
+Hit = tuple[int, int, int]
+"""A tripwire's number, and from where to where in the text it may have fired; a plain tuple, for there are many."""
 
 
 class Scanner(Protocol):

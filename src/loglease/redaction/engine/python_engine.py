@@ -26,12 +26,12 @@ class PythonScanner:
                 if line_end < 0:
                     break
                 # From the match's beginning: another one may begin later and still end before this one does.
-                hits.append(Hit(number, found.start(), line_end + 1))
+                hits.append((number, found.start(), line_end + 1))
                 at = line_end + 1
         at = data.rfind(self._canary)
         if at >= 0:
             end = at + len(self._canary)
-            hits.append(Hit(len(self._patterns), end - 1, end))
+            hits.append((len(self._patterns), end - 1, end))
         return hits
 
 

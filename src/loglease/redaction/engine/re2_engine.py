@@ -59,7 +59,7 @@ class Re2Scanner:
             if not fired or number not in fired:
                 raise Withheld("canary_lost")
             if len(fired) > 1 or last:
-                hits.extend(Hit(one, start, end) for one in fired if last or one != number)
+                hits += [(one, start, end) for one in fired if last or one != number]
         return hits
 
 

@@ -25,6 +25,7 @@ from loglease.redaction.documents import (
 )
 from loglease.redaction.errors import Fault, RulesInvalid, did_you_mean
 from loglease.redaction.patterns import (
+    LF,
     MAX_MATCH,
     PatternInvalid,
     Shape,
@@ -288,6 +289,9 @@ class _Reading:
         reach = shape.longest if given == "auto" else longest
         if shape.shortest < 1:
             raise DocumentInvalid("its tripwire can match the empty text", "tripwire", remedy="give one by hand")
+        if shape.members & LF and shape_of(tripwire.removesuffix(r"\n")).members & LF:
+            # At its end it may. Elsewhere, an engine that reports one match of two would report the wrong line's.
+            raise DocumentInvalid("its tripwire can match a line end", "tripwire", remedy="list \\n in a negated class")
         found = fields.get("reach", min(reach, MAX_MATCH))
         if found == "tripwire":
             found = shape.longest

@@ -6,7 +6,7 @@ State between calls is the block state alone; carrying partial lines is the stre
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -386,17 +386,35 @@ def at_whole_escapes(raw: Sequence[Find], seen: Sequence[Find], content: bytes) 
     address ``nbob@…``), and takes the escape whole otherwise.
     """
     steps = first_steps(content)
+    ranges = _Ranges(seen)
     for find in raw:
         left = next((cut for step in steps if (cut := step.splits(find.start))), None)
         right = next((cut for step in steps if (cut := step.splits(find.end))), None)
         if left is None and right is None:
             yield find
             continue
-        inner = any(one.rule is find.rule and one.start < find.end and find.start < one.end for one in seen)
+        inner = ranges.touch(find)
         start = find.start if left is None else left[inner]
         end = find.end if right is None else right[not inner]
         if start < end:
             yield find._replace(start=start, end=end, value=content[start:end])
+
+
+class _Ranges:
+    """Where each rule has finds, made to be asked often."""
+
+    def __init__(self, finds: Sequence[Find]) -> None:
+        self._by_rule: dict[str, tuple[list[int], list[int]]] = {}
+        for find in sorted(finds, key=lambda one: one.start):
+            starts, ends = self._by_rule.setdefault(find.rule.id, ([], []))
+            starts.append(find.start)
+            ends.append(max(find.end, ends[-1]) if ends else find.end)
+
+    def touch(self, find: Find) -> bool:
+        """Tell whether a find of the same rule overlaps this one."""
+        starts, ends = self._by_rule.get(find.rule.id, ([], []))
+        place = bisect_left(starts, find.end)
+        return place > 0 and ends[place - 1] > find.start
 
 
 def _at_whole_characters(find: Find, content: bytes) -> Find:

@@ -172,18 +172,23 @@ def ssn(text: bytes, start: int, end: int) -> bool:
     return not re.search(rb"[\w.]-\Z|[0-9]\Z", before) and not re.match(rb"-\w|[0-9]", after)
 
 
+_LONGEST_PHONE: Final = 15  # E.164
 _PHONE_WORDS: Final = (b"tel", b"phone", b"mobile", b"cell", b"fax", b"call", b"sms", b"whatsapp", b"msisdn")
 
 
-def phone(text: bytes, start: int, end: int) -> bool:
-    """Accept a telephone number: 8 to 15 digits, not the continuation of a number or time, nor of a word but `tel`."""
-    digits = _NOT_DIGIT.sub(b"", re.split(rb"[ex]", text[start:end], maxsplit=1)[0])  # without the extension
-    if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:  # noqa: PLR2004 - E.164 lengths; no filler like 00000000
-        return False
-    before, after = text[max(0, start - 8) : start].lower(), text[end : end + 2]
-    if re.search(rb"[0-9a-z+./-]\Z", before) and not before.endswith(_PHONE_WORDS):
-        return False
-    return not re.match(rb"[0-9A-WYZa-wyz]|[.:/-]\w", after)
+def _phone(*, digits: int = 8) -> Check:
+    """Return the check of a telephone number: so many to 15 digits, not the rest of a number, a time or most words."""
+
+    def check(text: bytes, start: int, end: int) -> bool:
+        found = _NOT_DIGIT.sub(b"", re.split(rb"[ex]", text[start:end], maxsplit=1)[0])  # without the extension
+        if not digits <= len(found) <= _LONGEST_PHONE or len(set(found)) < 3:  # noqa: PLR2004 - no filler like 00000000
+            return False
+        before, after = text[max(0, start - 8) : start].lower(), text[end : end + 2]
+        if re.search(rb"[0-9a-z+./-]\Z", before) and not before.endswith(_PHONE_WORDS):
+            return False
+        return not re.match(rb"[0-9A-WYZa-wyz]|[.:/-]\w", after)
+
+    return check
 
 
 _TIME_SHAPED: Final = re.compile(
@@ -210,9 +215,12 @@ def apart(text: bytes, start: int, end: int) -> bool:
     )
 
 
+_AROUND: Final = b" \t\r,.;|*-"
+
+
 def whole_line(text: bytes, start: int, end: int) -> bool:
-    """Accept what stands alone on its line, but for spaces."""
-    return not text[:start].strip() and not text[end:].strip()
+    """Accept what stands alone on its line, but for spaces and punctuation."""
+    return not text[:start].strip(_AROUND) and not text[end:].strip(_AROUND)
 
 
 _NO_DOMAINS: Final = frozenset(
@@ -412,7 +420,7 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "card": _simple(card),
         "iban": _simple(iban),
         "ssn": _simple(ssn),
-        "phone": _simple(phone),
+        "phone": _phone,
         "phone-shape": _simple(phone_shape),
         "apart": _simple(apart),
         "whole-line": _simple(whole_line),

@@ -1,4 +1,4 @@
-"""The reference lists every pack with its number of rules and its classes, and every validator."""
+"""The reference lists every pack with its classes, and every validator."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ REFERENCE = (Path(__file__).parents[2] / "docs/reference/redaction.md").read_tex
 @pytest.mark.parametrize("pack", packs(), ids=lambda pack: pack.name)
 def test_a_pack_is_listed_with_its_classes(pack: Pack) -> None:
     classes = ", ".join(f"`{cls}`" for cls in sorted({rule.cls for rule in pack.rules}))
-    assert f"| `{pack.name}` | {len(pack.rules)} | {classes} |" in REFERENCE
+    assert f"| `{pack.name}` | {classes} |" in REFERENCE
 
 
 def test_every_validator_is_explained() -> None:

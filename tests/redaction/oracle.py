@@ -57,7 +57,11 @@ def edits(redactor: Redactor, plan, treatments, line: bytes, state: BlockState):
     if limit is not None:
         return [whole(line, limit)] if line.rstrip(b"\r") or len(line) > 1 else controls(line)
     masks = list(joined(finds, treatments, redactor._keys, line))
-    kept = [one for one in controls(line) if not any(one[0] < mask[1] and mask[0] < one[1] for mask in masks)]
+    kept = [
+        (start, min([end, *(mask[0] for mask in masks if mask[0] > start)]), *rest)
+        for start, end, *rest in controls(line)
+        if not any(mask[0] <= start < mask[1] for mask in masks)
+    ]
     return sorted([*masks, *kept], key=lambda one: one[0])
 
 

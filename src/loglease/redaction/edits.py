@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -142,15 +142,16 @@ def checked(edits: Sequence[Edit], text: bytes) -> None:
 
 
 def combined(masks: list[Edit], controls: Sequence[tuple[int, int, bytes]]) -> list[Edit]:
-    """Return masks and control edits in order; what a mask covers needs no control edit, and a cut one goes whole."""
+    """Return masks and control edits in order; of a sequence that a mask cuts, the part before it is replaced."""
     if not controls:
         return masks
     starts = [mask.start for mask in masks]
     edits = list(masks)
-    for start, end, text in controls:
-        place = bisect_left(starts, end) - 1
-        if place >= 0 and masks[place].end > start:
+    for start, stop, text in controls:
+        place = bisect_right(starts, start)
+        if place and masks[place - 1].end > start:
             continue
+        end = min(stop, masks[place].start) if place < len(masks) else stop
         edits.append(Edit(start, end, text, "control", CONTROL_RULE, CONTROL_RULE, "neutralise"))
     edits.sort()
     return edits

@@ -148,13 +148,13 @@ def test_our_own_tripwires_fire_wherever_their_rules_match(pack, engine) -> None
 
 
 # These look for the very word that is their label; with `tokens="keep"` a token is covered before anything is looked for.
-NAMED_AS_FOUND = {"credentials.authorization", "credentials.cookie-header"}
+NAMED_AS_FOUND = ("⟦authorization:", "⟦cookie:")
 
 
 @pytest.mark.parametrize("pack", packs(), ids=lambda one: one.name)
 def test_our_own_packs_prove_what_an_operators_have_to(pack) -> None:
     broken = list(proof_of(pack, ENGINES, labels_of(packs())))
-    assert [one.detail for one in broken if one.rule.id not in NAMED_AS_FOUND] == []
+    assert [one.detail for one in broken if not any(token in one.detail for token in NAMED_AS_FOUND)] == []
 
 
 def test_a_tripwire_that_misses_its_rule_is_found() -> None:

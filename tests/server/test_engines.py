@@ -11,10 +11,10 @@ from tests.fakes.redaction import KEYS, MARKER, POISON, raising, spoiled
 
 from loglease.redaction import EngineUnavailable, Redactor, Withheld
 from loglease.redaction.engine import hyperscan_engine, re2_engine
-from loglease.server.engines import Engines
+from loglease.server.engines import Engines, RedactorBroken
 from loglease.server.health import checks
 from loglease.server.reading import Redactors
-from loglease.server.wiring import RedactorBroken, build, close
+from loglease.server.wiring import build, close
 
 PIN = "pii-default@1"
 

@@ -23,11 +23,12 @@ from tests.api.world import PASSWORD, WISH, settings_in
 from loglease.gateway.arrivals import Arrivals
 from loglease.model.ids import GrantId
 from loglease.redaction import Withheld
+from loglease.server.engines import RedactorBroken
 from loglease.server.identity.secrets import new_secret
 from loglease.server.local import announce, doctor, findings
 from loglease.server.process import Ready, arrivals_of, listening, serving
 from loglease.server.settings import Address, LimitSettings, SettingsInvalid, load_settings
-from loglease.server.wiring import RedactorBroken, build
+from loglease.server.wiring import build
 
 SERVE = """
 import sys

@@ -46,7 +46,17 @@ class Library:
 
     def digests(self) -> dict[str, str]:
         """Return for each profile by name and version the SHA-256 over it and every rule that it puts in force."""
-        return {one.pin: digest_of([one], resolved([one], self.packs)) for one in self.profiles}
+        return {one.pin: digest_of([one], resolved([one], self.packs, matchers=False)) for one in self.profiles}
+
+    def own_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each pack and profile of the operator: what a version means, for ever."""
+        packs = {
+            f"pack {one.pin}": hashlib.sha256("".join(sorted(rule.digest for rule in one.rules)).encode()).hexdigest()
+            for one in self.packs
+            if not one.trusted
+        }
+        builtin = {one.pin for one in builtin_profiles()}
+        return packs | {f"profile {one.pin}": one.digest for one in self.profiles if one.pin not in builtin}
 
 
 def builtin_library(extensions: Extensions = NO_EXTENSIONS) -> Library:

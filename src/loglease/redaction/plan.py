@@ -83,8 +83,13 @@ class Plan:
         return tuple(sorted({mark for matcher, _ in self.blocks for mark in matcher.rule.marks}))
 
 
-def resolved(profiles: Sequence[Profile], packs: Sequence[Pack]) -> list[Active]:
+def resolved(profiles: Sequence[Profile], packs: Sequence[Pack], *, matchers: bool = True) -> list[Active]:
     """Return the rules of all profiles, each with the strictest treatment that a profile with the rule gives it.
+
+    Args:
+        profiles: at least one.
+        packs: every pack that they name.
+        matchers: whether anything is to be found; for a digest nothing is.
 
     Raises:
         Withheld: ``profile_invalid``, if there is no profile, or one names a pack that is not there.
@@ -107,7 +112,7 @@ def resolved(profiles: Sequence[Profile], packs: Sequence[Pack]) -> list[Active]
                 found[rule.id] = (rule, pack.trusted)
                 treatments.setdefault(rule.id, []).append(profile.treatment_of(rule.cls))
     active = [
-        Active(rule, strictest(treatments[rule.id]), matcher_of(rule, trusted=trusted))
+        Active(rule, strictest(treatments[rule.id]), matcher_of(rule, trusted=trusted) if matchers else None)
         for rule, trusted in found.values()
     ]
     return [one for one in active if one.treatment.kind != "keep"]

@@ -11,22 +11,35 @@ from contextlib import suppress
 from threading import Lock
 from typing import Final
 
+import structlog
+
+from loglease.model.errors import LogLeaseError
 from loglease.redaction import (
     ENGINES,
     EngineUnavailable,
     Keys,
+    Library,
     RedactionError,
     Redactor,
     Withheld,
+    builtin_library,
     prove_again,
     redactor_for,
 )
+from loglease.server.redaction_rules import LibraryHolder
 
 SLOW: Final = "python"
 """The engine that needs no library, and is far slower than the others."""
 
 _OF_THE_ENGINE: Final = frozenset({"engine_error", "canary_lost"})
 _NO_PROOF: Final = "selftest_failed"
+_log: Final = structlog.get_logger("loglease.engines")
+
+
+class RedactorBroken(LogLeaseError):
+    """A profile does not do what its own test says, so nothing is served."""
+
+    code = "redaction_unavailable"
 
 
 class Engines:
@@ -35,11 +48,13 @@ class Engines:
     Args:
         choice: ``auto``; ``native``, which is any but `SLOW`; or the name of one.
         marker: as `Redactor.build`.
+        library: packs and profiles; without it those that ship.
     """
 
-    def __init__(self, choice: str, marker: bytes) -> None:
+    def __init__(self, choice: str, marker: bytes, library: LibraryHolder | None = None) -> None:
         self._choice = choice
         self._marker = marker
+        self.library = library or LibraryHolder(builtin_library())
         self._lock = Lock()
         self._unproven: set[str] = set()
         self._asked: tuple[str, Keys] | None = None
@@ -67,22 +82,31 @@ class Engines:
                 self._unproven.add(fault.engine)
                 self.proven = None
 
-    def redactor(self, pin: str, keys: Keys) -> Redactor:
+    def redactor(self, pin: str, keys: Keys, library: Library | None = None) -> Redactor:
         """Build a redactor for a profile; blocks for a while.
+
+        Args:
+            pin: its name and version.
+            keys: as `Redactor.build`.
+            library: a set that is not in force yet.
 
         Raises:
             ProfileUnknown: there is no such profile.
             EngineUnavailable: no engine that may serve works here.
             Withheld: ``selftest_failed``, where one of them works and fails it; else as `Redactor.build`.
         """
-        self._asked = pin, keys
+        if library is None or library is self.library.current:
+            self._asked = pin, keys
+        known = library or self.library.current
         failures: list[EngineUnavailable | Withheld] = []
         for name in self.candidates:
             was_unproven = name in self._unproven
             if was_unproven:
                 prove_again()
             try:
-                found = redactor_for([pin], keys=keys, marker=self._marker, engine=name)
+                found = redactor_for(
+                    [pin], keys=keys, marker=self._marker, engine=name, profiles=known.profiles, packs=known.packs
+                )
             except EngineUnavailable as error:
                 failures.append(error)
             except Withheld as error:
@@ -106,3 +130,26 @@ class Engines:
             with suppress(RedactionError):
                 self.redactor(*self._asked)
         return self.proven
+
+
+def prove(engines: Engines, library: Library, keys: Keys) -> None:
+    """Run the self-test for every profile of a library, so that a broken engine is seen before anybody reads.
+
+    Raises:
+        RedactorBroken: a profile fails it, or no engine that the settings allow works here.
+    """
+    for profile in library.profiles:
+        try:
+            engines.redactor(profile.pin, keys, library)
+        except EngineUnavailable as error:
+            raise RedactorBroken(
+                f"The redaction engine that the settings name cannot be used: {error}.",
+                next_step="Install its library, or set redaction.engine to auto.",
+            ) from error
+        except RedactionError as error:
+            raise RedactorBroken(
+                f"The profile {profile.pin} fails its self-test: {error}.",
+                next_step="Install loglease anew; loglease doctor tests it without starting.",
+            ) from error
+    if engines.proven == SLOW:
+        _log.warning("redaction_engine_slow", engine=SLOW)

@@ -40,6 +40,7 @@ async def checks(services: Services) -> list[Check]:
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
         Check("policy", ok=True, detail=f"Bundle revision {services.rules.current.revision} is loaded."),
         await _redactor(services.engines),
+        _rules(services),
         Check("clock", not services.watch.clock_suspect, "The clock has not stepped back."),
         Check(
             "feed", services.watch.lease_until_ns > services.clock.boot_ns(), "The newest revocations are known here."
@@ -64,6 +65,15 @@ async def _redactor(engines: Engines) -> Check:
     withheld = engines.withheld.total()
     told = f"; {withheld} texts were withheld since the start" if withheld else ""
     return Check("redactor", ok=True, detail=f"The engine {proven} has passed its self-test{told}.")
+
+
+def _rules(services: Services) -> Check:
+    fault, own = services.standing.reload_fault, len(services.library.current.files)
+    if fault is None:
+        return Check("rules", ok=True, detail=f"{own} packs and profiles of one's own are in force.", decisive=False)
+    return Check(
+        "rules", ok=False, detail=f"The newest rules are refused, the last good ones in force. {fault}", decisive=False
+    )
 
 
 async def _append(services: Services) -> None:

@@ -19,6 +19,8 @@ from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
+from loglease.redaction import Library
+from loglease.server.redaction_rules import keep_digests, sha256_of
 from loglease.server.settings import Settings
 from loglease.store.interface import Store, Transaction
 
@@ -26,6 +28,7 @@ ORIGIN: Final = "audit_origin"
 STATE: Final = "service_state"
 REVISION: Final = "policy_revision"
 POLICY: Final = "policy_sha256"
+REDACTION: Final = "redaction_sha256"
 SCHEMA: Final = 1
 NO_KEY: Final = "none"
 """The log's verifier key, until checkpoints are signed."""
@@ -44,9 +47,16 @@ async def revision_of(store: Store, sha256: str) -> int:
 
 
 async def record_start(
-    *, log: EntryLog[Transaction], settings: Settings, rules: Rules, replica: str, new_id: NewId, random: Random
+    *,
+    log: EntryLog[Transaction],
+    settings: Settings,
+    rules: Rules,
+    library: Library,
+    replica: str,
+    new_id: NewId,
+    random: Random,
 ) -> str:
-    """Record that a process starts, and its policy if that is a new one; return how the last process ended."""
+    """Record that a process starts, and its policy and rules if they are new; return how the last process ended."""
     config = sha256_hex(settings.model_dump_json().encode())
 
     def work(tx: Transaction, _now: Instant) -> Recorded[str]:
@@ -64,7 +74,7 @@ async def record_start(
             data={
                 "replica": replica,
                 "version": __version__,
-                "plugins": [],
+                "plugins": [str(one) for one in library.extensions.plugins],
                 "schema": SCHEMA,
                 "config_sha256": config,
                 "epoch": tx.epoch,
@@ -73,12 +83,27 @@ async def record_start(
                 "after": after,
             },
         )
-        return Recorded(after, (started, *_policy_entry(tx, rules, new_id)))
+        entries = (started, *rules_entry(tx, library, new_id), *policy_entry(tx, rules, new_id))
+        return Recorded(after, entries)
 
     return await log.commit(work, urgent=True)
 
 
-def _policy_entry(tx: Transaction, rules: Rules, new_id: NewId) -> tuple[Draft, ...]:
+def rules_entry(tx: Transaction, library: Library, new_id: NewId) -> tuple[Draft, ...]:
+    """Keep which redaction rules are in force, and return the entry about it if they are not those of before."""
+    keep_digests(tx, library)
+    before, after = tx.values.find(REDACTION), sha256_of(library)
+    if before == after:
+        return ()
+    tx.values.put(REDACTION, after)
+    if before is None:
+        return ()
+    data: Data = {"keys": ["redaction.rules"], "before_sha256": before, "after_sha256": after}
+    return (Draft(id=EntryId(new_id(ENTRY)), type="config.changed", actor=SYSTEM, data=data),)
+
+
+def policy_entry(tx: Transaction, rules: Rules, new_id: NewId) -> tuple[Draft, ...]:
+    """Keep which policy is in force, and return the entry about it if it is a new one."""
     if tx.values.find(POLICY) == rules.bundle_sha256:
         return ()
     tx.values.put(POLICY, rules.bundle_sha256)

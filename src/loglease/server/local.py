@@ -31,6 +31,7 @@ from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
 from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.process import Ready, run_process
+from loglease.server.redaction_rules import library_of, rules_directory
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
 from loglease.server.wiring import DATABASE, HEAD, JOURNAL, PSEUDONYM_KEY
@@ -162,7 +163,7 @@ def _fields(one: Finding) -> Mapping[str, str | None]:
 
 def findings(*, config: Path | None = None, data_dir: Path | None = None) -> list[Finding]:
     """Return every check of this machine."""
-    found = [_python(), _sqlite(), *_redactor()]
+    found = [_python(), _sqlite()]
     try:
         settings = load_settings(
             config=config, overrides=_overrides(data_dir=data_dir, listen=None, health=None, insecure=False)
@@ -173,7 +174,11 @@ def findings(*, config: Path | None = None, data_dir: Path | None = None) -> lis
         ]
         return found + (faults or [Finding("settings", "fail", error.message, error.next_step)])
     found.append(Finding("settings", "ok", f"The data directory is {settings.data_dir}."))
-    return [*found, *_data(settings), _listener(settings), *_sources_and_policy(settings)]
+    rules, library = _rules(settings)
+    return [
+        *found, *rules, *_redactor(library), *_data(settings), _listener(settings),
+        *_sources_and_policy(settings, library),
+    ]  # fmt: skip
 
 
 def _python() -> Finding:
@@ -192,15 +197,29 @@ def _sqlite() -> Finding:
     )
 
 
-def _redactor() -> list[Finding]:
+def _rules(settings: Settings) -> tuple[list[Finding], redaction.Library]:
+    """Check packs and profiles of one's own; where they are wrong, the rest is checked with those that ship."""
+    try:
+        library = library_of(settings)
+    except LogLeaseError as error:
+        faults = [Finding("rules", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
+        return faults or [Finding("rules", "fail", error.message, error.next_step)], redaction.builtin_library()
+    directory = rules_directory(settings)
+    detail = f"{len(library.files)} packs and profiles in {directory}." if directory else "None but those that ship."
+    return [Finding("rules", "ok", detail)], library
+
+
+def _redactor(library: redaction.Library) -> list[Finding]:
     keys = redaction.Keys.derived(system_random(redaction.KEY_BYTES), salt=system_random(32), grant_id="doctor")
     found = []
-    for profile in redaction.profiles():
+    for profile in library.profiles:
         try:
-            redaction.redactor_for([profile.pin], keys=keys, marker=run_marker())
+            redaction.redactor_for(
+                [profile.pin], keys=keys, marker=run_marker(), profiles=library.profiles, packs=library.packs
+            )
         except redaction.RedactionError as error:
             found.append(Finding("redaction", "fail", f"{profile.pin} fails its self-test: {error}.", "Install anew."))
-    return found or [Finding("redaction", "ok", f"{len(redaction.profiles())} profiles pass their self-test.")]
+    return found or [Finding("redaction", "ok", f"{len(library.profiles)} profiles pass their self-test.")]
 
 
 def _data(settings: Settings) -> list[Finding]:
@@ -237,7 +256,7 @@ def _listener(settings: Settings) -> Finding:
         return Finding("listener", "ok", f"{address} is free; start it with loglease serve.")
 
 
-def _sources_and_policy(settings: Settings) -> list[Finding]:
+def _sources_and_policy(settings: Settings, library: redaction.Library) -> list[Finding]:
     try:
         configurations = source_configurations(settings)
     except SettingsInvalid as error:
@@ -247,7 +266,7 @@ def _sources_and_policy(settings: Settings) -> list[Finding]:
     found = [_source(one, settings) for one in configurations]
     known = Sources(source_of(one, "", _Nobody()) for one in configurations)  # type: ignore[arg-type]
     try:
-        rules = rules_of(policy_files(policy_directory(settings), known), known, revision=0)
+        rules = rules_of(policy_files(policy_directory(settings), known), known, library=library, revision=0)
     except LogLeaseError as error:
         faults = [Finding("policy", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
         return found + (faults or [Finding("policy", "fail", error.message, error.next_step)])

@@ -14,6 +14,7 @@ from loglease.policy.loading import load
 from loglease.policy.names import Outside
 from loglease.policy.problems import Severity
 from loglease.policy.profiles import ProfileInfo, Profiles
+from loglease.redaction import Library
 from loglease.server.settings import Settings
 from loglease.sources.registry import Sources
 
@@ -27,16 +28,27 @@ class PolicyInvalid(LogLeaseError):
     code = "policy_invalid"
 
 
-def profiles_known() -> tuple[Profiles, dict[str, str]]:
-    """Return the redaction profiles as policy sees them, and the digest of each by name and version."""
-    order = redaction.STRICTNESS
-    found: dict[str, ProfileInfo] = {}
-    digests: dict[str, str] = {}
-    for profile in redaction.profiles():
-        looser = order[: order.index(profile.name)] if profile.name in order else ()
-        found[profile.name] = ProfileInfo(profile.name, str(profile.version), frozenset(looser))
-        digests[profile.pin] = profile.digest
-    return found, digests
+def profiles_known(library: Library) -> tuple[Profiles, dict[str, str]]:
+    """Return the redaction profiles as policy sees them, and the digest of each by name and version.
+
+    Policies name the newest version of a profile; older ones serve grants that were given with them.
+    """
+    newest = {one.name: one for one in sorted(library.profiles, key=lambda one: one.version)}
+    found = {
+        name: ProfileInfo(
+            name,
+            str(profile.version),
+            frozenset(
+                other.name
+                for other in newest.values()
+                if other is not profile
+                and not redaction.weaknesses(profile, other, library.packs)
+                and redaction.weaknesses(other, profile, library.packs)
+            ),
+        )
+        for name, profile in newest.items()
+    }
+    return found, library.digests()
 
 
 def policy_directory(settings: Settings) -> Path | None:
@@ -67,13 +79,13 @@ def policy_files(directory: Path | None, sources: Sources) -> dict[str, bytes]:
     return found
 
 
-def rules_of(files: Mapping[str, bytes], sources: Sources, *, revision: int) -> Rules:
-    """Return the rules of these documents.
+def rules_of(files: Mapping[str, bytes], sources: Sources, *, library: Library, revision: int) -> Rules:
+    """Return the rules of these documents, which may name the profiles of a library.
 
     Raises:
         PolicyInvalid: with one fault for each error.
     """
-    profiles, digests = profiles_known()
+    profiles, digests = profiles_known(library)
     outside = Outside(profiles=profiles, trusted_labels={one.name: one.trusted_labels for one in sources.values()})
     bundle = load(files, revision=revision, outside=outside)
     if isinstance(bundle, list):

@@ -100,6 +100,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "narrowing_unproven": ("The narrowing cannot be proven", "Use exact values, alternatives or prefixes."),
             "narrowing_empty": ("The narrowing leaves nothing", "Deny the request instead."),
             "idempotency_key_reused": ("The key belongs to another call", "Use a new key for a new call."),
+            "rules_invalid": ("The redaction rules are not valid", "The detail names file, line and column."),
             "policy_invalid": ("The policy is not valid", "The detail names file, line and column."),
             "query_limit": ("The query is too large", "Ask for less time or fewer streams."),
         },

@@ -22,7 +22,8 @@ from loglease.gateway.connection import MAX_HEAD_BYTES, listening_protocol
 from loglease.server.edge import App
 from loglease.server.health import health_app
 from loglease.server.local_door import local_door
-from loglease.server.loops import running
+from loglease.server.loops import running, supervised
+from loglease.server.reload import reload_rules
 from loglease.server.services import Services
 from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
 from loglease.server.telemetry import report_fault
@@ -130,7 +131,7 @@ _SWITCH_S: Final = 0.0005
 
 
 async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends what is still open at once.
+    """Serve until SIGTERM or SIGINT; a second one ends what is still open at once. SIGHUP reads the rules again.
 
     Raises:
         LogLeaseError: it could not be started.
@@ -144,9 +145,24 @@ async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) 
 
     for one in _SIGNALS:
         loop.add_signal_handler(one, heard)
+    asked = asyncio.Event()
+    # From the beginning, since without a handler the signal would end the process.
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
     async with serving(settings, hurry=hurry) as ready:
         on_ready(ready)
-        await stop.wait()
+        reloading = asyncio.create_task(supervised("reload", lambda: _reloading(ready.services, asked)))
+        try:
+            await stop.wait()
+        finally:
+            reloading.cancel()
+
+
+async def _reloading(services: Services, asked: asyncio.Event) -> None:
+    """Read the rules each time that it is asked for; being asked again meanwhile counts once."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        await reload_rules(services)
 
 
 @asynccontextmanager

@@ -24,11 +24,15 @@ _BEARER: Final = b"bearer " + secrets.VIEWER.encode() + b"_"
 
 
 class Redactors:
-    """The redactors of grants in use, each with its own pseudonym key; the longest unused one is let go."""
+    """The redactors of grants in use, each with its own pseudonym key; the longest unused one is let go.
+
+    A new set of rules makes new redactors; sessions that run keep theirs.
+    """
 
     def __init__(self, key: bytes, engines: Engines) -> None:
         self._key = key
         self._engines = engines
+        self._built_from = engines.library.current
         self._lock = Lock()
         self._known: OrderedDict[tuple[str, str], Redactor] = OrderedDict()
 
@@ -40,6 +44,10 @@ class Redactors:
         """
         pin = grant.terms.scopes[0].profile or ""
         with self._lock:
+            library = self._engines.library.current
+            if library is not self._built_from:
+                self._known.clear()
+                self._built_from = library
             found = self._known.pop((grant.id, pin), None)
             if found is None or not self._engines.serves(found):
                 keys = Keys.derived(self._key, salt=grant.key_salt, grant_id=grant.id)

@@ -25,6 +25,7 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.sign_in import SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.rates import Rates
+from loglease.server.redaction_rules import LibraryHolder
 from loglease.server.settings import Settings
 from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
@@ -44,10 +45,12 @@ class Standing:
     Attributes:
         origins: the origins of our pages, such as ``http://127.0.0.1:8080``; the first is shown to people.
         draining: nothing new begins.
+        reload_fault: why the newest rules are not in force; None if they are.
     """
 
     origins: tuple[str, ...] = ()
     draining: bool = False
+    reload_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class Services:
     store: Store
     log: EntryLog[Transaction]
     rules: RulesHolder
+    library: LibraryHolder
     sources: Sources
     watch: Watch
     journal: Journal

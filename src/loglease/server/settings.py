@@ -185,11 +185,12 @@ class LokiSettings(_Area):
 
 
 class RedactionSettings(_Area):
-    """What redacts, how many threads do, and how long a chunk may take."""
+    """What redacts, how many threads do, how long a chunk may take, and where rules of one's own are."""
 
     engine: Literal["auto", "native", "hyperscan", "re2", "python"] = "auto"
     deadline_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     threads: Annotated[int, Field(ge=1, le=64)] = 2
+    rules_dir: Path | None = None
 
 
 def default_data_dir(environment: Mapping[str, str]) -> Path:
@@ -214,6 +215,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     loki: LokiSettings = Field(default_factory=LokiSettings)
+    plugins: list[str] = Field(default_factory=list)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     scan: ScanSettings = Field(default_factory=ScanSettings)

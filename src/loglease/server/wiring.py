@@ -23,15 +23,14 @@ from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
 from loglease.model.clock import Clock
-from loglease.model.errors import LogLeaseError
 from loglease.model.ids import NewId
-from loglease.redaction import KEY_BYTES, EngineUnavailable, Keys, RedactionError
+from loglease.redaction import KEY_BYTES, Keys, Library
 from loglease.server.application import joined
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
 from loglease.server.edge import App, Receive, Scope, Send
-from loglease.server.engines import SLOW, Engines
+from loglease.server.engines import Engines, prove
 from loglease.server.events import Hub
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.brake import Brake
@@ -46,6 +45,7 @@ from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.problems import kind_of, retry_after_s
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
+from loglease.server.redaction_rules import LibraryHolder, library_of, require_same_versions
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.sources.registry import Sources
@@ -59,12 +59,6 @@ PSEUDONYM_KEY: Final = "pseudonym.key"
 _CURSOR_KEY_BYTES: Final = 32
 _PRIVATE: Final = 0o077
 _log: Final = structlog.get_logger("loglease.wiring")
-
-
-class RedactorBroken(LogLeaseError):
-    """A profile does not do what its own test says, so nothing is served."""
-
-    code = "redaction_unavailable"
 
 
 async def build(
@@ -83,6 +77,7 @@ async def build(
         SettingsInvalid: the data directory cannot be made, a source is configured wrongly, or a key file is open to
             others.
         PolicyInvalid: the policy documents have errors.
+        RedactionRulesInvalid: a rule pack or profile has an error, or changed without a new version.
         RedactorBroken: a redaction profile fails its self-test.
         StoreUnavailable: the database does not open.
         SourceUnavailable: a source's directory cannot be used.
@@ -127,10 +122,13 @@ async def _built(
     log.on_committed(hub.committed)
     journal = Journal.open(settings.data_dir / JOURNAL)
     head = HeadFile(settings.data_dir / HEAD)
-    rules = await _rules(settings, store, sources)
+    library = await asyncio.to_thread(library_of, settings)
+    await store.read(lambda tx: require_same_versions(tx, library))
+    holder = LibraryHolder(library)
+    rules = await _rules(settings, store, sources, library)
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
-    engines = Engines(settings.redaction.engine, run_marker())
+    engines = Engines(settings.redaction.engine, run_marker(), holder)
     services = Services(
         settings=settings,
         data_dir=settings.data_dir,
@@ -138,6 +136,7 @@ async def _built(
         store=store,
         log=log,
         rules=RulesHolder(rules),
+        library=holder,
         sources=sources,
         watch=watch,
         journal=journal,
@@ -158,12 +157,15 @@ async def _built(
         engines=engines,
         standing=Standing(origins=_origins(settings)),
     )
-    await asyncio.to_thread(_prove_redactor, engines, rules, key, random)
+    keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
+    await asyncio.to_thread(prove, engines, library, keys)
     await check_log(store)
     suspended = await suspend_restored(head.known(), origin=ORIGIN, log=log, new_id=new_id, random=random)
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
-    await record_start(log=log, settings=settings, rules=rules, replica=replica, new_id=new_id, random=random)
+    await record_start(
+        log=log, settings=settings, rules=rules, library=library, replica=replica, new_id=new_id, random=random
+    )
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
     await keep_head(head, store)
     await watch.poll()
@@ -193,36 +195,11 @@ def _sign_ins(
     )
 
 
-async def _rules(settings: Settings, store: SqliteStore, sources: Sources) -> Rules:
+async def _rules(settings: Settings, store: SqliteStore, sources: Sources, library: Library) -> Rules:
     files = policy_files(policy_directory(settings), sources)
-    rules = rules_of(files, sources, revision=0)
+    rules = rules_of(files, sources, library=library, revision=0)
     revision = await revision_of(store, rules.bundle_sha256)
     return replace(rules, bundle=replace(rules.bundle, revision=revision))
-
-
-def _prove_redactor(engines: Engines, rules: Rules, key: bytes, random: Random) -> None:
-    """Run the redactor's self-test for every profile, so that a broken engine is seen before anybody reads.
-
-    Raises:
-        RedactorBroken: a profile fails it, or no engine that the settings allow works here.
-    """
-    keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
-    for pin in sorted(rules.profile_digests):
-        try:
-            engines.redactor(pin, keys)
-        except EngineUnavailable as error:
-            raise RedactorBroken(
-                f"The redaction engine that the settings name cannot be used: {error}.",
-                next_step="Install its library, or set redaction.engine to auto.",
-            ) from error
-        except RedactionError as error:
-            raise RedactorBroken(
-                f"The profile {pin} fails its self-test: {error}.",
-                next_step="Install loglease anew; loglease doctor tests it without starting.",
-            ) from error
-
-    if engines.proven == SLOW:
-        _log.warning("redaction_engine_slow", engine=SLOW)
 
 
 def _secret_file(path: Path, random: Random) -> bytes:

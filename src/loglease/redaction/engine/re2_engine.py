@@ -49,18 +49,27 @@ class Re2Scanner:
         self._set.Compile()
 
     def scan(self, data: bytes) -> list[Hit]:
-        """Scan block by block; the last block brings its own canary."""
+        """Scan block by block, and where a tripwire fires, line by line; the last block brings its own canary."""
         hits: list[Hit] = []
-        match, number, canary = self._set.Match, self._number, self._canary
+        size, number = len(data), self._number
         for start, end in blocks(data):
-            last = end == len(data)
-            block = data[start:end] if last else data[start:end] + canary
-            fired = match(block)
-            if not fired or number not in fired:
-                raise Withheld("canary_lost")
-            if len(fired) > 1 or last:
-                hits += [(one, start, end) for one in fired if last or one != number]
+            if len(self._fired(data, start, end)) == 1 and end < size:
+                continue
+            at = start
+            while at < end:
+                line_end = data.find(b"\n", at, end) + 1 or end
+                fired = self._fired(data, at, line_end)
+                hits += [(one, at, line_end) for one in fired if one != number or line_end == size]
+                at = line_end
         return hits
+
+    def _fired(self, data: bytes, start: int, end: int) -> list[int]:
+        """Return which tripwires fire in whole lines; the canary among them, or the lines were not scanned."""
+        text = data[start:end] if end == len(data) else data[start:end] + self._canary
+        fired: list[int] | None = self._set.Match(text)
+        if not fired or self._number not in fired:
+            raise Withheld("canary_lost")
+        return fired
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:

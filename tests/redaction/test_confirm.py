@@ -1,9 +1,13 @@
 """The exact rule on one line: every offset, every length, and the search goes on where a value was refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, KEYS, MARKER, redacted
 
 from loglease.redaction import Redactor, engine_named, parse_pack, parse_profile
+from loglease.redaction.confirm import _context_of
+from loglease.redaction.rules import Near
 from loglease.redaction.structured import MAX_REFUSED
 
 PACK = """
@@ -50,3 +54,13 @@ def test_a_refused_value_does_not_hide_a_key_inside_it(line: bytes, engine: str)
 @pytest.mark.parametrize("space", [b"\x0b", b"\x0c", b"\x1c", b"\xc2\x85"])
 def test_a_control_character_before_a_value_does_not_hide_it(space: bytes) -> None:
     assert b"hunter2" not in redacted(b"password=" + space + b"hunter2\n")
+
+
+@given(
+    before=st.text("abcd", max_size=40),
+    words=st.lists(st.text("abcd", min_size=4, max_size=6), min_size=17, max_size=40),
+)
+def test_many_words_of_a_context_mean_what_few_mean(before: str, words: list[str]) -> None:
+    near = Near(words=tuple(word.encode() for word in words), within=12)
+    text = before.encode() + b"value"
+    assert _context_of(near)(text, len(before)) == any(word in before[-12:] for word in words)

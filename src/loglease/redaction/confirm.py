@@ -7,7 +7,8 @@ behind it; one that fails is dropped and the search goes on at the next offset.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.engine.re2_engine import linear
@@ -60,6 +61,7 @@ class PatternMatcher:
         self._shortest = shape.shortest
         # Where a search can stop: behind the longest match and the one byte that tells whether a word ends there.
         self._reach = shape.longest + 1
+        self._near = None if rule.near is None else _context_of(rule.near)
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
         # The validators of our own rules accept no end inside a run, so that those ends need not be tried.
         self.is_trusted = trusted
@@ -110,7 +112,7 @@ class PatternMatcher:
 
     def _holds(self, text: bytes, start: int, end: int, begun: int) -> bool:
         rule = self._rule
-        if rule.near is not None and not _stands(rule.near, text, begun):
+        if self._near is not None and not self._near(text, begun):
             return False
         if rule.not_near is not None and _stands(rule.not_near, text, begun):
             return False
@@ -122,6 +124,29 @@ class PatternMatcher:
 
 def _is_inside_run(text: bytes, at: int) -> bool:
     return at < len(text) and _RUNS[text[at - 1]] != 0 and _RUNS[text[at - 1]] == _RUNS[text[at]]
+
+
+_MANY_WORDS: Final = 16
+_HEAD: Final = 4
+
+
+def _context_of(near: Near) -> Callable[[bytes, int], bool]:
+    """Return what tells whether a word stands before a place; many words are looked up by their first four bytes."""
+    if len(near.words) <= _MANY_WORDS or min(map(len, near.words)) < _HEAD:
+        return partial(_stands, near)
+    by_head: dict[bytes, list[bytes]] = {}
+    for word in near.words:
+        by_head.setdefault(word[:_HEAD], []).append(word)
+
+    def stands(text: bytes, at: int) -> bool:
+        before = text[max(0, at - near.within) : at].lower()
+        for place in range(len(before) - _HEAD + 1):
+            for word in by_head.get(before[place : place + _HEAD], ()):
+                if before.startswith(word, place):
+                    return True
+        return False
+
+    return stands
 
 
 def _stands(near: Near, text: bytes, at: int) -> bool:

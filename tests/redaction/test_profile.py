@@ -76,11 +76,6 @@ def test_anything_unknown_refuses_the_profile(more: str) -> None:
         parse_profile((GOOD + more).encode())
 
 
-def test_a_mode_that_is_to_come_is_named() -> None:
-    with pytest.raises(ProfileInvalid, match="fields is not yet available"):
-        parse_profile((GOOD + "mode: fields\n").encode())
-
-
 @pytest.mark.parametrize(
     "text", ["", "a: [", "profile: X\nversion: 1\npacks: []\n", "profile: x\nversion: 0\npacks: []\n"]
 )

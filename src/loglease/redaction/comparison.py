@@ -75,9 +75,16 @@ def _words(treatment: Treatment) -> str:
 
 
 def _modes(old: Profile, new: Profile) -> Iterator[Change]:
+    effect: Effect
     if new.mode != old.mode:
-        effect: Effect = "incomparable"
+        effect = "stricter" if (old.mode, new.mode, new.fields) == ("scan", "allow", ()) else "incomparable"
         yield Change(new.name, effect, f"its mode is {new.mode}, not {old.mode}")
+    elif set(new.allow) != set(old.allow):
+        less, more = set(new.allow) < set(old.allow), set(new.allow) > set(old.allow)
+        effect = "stricter" if less else "weaker" if more else "incomparable"
+        yield Change(new.name, effect, f"it lets {'fewer' if less else 'more' if more else 'other'} fields pass")
+    if new.mode == old.mode and set(new.fields) != set(old.fields):
+        yield Change(new.name, "incomparable", "it treats other fields, or treats them otherwise")
     if new.keep_colour != old.keep_colour:
         effect = "weaker" if new.keep_colour else "stricter"
         yield Change(new.name, effect, f"it {'keeps' if new.keep_colour else 'neutralises'} colours")

@@ -14,7 +14,7 @@ from loglease.redaction.profile import Treatment
 from loglease.redaction.result import Kind, Span
 from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
 
-_NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
+_NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _AFTER_NUMBER: Final = re.compile(rb"[ \t]*[,}\]]")
 _AFTER_KEY: Final = re.compile(rb"(?P<quote>\\{0,7}\")[ \t]*:[ \t]*\Z")
 _AFTER_CLOSING: Final = re.compile(rb"[ \t]*[:,\]}]")

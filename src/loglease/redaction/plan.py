@@ -12,6 +12,7 @@ from typing import Final
 from loglease.redaction.blocks import BlockMatcher
 from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
 from loglease.redaction.controls import CONTROL_MARK
+from loglease.redaction.decisions import NUMBER_SHAPED, Paths, is_below, paths_of
 from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
 from loglease.redaction.marks import ANY_RUN, MARKS, RUN_MARKS
@@ -58,7 +59,12 @@ class Active:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that redaction needs but the key. Immutable, shared by threads and by grants."""
+    """Everything that redaction needs but the key. Immutable, shared by threads and by grants.
+
+    Attributes:
+        paths: what the profiles say of fields; None if they say nothing.
+        left: rules of which nothing is masked.
+    """
 
     digest: str
     profile: str
@@ -76,6 +82,17 @@ class Plan:
     blocks: tuple[tuple[BlockMatcher, int], ...]
     keep_colour: bool
     every_run: bool
+    paths: Paths | None
+    left: frozenset[str] = frozenset()
+
+    def for_values(self, *, kept: bool = False) -> Plan:
+        """Return the plan for a text that is no line.
+
+        Args:
+            kept: numbers in it are not taken for what they look like.
+        """
+        shaped = [one.rule.id for one in self.active if is_below(one.rule.cls, NUMBER_SHAPED)] if kept else ()
+        return replace(self, paths=None, left=frozenset(shaped))
 
     @property
     def block_marks(self) -> tuple[bytes, ...]:
@@ -100,7 +117,7 @@ def resolved(profiles: Sequence[Profile], packs: Sequence[Pack], *, matchers: bo
     treatments: dict[str, list[Treatment]] = {}
     found: dict[str, tuple[Rule, bool]] = {}
     for profile in profiles:
-        if profile.mode != "scan" or any(pin not in by_pin for pin in profile.packs):
+        if any(pin not in by_pin for pin in profile.packs):
             raise Withheld("profile_invalid", rule=profile.pin)
         for pin in profile.packs:
             pack = by_pin[pin]
@@ -158,6 +175,9 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
     tripwires.append(CONTROL_MARK)
     canary_rule = replace(_LIMIT, id="canary", label="canary", pattern=canary.decode())
     treatments = {one.rule.id: one.treatment for one in active}
+    paths = paths_of(profiles)
+    if paths is not None:
+        treatments |= paths.treatments
     return Plan(
         digest=digest_of(profiles, active),
         profile=" ".join(sorted(profile.pin for profile in profiles)),
@@ -179,6 +199,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
         ),
         keep_colour=all(profile.keep_colour for profile in profiles),
         every_run=every_run,
+        paths=paths,
     )
 
 

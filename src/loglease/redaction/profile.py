@@ -19,6 +19,7 @@ from loglease.redaction.documents import (
     word_of,
 )
 from loglease.redaction.errors import ProfileInvalid
+from loglease.redaction.paths import PathInvalid, PathPattern, parse_path
 from loglease.redaction.tokens import PARTS
 
 TreatmentKind = Literal["keep", "partial", "pseudonym", "mask"]
@@ -45,7 +46,13 @@ MASK: Final = Treatment("mask")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A named, versioned set of treatments. `digest` is the SHA-256 of the document, in hexadecimal."""
+    """A named, versioned set of treatments.
+
+    Attributes:
+        fields: treatments by path; none in mode ``scan``.
+        allow: the paths of all values that may pass; none but in mode ``allow``.
+        digest: SHA-256 of the document, in hexadecimal.
+    """
 
     name: str
     version: int
@@ -53,6 +60,8 @@ class Profile:
     mode: str
     keep_colour: bool
     classes: tuple[tuple[str, Treatment], ...]
+    fields: tuple[tuple[PathPattern, Treatment], ...] = ()
+    allow: tuple[PathPattern, ...] = ()
     disabled: frozenset[str]
     description: str
     digest: str
@@ -71,7 +80,10 @@ class Profile:
         return found
 
 
-_FIELDS: Final = {"profile", "version", "packs", "mode", "controls", "classes", "rules", "description"}
+_FIELDS: Final = {
+    *("profile", "version", "packs", "mode", "controls", "classes", "fields", "allow", "rules", "description"),
+}
+_MAX_PATHS: Final = 1_000
 
 
 def parse_profile(data: bytes, file: str = "profile.yaml") -> Profile:
@@ -119,8 +131,6 @@ def _profile(fields: Mapping[str, Any], digest: str) -> Profile:
     version = number_of(fields, "version", None, 1, MAX_VERSION)
     mode = word_of(fields, "mode", "scan", MODES)
     controls = word_of(fields, "controls", "neutralise", ("neutralise", "keep-colour"))
-    if mode != "scan":
-        raise DocumentInvalid(f"the mode {mode} is not yet available; there is scan", "mode")
     packs = strings_of(fields, "packs")
     if not all(re.fullmatch(r"[a-z][a-z0-9-]{0,39}@[1-9][0-9]{0,5}", pack) for pack in packs):
         raise DocumentInvalid("a pack is not named as name@version", "packs")
@@ -137,6 +147,8 @@ def _profile(fields: Mapping[str, Any], digest: str) -> Profile:
         mode=mode,
         keep_colour=controls == "keep-colour",
         classes=_classes(fields.get("classes", {})),
+        fields=_fields(fields, mode),
+        allow=_allow(fields, mode),
         disabled=frozenset(strings_of(rules, "disable")),
         description=description,
         digest=digest,
@@ -152,13 +164,45 @@ def _classes(found: Any) -> tuple[tuple[str, Treatment], ...]:
     return tuple(classes)
 
 
-def _treatment(prefix: str, found: Any) -> Treatment:
+def _fields(fields: Mapping[str, Any], mode: str) -> tuple[tuple[PathPattern, Treatment], ...]:
+    found = fields.get("fields", {})
+    if not isinstance(found, dict):
+        raise DocumentInvalid("`fields` is not a mapping", "fields", remedy="write fields: {user.email: pseudonym}")
+    if mode == "scan" and found:
+        raise DocumentInvalid("the mode scan takes no `fields`", "fields", remedy="write mode: fields")
+    if mode == "fields" and not found:
+        raise DocumentInvalid("the mode fields needs `fields`", "mode", remedy="add fields: {user.email: pseudonym}")
+    if len(found) > _MAX_PATHS:
+        raise DocumentInvalid(f"`fields` has more than {_MAX_PATHS:,} paths", "fields")
+    return tuple((_path(path, "fields", path), _treatment(path, one, "fields")) for path, one in found.items())
+
+
+def _allow(fields: Mapping[str, Any], mode: str) -> tuple[PathPattern, ...]:
+    found = strings_of(fields, "allow")
+    if mode == "allow" and not found:
+        raise DocumentInvalid("the mode allow needs `allow`", "mode", remedy="add allow: [level, msg]")
+    if mode != "allow" and "allow" in fields:
+        raise DocumentInvalid(f"the mode {mode} takes no `allow`", "allow", remedy="write mode: allow")
+    if len(found) > _MAX_PATHS:
+        raise DocumentInvalid(f"`allow` has more than {_MAX_PATHS:,} paths", "allow")
+    return tuple(_path(path, "allow", number) for number, path in enumerate(found))
+
+
+def _path(text: str, *place: str | int) -> PathPattern:
+    try:
+        return parse_path(text)
+    except PathInvalid as error:
+        remedy = "write a path such as user.email, headers.* or '**.password'"
+        raise DocumentInvalid(f"the path {text!r:.80} is none: {error}", *place, remedy=remedy) from None
+
+
+def _treatment(prefix: str, found: Any, name: str = "classes") -> Treatment:
     if found in {"mask", "pseudonym", "keep"} if isinstance(found, str) else False:
         return Treatment(found)
     if isinstance(found, dict) and set(found) == {"partial"} and found["partial"] in tuple(PARTS):
         return Treatment("partial", found["partial"])
     raise DocumentInvalid(
-        f"the treatment of {prefix} is unknown", "classes", prefix,
+        f"the treatment of {prefix} is unknown", name, prefix,
         remedy=f"one of mask, pseudonym, keep, {{partial: {' | '.join(PARTS)}}}",
     )  # fmt: skip
 

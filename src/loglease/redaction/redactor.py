@@ -14,17 +14,19 @@ from loglease.redaction.blocks import BlockState
 from loglease.redaction.builtin import packs as builtin_packs
 from loglease.redaction.builtin import profile_named
 from loglease.redaction.confirm import Find, KeyFinder
+from loglease.redaction.decisions import FIELD, MASKED, NUMBER_SHAPED, SCANNED, is_below
 from loglease.redaction.edits import Chosen, Edit, spliced, token_of
 from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import EngineUnavailable, Reason, Withheld
 from loglease.redaction.plan import LIMIT_LONG, Active, Plan
-from loglease.redaction.profile import Profile
+from loglease.redaction.profile import MASK, Profile, Treatment, strictest
 from loglease.redaction.result import Counters, Redacted
 from loglease.redaction.revealing import Revealed, revealed
-from loglease.redaction.rules import Pack
+from loglease.redaction.rules import Pack, Rule
 from loglease.redaction.scanning import MAX_LINE, edits_of, whole_line
 from loglease.redaction.selftest import plan_of
 from loglease.redaction.tokens import Keys
+from loglease.redaction.treating import is_secret
 
 Tokens = Literal["neutralise", "keep"]
 _Result = TypeVar("_Result")
@@ -39,6 +41,9 @@ class Redactor:
         self._plan = plan
         self._keys = keys
         self._tokens = tokens
+        # Labels and metadata are no lines: what paths say of them goes by their names.
+        self._values = self if plan.paths is None else type(self)(plan.for_values(), keys, tokens)
+        self._kept_values = self if plan.paths is None else type(self)(plan.for_values(kept=True), keys, tokens)
 
     @classmethod
     def build(
@@ -66,7 +71,7 @@ class Redactor:
             EngineUnavailable: this engine does not work here; try the next.
         """
         plan = plan_of(profiles, packs, engine=engine, marker=marker)
-        if keys is None and any(one.treatment.kind == "pseudonym" for one in plan.active):
+        if keys is None and any(one.kind == "pseudonym" for one in plan.treatments.values()):
             raise Withheld("key_missing")
         return cls(plan, keys, tokens)
 
@@ -91,8 +96,9 @@ class Redactor:
         return self._plan.active
 
     def names(self, key: str) -> bool:
-        """Tell whether a key rule names this label or field."""
-        return bool(self._naming(key))
+        """Tell whether a key rule or a path names this label or field, or does not let it pass."""
+        said = SCANNED if self._plan.paths is None else self._plan.paths.named(key)
+        return said.hidden or said.treatment is not None or bool(self._naming(key))
 
     def open(self) -> RedactionStream:
         """Begin a stream: one for each label set of a session."""
@@ -139,18 +145,39 @@ class Redactor:
         ]
 
     def _value(self, key: str | None, value: bytes) -> Redacted:
+        said = SCANNED if key is None or self._plan.paths is None else self._plan.paths.named(key)
+        if said.hidden and value:
+            return self._replaced(value, MASKED, MASK)
         naming = self._naming(key) if key is not None else []
         accepted = [one for finder, one in naming if value and finder.accepts(value)]
+        if said.treatment is not None and value:
+            return self._treated(value, said.treatment, accepted)
+        if said.kept:
+            accepted = [one for one in accepted if not is_below(one.rule.cls, NUMBER_SHAPED)]
         if not accepted:
-            return self.open()._fed(value, [len(value)] if value else [])  # noqa: SLF001 - one room
+            scans = self._kept_values if said.kept else self._values
+            return scans.open()._fed(value, [len(value)] if value else [])  # noqa: SLF001 - one room
         first = min(accepted, key=lambda one: (-one.rule.severity, one.rule.id))
-        treatment = max((one.treatment for one in accepted), key=lambda one: one.strength)
-        token = token_of(Chosen(0, len(value), Find(0, len(value), first.rule, value), treatment), self._keys)
-        edit = Edit(0, len(value), token, "mask", first.rule.id, first.rule.cls, treatment.kind)
+        return self._replaced(value, first.rule, max((one.treatment for one in accepted), key=lambda one: one.strength))
+
+    def _treated(self, value: bytes, treatment: Treatment, accepted: list[Active]) -> Redacted:
+        """Return a value that a path names: as strict as the path says, and as any rule for secrets."""
+        scanned = self._values.open()._fed(value, [len(value)])  # noqa: SLF001 - one room
+        found = {span.rule for span in scanned.spans}
+        inside = [one for one in self._plan.active if one.rule.id in found]
+        is_whole = len(scanned.spans) == 1 and scanned.spans[0][:2] == (0, len(scanned.out))
+        alone = self._plan.paths is not None and self._plan.paths.alone
+        strict = [one for one in (*accepted, *inside) if not alone or is_secret(one.rule)]
+        treatments = [treatment, *(one.treatment if is_whole or one in accepted else MASK for one in strict)]
+        like = [one.rule for one in (*accepted, *(inside if is_whole else ()))]
+        rule = min(like, key=lambda one: (-one.severity, one.id), default=FIELD)
+        return self._replaced(value, rule, strictest(treatments))
+
+    def _replaced(self, value: bytes, rule: Rule, treatment: Treatment) -> Redacted:
+        token = token_of(Chosen(0, len(value), Find(0, len(value), rule, value), treatment), self._keys)
+        edit = Edit(0, len(value), token, "mask", rule.id, rule.cls, treatment.kind)
         out, spans, _ = spliced(value, [edit], None)
-        counters = Counters(
-            engine=self.engine, input_bytes=len(value), lines=1, lines_touched=1, masks={first.rule.id: 1}
-        )
+        counters = Counters(engine=self.engine, input_bytes=len(value), lines=1, lines_touched=1, masks={rule.id: 1})
         return Redacted(out, spans, counters, [len(out)])
 
 

@@ -23,6 +23,7 @@ from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Pla
 from loglease.redaction.result import Counters
 from loglease.redaction.rules import Rule
 from loglease.redaction.tokens import TOKEN, Keys, mask_token
+from loglease.redaction.treating import Ranges, treated
 
 MAX_LINE: Final = 1 << 20
 MAX_FINDS: Final = 10_000
@@ -43,6 +44,7 @@ class Line:
     finds: list[Find] = field(default_factory=list)
     escaped: bool = False
     runs: bool = False
+    has_fields: bool = False
     limit: Rule | None = None
 
 
@@ -85,6 +87,8 @@ def edits_of(
     if plan.active:
         _limit_binary(data, lines)
         _look_into_views(text, lines, plan)
+    if plan.paths is not None:
+        _take_all_lines(data, lines)
     masks: list[Edit] = []
     for start in sorted(lines):
         masks += _line_edits(text, lines[start], plan, keys, seen)
@@ -223,6 +227,16 @@ def _limit_binary(data: bytes, lines: dict[int, Line]) -> None:
         at = data.find(b"\0", line.end)
 
 
+def _take_all_lines(data: bytes, lines: dict[int, Line]) -> None:
+    """Add the lines without a hit: their fields are looked at, too."""
+    at = 0
+    while at < len(data):
+        if at not in lines:
+            lines[at] = Line(at, data.index(b"\n", at))
+        lines[at].has_fields = True
+        at = lines[at].end + 1
+
+
 def _look_into_views(text: bytes, lines: dict[int, Line], plan: Plan) -> None:
     """Decode marked lines, scan their views together, and look closer where that hits.
 
@@ -347,22 +361,32 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
 def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: list[Find] | None) -> list[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
-        raw = confirmed(content, line.rules, line.start, plan)
-        if not raw and not line.finds:
-            return []
-        if line.escaped and raw:
-            raw = list(at_whole_escapes(raw, line.finds, content))
-        # Of two finds that differ in nothing but how their value reads, the one with more disguises undone comes first.
-        finds = [*reversed(line.finds), *raw]
-        if not content.isascii():
-            finds = [_at_whole_characters(find, content) for find in finds]
-        if seen is not None:
+        finds: list[Find] | None = _finds_in(content, line, plan)
+        if seen is not None and finds:
             seen += (one._replace(start=one.start + line.start, end=one.end + line.start) for one in finds)
-        if len(finds) <= MAX_FINDS:
-            return [_edit(content, line.start, chosen, keys) for chosen in merged(finds, plan.treatments)]
+        bare: Ranges = frozenset()
+        if line.has_fields and plan.paths is not None and content.strip():
+            finds, bare = treated(finds or (), content, plan.paths) or (None, bare)
+        if finds is not None and len(finds) <= MAX_FINDS:
+            return (
+                [_edit(content, line.start, one, keys, bare) for one in merged(finds, plan.treatments)] if finds else []
+            )
         line.limit = LIMIT_LINE
     end = line.end - content.endswith(b"\r")
     return [whole_line(line.start, end, line.limit)] if end > line.start else []
+
+
+def _finds_in(content: bytes, line: Line, plan: Plan) -> list[Find]:
+    raw = confirmed(content, line.rules, line.start, plan)
+    if not raw and not line.finds:
+        return []
+    if line.escaped and raw:
+        raw = list(at_whole_escapes(raw, line.finds, content))
+    # Of two finds that differ in nothing but how their value reads, the one with more disguises undone comes first.
+    finds = [*reversed(line.finds), *raw]
+    if not content.isascii():
+        finds = [_at_whole_characters(find, content) for find in finds]
+    return [find for find in finds if find.rule.id not in plan.left] if plan.left else finds
 
 
 def whole_line(start: int, end: int, limit: Rule) -> Edit:
@@ -370,10 +394,10 @@ def whole_line(start: int, end: int, limit: Rule) -> Edit:
     return Edit(start, end, mask_token(limit.label), "mask", limit.id, limit.cls, "mask")
 
 
-def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None) -> Edit:
+def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None, bare: Ranges) -> Edit:
     start, end, find, treatment = chosen
     token = token_of(chosen, keys)
-    if quote := quote_around(content, start, end):
+    if quote := b'"' if (start, end) in bare else quote_around(content, start, end):
         token = quote + token + quote
     rule = find.rule
     return Edit(start + offset, end + offset, token, "mask", rule.id, rule.cls, treatment.kind)

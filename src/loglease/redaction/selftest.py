@@ -129,7 +129,12 @@ def _found(
 def _prove_disguises(plan: Plan) -> None:
     text = b"".join(one + b"\n" for one in DISGUISED)
     edits = edits_of(
-        text, plan=plan, keys=Keys(bytes(KEY_BYTES)), state=BlockState(), keep_tokens=False, counters=Counters()
+        text,
+        plan=plan.for_values(),
+        keys=Keys(bytes(KEY_BYTES)),
+        state=BlockState(),
+        keep_tokens=False,
+        counters=Counters(),
     )
     left = text
     for edit in reversed(edits):

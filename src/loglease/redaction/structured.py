@@ -23,7 +23,7 @@ _SEPARATOR: Final = (
 _OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
 _NAME: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _LONGEST_NAME: Final = 64
-_NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|true(?![\w])|false(?![\w])")
+_NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|(?:true|false|null)(?![\w])")
 # What ends a bare value: a space, TAB or CR, a double quote, '&'; ',' and ';' only before a gap or another key; an
 # apostrophe only before something that ends words.
 _BARE: Final = re.compile(rb"(?:[^ \t\r\n\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")

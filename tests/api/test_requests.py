@@ -189,7 +189,7 @@ async def test_a_pending_request_says_what_a_newer_policy_demands_of_it(world: W
     services = world.services
     files = default_files(services.sources)
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"need: 1", b"need: 2")
-    services.rules.current = rules_of(files, services.sources, revision=2)
+    services.rules.current = rules_of(files, services.sources, library=services.library.current, revision=2)
     listed = (await world.client.get("/requests", headers=alice)).json()["items"][0]
     for shown in (listed, (await world.client.get(f"/requests/{request['id']}", headers=alice)).json()):
         assert (shown["offer"]["need"], shown["need"]) == (1, 2)

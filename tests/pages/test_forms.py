@@ -139,13 +139,13 @@ async def test_the_form_suggests_the_values_that_policies_for_the_visitor_name(w
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"redaction: {secrets", declared + b"\nredaction: {secrets", 1)
     own = b"labels: {service: [pay-api, pay-web]}"
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"all_streams: true\n    lookback", own + b"\n    lookback")
-    services.rules.current = rules_of(files, services.sources, revision=2)
+    services.rules.current = rules_of(files, services.sources, library=services.library.current, revision=2)
     page = (await (await world.signed_in("alice@example.com")).get("/requests/new")).text
     assert '<option value="pay-api">' in page
     assert '<option value="pay-web">' in page
     assert "vault" not in page
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"group:everybody", b"group:approvers")
-    services.rules.current = rules_of(files, services.sources, revision=3)
+    services.rules.current = rules_of(files, services.sources, library=services.library.current, revision=3)
     assert (
         '<option value="pay-api">' not in (await (await world.signed_in("alice@example.com")).get("/requests/new")).text
     )

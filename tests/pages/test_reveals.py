@@ -27,7 +27,7 @@ async def grant(world: World) -> Grant:
     services = world.services
     files = default_files(services.sources)
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"  redaction: pii-default\n", REVEAL)
-    services.rules.current = rules_of(files, services.sources, revision=2)
+    services.rules.current = rules_of(files, services.sources, library=services.library.current, revision=2)
     scheduled = await world.approve(await world.ask())
     await services.watch.poll()
     return await activate_grant(

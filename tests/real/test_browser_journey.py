@@ -229,7 +229,7 @@ async def test_a_masked_value_is_asked_for_decided_on_and_shown_once(browser: Br
     files = default_files(services.sources)
     reveal = b"  redaction: pii-default\n  reveal: {classes: [pii], stages: [{from: [group:approvers], need: 1}]}\n"
     files[POLICY_FILE] = files[POLICY_FILE].replace(b"  redaction: pii-default\n", reveal)
-    services.rules.current = rules_of(files, services.sources, revision=2)
+    services.rules.current = rules_of(files, services.sources, library=services.library.current, revision=2)
     grant = await world.approve(await world.ask())
     alice = await page_of(browser, world, "alice@example.com")
     bob = await page_of(browser, world, "bob@example.com")

@@ -25,7 +25,6 @@ from loglease.redaction import (
 )
 from loglease.redaction.confirm import PatternMatcher
 from loglease.redaction.engine import hyperscan_engine, re2_engine
-from loglease.redaction.engine.interface import Hit
 from loglease.redaction.engine.re2_engine import MEMORY_BYTES, options
 from loglease.redaction.scanning import MAX_LINE
 
@@ -155,11 +154,19 @@ def test_each_thread_has_a_scratch_of_its_own() -> None:
 @pytest.mark.parametrize("error", [MemoryError, ValueError, RecursionError])
 def test_a_callback_that_fails_withholds(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     stream = redactor().open()
+    stream.feed(b"a first scan makes the scratch space\n")
+    scanner = redactor()._plan.scanner
+    database = scanner._database
 
-    def failing(*_: object) -> Hit:
-        raise error("hunter2")
+    class Failing:
+        def scan(self, data, *, match_event_handler, scratch):
+            def failing(*hit: object) -> None:
+                match_event_handler(*hit)
+                raise error("hunter2")
 
-    monkeypatch.setattr(hyperscan_engine, "Hit", failing)
+            database.scan(data, match_event_handler=failing, scratch=scratch)
+
+    monkeypatch.setattr(scanner, "_database", Failing())
     with pytest.raises(Withheld) as caught:
         stream.feed(b"password=hunter2\n")
     assert caught.value.reason == "engine_error"

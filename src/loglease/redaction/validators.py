@@ -231,7 +231,7 @@ _NO_DOMAINS: Final = frozenset(
 
 _PASSWORD_BEFORE: Final = re.compile(rb"://[^\s/@\x22']{0,256}:\Z")
 _LONGEST_LOCAL: Final = 64
-_IN_LOCAL: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.%+-")
+_LOCAL_GOES_ON: Final = re.compile(rb"\w[.%+-]{0,63}\Z")
 
 
 def email(text: bytes, start: int, end: int) -> bool:
@@ -239,7 +239,7 @@ def email(text: bytes, start: int, end: int) -> bool:
     local, _, domain = text[start:end].rpartition(b"@")
     if text[start - 1 : start] == b":" and _PASSWORD_BEFORE.search(text, max(0, start - 300), start):
         return False
-    if len(local) < _LONGEST_LOCAL and start > 0 and text[start - 1] in _IN_LOCAL:
+    if len(local) < _LONGEST_LOCAL and _LOCAL_GOES_ON.search(text, max(0, start - _LONGEST_LOCAL), start):
         return False
     last = domain.rpartition(b".")[2].lower()
     if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redaction.corpus import ENGINES, mixture, redactor, texts
+from tests.redaction.corpus import ENGINES, SAMPLES, mixture, redactor, texts
 from tests.redaction.oracle import oracle
 
 from loglease.redaction import EngineUnavailable, engine_named, packs
@@ -38,8 +38,23 @@ def test_three_engines_and_the_oracle_give_the_same_bytes_and_spans(part: int) -
     for seed in range(FIRST + part * share, FIRST + (part + 1) * share):
         text, profile = mixture(seed), PROFILES[seed % len(PROFILES)]
         assert differing(text, profile) == [], f"seed {seed}: {text!r}"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_second_pass_over_a_line_of_ours_changes_nothing(profile: str) -> None:
+    first, second = redactor(profile=profile), redactor(profile=profile, tokens="keep")
+    once = [first.open().feed(text + b"\n").out for text in SAMPLES]
+    assert [second.open().feed(text).out for text in once] == once
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_a_second_pass_over_mixed_lines_changes_nothing(part: int) -> None:
+    share = ROUNDS // 5
+    for seed in range(FIRST + part * share, FIRST + (part + 1) * share):
+        profile = PROFILES[seed % len(PROFILES)]
         once = redactor(profile=profile).open().feed(mixture(seed, apart=True)).out
-        assert redactor(profile=profile, tokens="keep").open().feed(once).out == once, f"seed {seed}: {once!r}"
+        twice = redactor(profile=profile, tokens="keep").open().feed(once)
+        assert twice.out == once, f"seed {seed}: {once!r}"
 
 
 @settings(max_examples=200, deadline=None)

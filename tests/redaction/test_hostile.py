@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -153,22 +154,29 @@ def test_each_thread_has_a_scratch_of_its_own() -> None:
 
 @pytest.mark.parametrize("error", [MemoryError, ValueError, RecursionError])
 def test_a_callback_that_fails_withholds(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
-    stream = redactor().open()
-    stream.feed(b"a first scan makes the scratch space\n")
-    scanner = redactor()._plan.scanner
+    plan = redactor()._plan
+    scanner: Any = plan.scanner
     database = scanner._database
 
     class Failing:
-        def scan(self, data, *, match_event_handler, scratch):
-            def failing(*hit: object) -> None:
-                match_event_handler(*hit)
-                raise error("hunter2")
+        """A database whose third report meets an error in its callback."""
 
-            database.scan(data, match_event_handler=failing, scratch=scratch)
+        def scan(self, data: bytes, *, match_event_handler: Callable[..., None], scratch: object) -> None:
+            reports = 0
 
+            def reported(*report: Any) -> None:
+                nonlocal reports
+                reports += 1
+                if reports == 3:
+                    raise error("hunter2")
+                match_event_handler(*report)
+
+            database.scan(data, match_event_handler=reported, scratch=scratch)
+
+    redactor().open().feed(b"plain\n")
     monkeypatch.setattr(scanner, "_database", Failing())
     with pytest.raises(Withheld) as caught:
-        stream.feed(b"password=hunter2\n")
+        redactor().open().feed(b"password=hunter2 from bob@example.org at 203.0.113.9\n")
     assert caught.value.reason == "engine_error"
     assert "hunter2" not in repr(caught.value)
 

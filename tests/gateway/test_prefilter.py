@@ -17,9 +17,10 @@ from loglease.gateway.prefilter import wanted_pages
 from loglease.gateway.reading import FOLLOW_BYTES
 from loglease.model.instant import Interval
 from loglease.model.labels import Selector
+from loglease.redaction import Keys, redactor_for
 from loglease.sources.interface import Capabilities, Direction, ReadPlan
 
-MARK = b"-----BEGIN "
+MARKS = redactor_for(["pii-default@1"], keys=Keys(bytes(32)), marker=bytes(16)).block_marks
 EXACT = Capabilities(exact_literal=True, marks=True)
 KEY = [
     "-----BEGIN RSA PRIVATE KEY-----",
@@ -102,7 +103,7 @@ async def test_no_block_is_blinded(tmp_path, before, direction):
     async with world(tmp_path, lines=lines, page_lines=3) as w:
         grant = await w.grant(profile="pii-default@1")
         path = path_of(grant.id, '{} |= "needle"', direction=direction)
-        assert {one.literals for one in await same_both_ways(w, path)} == {(MARK,)}
+        assert {(*one.literals, *one.marks) for one in await same_both_ways(w, path)} == {MARKS}
         assert b"needleA" not in (await call(w, path)).body
 
 
@@ -111,7 +112,7 @@ async def test_marks_in_lines_of_others_do_not_matter(tmp_path):
     async with world(tmp_path, lines=sorted(lines, key=lambda one: one.ts), loose=True, page_lines=3) as w:
         grant = await w.grant(profile="pii-default@1")
         plans = await same_both_ways(w, path_of(grant.id, '{} |= "needle"'))
-        assert {one.literals for one in plans} == {(MARK,), (b"needle",)}
+        assert {(*one.literals, *one.marks) for one in plans} == {MARKS, (b"needle", *MARKS)}
 
 
 async def test_a_mark_that_arrives_later_ends_the_answer(tmp_path):
@@ -179,10 +180,10 @@ async def test_a_limit_counts_lines_with_the_literal_behind_redaction(tmp_path, 
 @pytest.mark.parametrize(
     ("query", "can", "marks", "literals"),
     [
-        ('|= "needle"', EXACT, (MARK,), (b"needle",)),
+        ('|= "needle"', EXACT, MARKS, (b"needle",)),
         ('|= "needle"', EXACT, (), (b"needle",)),
         ('|= "needle"', Capabilities(exact_literal=True), (), (b"needle",)),
-        ('|= "needle"', Capabilities(exact_literal=True), (MARK,), ()),
+        ('|= "needle"', Capabilities(exact_literal=True), MARKS, ()),
         ('|= "needle"', Capabilities(marks=True), (), ()),
         ('|= "ne"', EXACT, (), ()),
         ('|= "é"', EXACT, (), ()),
@@ -231,7 +232,7 @@ async def test_every_line_with_the_literal_is_read_once(texts, page_lines, direc
         interval=Interval(0, at + 1),
         direction=direction,
         literals=(b"needle",),
-        marks=(MARK,),
+        marks=MARKS,
     )
 
     def covered(page):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.gateway.test_loki_refusals import LINES, READING, address, asked, sent
-from tests.gateway.world import TOKEN, Answer, World, call, world
+from tests.gateway.test_reveal import TEXT, approved, tokens, use
+from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
 
 from loglease.access.errors import ClockSuspect, Locked, PolicyDenied
 from loglease.audit.interface import AuditBusy, AuditUnavailable, Recorded
@@ -182,6 +184,20 @@ async def stopping(w: World, _: pytest.MonkeyPatch) -> Answer:
     return await call(w, asked(grant, RANGE))
 
 
+def revealing(token: str = TOKEN, **forged: object) -> Met:
+    """Return a call that asks for a masked value; what else is refused so stands in `test_reveal.py`."""
+
+    async def met(w: World, _: pytest.MonkeyPatch) -> Answer:
+        w.reader.add(line(T0 + 50, TEXT, service="a"))
+        w.callers["llp_old"] = replace(w.callers[TOKEN], signed_in_at=None)
+        parent = await w.grant(profile="pii-default@1")
+        answer = await call(w, f"/g/{parent.id}/logs?start=0")
+        record = next(one for one in answer.records if one.get("ts") == str(T0 + 50))
+        return await use(w, await approved(w, parent, record, tokens(record)[0], "pii.email", forged=forged), token)
+
+    return met
+
+
 MET: dict[str, Met] = {
     "malformed": parameter(limit=0, query="{}"),
     "query_invalid": parameter(query="{"),
@@ -189,6 +205,8 @@ MET: dict[str, Met] = {
     "invalid_cursor": cursor,
     "not_authenticated": no_token,
     "token_expired": expired_token,
+    "step_up_required": revealing("llp_old"),
+    "line_not_available": revealing(line_sha256="0" * 64),
     "not_permitted": no_grant,
     "grant_not_active": suspended,
     "grant_ended": ended,

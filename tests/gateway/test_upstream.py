@@ -17,7 +17,8 @@ SECOND = 10**9
 START, END = T0 + SECOND, T0 + 100 * SECOND
 HEADERS = {"host", "accept", "accept-encoding", "user-agent", "x-loki-response-encoding-flags"}
 STRANGE = ("X-Scope-OrgID: hr", "X-Prom-Label-Policy: hr:{}", "X-Query-Tags: x=y", "Cookie: a=b", "X-Strange: 1")
-FILTERS = r'( \|~ "needle\|-----BEGIN "| \|= "-----BEGIN ")?'
+MARKS = r"---- BEGIN SSH2 \|-----BEGIN \|-----BEGIN\\x5c\+\|Private-Lines: "
+FILTERS = rf'( \|~ "(needle\|)?{MARKS}")?'
 QUESTIONS = [  # and whether their answer shows the text
     ('{} |= "needle"', True),
     ('{pod="1"} |~ "nee.le|x" |~ "needle$"', True),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -152,7 +151,7 @@ def in_memory(*settings: GatewaySettings) -> Iterator[InMemory]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("loglease.redaction.edits.pseudonym", twin_pseudonym)
-        patch.setattr("loglease.gateway.turns.ThreadPoolExecutor", AtOnce)
+        patch.setattr("loglease.gateway.turns._Thread", AtOnce)
         patch.setattr("loglease.gateway.cut.LOOK_S", 0)
         made = InMemory(*settings)
         try:
@@ -400,19 +399,22 @@ class _Sessions(_Table):
         return 0, 0
 
 
-class AtOnce(Executor):
-    """Runs what it is given in the thread that gives it."""
+class AtOnce:
+    """Does what it is given in the thread that gives it."""
 
-    def __init__(self, *_: object, **__: object) -> None:
-        """Take what a pool of threads takes."""
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
+    def begin(self, work: Callable[[], Any], _progress: object, told: Callable[..., None]) -> None:
         try:
-            done.set_result(work(*args, **kwargs))
+            result = work()
         except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            done.set_exception(error)
-        return done
+            told(None, error)
+        else:
+            told(result, None)
+
+    def end(self) -> None:
+        """There is no thread to end."""
+
+    def stop(self) -> None:
+        """There is no thread to stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,12 @@ async def wanted_pages(reader: Reader, plan: ReadPlan, covered: Covered) -> Asyn
 
 async def _finds_mark(reader: Reader, plan: ReadPlan, covered: Covered) -> bool:
     """Say whether a covered line of the plan's streams and times has one of its marks."""
-    for mark in plan.marks:
-        async with closing(reader.read(replace(plan, literals=(mark,), marks=()))) as pages:
-            async for page in pages:
-                if covered(page):
-                    return True
+    if not plan.marks:
+        return False
+    async with closing(reader.read(replace(plan, literals=plan.marks[:1], marks=plan.marks[1:]))) as pages:
+        async for page in pages:
+            if covered(page):
+                return True
     return False
 
 

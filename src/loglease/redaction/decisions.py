@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from loglease.redaction.paths import Path, PathPattern, names_in, normal, words_in
 from loglease.redaction.profile import MASK, Profile, Treatment, strictest
-from loglease.redaction.rules import PatternRule, Rule
+from loglease.redaction.rules import Rule, named_alone
 
 MAX_NAME: Final = 256
 _MAX_KNOWN: Final = 10_000
@@ -17,25 +17,7 @@ _KEPT: Final = Treatment("keep")
 NUMBER_SHAPED: Final = ("net", "pci.card", "pii.iban", "pii.national-id", "pii.phone", "pii.ssn")
 SECRET: Final = ("credential", "secret")
 
-_FIELD: Final = PatternRule(
-    id="field",
-    cls="field",
-    label="field",
-    severity=0,
-    validate=(),
-    examples=(),
-    non_examples=(),
-    digest="",
-    tripwire="",
-    reach=0,
-    shortest=1,
-    pattern="",
-    mask=None,
-    extend=None,
-    all_lengths=False,
-    near=None,
-    not_near=None,
-)
+_FIELD: Final = named_alone("field", cls="field", label="field", severity=0)
 FIELD: Final[Rule] = _FIELD
 MASKED: Final[Rule] = replace(_FIELD, id="field.masked", label="masked", severity=4)
 

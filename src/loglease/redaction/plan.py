@@ -16,32 +16,13 @@ from loglease.redaction.decisions import NUMBER_SHAPED, Paths, is_below, paths_o
 from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
 from loglease.redaction.marks import ANY_RUN, MARKS, RUN_MARKS
-from loglease.redaction.patterns import MAX_MATCH
 from loglease.redaction.profile import MASK, Profile, Treatment, strictest
-from loglease.redaction.rules import BlockRule, Pack, PatternRule, Rule
+from loglease.redaction.rules import BlockRule, Pack, Rule, named_alone
 
 MARKER_BYTES: Final = 16
 OPAQUE: Final = "opaque.run"  # a class whose rules ask for every run to be decoded
 KEY_LINE_TRIPWIRE: Final = r"[A-Za-z0-9+/]{38}={0,2}(?:(?:[\x22'][,;]?)?\r?\n|(?:\\r)?\\n[\x22'])"
-_LIMIT: Final = PatternRule(
-    id="limit.line",
-    cls="limit",
-    label="line",
-    severity=3,
-    validate=(),
-    examples=(),
-    non_examples=(),
-    digest="",
-    tripwire="",
-    reach=MAX_MATCH,
-    shortest=1,
-    pattern="",
-    mask=None,
-    extend=None,
-    all_lengths=False,
-    near=None,
-    not_near=None,
-)
+_LIMIT: Final = named_alone("limit.line", cls="limit", label="line", severity=3)
 LIMIT_LINE: Final[Rule] = _LIMIT
 LIMIT_LONG: Final[Rule] = replace(_LIMIT, id="limit.long-line", label="long-line")
 LIMIT_BINARY: Final[Rule] = replace(_LIMIT, id="limit.binary", label="binary")

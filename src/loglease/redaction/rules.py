@@ -75,6 +75,29 @@ class PatternRule(Rule):
     not_near: Near | None
 
 
+def named_alone(name: str, *, cls: str, label: str, severity: int) -> PatternRule:
+    """Return a rule that finds nothing: it names an edit that no pattern asks for, such as that of a line too long."""
+    return PatternRule(
+        id=name,
+        cls=cls,
+        label=label,
+        severity=severity,
+        validate=(),
+        examples=(),
+        non_examples=(),
+        digest="",
+        tripwire="",
+        reach=1,
+        shortest=1,
+        pattern="",
+        mask=None,
+        extend=None,
+        all_lengths=False,
+        near=None,
+        not_near=None,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRule(Rule):
     """A value known by the name before it."""

@@ -21,6 +21,7 @@ SCALARS = (
     | st.sampled_from([4111111111111111, 5555555555554444, 4821, 123, 4.5])
     | PIECES
     | st.text(max_size=12)
+    | st.sampled_from(["\\", "\\\\", "a\\", "password=\\", "password=a\\", 'a"b\\', 'say \\"x\\'])
     | st.lists(PIECES, max_size=3).map("\n".join)
 )
 DOCUMENTS = st.recursive(
@@ -49,6 +50,26 @@ def test_json_still_parses_and_keeps_its_nesting(document: dict[str, Any], *, as
     out = redacted(line.encode("utf-8", "replace") + b"\n").decode()
     if "⟦encoded-line⟧" not in out:
         assert shape(json.loads(out)) == shape(json.loads(line))
+
+
+def in_json(value: Any, levels: int) -> str:
+    """Return a value as JSON in JSON, so many levels deep."""
+    for _ in range(levels):
+        value = {"m": json.dumps(value, ensure_ascii=False), "n": "x y"}
+    return json.dumps(value, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("levels", range(3))
+@pytest.mark.parametrize("value", ["\\", "a\\", "\\\\", "a\\\\", 'a"\\'])
+def test_a_backslash_at_the_end_of_a_value_does_not_hide_where_it_ends(value: str, levels: int) -> None:
+    bare = value.replace('"', "")
+    out = redacted(in_json({"password": value, "a": f"password={bare}", "n": "x y"}, levels).encode() + b"\n").decode()
+    assert out == in_json({"password": "⟦password⟧", "a": "password=⟦password⟧", "n": "x y"}, levels) + "\n"
+
+
+def test_a_quote_behind_a_backslash_ends_a_value_of_another_key_too() -> None:
+    line = '{"user":{},"email":"\\\\","x":"a b"} pass\\u0077ord=hunter2\n'
+    assert redacted(line.encode()).decode() == line.replace("hunter2", "⟦password⟧")
 
 
 @pytest.mark.parametrize("profile", ["pii-default@1", "strict@1"])

@@ -25,6 +25,8 @@ _ESCAPE: Final = re.compile(
     rb"|(?P<pair>\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2})"
     rb"|[\\%]u(?P<u>[0-9A-Fa-f]{4})|\\U(?P<long>00[01][0-9A-Fa-f]{5})|\\[ux]\{(?P<brace>[0-9A-Fa-f]{1,6})\}"
     rb"|(?P<octal>\\[0-3][0-7]{2})"
+    # Backslashes that end a text stay as they are: undone, they would seem to escape the quote that closes it.
+    rb"|(?P<kept>(?:\\\\){1,64}+(?=[\"'`]))"
     rb"|\\(?P<plain>[\"'/\\nrtbf =:@._+-])"
     rb"|&#0{0,16}(?P<decimal>[0-9]{1,7});?|&#[xX]0{0,16}(?P<hex>[0-9A-Fa-f]{1,6});?|&(?P<name>[A-Za-z][A-Za-z0-9]{1,31};)"
 )
@@ -106,6 +108,8 @@ def _character(number: int) -> bytes:
 
 def _escaped(found: re.Match[bytes]) -> bytes:
     kind, whole = found.lastgroup, found[0]
+    if kind == "kept":
+        return whole
     if kind == "byte":
         return bytes([int(whole[-2:], 16)])
     if kind == "lone":

@@ -27,6 +27,7 @@ _NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}(?=[ \t]*(?:[,}\]]|\Z))|(?
 # What ends a bare value: a space, TAB or CR, a double quote, '&'; ',' and ';' only before a gap or another key; an
 # apostrophe only before something that ends words.
 _BARE: Final = re.compile(rb"(?:[^ \t\r\n\"&,;'\\]|[,;](?!\s|[\w.-]{1,40}[=:]|\Z)|'(?![\s,;)\]}:]|\Z)|\\(?![\"nrt']))+")
+_ESCAPED_QUOTE: Final = re.compile(rb"\\[\"']")
 _GAP: Final = re.compile(rb"[ \t,]*")
 _TAG: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?[\w.-]{0,64}\Z")
 _ELEMENT: Final = re.compile(
@@ -138,7 +139,7 @@ def _array(text: bytes, at: int, quote: bytes) -> Iterator[tuple[int, int]]:
 def _value(text: bytes, at: int, close: bytes) -> tuple[int, int, int] | None:
     """Return start and end of the value that begins here, and where its own syntax ends."""
     opened = _OPEN.match(text, at)
-    if opened:
+    if opened and _opens(text, opened):
         end = _closing(text, opened.end(), opened["quote"])
         return opened.end(), end, end + len(opened["quote"])
     if text[at : at + 1] in {b"{", b"["}:
@@ -148,21 +149,49 @@ def _value(text: bytes, at: int, close: bytes) -> tuple[int, int, int] | None:
     bare = _BARE.match(text, at)
     if bare is None:
         return None
-    end = _trimmed(text, at, bare.end())
+    end = bare.end()
+    if _ESCAPED_QUOTE.match(text, end):
+        end += 2 - _level(end + 2 - _before_slashes(text, at, end))
+    end = _trimmed(text, at, end)
     return (at, end, end) if end > at else None
 
 
+def _opens(text: bytes, found: re.Match[bytes]) -> bool:
+    """Tell whether a quote opens a value: with backslashes before it that end one, only if the same follows."""
+    quote = found["quote"]
+    return len(quote) == _level(len(quote)) or text.find(quote, found.end()) >= 0
+
+
+def _level(size: int) -> int:
+    """Return how long the quote is by which a run of backslashes and a quote, so long together, ends its text.
+
+    At each level of nesting all of these double, so that what is before the quote of its level are pairs of the text.
+    """
+    return size & -size
+
+
+def _before_slashes(text: bytes, low: int, at: int) -> int:
+    """Return where the backslashes before a place begin, not before `low`."""
+    while at > low and text[at - 1] == 0x5C:  # noqa: PLR2004 - a backslash
+        at -= 1
+    return at
+
+
 def _closing(text: bytes, at: int, quote: bytes) -> int:
-    """Return where a quoted value ends: before the same quote with as many backslashes, else at the end of the line."""
+    """Return where a quoted value ends: before the same quote with as many backslashes, else at the end of the line.
+
+    More backslashes escape the quote within the value, unless they are pairs at its own level of nesting: those are the
+    end of the value.
+    """
     depth = len(quote) - 1
     mark = quote[-1:]
     while (end := text.find(mark, at)) >= 0:
-        slashes = end
-        while slashes > at and text[slashes - 1] == 0x5C:  # noqa: PLR2004 - a backslash
-            slashes -= 1
+        slashes = _before_slashes(text, at, end)
         count = end - slashes
-        if (count % 2 == 0 and depth == 0) or (depth and count <= depth):
-            return slashes if depth else end
+        if count < depth:
+            return slashes
+        if (count - depth) % (2 * depth + 2) == 0:
+            return end - depth
         at = end + 1
     return len(text)
 

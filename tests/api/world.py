@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.fakes.database import put_new_database
 
 from loglease.access.caller import Caller
 from loglease.model.instant import Instant, after
@@ -19,7 +20,7 @@ from loglease.server.clock import SystemClock
 from loglease.server.identity.accounts import NewAccount
 from loglease.server.services import Services
 from loglease.server.settings import Settings, load_settings
-from loglease.server.wiring import Application, build, close, create_app
+from loglease.server.wiring import DATABASE, Application, build, close, create_app
 
 PASSWORD = "correct horse battery staple"
 CHEAP = {"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1}
@@ -97,7 +98,9 @@ class World:
 @asynccontextmanager
 async def world_in(directory: Path, **areas: Any) -> AsyncIterator[World]:
     clock = ShiftedClock()
-    services = await build(settings_in(directory, **areas), clock=clock)
+    settings = settings_in(directory, **areas)
+    put_new_database(settings.data_dir / DATABASE)
+    services = await build(settings, clock=clock)
     try:
         admin = await services.accounts.first_admin()
         password = "" if admin is None else admin.password or ""

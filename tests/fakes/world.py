@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.fakes.clock import FakeClock, FakeIds, FakeRandom
+from tests.fakes.database import put_new_database
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
@@ -154,7 +155,9 @@ class World:
         self.log: Sequencer[Transaction]
 
     async def start(self) -> World:
-        self.store = open_store(self.directory / "db" / "loglease.sqlite3", clock=self.clock)
+        path = self.directory / "db" / "loglease.sqlite3"
+        put_new_database(path)
+        self.store = open_store(path, clock=self.clock)
         self.log = PatientSequencer(self.store, self.clock)
         return self
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.fakes.database import put_new_database
 from tests.fakes.gateway import MARKER, MASTER, insert_grant, listening, principal, services
 
 from loglease.access.caller import Caller
@@ -282,7 +283,9 @@ async def world(
     directory: Path, *, settings: GatewaySettings | None = None, lines: Sequence[Line] = (), **reader: object
 ) -> AsyncIterator[World]:
     clock = ShiftedClock()
-    store = open_store(directory / "data" / "loglease.sqlite3", clock=clock)
+    path = directory / "data" / "loglease.sqlite3"
+    put_new_database(path)
+    store = open_store(path, clock=clock)
     sequencer = Sequencer(store, clock, limit_s=60)
     log = SwitchedLog(sequencer)
     watch = Watch(store, clock, system_random)

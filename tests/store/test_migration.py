@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from tests.store import values
 from tests.store.fixtures import change, opened, raw
 
@@ -48,6 +49,12 @@ async def test_opening_again_changes_nothing(tmp_path: Path) -> None:
         store = opened(tmp_path)
         assert dump(store) == before
         store.close()
+
+
+def test_what_this_version_knows_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(tmp_path).close()
+    monkeypatch.setattr(ScriptDirectory, "from_config", lambda _: pytest.fail("the revisions are read again"))
+    opened(tmp_path).close()
 
 
 def test_a_database_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.sql.compiler import SQLCompiler
 from tests.fakes.clock import FakeClock
 from tests.store import values
 from tests.store.fixtures import change, opened
 
 from loglease.store.errors import StoreDamaged, StoreInUse
 from loglease.store.interface import StoreUnavailable, Transaction
-from loglease.store.sqlite import SqliteStore, open_store
+from loglease.store.sqlite import READERS, SqliteStore, open_store
 
 
 @pytest.fixture
@@ -68,6 +70,29 @@ async def test_many_reads_at_once(store: SqliteStore) -> None:
     await change(store, lambda tx: tx.values.put("a", "b"))
     found = await asyncio.gather(*(store.read(lambda tx: tx.values.find("a")) for _ in range(50)))
     assert found == ["b"] * 50
+
+
+async def test_a_statement_is_compiled_once_for_all_readers(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+
+    def compiler(*args: Any, **options: Any) -> None:
+        compiled.append(args)
+        make(*args, **options)
+
+    make = SQLCompiler.__init__
+    monkeypatch.setattr(SQLCompiler, "__init__", compiler)
+    together = threading.Barrier(READERS)
+
+    def look(tx: Transaction) -> None:
+        together.wait(10)
+        with one_at_a_time:
+            tx.values.find("a")
+
+    one_at_a_time = threading.Lock()
+    await asyncio.gather(*(store.read(look) for _ in range(READERS)))
+    assert len(compiled) == 1
 
 
 async def test_a_full_disk_is_no_success_and_heals(store: SqliteStore) -> None:

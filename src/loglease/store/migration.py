@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +24,7 @@ def migrate(connection: Connection) -> None:
     Raises:
         StoreTooNew: the database has a revision that this version does not know.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     known = {script.revision for script in scripts.walk_revisions()}
     current = MigrationContext.configure(connection).get_current_heads()
     for revision in current:
@@ -36,6 +34,20 @@ def migrate(connection: Connection) -> None:
                 next_step=f"Start the version that wrote it, or newer; this one knows {scripts.get_current_head()!r}.",
             )
     if set(current) != set(scripts.get_heads()):
+        config = _config()
+        config.attributes["connection"] = connection
         command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":
         guards.put_up(connection)
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Return the revisions of this version, read once."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

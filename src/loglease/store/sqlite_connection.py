@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -97,7 +98,9 @@ def _flush_failed(error: Exception) -> bool:
     return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) in _FLUSH_FAILED
 
 
+@lru_cache(maxsize=2)
 def _engine(path: Path, library: SqliteLibrary, *, writes: bool) -> Engine:
+    """Return the engine of one kind of connection. It keeps none, only statements: each is compiled once for all."""
     settings = (*_COMMON, *_writer_settings(library.mode)) if writes else _COMMON
 
     def connect() -> Any:

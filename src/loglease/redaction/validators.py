@@ -24,6 +24,7 @@ from loglease.redaction.randomness import (
     is_user_and_password,
     printable,
 )
+from loglease.redaction.telephone import apart, phone, phone_national, phone_shape, whole_line
 
 # text, start, end of the match in it.
 Check = Callable[[bytes, int, int], bool]
@@ -170,57 +171,6 @@ def ssn(text: bytes, start: int, end: int) -> bool:
         return False
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     return not re.search(rb"[\w.]-\Z|[0-9]\Z", before) and not re.match(rb"-\w|[0-9]", after)
-
-
-_LONGEST_PHONE: Final = 15  # E.164
-_PHONE_WORDS: Final = (b"tel", b"phone", b"mobile", b"cell", b"fax", b"call", b"sms", b"whatsapp", b"msisdn")
-
-
-def _phone(*, digits: int = 8) -> Check:
-    """Return the check of a telephone number: so many to 15 digits, not the rest of a number, a time or most words."""
-
-    def check(text: bytes, start: int, end: int) -> bool:
-        found = _NOT_DIGIT.sub(b"", re.split(rb"[ex]", text[start:end], maxsplit=1)[0])  # without the extension
-        if not digits <= len(found) <= _LONGEST_PHONE or len(set(found)) < 3:  # noqa: PLR2004 - no filler like 00000000
-            return False
-        before, after = text[max(0, start - 8) : start].lower(), text[end : end + 2]
-        if re.search(rb"[0-9a-z+./-]\Z", before) and not before.endswith(_PHONE_WORDS):
-            return False
-        return not re.match(rb"[0-9A-WYZa-wyz]|[.:/-]\w", after)
-
-    return check
-
-
-_TIME_SHAPED: Final = re.compile(
-    rb"(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d|\d{10,13}\Z"
-    rb"|\d{1,3}[.-]\d{1,3}[.-]\d{1,3}[.-]\d{1,3}\Z"
-)
-_GROUPS: Final = re.compile(rb"[+(]?\d{1,6}\)?(?:[ ()./-]{1,3}\d{2,8}){1,6}(?:[ ]?x\d{1,6})?|\+\d{8,15}|0[1-9]\d{7,13}")
-
-
-def phone_shape(text: bytes, start: int, end: int) -> bool:
-    """Accept digits in groups as people write telephone numbers, or behind `+` or `0`; no dates, no decimals."""
-    value = text[start:end]
-    if value.count(b"(") != value.count(b")") or _TIME_SHAPED.match(value) or value.count(b".") == 1:
-        return False
-    return bool(_GROUPS.fullmatch(value))
-
-
-def apart(text: bytes, start: int, end: int) -> bool:
-    """Accept what is not one stretch of a longer row of numbers or bytes."""
-    before, after = text[max(0, start - 3) : start], text[end : end + 3]
-    return not re.search(rb"[0-9A-Fa-f][ .-]\Z|[0-9A-Za-z.-]\Z", before) and not re.match(
-        rb"[ .-][0-9A-Fa-f](?:[0-9A-Fa-f](?![A-Za-z])|\xff)|[0-9A-Za-z]",
-        after,  # \xff: within a token of ours
-    )
-
-
-_AROUND: Final = b" \t\r,.;|*-"
-
-
-def whole_line(text: bytes, start: int, end: int) -> bool:
-    """Accept what stands alone on its line, but for spaces and punctuation."""
-    return not text[:start].strip(_AROUND) and not text[end:].strip(_AROUND)
 
 
 _NO_DOMAINS: Final = frozenset(
@@ -420,7 +370,8 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "card": _simple(card),
         "iban": _simple(iban),
         "ssn": _simple(ssn),
-        "phone": _phone,
+        "phone": phone,
+        "phone-national": _simple(phone_national),
         "phone-shape": _simple(phone_shape),
         "apart": _simple(apart),
         "whole-line": _simple(whole_line),

@@ -61,6 +61,23 @@ def test_a_read_that_starts_inside_a_key_masks_its_lines() -> None:
     assert "⟦key-line⟧" in out.decode()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    ],
+)
+def test_a_commit_or_digest_in_letters_of_both_sizes_is_no_line_of_a_key(value: str) -> None:
+    line = f"checked out {value}\n".encode()
+    assert redacted(line) == line
+    inside = redacted(f"{BEGIN}\nchecked out {value} now\n{LINES[0]}\n{END}\n".encode()).decode()
+    assert value in inside
+    assert not leaks(inside.encode())
+
+
 def test_certificates_and_public_keys_are_no_secret() -> None:
     text = "-----BEGIN CERTIFICATE-----\nMIIDazCC short\n-----END CERTIFICATE-----\n"
     assert redacted(text.encode()) == text.encode()

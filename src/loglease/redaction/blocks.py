@@ -28,6 +28,7 @@ _LIKE_A_WORD: Final = re.compile(rb"[A-Za-z]?[a-z]*|[A-Z]*")
 _KEY_LINE: Final = re.compile(
     rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})(?:(?:[\"'][,;]?)?\r?\Z|(?:\\r)?\\n[\"'])"
 )
+_NO_DIGEST: Final = re.compile(rb"[^0-9A-Fa-f]")
 _WRITTEN_BREAK: Final = re.compile(rb"(?:\\{1,8}[rn])+")
 _STAMP: Final = re.compile(rb"[\[(]?[0-9][0-9TZ:.,+/ -]{7,39}[\])]?[ \t|]{1,4}")
 KEY_LINE_LENGTHS: Final = (40, 76)
@@ -162,6 +163,6 @@ def key_line(text: bytes) -> tuple[int, int] | None:
 
 
 def _is_mixed(value: bytes) -> bool:
-    """Tell whether capitals, small letters and digits stand in a value."""
+    """Tell whether capitals, small letters and digits stand in a value, and not only those of hexadecimal: a digest."""
     digits = any(48 <= byte < 58 for byte in value)  # noqa: PLR2004 - digits
-    return digits and value.upper() != value and value.lower() != value
+    return digits and value.upper() != value and value.lower() != value and bool(_NO_DIGEST.search(value))

@@ -1,6 +1,7 @@
 """Check digits, ranges and neighbours."""
 
 import pytest
+from tests.redaction.corpus import redacted
 
 from loglease.redaction.checkdigits import NATIONAL, crc32_tail, luhn, mod97, verhoeff
 from loglease.redaction.randomness import (
@@ -66,6 +67,16 @@ def test_check_digits() -> None:
 )
 def test_what_a_validator_accepts(name: str, text: str, value: str, accepted: bool) -> None:
     assert accepts(name, text, value) is accepted
+
+
+@pytest.mark.parametrize(
+    "token", ["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", "ghs_ababababababababababababababab1Xla0B"]
+)
+def test_a_token_of_github_whose_checksum_holds_needs_no_entropy(token: str) -> None:
+    check = check_of("github", {"entropy": 2.5})
+    assert check(token.encode(), 0, len(token))
+    assert not check(token.replace("1", "2").encode(), 0, len(token))
+    assert redacted(f"used {token}\n".encode()).decode() == "used ⟦github-token⟧\n"
 
 
 def test_entropy_is_counted_in_bits() -> None:

@@ -308,6 +308,19 @@ def _entropy(*, min: float = 3.0, length: int = 12) -> Check:  # noqa: A002 - th
     return check
 
 
+def _github(*, entropy: float | None = None) -> Check:
+    """Return the check of a token of GitHub's: its checksum, or as an alternative so many bits a byte.
+
+    A token may be longer than those whose checksum is known.
+    """
+    looks_random = None if entropy is None else _entropy(min=entropy, length=14)
+
+    def check(text: bytes, start: int, end: int) -> bool:
+        return crc32_tail(text[start:end]) or (looks_random is not None and looks_random(text, start, end))
+
+    return check
+
+
 def _least(*, bytes: int) -> Check:  # noqa: A002 - the option's public name
     return lambda text, start, end: len(printable(text[start:end])) >= bytes
 
@@ -391,7 +404,7 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "mod97": _simple(_of_value(mod97)),
         "verhoeff": _simple(_of_digits(verhoeff)),
         "crc32-tail": _simple(_of_value(crc32_tail)),
-        "github": _simple(_of_value(crc32_tail)),
+        "github": _github,
         "random": _simple(_of_value(is_random)),
         "not-a-placeholder": _simple(_of_value(lambda value: not is_placeholder(value))),
         "not-a-template": _simple(_of_value(lambda value: not is_template(value))),

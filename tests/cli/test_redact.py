@@ -73,6 +73,13 @@ def test_explain_tells_what_where_and_why_but_no_value() -> None:
     assert {(row["line"], row["class"]) for row in rows} == {(1, "pii.email"), (1, "pci.card"), (3, "pii.email")}
 
 
+def test_explain_tells_of_a_number_without_the_word_that_it_needs() -> None:
+    _, out, err = redacted("--explain", text="insurance AB 12 34 56 C\norder AB 12 34 56 C here\n")
+    assert out.splitlines()[1] == "order AB 12 34 56 C here"
+    assert "-:1:10-23 pii-eu.gb-nino (pii.national-id) pseudonym" in err
+    assert "-:2:6-19 pii-eu.gb-nino (pii.national-id) rejected by near: none of its words stands before" in err
+
+
 def test_a_profile_of_ones_own_is_a_file(tmp_path: Path, key: Path) -> None:
     from importlib import resources
 

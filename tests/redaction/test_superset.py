@@ -29,6 +29,15 @@ SPACES = st.text(" \t", max_size=8).map(str.encode)
 VALUES = st.text("abcXYZ0189_-/+.", min_size=1, max_size=40).map(str.encode)
 
 
+def context_of(rule: PatternRule) -> st.SearchStrategy[bytes]:
+    """Return texts with a word that has to stand before the rule's matches, at every distance at which it may."""
+    if rule.near is None:
+        return st.just(b"")
+    gaps = st.text(" .:-aZ0", max_size=rule.near.within + 2).map(str.encode)
+    spelled = st.sampled_from(rule.near.words).flatmap(lambda word: st.sampled_from([word, word.upper()]))
+    return st.builds(lambda word, gap: word + gap, spelled, gaps)
+
+
 def agree(one: Active, line: bytes) -> int:
     """Check that each engine leads to the finds of the whole line; return how many there are."""
     number = NUMBERS[one.rule.id]
@@ -50,12 +59,12 @@ def test_a_find_of_a_pattern_fires_its_tripwire_in_every_engine(one: Active) -> 
     assert isinstance(rule, PatternRule)
     assert matcher is not None
     pattern = re.compile(rule.pattern.encode(), re.DOTALL)
-    scanners = {engine: engine_named(engine).compile([rule.tripwire], CANARY) for engine in ENGINES}
+    scanners = {engine: engine_named(engine).compile([rule.scanned], CANARY) for engine in ENGINES}
 
     @settings(max_examples=4, deadline=None, database=None)
-    @given(text=st.from_regex(pattern, fullmatch=True), before=NOISE, behind=NOISE)
-    def fires(text: bytes, before: bytes, behind: bytes) -> None:
-        line = before + text.replace(b"\n", b"") + behind
+    @given(text=st.from_regex(pattern, fullmatch=True), context=context_of(rule), before=NOISE, behind=NOISE)
+    def fires(text: bytes, context: bytes, before: bytes, behind: bytes) -> None:
+        line = context + before + text.replace(b"\n", b"") + behind
         wanted = list(matcher.finds(line, 0, len(line)))
         for engine, scanner in scanners.items():
             hits = [hit for hit in scanner.scan(line + b"\n" + CANARY) if hit[0] == 0]

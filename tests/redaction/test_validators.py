@@ -1,11 +1,14 @@
 """Check digits, ranges and neighbours."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from tests.redaction.corpus import redacted
 
 from loglease.redaction.checkdigits import NATIONAL, crc32_tail, luhn, mod97, verhoeff
 from loglease.redaction.randomness import (
     bits_per_byte,
+    has_bits,
     is_opaque,
     is_placeholder,
     is_random,
@@ -83,6 +86,13 @@ def test_entropy_is_counted_in_bits() -> None:
     assert bits_per_byte(b"") == 0
     assert bits_per_byte(b"aaaa") == 0
     assert bits_per_byte(b"abcd") == 2
+
+
+@given(st.binary(max_size=64) | st.text("abc01", max_size=40).map(str.encode), st.floats(0, 8))
+def test_enough_bits_are_told_as_by_counting_them(value: bytes, least: float) -> None:
+    counted = bits_per_byte(value)
+    assume(abs(counted - least) > 1e-6)
+    assert has_bits(value, least) is (counted >= least)
 
 
 def test_options_that_a_validator_does_not_have_are_refused() -> None:

@@ -31,6 +31,7 @@ _KEY_LINE: Final = re.compile(
 _NO_DIGEST: Final = re.compile(rb"[^0-9A-Fa-f]")
 _WRITTEN_BREAK: Final = re.compile(rb"(?:\\{1,8}[rn])+")
 _STAMP: Final = re.compile(rb"[\[(]?[0-9][0-9TZ:.,+/ -]{7,39}[\])]?[ \t|]{1,4}")
+_DIGIT: Final = re.compile(rb"[0-9]")
 KEY_LINE_LENGTHS: Final = (40, 76)
 
 
@@ -164,5 +165,6 @@ def key_line(text: bytes) -> tuple[int, int] | None:
 
 def _is_mixed(value: bytes) -> bool:
     """Tell whether capitals, small letters and digits stand in a value, and not only those of hexadecimal: a digest."""
-    digits = any(48 <= byte < 58 for byte in value)  # noqa: PLR2004 - digits
-    return digits and value.upper() != value and value.lower() != value and bool(_NO_DIGEST.search(value))
+    if value.upper() == value or value.lower() == value:
+        return False
+    return bool(_DIGIT.search(value) and _NO_DIGEST.search(value))

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
+from loglease.redaction.blocks import key_line
 from loglease.redaction.engine.re2_engine import linear
-from loglease.redaction.patterns import shape_of
+from loglease.redaction.patterns import is_folding, lowered, pivot_of, shape_of
 from loglease.redaction.possessive import possessive
 from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
 from loglease.redaction.structured import KeyMatcher
@@ -54,13 +55,16 @@ class PatternMatcher:
 
     def __init__(self, rule: PatternRule, *, trusted: bool) -> None:
         self._rule = rule
-        self._pattern = _compiled(rule.pattern, trusted=trusted)
+        # Searched for in lower-case text: `re` skips what cannot begin a match far faster than where it ignores case.
+        self._folds = trusted and is_folding(rule.pattern)
+        self._pattern = _compiled(lowered(rule.pattern) if self._folds else rule.pattern, trusted=trusted)
         # By number, which both libraries take.
         self._group = re.compile(rule.pattern).groupindex[rule.mask] if rule.mask else 0
         shape = shape_of(rule.pattern)
         self._shortest = shape.shortest
         # Where a search can stop: behind the longest match and the one byte that tells whether a word ends there.
         self._reach = shape.longest + 1
+        self._pivot = pivot_of(rule.pattern) if trusted and not self._folds else None
         self._near = None if rule.near is None else _context_of(rule.near)
         self._extend = re.compile(rule.extend.encode() + b"+") if rule.extend else None
         # The validators of our own rules accept no end inside a run, so that those ends need not be tried.
@@ -70,22 +74,24 @@ class PatternMatcher:
         """Return every find in one line."""
         rule, search, at, stop = self._rule, self._pattern.search, low, high + self._reach
         finds = []
-        while at < high:
-            found = search(text, at, stop)
-            if found is None:
+        folded = text.lower() if self._folds else text
+        while True:
+            if self._pivot is not None:
+                at = _from_pivot(text, at, self._pivot)
+            if at >= high or (found := search(folded, at, stop)) is None:
                 break
-            begun = found.start()
+            begun: int = found.start()
             if begun >= high:
                 break
-            accepted = self._any_length(text, found) if rule.all_lengths else self._one_length(text, found)
+            at = begun + 1
+            accepted = self._any_length(text, folded, found) if rule.all_lengths else self._one_length(text, found)
             if accepted is None:
-                at = begun + 1
                 continue
             start, end = accepted
             if end > start:
                 finds.append(Find(start, end, rule, text[start:end]))
             # The search goes on behind what is replaced, not behind the match: one separator may stand between two.
-            at = max(end, begun + 1)
+            at = max(at, end)
         return finds
 
     def _one_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
@@ -97,12 +103,12 @@ class PatternMatcher:
             return start, more.end()
         return start, end
 
-    def _any_length(self, text: bytes, found: Any) -> tuple[int, int] | None:
+    def _any_length(self, text: bytes, folded: bytes, found: Any) -> tuple[int, int] | None:
         begun, longest = found.span()
         for end in range(longest, begun + self._shortest - 1, -1):
             if self.is_trusted and _is_inside_run(text, end):
                 continue
-            matched = found if end == longest else self._pattern.fullmatch(text, begun, end)
+            matched = found if end == longest else self._pattern.fullmatch(folded, begun, end)
             if not matched:
                 continue
             start, stop = matched.span(self._group)
@@ -122,6 +128,15 @@ class PatternMatcher:
         return True
 
 
+def _from_pivot(text: bytes, at: int, pivot: tuple[bytes, bytes]) -> int:
+    """Return where a match can begin at the earliest: `re` would try every offset before."""
+    byte, before = pivot
+    place = text.find(byte, at)
+    if place < 0:
+        return len(text)
+    return at + len(text[at:place].rstrip(before))
+
+
 def _is_inside_run(text: bytes, at: int) -> bool:
     return at < len(text) and _RUNS[text[at - 1]] != 0 and _RUNS[text[at - 1]] == _RUNS[text[at]]
 
@@ -137,9 +152,12 @@ def _context_of(near: Near) -> Callable[[bytes, int], bool]:
     by_head: dict[bytes, list[bytes]] = {}
     for word in near.words:
         by_head.setdefault(word[:_HEAD], []).append(word)
+    heads = frozenset(tuple(head) for head in by_head)
 
     def stands(text: bytes, at: int) -> bool:
         before = text[max(0, at - near.within) : at].lower()
+        if heads.isdisjoint(zip(before, before[1:], before[2:], before[3:], strict=False)):
+            return False
         for place in range(len(before) - _HEAD + 1):
             for word in by_head.get(before[place : place + _HEAD], ()):
                 if before.startswith(word, place):
@@ -189,6 +207,18 @@ class DetectorMatcher:
         except Exception:  # noqa: BLE001 - foreign code; a line that it cannot judge is masked whole
             found = [(0, size)]
         return [Find(start, end, rule, text[start:end]) for start, end in found if start < end]
+
+
+class KeyLineMatcher:
+    """The rule for lines of a key whose beginning was not read."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def finds(self, text: bytes, _low: int, _high: int) -> Sequence[Find]:
+        """Return the line's last field if it looks like a line of a key."""
+        found = key_line(text)
+        return [] if found is None else [Find(*found, self._rule, text[found[0] : found[1]])]
 
 
 class KeyFinder:

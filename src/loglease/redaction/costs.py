@@ -62,7 +62,7 @@ def costs_of(pack: Pack, beside: Sequence[Pack], text: bytes, *, engine: Engine,
     lines = lines_hit(text + plan.canary, plan)
     for number, one in enumerate(plan.active[: len(pack.rules)]):
         hits = [(line.start, line.end, line.rules[number]) for line in lines.values() if number in line.rules]
-        alone = _scan_seconds([one.rule.tripwire], text, engine, now)
+        alone = _scan_seconds([one.rule.scanned], text, engine, now)
         confirm = _seconds(lambda: _confirm_all(hits, number, text, plan), now) if hits else 0.0  # noqa: B023 - run at once
         yield Cost(one.rule, len(hits), max(0.0, alone - nothing) / whole, confirm / whole)
 
@@ -118,7 +118,7 @@ def speed_of(redactor: Redactor, parts: Sequence[bytes], now: Clock) -> Speed:
         for part in parts
     ]
     patterns = [
-        re.compile((one.rule.pattern if isinstance(one.rule, PatternRule) else one.rule.tripwire).encode(), re.DOTALL)
+        re.compile((one.rule.pattern if isinstance(one.rule, PatternRule) else one.rule.scanned).encode(), re.DOTALL)
         for one in redactor.active
     ]
     sample = parts[0][:_IN_RE]

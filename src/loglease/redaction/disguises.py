@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from html.entities import html5
 from typing import Final
 
+from loglease.redaction.engine.re2_engine import linear
 from loglease.redaction.marks import COMBINING, COMPATIBLE, CONTROL, INVISIBLE, QUOTED, RUN_MARKS, plain_form
 
 MAX_MARKED_LINE: Final = 64 << 10
@@ -31,6 +32,7 @@ _ESCAPE: Final = re.compile(
     rb"|&#0{0,16}(?P<decimal>[0-9]{1,7});?|&#[xX]0{0,16}(?P<hex>[0-9A-Fa-f]{1,6});?|&(?P<name>[A-Za-z][A-Za-z0-9]{1,31};)"
 )
 _LEAD: Final = re.compile(rb"[%\\&]")
+_SHAPE_LEAD: Final = re.compile(rb"[^\t\n\x20-\x7e]")
 _SEQUENCE: Final = (
     rb"(?:\x1b\[|\xc2\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|\x1b[ -/]{1,3}[0-~]"
 )
@@ -55,8 +57,8 @@ _QUOTED_MARK: Final = re.compile(QUOTED.encode())
 _CONTROLS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\x08", b"f": b"\x0c"}
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX_RUN: Final = re.compile(rb"[0-9A-Fa-f]{20,}")
-_RUN_MARK: Final = re.compile(RUN_MARKS[0].encode())
-_HEX_MARK: Final = re.compile(RUN_MARKS[1].encode())
+# So many choices are far slower in `re`, which tries one after the other.
+_RUN_MARK, _HEX_MARK = (linear(mark) or re.compile(mark.encode()) for mark in RUN_MARKS)
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -190,9 +192,14 @@ def _without_shapes(text: bytes, parent: View | None, gap: bytes) -> View | None
     if not text.translate(None, _PRINTABLE):
         return None
     undoing = _Undoing(text)
-    for found in _SHAPE.finditer(text):
-        kind, (start, end) = found.lastgroup, found.span()
-        new = b""
+    at = 0
+    while lead := _SHAPE_LEAD.search(text, at):
+        at = lead.start() + 1
+        found = _SHAPE.match(text, at - 1)
+        if found is None:
+            continue
+        kind, (start, at) = found.lastgroup, found.span()
+        end, new = at, b""
         if kind == "sequence":
             new = gap
         elif kind == "plain":

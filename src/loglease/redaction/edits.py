@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from loglease.redaction.confirm import Find
 from loglease.redaction.errors import Withheld
 from loglease.redaction.plugins import canonical_by
-from loglease.redaction.profile import Treatment
+from loglease.redaction.profile import MASK, Treatment
 from loglease.redaction.result import Kind, Span
 from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
 
@@ -68,18 +68,27 @@ def merged(finds: list[Find], treatments: Mapping[str, Treatment]) -> Iterator[C
 
 
 def _chosen(group: list[Find], treatments: Mapping[str, Treatment]) -> Chosen:
+    named = group[0]
+    start, end = named.start, named.end
     if len(group) == 1:
-        return Chosen(group[0].start, group[0].end, group[0], treatments[group[0].rule.id])
-    start, end = group[0].start, max(find.end for find in group)
-    named = min(group, key=lambda one: (-one.rule.severity, one.start - one.end, one.rule.id))
+        return Chosen(start, end, named, treatments[named.rule.id])
+    best = _rank(named)
+    for find in group[1:]:
+        end = max(end, find.end)
+        if (rank := _rank(find)) < best:
+            named, best = find, rank
     treatment = treatments[named.rule.id]
     for find in group:
         other = treatments[find.rule.id]
         if other.strength > treatment.strength:
             treatment = other
     if (named.start, named.end) != (start, end) and treatment.kind != "mask":
-        treatment = Treatment("mask")
+        treatment = MASK
     return Chosen(start, end, named, treatment)
+
+
+def _rank(find: Find) -> tuple[int, int, str]:
+    return -find.rule.severity, find.start - find.end, find.rule.id
 
 
 def token_of(chosen: Chosen, keys: Keys | None) -> bytes:

@@ -100,12 +100,18 @@ class _Tracers:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._tracers = {number: _tracer(one) for number, one in enumerate(plan.active)}
+        # The scan leaves out what has no word before it, and here that is to be told.
+        self._apart = [
+            (number, re.compile(one.rule.tripwire.encode()))
+            for number, one in enumerate(plan.active)
+            if one.rule.scanned != one.rule.tripwire
+        ]
 
     def explained(self, data: bytes, edits: Sequence[Edit], line: int) -> Iterator[Explanation]:
         """Yield what happened in some whole lines, in order."""
         text = data if data.endswith(b"\n") else data + b"\n"
         starts = [edit.start for edit in edits]
-        hit = {start for start in lines_hit(text + self._plan.canary, self._plan) if start < len(text)}
+        hit = set(self._fired(text))
         hit |= {data.rfind(b"\n", 0, edit.start) + 1 for edit in edits}
         for start in sorted(hit):
             end = text.find(b"\n", start)
@@ -139,14 +145,23 @@ class _Tracers:
         for view in _runs_of(content, views, every=self._plan.every_run):
             yield from self._in_view(content, view, is_run=True)
 
+    def _fired(self, text: bytes) -> dict[int, set[int]]:
+        """Return the tripwires that fire in some whole lines, by the lines' beginnings."""
+        found = lines_hit(text + self._plan.canary, self._plan)
+        fired = {start: set(line.rules) for start, line in found.items() if start < len(text)}
+        for number, tripwire in self._apart:
+            for match in tripwire.finditer(text):
+                fired.setdefault(text.rfind(b"\n", 0, match.end() - 1) + 1, set()).add(number)
+        return fired
+
     def _in_view(self, content: bytes, view: View | None, *, is_run: bool = False) -> Iterator[_Tried]:
         text = content if view is None else view.text
-        for start, line in sorted(lines_hit(text + b"\n" + self._plan.canary, self._plan).items()):
-            for number in sorted(line.rules):
+        for start, numbers in sorted(self._fired(text + b"\n").items()):
+            for number in sorted(numbers):
                 tracer = self._tracers.get(number)
                 if tracer is None:
                     continue
-                for first, last, reason in tracer.tried(text[start : line.end]):
+                for first, last, reason in tracer.tried(text[start:].partition(b"\n")[0]):
                     place = (first + start, last + start)
                     raw = place if view is None else view.raw_range(*place)
                     name = RAW if view is None else _view_name(content, raw, is_run=is_run)

@@ -470,6 +470,50 @@ def begins_with(pattern: str, text: str) -> bool:
     return reader.at == len(pattern)
 
 
+_FOLDS: Final = "(?i)"
+_PIECE: Final = re.compile(r"\\x[0-9A-Fa-f]{2}|\\.|\(\?P<\w+>|.", re.DOTALL)
+
+
+def is_folding(pattern: str) -> bool:
+    """Say whether a pattern ignores case from its first to its last byte."""
+    return pattern.startswith(_FOLDS)
+
+
+def lowered(pattern: str) -> str:
+    """Return what matches in lower-case text where a pattern that ignores case does, as one that heeds it.
+
+    Args:
+        pattern: one in the language of rules for which `is_folding` holds, without ranges from capitals to others.
+    """
+    return "".join(_in_lower_case(piece[0]) for piece in _PIECE.finditer(pattern.removeprefix(_FOLDS)))
+
+
+def _in_lower_case(piece: str) -> str:
+    if piece.startswith("\\x"):
+        return f"\\x{bytes.fromhex(piece[2:]).lower().hex()}"
+    return piece if len(piece) > 1 else piece.lower()
+
+
+def pivot_of(pattern: str) -> tuple[bytes, bytes] | None:
+    """Return a byte that every match holds, and all bytes that can stand before its first one in a match.
+
+    None where no such byte is found, or the pattern begins with it. Who knows where the byte stands knows where a match
+    can begin.
+    """
+    tree = tree_of(pattern)
+    before = 0
+    for part in tree.parts if isinstance(tree, Joined) else ():
+        shape = _shape(part)
+        if shape.shortest == shape.longest == 1 and shape.members.bit_count() == 1 and not shape.members & before:
+            return (_members(shape.members), _members(before)) if before else None
+        before |= shape.members
+    return None
+
+
+def _members(mask: int) -> bytes:
+    return bytes(byte for byte in range(256) if mask >> byte & 1)
+
+
 def tripwire_of(pattern: str) -> str:
     """Return a shorter pattern that fires wherever this one matches.
 

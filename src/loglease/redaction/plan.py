@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from loglease.redaction.blocks import BlockMatcher
-from loglease.redaction.confirm import Matcher, PatternMatcher, matcher_of
+from loglease.redaction.confirm import Find, KeyLineMatcher, Matcher, PatternMatcher, matcher_of
 from loglease.redaction.controls import CONTROL_MARK
 from loglease.redaction.decisions import NUMBER_SHAPED, Paths, is_below, paths_of
 from loglease.redaction.engine import Engine, Scanner
@@ -38,11 +38,16 @@ class Active:
     matcher: Matcher | None
 
 
+Step = tuple[Callable[[bytes, int, int], Sequence[Find]], int, int]
+"""How a tripwire is followed up: what finds (`Matcher.finds`), and the rule's reach and shortest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that redaction needs but the key. Immutable, shared by threads and by grants.
 
     Attributes:
+        steps: by a tripwire's number; None where it asks for no finds in its own line.
         paths: what the profiles say of fields; None if they say nothing.
         left: rules of which nothing is masked.
     """
@@ -53,14 +58,14 @@ class Plan:
     scanner: Scanner
     canary: bytes
     canary_number: int
-    canary_matcher: Matcher
     active: tuple[Active, ...]
     treatments: Mapping[str, Treatment]
     marks: range
     run_marks: range
     control_number: int
-    key_line_number: int
+    steps: tuple[Step | None, ...]
     blocks: tuple[tuple[BlockMatcher, int], ...]
+    block_numbers: frozenset[int]
     keep_colour: bool
     every_run: bool
     paths: Paths | None
@@ -147,7 +152,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
         raise Withheld("canary_lost")
     active = resolved(profiles, packs)
     canary = b"loglease-canary-" + marker.hex().encode()
-    tripwires = [one.rule.tripwire for one in active]
+    tripwires = [one.rule.scanned for one in active]
     marks = range(len(tripwires), len(tripwires) + (len(MARKS) if active else 0))
     every_run = any(one.rule.cls == OPAQUE for one in active)
     if active:
@@ -156,6 +161,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
     tripwires.append(CONTROL_MARK)
     canary_rule = replace(_LIMIT, id="canary", label="canary", pattern=canary.decode())
     treatments = {one.rule.id: one.treatment for one in active}
+    blocks = [(number, one) for number, one in enumerate(active) if _begins_block(one.rule)]
     paths = paths_of(profiles)
     if paths is not None:
         treatments |= paths.treatments
@@ -166,18 +172,18 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
         scanner=engine.compile(tripwires, canary),
         canary=canary,
         canary_number=len(tripwires),
-        canary_matcher=PatternMatcher(canary_rule, trusted=True),
         active=tuple(active),
         treatments=MappingProxyType({**treatments, canary_rule.id: MASK}),
         marks=marks,
         run_marks=run_marks,
         control_number=run_marks.stop,
-        key_line_number=next((number for number, one in enumerate(active) if _is_key_line(one.rule)), -1),
-        blocks=tuple(
-            (BlockMatcher(one.rule), number)
-            for number, one in enumerate(active)
-            if isinstance(one.rule, BlockRule) and not _is_key_line(one.rule)
+        steps=(
+            *(_step_of(one) for one in active),
+            *(None for _ in range(len(active), len(tripwires))),
+            (PatternMatcher(canary_rule, trusted=True).finds, len(canary), len(canary)),
         ),
+        blocks=tuple((BlockMatcher(one.rule), number) for number, one in blocks if isinstance(one.rule, BlockRule)),
+        block_numbers=frozenset(number for number, _ in blocks),
         keep_colour=all(profile.keep_colour for profile in profiles),
         every_run=every_run,
         paths=paths,
@@ -186,3 +192,12 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
 
 def _is_key_line(rule: Rule) -> bool:
     return isinstance(rule, BlockRule) and rule.id.endswith(".key-line")
+
+
+def _begins_block(rule: Rule) -> bool:
+    return isinstance(rule, BlockRule) and not _is_key_line(rule)
+
+
+def _step_of(one: Active) -> Step | None:
+    matcher = KeyLineMatcher(one.rule) if _is_key_line(one.rule) else one.matcher
+    return None if matcher is None else (matcher.finds, one.rule.reach, one.rule.shortest)

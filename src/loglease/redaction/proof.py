@@ -110,7 +110,7 @@ def _uncompiled(pack: Pack, engines: Sequence[Engine]) -> Iterator[Broken]:
                 break
         for engine in engines:
             try:
-                engine.compile([rule.tripwire], _CANARY)
+                engine.compile([rule.scanned], _CANARY)
             except EngineUnavailable as error:
                 yield Broken(
                     rule=rule, path=("tripwire",), detail=f"its tripwire does not compile: {error}", engine=engine.name,
@@ -243,7 +243,8 @@ def _texts_of(rule: Rule) -> Iterator[bytes]:
             if name == "begin":
                 yield text
             else:
-                yield from (before + text + behind for before, behind in _FRAMES)
+                word = rule.near.words[0] if isinstance(rule, PatternRule) and rule.near is not None else b""
+                yield from (word + before + text + behind for before, behind in _FRAMES)
 
 
 def _shown(text: bytes) -> str:

@@ -32,6 +32,7 @@ _TEMPLATE: Final = re.compile(
     rb"\$\{[^\n]*\}|\$\([^\n]*|\$[A-Z][A-Z0-9]*_[A-Z0-9_]+(?:/[^\n]*)?|\{\{[^\n]*\}\}|%\([a-z_]+\)s?"
     rb"|<[A-Za-z][A-Za-z _.-]*>?"
 )
+_ROUNDING: Final = 1e-9
 _SAMPLE_WORDS: Final = frozenset(b"password passwd pass pwd token secret test key apikey api_key api_token".split())
 
 
@@ -41,6 +42,21 @@ def bits_per_byte(value: bytes) -> float:
     if not size:
         return 0.0
     return math.log2(size) - sum(map(_weight, Counter(value).values())) / size
+
+
+def has_bits(value: bytes, least: float) -> bool:
+    """Tell whether the Shannon entropy of a value's bytes is at least so many bits.
+
+    So many different bytes have at least the entropy that they have if all but one stand once, and at most that of as
+    many of each; most values are told from these alone.
+    """
+    size, different = len(value), len(set(value))
+    if different < 2**least - _ROUNDING:
+        return False
+    often = size - different + 1
+    if size and math.log2(size) - often * math.log2(often) / size > least + _ROUNDING:
+        return True
+    return bits_per_byte(value) >= least
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +107,7 @@ def is_opaque(value: bytes) -> bool:
     """Tell whether a value of 16 bytes or more may be a credential where a name says so: digests and UUIDs, too."""
     if UUID.fullmatch(value) or _ONLY_HEX.fullmatch(value):
         return len(set(value)) > 3  # noqa: PLR2004 - a filler has fewer
-    if _NO_SECRET.match(value) or bits_per_byte(value) < 2.5:  # noqa: PLR2004 - a filler has less
+    if _NO_SECRET.match(value) or not has_bits(value, 2.5):
         return False
     parts = _PART.findall(value)
     mixed = [len(part) for part in parts if not part.isalpha() and not part.isdigit()]
@@ -107,4 +123,4 @@ def is_random(value: bytes) -> bool:
     for kind in _KINDS:
         if len(last) - len(last.translate(None, kind)) < 3:  # noqa: PLR2004 - of some 32 characters
             return False
-    return bits_per_byte(last) >= 4.0 and len(_TURNS.findall(last)) * 4 >= len(last)  # noqa: PLR2004 - likewise
+    return has_bits(last, 4.0) and len(_TURNS.findall(last)) * 4 >= len(last)

@@ -53,6 +53,11 @@ class Rule:
     checks: tuple[str, ...] = ()
     canonical: CanonicalForm | None = None
 
+    @property
+    def scanned(self) -> str:
+        """Return the pattern to scan for: the tripwire, with what else a match needs where that makes hits rarer."""
+        return self.tripwire
+
     def window(self, first: int, last: int) -> tuple[int, int]:
         """Return where the rule's matches can begin, from and to.
 
@@ -73,6 +78,29 @@ class PatternRule(Rule):
     all_lengths: bool
     near: Near | None
     not_near: Near | None
+
+    @property
+    def scanned(self) -> str:
+        """Return the tripwire behind one of the words that have to stand before a match.
+
+        A word is a literal, for which scans skip through a text; many tripwires of numbers have none of their own.
+        """
+        near = self.near
+        if near is None or len(near.words) > _MANY_WORDS or near.within + self.reach > _FAR:
+            return self.tripwire
+        words = "|".join("".join(map(_escaped, word)) for word in near.words)
+        # A tripwire that ignores case says so at its beginning, where a group takes it for itself alone.
+        tripwire = f"(?i:{self.tripwire[4:]})" if self.tripwire.startswith("(?i)") else f"(?:{self.tripwire})"
+        return rf"(?i:{words})[^\n]{{0,{near.within + self.reach}}}{tripwire}"
+
+
+# An automaton with more words, or with more bytes between them and the tripwire, is large or refused.
+_MANY_WORDS: Final = 16
+_FAR: Final = 192
+
+
+def _escaped(byte: int) -> str:
+    return chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\x{byte:02x}"
 
 
 def named_alone(name: str, *, cls: str, label: str, severity: int) -> PatternRule:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from loglease.redaction.blocks import BlockState, key_line
+from loglease.redaction.blocks import BlockState
 from loglease.redaction.confirm import Find
 from loglease.redaction.controls import control_edits, is_valid
 from loglease.redaction.disguises import View, escape_views, first_steps, is_text, run_views
@@ -30,7 +30,6 @@ MAX_FINDS: Final = 10_000
 BINARY_SHARE: Final = 10
 
 
-@dataclass(slots=True)
 class Line:
     """What is known about one line with a hit.
 
@@ -38,14 +37,17 @@ class Line:
     beginning to the last hit's end.
     """
 
-    start: int
-    end: int
-    rules: dict[int, tuple[int, int]] = field(default_factory=dict)
-    finds: list[Find] = field(default_factory=list)
-    escaped: bool = False
-    runs: bool = False
-    has_fields: bool = False
-    limit: Rule | None = None
+    __slots__ = ("end", "escaped", "finds", "has_fields", "limit", "rules", "runs", "start")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.rules: dict[int, tuple[int, int]] = {}
+        self.finds: list[Find] = []
+        self.escaped = False
+        self.runs = False
+        self.has_fields = False
+        self.limit: Rule | None = None
 
 
 @dataclass(slots=True)
@@ -110,36 +112,44 @@ def lines_hit(text: bytes, plan: Plan) -> dict[int, Line]:
         Withheld: ``engine_error`` or ``canary_lost``.
     """
     lines: dict[int, Line] = {}
-    size, marks, run_marks = len(text), plan.marks, plan.run_marks
+    size, marks, run_marks, canary_number = len(text), plan.marks, plan.run_marks, plan.canary_number
     line = Line(0, -1)
+    rules = line.rules
     proved = False
     for number, start, end in _scanned(text, plan):
-        if number == plan.canary_number:
+        if number == canary_number:
             if end == size:
                 proved = True
                 _line_at(text, size - len(plan.canary), lines)
             continue
+        if start < 0 or end > size:
+            raise Withheld("engine_error")
         at = start
         while at < end:
             if not line.start <= at <= line.end:
-                if not 0 <= at < size:
-                    raise Withheld("engine_error")
                 line = _line_at(text, at, lines)
+                rules = line.rules
             if number in marks:
                 # A hit over several lines says that one of them has a mark. What a mark does to the others would differ
                 # from engine to engine.
                 line.escaped = line.escaped or (start == at and end <= line.end + 1) or _has_mark(text, line)
             elif number in run_marks:
                 line.runs = True
+            elif (known := rules.get(number)) is None:
+                rules[number] = (start, end)
             else:
-                known = line.rules.get(number)
-                line.rules[number] = (start, end) if known is None else (min(known[0], start), max(known[1], end))
+                rules[number] = (min(known[0], start), max(known[1], end))
             at = line.end + 1
-    if not proved:
-        raise Withheld("canary_lost")
-    canary = lines[size - len(plan.canary)]
-    canary.rules, canary.escaped, canary.runs = {plan.canary_number: (canary.start, size)}, False, False
+    _leave_canary_alone(lines.get(size - len(plan.canary)) if proved else None, plan)
     return lines
+
+
+def _leave_canary_alone(line: Line | None, plan: Plan) -> None:
+    """Let the canary's line be tried for the canary and nothing else."""
+    if line is None:
+        raise Withheld("canary_lost")
+    line.rules = {plan.canary_number: (line.start, line.end)}
+    line.escaped = line.runs = False
 
 
 def _scanned(text: bytes, plan: Plan) -> Sequence[Hit]:
@@ -197,8 +207,8 @@ def _walk_blocks(text: bytes, size: int, lines: dict[int, Line], plan: Plan, sta
 
     One block is open at a time; in a line where it ends, one of a later rule may begin.
     """
-    numbers = [number for _, number in plan.blocks]
-    begins = sorted(start for start, line in lines.items() if any(number in line.rules for number in numbers))
+    numbers = plan.block_numbers
+    begins = sorted(start for start, line in lines.items() if not numbers.isdisjoint(line.rules))
     if state.rule is not None:
         begins.insert(0, 0)
     done = 0
@@ -293,7 +303,7 @@ def _scan_views(batch: Sequence[Marked], text: bytes, plan: Plan) -> Iterator[Ma
             escaped.add(place)
         if part.runs:
             runs.add(place)
-        if any(number in part.rules for _, number in plan.blocks):
+        if not plan.block_numbers.isdisjoint(part.rules):
             begun.add(place)
         offset = start - starts[place]
         for find in confirmed(buffer[part.start : part.end], part.rules, part.start, plan):
@@ -306,9 +316,12 @@ def _scan_views(batch: Sequence[Marked], text: bytes, plan: Plan) -> Iterator[Ma
 
 def _find_blocks(one: Marked, plan: Plan) -> None:
     """Find the blocks that a view holds from beginning to end."""
+    lines = one.view.text.split(b"\n")
     for matcher, number in plan.blocks:
+        if not matcher.begins(one.view.text):
+            continue
         state, at = BlockState(), 0
-        for content in one.view.text.split(b"\n"):
+        for content in lines:
             for start, end in matcher.line(content, state):
                 one.found(Find(start, end, plan.active[number].rule, content[start:end]), at)
             at += len(content) + 1
@@ -339,22 +352,15 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
         plan: the rules.
     """
     finds: list[Find] = []
-    size = len(text)
+    size, steps = len(text), plan.steps
     for number in sorted(rules) if len(rules) > 1 else rules:
-        if number == plan.key_line_number:
-            if found := key_line(text):
-                finds.append(Find(*found, plan.active[number].rule, text[found[0] : found[1]]))
-            continue
-        if number == plan.canary_number:
-            finds += plan.canary_matcher.finds(text, 0, size)
-            continue
-        if number == plan.control_number:
-            continue
-        one = plan.active[number]
-        if one.matcher is not None:
+        step = steps[number]
+        if step is not None:
+            find, reach, shortest = step
             first, last = rules[number]
-            low, high = one.rule.window(first - offset, min(last - offset, size))
-            finds += one.matcher.finds(text, max(low, 0), high)
+            # As `Rule.window` has it.
+            low, high = first - offset + 1 - reach, min(last - offset, size) - shortest + 1
+            finds += find(text, max(0, low), high)
     return finds
 
 

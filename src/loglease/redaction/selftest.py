@@ -6,6 +6,7 @@ One disguise of each kind proves the decoded views.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,7 +113,9 @@ def misses(plan: Plan) -> Iterator[Miss]:
         for number, place, example in cases:
             line, rule = lines.get(at), plan.active[number].rule
             where = line.rules.get(number) if line is not None else None
-            found = None if where is None else _found(rule, example.text, {number: where}, at, plan)
+            found = (
+                _found(rule, example.text, {number: where}, at, plan) if where is not None else _unfound(rule, example)
+            )
             if (found or ()) != (example.ranges if wanted else ()):
                 yield Miss(rule, wanted, place, example, found)
             at += len(example.text) + 1
@@ -124,6 +127,12 @@ def _found(
     if isinstance(rule, BlockRule):
         return tuple(BlockMatcher(rule).line(text, BlockState()))
     return tuple(find[:2] for find in confirmed(text, where, at, plan))
+
+
+def _unfound(rule: Rule, example: Example) -> tuple[tuple[int, int], ...] | None:
+    """Tell a text without a word that has to stand before the rule's matches from one in which no tripwire fires."""
+    is_apart = rule.scanned != rule.tripwire and re.search(rule.tripwire.encode(), example.text)
+    return () if is_apart else None
 
 
 def _prove_disguises(plan: Plan) -> None:

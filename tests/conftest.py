@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# Programs that tests start again and again need not compile our modules each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_runtest_setup() -> None:

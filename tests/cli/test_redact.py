@@ -47,6 +47,12 @@ def test_a_key_makes_equal_tokens_in_every_run_and_no_key_makes_none(key: Path) 
     assert redacted()[1] != redacted()[1]
 
 
+def test_one_process_compiles_the_rules_of_a_profile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = redacted("--profile", "secrets")
+    monkeypatch.setattr("loglease.redaction.selftest.compiled", lambda *_, **__: pytest.fail("it compiles again"))
+    assert redacted("--profile", "secrets")[0] == first[0] == 0
+
+
 def test_files_are_read_in_turn(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("a bob@example.com\n")

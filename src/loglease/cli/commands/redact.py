@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Annotated, BinaryIO, Final, Literal
@@ -94,7 +95,7 @@ def redact(
         redactor = redactor_for(
             [pin],
             keys=Keys(_key(key_file)),
-            marker=token_hex(_MARKER_BYTES).encode(),
+            marker=_marker(),
             engine=engine,
             profiles=library.profiles,
             packs=library.packs,
@@ -218,6 +219,12 @@ def print_explanation(run: Run, name: str, one: Explanation, *, show_values: boo
     run.out.notice(f"{name}:{one.line}:{one.start}-{one.end} {one.rule} ({one.cls}) {what} [{one.view}]{value}")
 
 
+@cache
+def _marker() -> bytes:
+    """Return the mark of this process's canary: random, and the same while it runs."""
+    return token_hex(_MARKER_BYTES).encode()
+
+
 def found_in(run: Run, file: Path, packs: Sequence[Pack], *, show_values: bool) -> None:
     """Say on standard error what some packs alone find in a file.
 
@@ -226,9 +233,7 @@ def found_in(run: Run, file: Path, packs: Sequence[Pack], *, show_values: bool) 
     """
     profile = everything_masked(packs)
     try:
-        redactor = redactor_for(
-            [profile.pin], keys=None, marker=token_hex(_MARKER_BYTES).encode(), profiles=[profile], packs=packs
-        )
+        redactor = redactor_for([profile.pin], keys=None, marker=_marker(), profiles=[profile], packs=packs)
         stream = ExplainingStream(redactor)
         with _opened(file) as source:
             while chunk := source.read(_EXPLAINED):

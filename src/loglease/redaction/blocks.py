@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from loglease.redaction.kept import KEPT_PAYLOAD
 from loglease.redaction.rules import BlockRule
 
 MAX_LINES: Final = 400
@@ -115,7 +116,7 @@ class BlockMatcher:
             short = value.end("field") - value.start("field") < self._short
             return [] if not value["field"] or (short and state.last < _SHORT) else [value.span("field")]
         runs = [run.span() for run in _RUN.finditer(body) if _is_mixed(run[0])] if self._short else []
-        if runs or place >= 0:
+        if runs or place >= 0 or KEPT_PAYLOAD.search(body):
             return runs
         here = _HERE.match(body, state.column) if self._short else None
         if here and state.last >= _SHORT and not _LIKE_A_WORD.fullmatch(here[0]):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.blocks import key_line
 from loglease.redaction.engine.re2_engine import linear
+from loglease.redaction.kept import is_behind_token, text_before
 from loglease.redaction.patterns import is_folding, lowered, pivot_of, shape_of
 from loglease.redaction.possessive import possessive
 from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
@@ -120,7 +121,7 @@ class PatternMatcher:
         rule = self._rule
         if self._near is not None and not self._near(text, begun):
             return False
-        if rule.not_near is not None and _stands(rule.not_near, text, begun):
+        if rule.not_near is not None and _may_stand(rule.not_near, text, begun):
             return False
         for check in rule.validate:  # noqa: SIM110 - a generator for one or two checks costs more than they do
             if not check(text, start, end):
@@ -155,12 +156,12 @@ def _context_of(near: Near) -> Callable[[bytes, int], bool]:
     heads = frozenset(tuple(head) for head in by_head)
 
     def stands(text: bytes, at: int) -> bool:
-        before = text[max(0, at - near.within) : at].lower()
-        if heads.isdisjoint(zip(before, before[1:], before[2:], before[3:], strict=False)):
+        around = text_before(text, at, near.within)
+        if heads.isdisjoint(zip(around, around[1:], around[2:], around[3:], strict=False)):
             return False
-        for place in range(len(before) - _HEAD + 1):
-            for word in by_head.get(before[place : place + _HEAD], ()):
-                if before.startswith(word, place):
+        for place in range(len(around) - _HEAD + 1):
+            for word in by_head.get(around[place : place + _HEAD], ()):
+                if around.startswith(word, place):
                     return True
         return False
 
@@ -168,11 +169,15 @@ def _context_of(near: Near) -> Callable[[bytes, int], bool]:
 
 
 def _stands(near: Near, text: bytes, at: int) -> bool:
-    before = text[max(0, at - near.within) : at].lower()
+    around = text_before(text, at, near.within)
     for word in near.words:  # noqa: SIM110 - a generator costs more than a few words do
-        if word in before:
+        if word in around:
             return True
     return False
+
+
+def _may_stand(near: Near, text: bytes, at: int) -> bool:
+    return is_behind_token(text, at, near.within) or _stands(near, text, at)
 
 
 def _compiled(pattern: str, *, trusted: bool) -> Any:

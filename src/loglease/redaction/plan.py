@@ -17,7 +17,7 @@ from loglease.redaction.engine import Engine, Scanner
 from loglease.redaction.errors import Withheld
 from loglease.redaction.marks import ANY_RUN, MARKS, RUN_MARKS
 from loglease.redaction.profile import MASK, Profile, Treatment, strictest
-from loglease.redaction.rules import BlockRule, Pack, Rule, named_alone
+from loglease.redaction.rules import SEVERITIES, BlockRule, Pack, Rule, named_alone
 
 MARKER_BYTES: Final = 16
 OPAQUE: Final = "opaque.run"  # a class whose rules ask for every run to be decoded
@@ -79,6 +79,12 @@ class Plan:
         """
         shaped = [one.rule.id for one in self.active if is_below(one.rule.cls, NUMBER_SHAPED)] if kept else ()
         return replace(self, paths=None, left=frozenset(shaped))
+
+    @property
+    def payload_labels(self) -> frozenset[bytes]:
+        """Return the labels that a line of a block may get: of rules that find it, too, the most severe names it."""
+        least = min((matcher.rule.severity for matcher, _ in self.blocks), default=len(SEVERITIES))
+        return frozenset(one.rule.label.encode() for one in self.active if one.rule.severity >= least)
 
     @property
     def block_marks(self) -> tuple[bytes, ...]:

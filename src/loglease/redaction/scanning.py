@@ -5,7 +5,6 @@ State between calls is the block state alone; carrying partial lines is the stre
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from loglease.redaction.disguises import View, escape_views, first_steps, is_tex
 from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
 from loglease.redaction.engine import Hit
 from loglease.redaction.errors import Withheld
+from loglease.redaction.kept import covered
 from loglease.redaction.marks import MARK
 from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Plan
 from loglease.redaction.result import Counters
@@ -83,7 +83,7 @@ def edits_of(
     Raises:
         Withheld: an engine, a rule or a check failed; nothing of the data may leave.
     """
-    text = (TOKEN.sub(_covered, data) if keep_tokens else data) + plan.canary
+    text = (covered(data, plan.payload_labels) if keep_tokens else data) + plan.canary
     lines = lines_hit(text, plan)
     _walk_blocks(text, len(data), lines, plan, state)
     if plan.active:
@@ -456,14 +456,6 @@ def _at_whole_characters(find: Find, content: bytes) -> Find:
     while end < len(content) and end < find.end + 3 and 0x80 <= content[end] < 0xC0:  # noqa: PLR2004 - the same
         end += 1
     return find if (start, end) == (find.start, find.end) else find._replace(start=start, end=end)
-
-
-def _covered(token: re.Match[bytes]) -> bytes:
-    """Return what stands for a token of ours while we look for finds: as long, with digits at its ends.
-
-    What was found beside a masked value in a first pass had no word boundary there, and has none in a second.
-    """
-    return b"0" + b"\xff" * (len(token[0]) - 2) + b"0"
 
 
 def _outside_tokens(edits: Sequence[Edit], data: bytes) -> list[Edit]:

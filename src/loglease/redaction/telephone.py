@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from loglease.redaction.kept import is_behind_token, text_before
+
 _NOT_DIGIT: Final = re.compile(rb"[^0-9]")
 _EXTENSION: Final = re.compile(rb"[ex]")
 _LONGEST: Final = 15  # E.164
@@ -57,7 +59,9 @@ def phone_shape(text: bytes, start: int, end: int) -> bool:
 
 
 _BYTES_BEFORE: Final = re.compile(rb"(?<![0-9A-Za-z])[0-9A-Fa-f]{1,16}[ .-]\Z|[0-9A-Za-z.-]\Z")
-_BYTES_BEHIND: Final = re.compile(rb"[ .-][0-9A-Fa-f](?:[0-9A-Fa-f](?![A-Za-z])|\xff)|[0-9A-Za-z]")  # \xff: in a token
+_BYTES_BEHIND: Final = re.compile(
+    rb"[ .-][0-9A-Fa-f](?:[0-9A-Fa-f](?![A-Za-z])|[\xfe\xff])|[0-9A-Za-z]"
+)  # \xfe, \xff: a token
 
 
 def apart(text: bytes, start: int, end: int) -> bool:
@@ -101,12 +105,12 @@ def phone_national(text: bytes, start: int, end: int) -> bool:
     Behind a word for telephones and alone on its line any grouped number is; elsewhere one that begins with the trunk
     prefix 0, or has the parts of the North American plan, and is not called a part number or the like.
     """
-    before = text[max(0, start - _WITHIN) : start].lower()
-    if not before.endswith(_WORDS) and not apart(text, start, end):
+    around = text_before(text, start, _WITHIN)
+    if not around.endswith(_WORDS) and not apart(text, start, end):
         return False
-    if any(word in before for word in _WORDS) or whole_line(text, start, end):
+    if any(word in around for word in _WORDS) or whole_line(text, start, end):
         return True
-    if _OTHER.search(before[-_OTHER_WITHIN:]):
+    if is_behind_token(text, start, _OTHER_WITHIN) or _OTHER.search(around[-_OTHER_WITHIN:]):
         return False
     value = text[start:end]
     if _AMERICAN.fullmatch(value) or _EXTENDED.fullmatch(value):

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from loglease.redaction.checkdigits import NATIONAL, crc32_tail, luhn, mod97, verhoeff
+from loglease.redaction.kept import text_before
 from loglease.redaction.randomness import (
     has_bits,
     has_letter_and_digit,
@@ -124,7 +125,7 @@ def card(text: bytes, start: int, end: int) -> bool:
     if len(separators) > 1 or (separators and not _GROUPED.fullmatch(value)):
         return False
     if len(digits) > _LONGEST_PLAIN:
-        around = text[max(0, start - 32) : start].lower()
+        around = text_before(text, start, 32)
         if not any(word in around for word in _CARD_WORDS):
             return False
     if _among_other_digits(text, start, end, next(iter(separators), b"")):

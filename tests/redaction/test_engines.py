@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redaction.corpus import ENGINES, SAMPLES, mixture, redactor, texts
+from tests.redaction.corpus import ENGINES, KEYS, MARKER, SAMPLES, mixture, redactor, texts
 from tests.redaction.oracle import oracle
 
-from loglease.redaction import EngineUnavailable, engine_named, packs
+from loglease.redaction import EngineUnavailable, engine_named, packs, parse_profile, prove_again, redactor_for
 from loglease.redaction.confirm import PatternMatcher
 from loglease.redaction.engine.re2_engine import blocks
 from loglease.redaction.patterns import tripwire_of
@@ -30,6 +30,19 @@ def differing(text: bytes, profile: str) -> list[str]:
     expected = oracle(redactor(profile=profile), text)
     results = {engine: redactor(engine, profile).open().feed(text) for engine in ENGINES}
     return [engine for engine, found in results.items() if (found.out, list(found.spans)) != expected]
+
+
+def test_profiles_that_differ_in_treatments_alone_share_what_is_compiled() -> None:
+    text = "profile: {}\nversion: 1\npacks: [pci@1]\nclasses: {{pci: {}}}\n"
+    profiles = [parse_profile(text.format(name, name).encode()) for name in ("mask", "pseudonym")]
+    first, second = (
+        redactor_for([one.pin], keys=KEYS, marker=MARKER, profiles=profiles, engine="python") for one in profiles
+    )
+    assert first.digest != second.digest
+    assert first._plan.scanner is second._plan.scanner
+    prove_again()
+    again = redactor_for(["mask"], keys=KEYS, marker=MARKER, profiles=profiles, engine="python")
+    assert again._plan.scanner is not first._plan.scanner
 
 
 @pytest.mark.parametrize("part", range(10))

@@ -7,6 +7,7 @@ from tests.redaction.corpus import KEYS, MARKER, redactor
 
 from loglease.redaction import REASONS, Keys, Redactor, Withheld, engine_named, packs, parse_profile, profile_named
 from loglease.redaction.engine.interface import Hit
+from loglease.redaction.plan import scanner_of
 
 SECRET = b"hunter2-Zq81"
 LINE = b"password=" + SECRET + b"\n"
@@ -21,7 +22,7 @@ class Broken:
         self.spoil = lambda hits, data: hits
 
     def compile(self, tripwires, canary):
-        self.inner = engine_named("hyperscan").compile(tripwires, canary)
+        self.inner = scanner_of(engine_named("hyperscan"), tuple(tripwires), canary)
         return self
 
     def scan(self, data: bytes) -> list[Hit]:

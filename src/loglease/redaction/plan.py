@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -175,7 +176,7 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
         digest=digest_of(profiles, active),
         profile=" ".join(sorted(profile.pin for profile in profiles)),
         engine=engine.name,
-        scanner=engine.compile(tripwires, canary),
+        scanner=scanner_of(engine, tuple(tripwires), canary),
         canary=canary,
         canary_number=len(tripwires),
         active=tuple(active),
@@ -198,6 +199,16 @@ def compiled(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engi
 
 def _is_key_line(rule: Rule) -> bool:
     return isinstance(rule, BlockRule) and rule.id.endswith(".key-line")
+
+
+@lru_cache(maxsize=16)
+def scanner_of(engine: Engine, tripwires: tuple[str, ...], canary: bytes) -> Scanner:
+    """Compile tripwires; profiles that differ in their treatments alone share them.
+
+    Raises:
+        EngineUnavailable: the engine does not work here.
+    """
+    return engine.compile(tripwires, canary)
 
 
 def _begins_block(rule: Rule) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from loglease.redaction.blocks import BlockMatcher, BlockState
 from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import Withheld
-from loglease.redaction.plan import Plan, compiled
+from loglease.redaction.plan import Plan, compiled, scanner_of
 from loglease.redaction.profile import Profile
 from loglease.redaction.result import Counters
 from loglease.redaction.rules import BlockRule, Pack, Rule
@@ -65,6 +65,7 @@ def plan_of(profiles: Sequence[Profile], packs: Sequence[Pack], *, engine: Engin
 def prove_again() -> None:
     """Forget which plans have passed their self-test: the next of each is compiled anew and has to pass it again."""
     _proved.cache_clear()
+    scanner_of.cache_clear()
 
 
 def prove(plan: Plan) -> None:

@@ -36,6 +36,10 @@ class Engine(Protocol):
         """The engine's name in settings, counters and audit entries."""
         ...
 
+    def __hash__(self) -> int:
+        """Let what an engine compiled be found again."""
+        ...
+
     def compile(self, tripwires: Sequence[str], canary: bytes) -> Scanner:
         """Compile patterns; the canary is the pattern numbered ``len(tripwires)``.
 

@@ -73,9 +73,6 @@ def test_a_read_that_starts_inside_a_key_masks_its_lines() -> None:
 def test_a_commit_or_digest_in_letters_of_both_sizes_is_no_line_of_a_key(value: str) -> None:
     line = f"checked out {value}\n".encode()
     assert redacted(line) == line
-    inside = redacted(f"{BEGIN}\nchecked out {value} now\n{LINES[0]}\n{END}\n".encode()).decode()
-    assert value in inside
-    assert not leaks(inside.encode())
 
 
 def test_certificates_and_public_keys_are_no_secret() -> None:

@@ -161,11 +161,12 @@ def key_line(text: bytes) -> tuple[int, int] | None:
     low, high = KEY_LINE_LENGTHS
     if not low <= len(value) <= high:
         return None
-    return found.span("value") if _is_mixed(value) else None
+    # A commit id or digest may have a capital letter, too.
+    return found.span("value") if _is_mixed(value) and _NO_DIGEST.search(value) else None
 
 
 def _is_mixed(value: bytes) -> bool:
-    """Tell whether capitals, small letters and digits stand in a value, and not only those of hexadecimal: a digest."""
+    """Tell whether capitals, small letters and digits stand in a value."""
     if value.upper() == value or value.lower() == value:
         return False
-    return bool(_DIGIT.search(value) and _NO_DIGEST.search(value))
+    return bool(_DIGIT.search(value))

@@ -18,7 +18,7 @@ MAX_REFUSED: Final = 16
 """Values one inside another that may be refused; the next is masked whatever it is, so that time stays linear."""
 
 _SEPARATOR: Final = (
-    r"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|>))"
+    r"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|[>,}/]))"
 )
 _OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
 _NAME: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -33,6 +33,15 @@ _TAG: Final = re.compile(rb"<(?:[\w.-]{1,64}:)?[\w.-]{0,64}\Z")
 _ELEMENT: Final = re.compile(
     rb"(?:[^<>\n]{0,256}(?<!/)>)?(?:<!\[CDATA\[(?P<raw>(?:[^\]]|\](?!\]>))+)|(?P<plain>[^<]+))"
 )
+# Two members beside each other: one says what is named, the other which value it has.
+_NAMING: Final = re.compile(
+    rb"(?i)(?:\\{0,7}[\"'])?(?<![\w-])(?:name|key|var|variable|parameter_?key)\\{0,7}[\"']?[ \t]{0,4}[:=]"
+    rb"[ \t]{0,4}\\{0,7}[\"']?[\w.-]{0,64}\Z"
+)
+_VALUE_KEY: Final = re.compile(rb"(?i)(?:parameter_?)?value(?P<close>\\{0,7}[\"']?)[ \t]{0,4}[:=][ \t]{0,4}")
+_BESIDE: Final = re.compile(rb"[ \t]{0,8}[ \t,][ \t]{0,8}\\{0,7}[\"']?")
+_FARTHEST: Final = 8192
+_MOST_TRIES: Final = 8
 _CLOSERS: Final = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{", ord(">"): b"<"}
 
 
@@ -102,6 +111,11 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
     at = found.end()
     other = found["other"]
     if other is not None:
+        if (beside := _value_beside(text, found)) is not None:
+            yield beside
+            return
+        if other in b",}/":
+            return
         before = text[max(0, found.start() - _LONGEST_NAME) : found.start()]
         begun = found.start() - len(before) + len(before.rstrip(_NAME))
         if _TAG.search(text, max(0, found.start() - 130), found.start()):
@@ -120,6 +134,35 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
     value = _value(text, at, found["close"])
     if value is not None:
         yield value[:2]
+
+
+def _value_beside(text: bytes, found: re.Match[bytes]) -> tuple[int, int] | None:
+    """Return the value of what has a key for its name, as in ``"name":"key","value":"…"``; in either order."""
+    gap = _BESIDE.match(text, found.end("close"))
+    behind = _VALUE_KEY.match(text, gap.end()) if gap else None
+    if behind is None and text[found.end() - 1] not in b",}/>":
+        return None
+    named = _NAMING.search(text, max(0, found.start() - 2 * _LONGEST_NAME), found.start())
+    if named is None:
+        return None
+    if behind is not None:
+        value = _value(text, behind.end(), behind["close"])
+        return None if value is None else value[:2]
+    return _value_before(text, found.string, named.start())
+
+
+def _value_before(text: bytes, lowered: bytes, end: int) -> tuple[int, int] | None:
+    """Return the value of the member that ends before a place."""
+    stop = end
+    for _ in range(_MOST_TRIES):
+        stop = lowered.rfind(b"value", max(0, end - _FARTHEST), stop)
+        key = _VALUE_KEY.match(text, stop) if stop >= 0 else None
+        value = _value(text, key.end(), key["close"]) if key else None
+        if value is not None and value[2] < end and not text[value[2] : end].strip(b" \t,"):
+            return value[:2]
+        if stop < 0:
+            break
+    return None
 
 
 def _array(text: bytes, at: int, quote: bytes) -> Iterator[tuple[int, int]]:

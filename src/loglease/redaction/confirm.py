@@ -106,7 +106,10 @@ class PatternMatcher:
 
     def _any_length(self, text: bytes, folded: bytes, found: Any) -> tuple[int, int] | None:
         begun, longest = found.span()
-        for end in range(longest, begun + self._shortest - 1, -1):
+        shortest = begun + self._shortest
+        if self.is_trusted and text[begun:longest].isdigit():
+            shortest = longest  # every other end is inside the run
+        for end in range(longest, shortest - 1, -1):
             if self.is_trusted and _is_inside_run(text, end):
                 continue
             matched = found if end == longest else self._pattern.fullmatch(folded, begun, end)

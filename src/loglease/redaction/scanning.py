@@ -6,7 +6,7 @@ State between calls is the block state alone; carrying partial lines is the stre
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -364,28 +364,28 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
     return finds
 
 
-def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: list[Find] | None) -> list[Edit]:
+def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: list[Find] | None) -> Iterable[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
-        finds: list[Find] | None = _finds_in(content, line, plan)
-        if seen is not None and finds:
-            seen += (one._replace(start=one.start + line.start, end=one.end + line.start) for one in finds)
+        finds: list[Find] | None = confirmed(content, line.rules, line.start, plan)
+        if finds or line.finds:
+            finds = _finds_in(content, line, finds or [], plan)
+            if seen is not None:
+                seen += (one._replace(start=one.start + line.start, end=one.end + line.start) for one in finds)
         bare: Ranges = frozenset()
         if line.has_fields and plan.paths is not None and content.strip():
             finds, bare = treated(finds or (), content, plan.paths) or (None, bare)
-        if finds is not None and len(finds) <= MAX_FINDS:
-            return (
-                [_edit(content, line.start, one, keys, bare) for one in merged(finds, plan.treatments)] if finds else []
-            )
+        if not finds and finds is not None:
+            return ()
+        if finds and len(finds) <= MAX_FINDS:
+            return [_edit(content, line.start, one, keys, bare) for one in merged(finds, plan.treatments)]
         line.limit = LIMIT_LINE
     end = line.end - content.endswith(b"\r")
-    return [whole_line(line.start, end, line.limit)] if end > line.start else []
+    return [whole_line(line.start, end, line.limit)] if end > line.start else ()
 
 
-def _finds_in(content: bytes, line: Line, plan: Plan) -> list[Find]:
-    raw = confirmed(content, line.rules, line.start, plan)
-    if not raw and not line.finds:
-        return []
+def _finds_in(content: bytes, line: Line, raw: list[Find], plan: Plan) -> list[Find]:
+    """Return what was found in a line's raw text and in its views, as ranges that cut nothing in two."""
     if line.escaped and raw:
         raw = list(at_whole_escapes(raw, line.finds, content))
     # Of two finds that differ in nothing but how their value reads, the one with more disguises undone comes first.

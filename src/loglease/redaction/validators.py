@@ -188,14 +188,14 @@ _LOCAL_GOES_ON: Final = re.compile(rb"\w[.%+-]{0,63}\Z")
 def email(text: bytes, start: int, end: int) -> bool:
     """Accept an e-mail address; no file names, package versions, `git@host:` or units of a service manager."""
     local, _, domain = text[start:end].rpartition(b"@")
-    if text[start - 1 : start] == b":" and _PASSWORD_BEFORE.search(text, max(0, start - 300), start):
-        return False
-    if len(local) < _LONGEST_LOCAL and _LOCAL_GOES_ON.search(text, max(0, start - _LONGEST_LOCAL), start):
-        return False
     last = domain.rpartition(b".")[2].lower()
     if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:
         return False
-    return not (local.startswith(b".") or local.endswith(b".") or b".." in local or b"-." in domain or b".-" in domain)
+    if local.startswith(b".") or local.endswith(b".") or b".." in local or b"-." in domain or b".-" in domain:
+        return False
+    if text[start - 1 : start] == b":" and _PASSWORD_BEFORE.search(text, max(0, start - 300), start):
+        return False
+    return len(local) >= _LONGEST_LOCAL or not _LOCAL_GOES_ON.search(text, max(0, start - _LONGEST_LOCAL), start)
 
 
 _VERSION_BEFORE: Final = re.compile(

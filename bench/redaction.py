@@ -44,6 +44,7 @@ class Bench:
     real: bytes
     runs: int
     lines: int
+    seed: int
 
     def redactor(self, engine: str = "hyperscan", profile: str = "pii-default@1") -> Redactor:
         """Return a redactor with fixed key and marker."""
@@ -60,7 +61,7 @@ def main() -> None:
     chosen = parser.parse_args()
     lines, runs = (4_000, 3) if chosen.quick else (chosen.lines, chosen.runs)
     corpora = {name: generated(name, lines, seed=chosen.seed) for name in DENSITIES}
-    bench = Bench(corpora, shared.real_text(chosen.data), runs, lines)
+    bench = Bench(corpora, shared.real_text(chosen.data), runs, lines, chosen.seed)
     facts: dict[str, Any] = {"bench": "redaction", **machine(), **about(bench)}
     rows = [*quality(bench, facts), *shared.rows(chosen.data), *disguises(bench), *speeds(bench, facts), *starts(facts)]
     rows += differences(bench, 100 if chosen.quick else 400)
@@ -148,7 +149,8 @@ def speeds(bench: Bench, facts: dict[str, Any]) -> Iterator[Row]:
     yield Row("G9", f"÷ the same rules one by one in `re`, sparse, {len(sample) >> 10} KiB of it", found, 150, 250)
     other = bench.redactor("re2")
     for name in ("sparse", "dense"):
-        found = speed.faster((other, texts[name]), (native, texts[name]), bench.runs)
+        unread = [generated(name, bench.lines, seed=bench.seed + turn).text for turn in range(1, bench.runs + 1)]
+        found = speed.faster_at_first(other, native, unread)
         yield Row("G10", f"engine re2 ÷ hyperscan, {name}", found, 0.35, 0.50)
     found = speed.faster((bench.redactor(profile="secrets@1"), sparse), (native, sparse), bench.runs)
     yield Row("G11", "profile secrets ÷ pii-default, sparse", found, 2.5, 3)

@@ -37,9 +37,9 @@ def bare_scan(redactor: Redactor, chunks: Sequence[bytes]) -> Callable[[], objec
     if redactor.engine == "hyperscan":
         return _bare_hyperscan(plan.scanner._database, texts)  # noqa: SLF001 - the same
     if redactor.engine == "re2":
-        match = plan.scanner._set.Match  # noqa: SLF001 - the same
+        match = plan.scanner._filter.Match  # noqa: SLF001 - the same
         parts = [text[start:end] for text in texts for start, end in blocks(text)]
-        return lambda: sum(len(match(part)) for part in parts)
+        return lambda: sum(len(match(part) or ()) for part in parts)
     return lambda: [plan.scanner.scan(text) for text in texts]
 
 
@@ -102,6 +102,21 @@ def faster(one: tuple[Redactor, bytes], other: tuple[Redactor, bytes], runs: int
     steps = {"one": whole(one[0], line_chunks(one[1])), "other": whole(other[0], line_chunks(other[1]))}
     times = interleaved(steps, runs)
     return ratio(times["other"], times["one"]) * len(one[1]) / len(other[1])
+
+
+def faster_at_first(one: Redactor, other: Redactor, texts: Sequence[bytes]) -> float:
+    """Return the throughput of one redactor over that of another on texts that neither has read before.
+
+    An automaton that is built while it reads knows a text at the second time; logs come once.
+    """
+    times: dict[str, list[float]] = {"one": [], "other": []}
+    for text in texts:
+        for name, redactor in (("one", one), ("other", other)):
+            step = whole(redactor, line_chunks(text))
+            begun = time.process_time()
+            step()
+            times[name].append(time.process_time() - begun)
+    return ratio(times["other"], times["one"])
 
 
 def line_by_line(redactor: Redactor, text: bytes, runs: int) -> dict[str, float]:

@@ -192,7 +192,7 @@ def test_only_tripwires_are_compiled_into_an_engine() -> None:
             return engine_named("hyperscan").compile(tripwires, canary)
 
     one = Redactor.build([profile_named("strict@1")], packs(), engine=Spying(), keys=KEYS, marker=MARKER)
-    assert taken[: len(one.active)] == [active.rule.tripwire for active in one.active]
+    assert taken[: len(one.active)] == [active.rule.scanned for active in one.active]
     assert max(map(len, taken)) < 20_000
 
 
@@ -200,7 +200,7 @@ def test_a_block_that_re2_says_nothing_of_withholds(monkeypatch: pytest.MonkeyPa
     text = b"plain text of one block, and no more than that\n" * 40 + b"password=hunter2\n"
     plan = redactor("re2")._plan
     scanner: Any = plan.scanner
-    matched = scanner._set
+    matched = scanner._filter
 
     class OutOfMemory:
         def __init__(self, at: int) -> None:
@@ -211,7 +211,7 @@ def test_a_block_that_re2_says_nothing_of_withholds(monkeypatch: pytest.MonkeyPa
             return None if self._left < 0 else matched.Match(block)
 
     for at in range(3):
-        monkeypatch.setattr(scanner, "_set", OutOfMemory(at))
+        monkeypatch.setattr(scanner, "_filter", OutOfMemory(at))
         with pytest.raises(Withheld) as caught:
             redactor("re2").open().feed(text)
         assert caught.value.reason == "canary_lost"

@@ -1,7 +1,8 @@
-"""The second engine: a `Set` of google-re2 over blocks of whole lines, each with the canary behind it.
+"""The second engine: a `Filter` of google-re2 over blocks of whole lines, each with the canary behind it.
 
-A `Set` names the patterns that fired and not where, so a hit covers its block. It also answers "nothing" when out of
-memory, which is why a block without its canary withholds the chunk.
+It looks for the texts that matches need, all at once, and then for each pattern that can match. A `Set`, one automaton
+of all patterns, builds new states without end on logs: it reads a text for the first time a hundred times slower than
+again. Either answers "nothing" when out of memory, which is why a block without its canary withholds the chunk.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ except Exception:  # noqa: BLE001 - no wheel for this platform, or one that does
     re2 = None
 
 BLOCK_BYTES: Final = 600
-MEMORY_BYTES: Final = 256 << 20
+MEMORY_BYTES: Final = 64 << 20
+# Of each tripwire, of which there are hundreds; what needs more is matched without an automaton, slower and as well.
+TRIPWIRE_BYTES: Final = 8 << 20
 
 
-def options() -> Any:
+def options(memory: int = MEMORY_BYTES) -> Any:
     """Return the options of every pattern here: bytes, case as written, no logging of patterns."""
     chosen = re2.Options()
     chosen.encoding = re2.Options.Encoding.LATIN1
     chosen.log_errors = False
     chosen.dot_nl = True
     chosen.never_nl = False
-    chosen.max_mem = MEMORY_BYTES
+    chosen.max_mem = memory
     return chosen
 
 
@@ -38,38 +41,39 @@ def linear(pattern: str) -> Any | None:
 
 
 class Re2Scanner:
-    """One compiled set."""
+    """The tripwires, each alone, behind a filter of the texts that a match of them needs."""
 
     def __init__(self, patterns: Sequence[bytes], canary: bytes) -> None:
         self._canary = canary
         self._number = len(patterns) - 1
-        self._set = re2.Set.SearchSet(options())
+        self._patterns = [re2.compile(pattern, options(TRIPWIRE_BYTES)) for pattern in patterns]
+        self._filter = re2.Filter()
         for pattern in patterns:
-            self._set.Add(pattern)
-        self._set.Compile()
+            self._filter.Add(pattern, options(TRIPWIRE_BYTES))
+        self._filter.Compile()
 
     def scan(self, data: bytes) -> list[Hit]:
-        """Scan block by block, and where a tripwire fires, line by line; the last block brings its own canary."""
+        """Scan block by block; the last block brings its own canary."""
         hits: list[Hit] = []
         size, number = len(data), self._number
         for start, end in blocks(data):
-            if len(self._fired(data, start, end)) == 1 and end < size:
-                continue
-            at = start
-            while at < end:
-                line_end = data.find(b"\n", at, end) + 1 or end
-                fired = self._fired(data, at, line_end)
-                hits += [(one, at, line_end) for one in fired if one != number or line_end == size]
-                at = line_end
+            text = data[start:end] if end == size else data[start:end] + self._canary
+            fired: list[int] | None = self._filter.Match(text)
+            if not fired or number not in fired:
+                raise Withheld("canary_lost")
+            for one in fired:
+                if one != number:
+                    hits += self._in_lines(one, text, start, end)
+        hits.append((number, size - 1, size))
         return hits
 
-    def _fired(self, data: bytes, start: int, end: int) -> list[int]:
-        """Return which tripwires fire in whole lines; the canary among them, or the lines were not scanned."""
-        text = data[start:end] if end == len(data) else data[start:end] + self._canary
-        fired: list[int] | None = self._set.Match(text)
-        if not fired or self._number not in fired:
-            raise Withheld("canary_lost")
-        return fired
+    def _in_lines(self, number: int, text: bytes, start: int, end: int) -> Iterator[Hit]:
+        """Yield a hit for each line of a block where a tripwire fires: from its first match to the line's end."""
+        search, at, size = self._patterns[number].search, 0, end - start
+        while at < size and (found := search(text, at, size)) is not None:
+            line_end = text.find(b"\n", found.end() - 1, size) + 1 or size
+            yield number, start + found.start(), start + line_end
+            at = line_end
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:
@@ -89,7 +93,7 @@ class Re2Engine:
     name = "re2"
 
     def compile(self, tripwires: Sequence[str], canary: bytes) -> Re2Scanner:
-        """Compile one set of all tripwires and the canary."""
+        """Compile all tripwires and the canary."""
         if re2 is None:
             raise EngineUnavailable("google-re2 does not import on this machine")
         patterns = [text.encode() for text in tripwires]

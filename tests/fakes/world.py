@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,6 +92,7 @@ def bundle_of(policy: bytes = POLICY) -> Bundle:
     return loaded
 
 
+@cache
 def rules_of(policy: bytes = POLICY) -> Rules:
     return Rules(bundle=bundle_of(policy), profiles=PROFILES, profile_digests=DIGESTS)
 

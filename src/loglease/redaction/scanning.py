@@ -62,7 +62,7 @@ class Marked:
     def found(self, find: Find, offset: int) -> None:
         """Add what was found so far behind the view's beginning to the line, at its raw place."""
         start, end = self.view.raw_range(find.start + offset, find.end + offset)
-        self.line.finds.append(find._replace(start=start, end=end))
+        self.line.finds.append(Find(start, end, find.rule, find.value))
 
 
 def edits_of(

@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# One more than the cores of a small machine: tests also wait.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others eval-redaction lock clean
@@ -24,7 +25,7 @@ demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
 	$(BIN)/loglease demo $(ARGS)
 
 test: setup ## Run all tests that need nothing but Python
-	$(BIN)/python -m pytest -n $(JOBS) --ignore=tests/real tests $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real tests $(ARGS)
 
 real-servers: ## Install what the real-server tests need and this machine can get
 	tests/real/install

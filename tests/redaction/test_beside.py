@@ -17,6 +17,7 @@ MASKED = [
     '<property name="password" value="«s3cret»"/>',
     '<property value="«s3cret»" name="password"/>',
     "<add key=\"MailPassword\" value='«s3cret»' />",
+    "<add key='MailPassword' value=«Tr4ube» x='1'/>",
     '{"ParameterKey":"DbPassword","ParameterValue":"«s3cret»"}',
     "{'Key': 'password', 'Value': '«s3cret»'}",
     '{"value":"«a value of value»","name":"DB_PASSWORD"}',

@@ -99,6 +99,10 @@ def test_a_key_before_a_value_fires_its_tripwire_in_every_engine(one: Active) ->
         )
         line += value + opened
         met += agree(one, line)
+        named, shown = data.draw(st.permutations([b"name", b"value"])), {b"name": spelled, b"value": value}
+        equals, gap = data.draw(st.sampled_from([b":", b": ", b"="])), data.draw(st.sampled_from([b",", b", ", b" "]))
+        beside = gap.join(quote + which + quote + equals + quote + shown[which] + quote for which in named)
+        met += agree(one, before + prefix + beside + data.draw(st.sampled_from([b"}", b"/>", b" }", b", x"])))
         met += agree(
             one,
             before + b" " + spelled + b"=" + (b"4111111111111111" if rule.value == "number" else b"Ab3dEf6hIj9lMn2p"),

@@ -30,6 +30,7 @@ _LABEL_BODIES: Final = ("", ":q3f7k2p5xa", ":abcdefghij", ":2345672345", ":a2b3c
 _FRAMES: Final = ((b"", b""), (b" ", b" "), (b'x="', b'";'))
 _KEY_FORMS: Final = (
     "{}=Zq3xT9bZ0a", '{{"{}": "Zq3xT9bZ0a"}}', "{}: 40404", "--{} Zq3xT9bZ0a", "<{}>Zq3xT9bZ0a</x>", "'{}': 40404,",
+    '{{"name":"{}","value":"Zq3xT9bZ0a"}}', "{{value: 40404, name: {}}}", "<x key='{}' value=Zq3xT9bZ0a />",
 )  # fmt: skip
 
 

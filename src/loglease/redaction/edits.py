@@ -111,6 +111,29 @@ def token_of(chosen: Chosen, keys: Keys | None) -> bytes:
     return pseudonym(canonical, cls=rule.cls, label=rule.label, key=keys.pseudonym).encode()
 
 
+class TokenWriter:
+    """Writes the tokens of one text, in which most values stand more than once."""
+
+    def __init__(self, keys: Keys | None) -> None:
+        self._keys = keys
+        self._written: dict[tuple[str, bytes], bytes] = {}
+
+    def token(self, chosen: Chosen) -> bytes:
+        """Return what stands in the place of a find.
+
+        Raises:
+            Withheld: as `token_of`.
+        """
+        find = chosen.find
+        if chosen.treatment.kind != "pseudonym":
+            return token_of(chosen, self._keys)
+        key = find.rule.id, find.value
+        token = self._written.get(key)
+        if token is None:
+            token = self._written[key] = token_of(chosen, self._keys)
+        return token
+
+
 def quote_around(line: bytes, start: int, end: int) -> bytes:
     """Return the quote that a token needs where a bare JSON number stood, written as at its level of nesting."""
     if not 48 <= line[end - 1] < 58:  # noqa: PLR2004 - ASCII digits; nearly every other find ends here

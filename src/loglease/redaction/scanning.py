@@ -14,7 +14,7 @@ from loglease.redaction.blocks import BlockState
 from loglease.redaction.confirm import Find
 from loglease.redaction.controls import control_edits, is_valid
 from loglease.redaction.disguises import View, escape_views, first_steps, is_text, run_views
-from loglease.redaction.edits import Chosen, Edit, checked, combined, merged, quote_around, token_of
+from loglease.redaction.edits import Chosen, Edit, TokenWriter, checked, combined, merged, quote_around
 from loglease.redaction.engine import Hit
 from loglease.redaction.errors import Withheld
 from loglease.redaction.kept import covered
@@ -92,8 +92,9 @@ def edits_of(
     if plan.paths is not None:
         _take_all_lines(data, lines)
     masks: list[Edit] = []
+    writer = TokenWriter(keys)
     for start in sorted(lines):
-        masks += _line_edits(text, lines[start], plan, keys, seen)
+        masks += _line_edits(text, lines[start], plan, writer, seen)
     _take_canary(masks, len(data), len(text))
     counters.canaries += 1
     controls = _controls(data, lines, plan)
@@ -364,7 +365,7 @@ def confirmed(text: bytes, rules: Mapping[int, tuple[int, int]], offset: int, pl
     return finds
 
 
-def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: list[Find] | None) -> Iterable[Edit]:
+def _line_edits(text: bytes, line: Line, plan: Plan, writer: TokenWriter, seen: list[Find] | None) -> Iterable[Edit]:
     content = text[line.start : line.end]
     if line.limit is None:
         finds: list[Find] | None = confirmed(content, line.rules, line.start, plan)
@@ -378,7 +379,7 @@ def _line_edits(text: bytes, line: Line, plan: Plan, keys: Keys | None, seen: li
         if not finds and finds is not None:
             return ()
         if finds and len(finds) <= MAX_FINDS:
-            return [_edit(content, line.start, one, keys, bare) for one in merged(finds, plan.treatments)]
+            return [_edit(content, line.start, one, writer, bare) for one in merged(finds, plan.treatments)]
         line.limit = LIMIT_LINE
     end = line.end - content.endswith(b"\r")
     return [whole_line(line.start, end, line.limit)] if end > line.start else ()
@@ -400,9 +401,9 @@ def whole_line(start: int, end: int, limit: Rule) -> Edit:
     return Edit(start, end, mask_token(limit.label), "mask", limit.id, limit.cls, "mask")
 
 
-def _edit(content: bytes, offset: int, chosen: Chosen, keys: Keys | None, bare: Ranges) -> Edit:
+def _edit(content: bytes, offset: int, chosen: Chosen, writer: TokenWriter, bare: Ranges) -> Edit:
     start, end, find, treatment = chosen
-    token = token_of(chosen, keys)
+    token = writer.token(chosen)
     if quote := b'"' if (start, end) in bare else quote_around(content, start, end):
         token = quote + token + quote
     rule = find.rule

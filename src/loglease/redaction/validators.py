@@ -203,6 +203,9 @@ _VERSION_BEFORE: Final = re.compile(
 )
 
 
+_VERSION_WORDS: Final = (b"ver", b"version", b"build", b"oid", b"release")
+
+
 _NAME_BEFORE: Final = re.compile(rb"[\w:]$|[0-9A-Za-z]\.$")
 _NAME_BEHIND: Final = re.compile(rb"\w|\.[0-9A-Za-z]|:[0-9A-Fa-f]{0,3}:")
 
@@ -214,6 +217,9 @@ def _is_address(text: bytes, start: int, end: int) -> bool:
         return False
     if _NAME_BEHIND.match(after):
         return False
+    # Cheap to tell, and seldom so.
+    if not before.endswith(b"/") and not before.rstrip(b" .:=\"'").lower().endswith(_VERSION_WORDS):
+        return True
     return not _VERSION_BEFORE.search(before) or before.endswith(b"//")
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
 from tests.api.world import settings_in
 from tests.fakes.redaction import KEYS, MARKER, POISON, raising, spoiled
 
-from loglease.redaction import EngineUnavailable, Redactor, Withheld
+from loglease.redaction import EngineUnavailable, Redactor, Withheld, builtin_library
 from loglease.redaction.engine import hyperscan_engine, re2_engine
-from loglease.server.engines import Engines, RedactorBroken
+from loglease.server.engines import Engines, RedactorBroken, prove
 from loglease.server.health import checks
 from loglease.server.reading import Redactors
 from loglease.server.wiring import build, close
@@ -96,6 +97,19 @@ def test_a_grants_redactor_is_built_anew_after_an_error_of_its_engine() -> None:
 @pytest.mark.parametrize(("choice", "engine"), [("auto", "python"), ("python", "python")])
 def test_without_libraries_the_engine_that_needs_none_serves(without_libraries: None, choice: str, engine: str) -> None:
     assert Engines(choice, bytes(range(2, 18))).redactor(PIN, KEYS).engine == engine
+
+
+def test_profiles_are_proved_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, together = builtin_library(), Barrier(2, timeout=30)
+    taken = [one.pin for one in library.profiles][:2]
+
+    def redactor(_engines: Engines, pin: str, *_: object) -> None:
+        if pin in taken:
+            together.wait()
+
+    monkeypatch.setattr(Engines, "redactor", redactor)
+    prove(Engines("auto", MARKER), library, KEYS)
+    assert not together.broken
 
 
 @pytest.mark.parametrize("choice", ["native", "hyperscan", "re2"])

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from loglease.redaction.blocks import key_line
 from loglease.redaction.engine.re2_engine import linear
-from loglease.redaction.kept import is_behind_token, text_before
+from loglease.redaction.kept import text_against, text_before
 from loglease.redaction.patterns import is_folding, lowered, pivot_of, shape_of
 from loglease.redaction.possessive import possessive
 from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
@@ -124,7 +124,7 @@ class PatternMatcher:
         rule = self._rule
         if self._near is not None and not self._near(text, begun):
             return False
-        if rule.not_near is not None and _may_stand(rule.not_near, text, begun):
+        if rule.not_near is not None and _stands(rule.not_near, text, begun, text_against):
             return False
         for check in rule.validate:  # noqa: SIM110 - a generator for one or two checks costs more than they do
             if not check(text, start, end):
@@ -171,16 +171,12 @@ def _context_of(near: Near) -> Callable[[bytes, int], bool]:
     return stands
 
 
-def _stands(near: Near, text: bytes, at: int) -> bool:
-    around = text_before(text, at, near.within)
+def _stands(near: Near, text: bytes, at: int, before: Callable[[bytes, int, int], bytes] = text_before) -> bool:
+    around = before(text, at, near.within)
     for word in near.words:  # noqa: SIM110 - a generator costs more than a few words do
         if word in around:
             return True
     return False
-
-
-def _may_stand(near: Near, text: bytes, at: int) -> bool:
-    return is_behind_token(text, at, near.within) or _stands(near, text, at)
 
 
 def _compiled(pattern: str, *, trusted: bool) -> Any:

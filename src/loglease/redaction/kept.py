@@ -1,8 +1,8 @@
 """Tokens of ours in a text that is redacted again: what stands for them while we look for finds.
 
-Of the text that a token replaced nothing is known: it may have been of any length and have held any word. So what makes
-a value from its neighbourhood does not reach over a token, and what speaks against one may have stood in it; else a
-second pass would find beside a short token what it did not find beside the long text.
+Nobody knows how long the text was that a token replaced. So a word that speaks for a value does not reach over a token,
+and one that speaks against it reaches as far as if nothing stood between; else a second pass would find what the first
+did not, because a word has come nearer or gone farther.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _PAYLOAD: Final = b"\xfe"
 _OTHER: Final = b"\xff"
 _END: Final = b"\xff\xc10"
 KEPT_PAYLOAD: Final = re.compile(rb"0\xfe\xff+\xc10")
+_COVER: Final = re.compile(rb"0[\xfe\xff]\xff+\xc10")
+_MANY_TOKENS: Final = 1024
 _LABEL: Final = re.compile(rb"[a-z0-9-]+")
 
 
@@ -47,6 +49,9 @@ def text_before(text: bytes, at: int, within: int) -> bytes:
     return found if last < 0 else found[last + len(_END) :]
 
 
-def is_behind_token(text: bytes, at: int, within: int) -> bool:
-    """Tell whether a token of ours ends within so many bytes before a place."""
-    return text.find(_END, max(0, at - within), at) >= 0
+def text_against(text: bytes, at: int, within: int) -> bytes:
+    """Return what stands before a place within so many bytes that are no token's, in small letters."""
+    found = text[max(0, at - within) : at]
+    if _END in found:
+        found = _COVER.sub(b"", text[max(0, at - within - _MANY_TOKENS) : at])[-within:]
+    return found.lower()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from loglease.redaction.kept import is_behind_token, text_before
+from loglease.redaction.kept import text_against, text_before
 
 _NOT_DIGIT: Final = re.compile(rb"[^0-9]")
 _EXTENSION: Final = re.compile(rb"[ex]")
@@ -110,7 +110,7 @@ def phone_national(text: bytes, start: int, end: int) -> bool:
         return False
     if any(word in around for word in _WORDS) or whole_line(text, start, end):
         return True
-    if is_behind_token(text, start, _OTHER_WITHIN) or _OTHER.search(around[-_OTHER_WITHIN:]):
+    if _OTHER.search(text_against(text, start, _OTHER_WITHIN)):
         return False
     value = text[start:end]
     if _AMERICAN.fullmatch(value) or _EXTENDED.fullmatch(value):

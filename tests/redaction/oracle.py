@@ -4,7 +4,9 @@ It shares with the product what a rule says (patterns, validators, where the val
 an escape reads and how a token is written, and nothing of how finds are looked for, joined or put in place.
 """
 
+import json
 import re
+import string
 
 from loglease.redaction import Redactor, Span
 from loglease.redaction.blocks import BlockState, key_line
@@ -16,6 +18,7 @@ from loglease.redaction.rules import KeyRule, PatternRule
 from loglease.redaction.scanning import at_whole_escapes
 from loglease.redaction.tokens import canonical_of, mask_token, partial_token, pseudonym
 
+SCALAR = string.ascii_letters + string.digits + ".+-"
 ORDER = {"partial": 1, "pseudonym": 2, "mask": 3}
 SEQUENCE = re.compile(rb"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]")
 REPLACED = {*range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)}
@@ -49,6 +52,7 @@ def edits(redactor: Redactor, plan, treatments, line: bytes, state: BlockState):
                 (finds if finds is not None else []).append(
                     Find(start, end, redactor.active[number].rule, line[start:end])
                 )
+    finds = finds and within_json(finds, line)
     limit = None if finds is not None else "encoded-line"
     if redactor.active and line.count(0) * 10 > len(line):
         limit = "binary"
@@ -63,6 +67,35 @@ def edits(redactor: Redactor, plan, treatments, line: bytes, state: BlockState):
         if not any(mask[0] <= start < mask[1] for mask in masks)
     ]
     return sorted([*masks, *kept], key=lambda one: one[0])
+
+
+def within_json(finds, line: bytes):
+    """Return finds of which none leaves the string or number in which it begins, in a line that is one document."""
+    try:
+        if not isinstance(json.loads(line.decode()), dict | list):
+            return finds
+    except (ValueError, RecursionError):
+        return finds
+    inside, part, escaped = [], 0, False  # of each byte: the number of its string, or 0
+    for byte in line:
+        quote = byte == 0x22 and not escaped
+        escaped = byte == 0x5C and not escaped
+        if quote:
+            part = -part if part > 0 else 1 - part
+        inside.append(part if part > 0 and not quote else 0)
+    kept = []
+    for find in finds:
+        start = find.start + (line[find.start] == 0x22 and not inside[find.start])
+        end = start
+        while end < find.end and (
+            inside[end] == inside[start] if inside[start] else not inside[end] and chr(line[end]) in SCALAR
+        ):
+            end += 1
+        if (start, end) == (find.start, find.end):
+            kept.append(find)
+        elif start < end:
+            kept.append(Find(start, end, find.rule, line[start:end]))
+    return kept
 
 
 def whole(line: bytes, limit: str):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.redaction.corpus import LOOKALIKES
 
 from loglease.redaction import packs
-from loglease.redaction.possessive import possessive
 from loglease.redaction.rules import PatternRule
 from loglease.redaction.selftest import example_of
+from loglease.redaction.shortcuts import possessive
 
 RULES = [rule for pack in packs() for rule in pack.rules if isinstance(rule, PatternRule)]
 

@@ -52,6 +52,50 @@ def test_json_still_parses_and_keeps_its_nesting(document: dict[str, Any], *, as
         assert shape(json.loads(out)) == shape(json.loads(line))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"user": ["PASSWORT=", "b"]}',
+        '{"a":"password=","b":"c d"}',
+        '["password=", 5]',
+        '{"a":"your new password:"}',
+        '{"a": "say \\"x\\" password=" , "b": 1}',
+        '{"a": ["password=", null, true, -4.5e3], "b": "c"}',
+        '{"user": ["PASSWORT=\'"], "card": "b"}',
+        '  {"a":"password=\\"","b":"c d"}\r',
+    ],
+)
+def test_no_find_leaves_the_json_string_in_which_it_begins(line: str) -> None:
+    assert redacted(line.encode() + b"\n").decode() == line + "\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"password": null, "user": ["PASSWORT=\\", null], "card": "\"\\\"null\\\"\""}',
+        r'{"password": ["\\", 0]}',
+        r'{"password": ["\"", null]}',
+        r'{"m":"{\"a\":\"token=\",\"b\":1}"}',
+    ],
+)
+def test_backslashes_before_quotes_leave_json_as_it_was(line: str) -> None:
+    assert shape(json.loads(redacted(line.encode() + b"\n"))) == shape(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'msg="set password="hunter2q" ok"',
+        'x "y" password="}hunter2q,"',
+        "password=', hunter2q'",
+        '{"msg":"password=\'hunter2q"}',
+        '{"msg":"password=\\"}hunter2q,\\""}',
+    ],
+)
+def test_a_quote_behind_a_key_still_begins_a_value(line: str) -> None:
+    assert "hunter2q" not in redacted(line.encode() + b"\n").decode()
+
+
 def in_json(value: Any, levels: int) -> str:
     """Return a value as JSON in JSON, so many levels deep."""
     for _ in range(levels):

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from loglease.redaction.blocks import key_line
 from loglease.redaction.engine.re2_engine import linear
 from loglease.redaction.kept import text_against, text_before
-from loglease.redaction.patterns import is_folding, lowered, pivot_of, shape_of
-from loglease.redaction.possessive import possessive
+from loglease.redaction.patterns import shape_of
 from loglease.redaction.rules import DetectorRule, KeyRule, Near, PatternRule, Rule
+from loglease.redaction.shortcuts import is_folding, lowered, pivot_of, possessive
 from loglease.redaction.structured import KeyMatcher
 
 # Which run a byte belongs to: of digits, capitals or small letters; 0 is none.

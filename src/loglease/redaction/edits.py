@@ -12,6 +12,7 @@ from loglease.redaction.errors import Withheld
 from loglease.redaction.plugins import canonical_by
 from loglease.redaction.profile import MASK, Treatment
 from loglease.redaction.result import Kind, Span
+from loglease.redaction.structured import quote_length
 from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
 
 _NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -157,7 +158,7 @@ def _quote_in_array(line: bytes, start: int) -> bytes:
     first = last
     while first > 0 and line[first - 1] == _BACKSLASH:
         first -= 1
-    return line[first : last + 1]
+    return line[last + 1 - quote_length(last + 1 - first) : last + 1]
 
 
 def checked(edits: Sequence[Edit], text: bytes) -> None:

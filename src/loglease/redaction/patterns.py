@@ -318,20 +318,21 @@ def tree_of(pattern: str) -> Node:
     return tree
 
 
-def _shape(node: Node) -> Shape:
+def shape_of_node(node: Node) -> Shape:
+    """Return what a part of a pattern can match."""
     if isinstance(node, OneOf):
         return Shape(1, 1, node.members)
     if isinstance(node, Nothing):
         return _NO_BYTE
     if isinstance(node, Named):
-        inner = _shape(node.part)
+        inner = shape_of_node(node.part)
         return Shape(inner.shortest, inner.longest, inner.members, inner.groups | {node.name})
     if isinstance(node, Repeat):
-        inner = _shape(node.part)
+        inner = shape_of_node(node.part)
         return Shape(
             inner.shortest * node.low, inner.longest * node.high, inner.members if node.high else 0, inner.groups
         )
-    shapes = [_shape(one) for one in (node.parts if isinstance(node, Joined) else node.options)] or [_NO_BYTE]
+    shapes = [shape_of_node(one) for one in (node.parts if isinstance(node, Joined) else node.options)] or [_NO_BYTE]
     members, groups = 0, frozenset[str]()
     for one in shapes:
         members, groups = members | one.members, groups | one.groups
@@ -346,7 +347,7 @@ def shape_of(pattern: str) -> Shape:
     Raises:
         PatternInvalid: it is outside the language; says what and where.
     """
-    return _shape(tree_of(pattern))
+    return shape_of_node(tree_of(pattern))
 
 
 def checked(pattern: str) -> Shape:
@@ -356,7 +357,7 @@ def checked(pattern: str) -> Shape:
         PatternInvalid: it is outside the language or can match what no rule may match.
     """
     tree = tree_of(pattern)
-    shape = _shape(tree)
+    shape = shape_of_node(tree)
     if shape.shortest < 1:
         raise PatternInvalid("the pattern can match the empty text", remedy="let something in it be needed")
     if shape.longest > MAX_MATCH:
@@ -427,8 +428,8 @@ def _is_fenced(node: Node) -> bool:
     if len(parts) < 2:  # noqa: PLR2004 - a fence and what it keeps apart
         return False
     for fence, others in ((parts[0], parts[1:]), (parts[-1], parts[:-1])):
-        shape = _shape(fence)
-        apart = not shape.members & _shape(Joined(tuple(others), node.at)).members
+        shape = shape_of_node(fence)
+        apart = not shape.members & shape_of_node(Joined(tuple(others), node.at)).members
         if shape.shortest and apart and not _varies(fence):
             return True
     return False
@@ -437,7 +438,7 @@ def _is_fenced(node: Node) -> bool:
 def _require_narrow(node: Joined) -> None:
     wide: Shape | None = None
     for one in node.parts:
-        shape = _shape(one)
+        shape = shape_of_node(one)
         is_wide = isinstance(one, Repeat) and isinstance(one.part, OneOf) and one.high - one.low >= WIDE
         if is_wide and wide is not None and wide.members & shape.members:
             raise PatternInvalid(
@@ -468,50 +469,6 @@ def begins_with(pattern: str, text: str) -> bool:
         return False
     reader.sequence()
     return reader.at == len(pattern)
-
-
-_FOLDS: Final = "(?i)"
-_PIECE: Final = re.compile(r"\\x[0-9A-Fa-f]{2}|\\.|\(\?P<\w+>|.", re.DOTALL)
-
-
-def is_folding(pattern: str) -> bool:
-    """Say whether a pattern ignores case from its first to its last byte."""
-    return pattern.startswith(_FOLDS)
-
-
-def lowered(pattern: str) -> str:
-    """Return what matches in lower-case text where a pattern that ignores case does, as one that heeds it.
-
-    Args:
-        pattern: one in the language of rules for which `is_folding` holds, without ranges from capitals to others.
-    """
-    return "".join(_in_lower_case(piece[0]) for piece in _PIECE.finditer(pattern.removeprefix(_FOLDS)))
-
-
-def _in_lower_case(piece: str) -> str:
-    if piece.startswith("\\x"):
-        return f"\\x{bytes.fromhex(piece[2:]).lower().hex()}"
-    return piece if len(piece) > 1 else piece.lower()
-
-
-def pivot_of(pattern: str) -> tuple[bytes, bytes] | None:
-    """Return a byte that every match holds, and all bytes that can stand before its first one in a match.
-
-    None where no such byte is found, or the pattern begins with it. Who knows where the byte stands knows where a match
-    can begin.
-    """
-    tree = tree_of(pattern)
-    before = 0
-    for part in tree.parts if isinstance(tree, Joined) else ():
-        shape = _shape(part)
-        if shape.shortest == shape.longest == 1 and shape.members.bit_count() == 1 and not shape.members & before:
-            return (_members(shape.members), _members(before)) if before else None
-        before |= shape.members
-    return None
-
-
-def _members(mask: int) -> bytes:
-    return bytes(byte for byte in range(256) if mask >> byte & 1)
 
 
 def tripwire_of(pattern: str) -> str:

@@ -17,6 +17,7 @@ from loglease.redaction.disguises import View, escape_views, first_steps, is_tex
 from loglease.redaction.edits import Chosen, Edit, TokenWriter, checked, combined, merged, quote_around
 from loglease.redaction.engine import Hit
 from loglease.redaction.errors import Withheld
+from loglease.redaction.json_lines import within_values
 from loglease.redaction.kept import covered
 from loglease.redaction.marks import MARK
 from loglease.redaction.plan import LIMIT_BINARY, LIMIT_ENCODED, LIMIT_LINE, Plan
@@ -393,6 +394,7 @@ def _finds_in(content: bytes, line: Line, raw: list[Find], plan: Plan) -> list[F
     finds = [*reversed(line.finds), *raw]
     if not content.isascii():
         finds = [_at_whole_characters(find, content) for find in finds]
+    finds = within_values(finds, content)
     return [find for find in finds if find.rule.id not in plan.left] if plan.left else finds
 
 

@@ -194,7 +194,7 @@ def _value(text: bytes, at: int, close: bytes) -> tuple[int, int, int] | None:
         return None
     end = bare.end()
     if _ESCAPED_QUOTE.match(text, end):
-        end += 2 - _level(end + 2 - _before_slashes(text, at, end))
+        end += 2 - quote_length(end + 2 - _before_slashes(text, at, end))
     end = _trimmed(text, at, end)
     return (at, end, end) if end > at else None
 
@@ -202,10 +202,10 @@ def _value(text: bytes, at: int, close: bytes) -> tuple[int, int, int] | None:
 def _opens(text: bytes, found: re.Match[bytes]) -> bool:
     """Tell whether a quote opens a value: with backslashes before it that end one, only if the same follows."""
     quote = found["quote"]
-    return len(quote) == _level(len(quote)) or text.find(quote, found.end()) >= 0
+    return len(quote) == quote_length(len(quote)) or text.find(quote, found.end()) >= 0
 
 
-def _level(size: int) -> int:
+def quote_length(size: int) -> int:
     """Return how long the quote is by which a run of backslashes and a quote, so long together, ends its text.
 
     At each level of nesting all of these double, so that what is before the quote of its level are pairs of the text.

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from loglease.redaction import packs
 from loglease.redaction.confirm import PatternMatcher
-from loglease.redaction.patterns import is_folding, lowered, pivot_of
 from loglease.redaction.rules import PatternRule
+from loglease.redaction.shortcuts import is_folding, lowered, pivot_of
 
 RULES = [rule for pack in packs() for rule in pack.rules if isinstance(rule, PatternRule)]
 FOLDING = [rule for rule in RULES if is_folding(rule.pattern)]

@@ -29,6 +29,8 @@ _LIKE_A_WORD: Final = re.compile(rb"[A-Za-z]?[a-z]*|[A-Z]*")
 _KEY_LINE: Final = re.compile(
     rb"(?:\A|[ \t\"'>|])(?P<value>[A-Za-z0-9+/]{38,76}={0,2})(?:(?:[\"'][,;]?)?\r?\Z|(?:\\r)?\\n[\"'])"
 )
+# What names a value that is no part of a key, or of one that everybody may know.
+_KEY_LINE_NAMED: Final = re.compile(rb"(?i)(?:\b|_)(?:id|id-2|public[ _-]?key|peer|etag)[\"']?[ ]?[:=][ ]?[\"']?\Z")
 _NO_DIGEST: Final = re.compile(rb"[^0-9A-Fa-f]")
 _WRITTEN_BREAK: Final = re.compile(rb"(?:\\{1,8}[rn])+")
 _STAMP: Final = re.compile(rb"[\[(]?[0-9][0-9TZ:.,+/ -]{7,39}[\])]?[ \t|]{1,4}")
@@ -159,7 +161,9 @@ def key_line(text: bytes) -> tuple[int, int] | None:
         return None
     value = found["value"]
     low, high = KEY_LINE_LENGTHS
-    if not low <= len(value) <= high:
+    if not low <= len(value) <= high or _KEY_LINE_NAMED.search(
+        text, max(0, found.start("value") - 24), found.start("value")
+    ):
         return None
     # A commit id or digest may have a capital letter, too.
     return found.span("value") if _is_mixed(value) and _NO_DIGEST.search(value) else None

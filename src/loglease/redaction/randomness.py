@@ -9,11 +9,16 @@ from functools import lru_cache
 from typing import Final
 
 UUID: Final = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_HEX: Final = re.compile(rb"(?i)(?:[a-z0-9]{2,8}[:-])?[0-9a-f]+")
+_HEX: Final = re.compile(
+    rb"(?i)(?:[a-z0-9]{2,8}[:-])?[0-9a-f]+|[a-z][a-z0-9.]*(?:-[a-z0-9.]+){1,7}-(?:[0-9a-f]{40}|[0-9a-f]{64})"
+)
+# Of this century up to 2039.
+_ULID: Final = re.compile(rb"(?:[a-z]{2,8}_)?01[0-9A-HJKMNP-TV-Z]{24}")
 _ONLY_HEX: Final = re.compile(rb"(?i)[0-9a-f]{16,}")
 # An address, a path, an object's printed identity, dotted words.
 _NO_SECRET: Final = re.compile(
     rb"[a-z][a-z0-9+.-]{1,20}://|/|[\w.$]{1,200}@[0-9a-f]{1,16}\Z|[A-Za-z]+(?:\.[A-Za-z]+)+\Z"
+    rb"|(?:[\w.=@+-]{1,255}/){1,32}[\w@+-][\w.@+-]{0,255}\.[a-z][a-z0-9]{1,4}\Z"
 )
 _UNPRINTABLE: Final = bytes(range(0x20)) + bytes(range(0x7F, 0x100))
 _KINDS: Final = (b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
@@ -21,16 +26,24 @@ _PART: Final = re.compile(rb"[A-Za-z0-9]+")
 _LETTER: Final = re.compile(rb"[A-Za-z]")
 _DIGIT: Final = re.compile(rb"[0-9]")
 _TURNS: Final = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]|[A-Za-z][0-9]|[0-9][A-Za-z]")
+# A parameter of a statement that is not in it: `?`, `$1`, `:password`, `@password`.
+_BIND: Final = (
+    rb"\?|\$[0-9]{1,3}"
+    rb"|[:@](?:p?[0-9]{1,3})|@(?i:[a-z]{0,24}(?:password|passwd|pwd|secret|token|key))"
+    rb"|:(?:[a-z]{1,20}_){0,3}(?:pass|password|passwd|pwd|passphrase|secret|token|otp|pin|key)"
+)
 # What stands where a secret would: a variable, a template, a call, words in angle brackets, nothing but fillers.
 _PLACEHOLDER: Final = re.compile(
     rb"\$\{[^\n]*|\$\([^\n]*|\$[A-Za-z_]\w*(?:[/.][^\n]*)?|\{\{[^\n]*|%\{[^\n]*|%\([^\n]*|%[A-Z_]{3,}%"
     rb"|<[A-Za-z][\w .:-]*>?|\[[A-Za-z][\w -]*\]?|[*.xX#?_-]+|(?i:your|my|enter|insert|replace|change)[_-][\w-]*"
     rb"|(?:[A-Za-z_][\w.]*)?\([^\n]*"
-    rb"|(?:process|os|secrets|vars|env|config|settings|self|this|data|local|var)\.[A-Za-z_][\w.\[\]\"']*"
+    rb"|"
+    + _BIND
+    + rb"|(?:process|os|secrets|vars|env|config|settings|self|this|data|local|var)\.[A-Za-z_][\w.\[\]\"']*"
 )
 _TEMPLATE: Final = re.compile(
     rb"\$\{[^\n]*\}|\$\([^\n]*|\$[A-Z][A-Z0-9]*_[A-Z0-9_]+(?:/[^\n]*)?|\{\{[^\n]*\}\}|%\([a-z_]+\)s?"
-    rb"|<[A-Za-z][A-Za-z _.-]*>?"
+    rb"|<[A-Za-z][A-Za-z _.-]*>?|" + _BIND
 )
 _ROUNDING: Final = 1e-9
 _SAMPLE_WORDS: Final = frozenset(b"password passwd pass pwd token secret test key apikey api_key api_token".split())
@@ -75,8 +88,9 @@ def has_letter_and_digit(value: bytes) -> bool:
 
 
 def is_digest(value: bytes) -> bool:
-    """Tell whether a value is a UUID or written in hexadecimal alone, perhaps behind the name of a hash function."""
-    return bool(UUID.fullmatch(value) or _HEX.fullmatch(value))
+    """Tell whether a value is a UUID or ULID, in hexadecimal alone, or words and a digest of SHA-1 or SHA-256."""
+    value = value.rstrip(b"'\".,)")
+    return bool(UUID.fullmatch(value) or _HEX.fullmatch(value) or _ULID.fullmatch(value))
 
 
 def is_named_otherwise(value: bytes) -> bool:

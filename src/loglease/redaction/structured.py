@@ -40,6 +40,9 @@ _NAMING: Final = re.compile(
 )
 _VALUE_KEY: Final = re.compile(rb"(?i)(?:parameter_?)?value(?P<close>\\{0,7}[\"']?)[ \t]{0,4}[:=][ \t]{0,4}")
 _BESIDE: Final = re.compile(rb"[ \t]{0,8}[ \t,][ \t]{0,8}\\{0,7}[\"']?")
+# What stands before the kind of a thing in the name of a resource, where that kind looks like a key.
+_RESOURCE: Final = re.compile(rb"arn:[a-z-]{3,12}:[a-z0-9-]{2,32}:[a-z0-9-]{0,24}:[0-9]{12}:\Z")
+_LONGEST_RESOURCE: Final = 96
 _FARTHEST: Final = 8192
 _MOST_TRIES: Final = 8
 _CLOSERS: Final = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{", ord(">"): b"<"}
@@ -83,7 +86,7 @@ class KeyMatcher:
             if begun >= high:
                 return
             at = begun + 1
-            if not _begins_word(text, begun):
+            if not _begins_word(text, begun) or _names_other(text, begun):
                 continue
             if at > refused_end:
                 refused = 0
@@ -93,6 +96,13 @@ class KeyMatcher:
                     continue
                 yield start, end
                 at = max(at, end)
+
+
+def _names_other(text: bytes, at: int) -> bool:
+    """Tell whether a key is none: ``arn:aws:secretsmanager:eu-west-1:123456789012:secret:``, ``--- PASS: TestName``."""
+    if text.startswith(b"PASS: ", at):
+        return text[max(0, at - 4) : at] == b"--- "
+    return text[at - 1 : at] == b":" and _RESOURCE.search(text, max(0, at - _LONGEST_RESOURCE), at) is not None
 
 
 def _begins_word(text: bytes, at: int) -> bool:

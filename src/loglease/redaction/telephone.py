@@ -85,6 +85,13 @@ _OTHER: Final = re.compile(
     rb"(?:s|no|nr|num|number|id)?(?:\b|_)"
 )
 _OTHER_WITHIN: Final = 16
+# What counts or names things, where the word for the telephone is only "number".
+_NUMBER_OF: Final = re.compile(
+    rb"(?i)(?:\b|_)(?:part|sku|item|order|serial|model|ticket|case|invoice|batch|lot|isbn|version|build|tracking|line"
+    rb"|sequence|reference|job|account|customer|port|registration|policy|claim|booking|confirmation|contract|member)"
+    rb"[ _-]?(?:num|number)[^0-9+(]{0,24}\Z"
+)
+_NUMBER_WITHIN: Final = 56
 # The North American plan: area and exchange begin with 2 to 9, neither ends in 11, no area has a 9 in the middle.
 _AMERICAN: Final = re.compile(
     rb"(?:(?:00)?1[ .-])?\(?[2-9](?:[02-8]\d|1[02-9])\)?[ .-]?[2-9](?:[02-9]\d|1[02-9])[ .-]\d{4}"
@@ -117,3 +124,8 @@ def phone_national(text: bytes, start: int, end: int) -> bool:
         return True
     size = len(_digits(value))
     return size in _DIALLED and (size >= _TWO_PARTS or len(_GAP.findall(value)) > 1) and bool(_TRUNK.fullmatch(value))
+
+
+def phone_no_other(text: bytes, start: int, end: int) -> bool:  # noqa: ARG001 - the shape of a check
+    """Accept a number unless it is called an order number, a serial number or the like."""
+    return not _NUMBER_OF.search(text_before(text, start, _NUMBER_WITHIN))

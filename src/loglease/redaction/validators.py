@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from loglease.redaction.checkdigits import NATIONAL, crc32_tail, luhn, mod97, verhoeff
+from loglease.redaction.harmless import is_folder, is_message, is_open_address, is_reference, is_words
 from loglease.redaction.kept import text_before
 from loglease.redaction.randomness import (
     has_bits,
@@ -25,7 +26,7 @@ from loglease.redaction.randomness import (
     is_user_and_password,
     printable,
 )
-from loglease.redaction.telephone import apart, phone, phone_national, phone_shape, whole_line
+from loglease.redaction.telephone import apart, phone, phone_national, phone_no_other, phone_shape, whole_line
 
 # text, start, end of the match in it.
 Check = Callable[[bytes, int, int], bool]
@@ -185,11 +186,25 @@ _LONGEST_LOCAL: Final = 64
 _LOCAL_GOES_ON: Final = re.compile(rb"\w[.%+-]{0,63}\Z")
 
 
+# Whom no person is behind: repositories, and what names the nodes of a cluster.
+_NO_LOCALS: Final = frozenset((b"git", b"hg", b"svn", b"rabbit", b"celery"))
+# Algorithms of SSH, and versions behind the name of a package.
+_NO_ADDRESS: Final = re.compile(
+    rb"(?:[a-z][a-z-]*[0-9][a-z0-9-]*|zlib|rijndael-cbc)@(?:openssh\.com|libssh\.org|ssh\.com|lysator\.liu\.se)"
+    rb"|[^@]+@v?[0-9]+\.[0-9]+\..*"
+)
+
+
 def email(text: bytes, start: int, end: int) -> bool:
     """Accept an e-mail address; no file names, package versions, `git@host:` or units of a service manager."""
     local, _, domain = text[start:end].rpartition(b"@")
     last = domain.rpartition(b".")[2].lower()
-    if last in _NO_DOMAINS or last.isdigit() or local in {b"git", b"hg", b"svn"}:
+    if last in _NO_DOMAINS or last.isdigit() or local in _NO_LOCALS:
+        return False
+    # A service's name in a realm of Kerberos: `HTTP/web.example.com@EXAMPLE.COM`.
+    if domain.isupper() and text[start - 1 : start] == b"/":
+        return False
+    if _NO_ADDRESS.fullmatch(text, start, end):
         return False
     if local.startswith(b".") or local.endswith(b".") or b".." in local or b"-." in domain or b".-" in domain:
         return False
@@ -199,14 +214,15 @@ def email(text: bytes, start: int, end: int) -> bool:
 
 
 _VERSION_BEFORE: Final = re.compile(
-    rb"(?i)(?:[a-z][\w.+-]{0,31}/|ver(?:sion)?[ .:=\"']{0,4}|(?:build|oid|release)[ .:=]{0,3})$"
+    rb"(?i)(?:[a-z][\w.+-]{0,31}/|ver(?:sion)?[ .:=\"']{0,4}"
+    rb"|(?:build|oid|release|firmware|revision|edition|section|chapter|jdk)[ .:=]{0,3})$"
 )
 
 
-_VERSION_WORDS: Final = (b"ver", b"version", b"build", b"oid", b"release")
+_VERSION_WORDS: Final = tuple(b"ver version build oid release firmware revision edition section chapter jdk".split())
 
 
-_NAME_BEFORE: Final = re.compile(rb"[\w:]$|[0-9A-Za-z]\.$")
+_NAME_BEFORE: Final = re.compile(rb"[\w:~]$|[0-9A-Za-z]\.$")
 _NAME_BEHIND: Final = re.compile(rb"\w|\.[0-9A-Za-z]|:[0-9A-Fa-f]{0,3}:")
 
 
@@ -396,6 +412,7 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "ssn": _simple(ssn),
         "phone": phone,
         "phone-national": _simple(phone_national),
+        "phone-no-other": _simple(phone_no_other),
         "phone-shape": _simple(phone_shape),
         "apart": _simple(apart),
         "whole-line": _simple(whole_line),
@@ -419,6 +436,11 @@ VALIDATORS: Final[Mapping[str, Callable[..., Check]]] = MappingProxyType(
         "random": _simple(_of_value(is_random)),
         "not-a-placeholder": _simple(_of_value(lambda value: not is_placeholder(value))),
         "not-a-template": _simple(_of_value(lambda value: not is_template(value))),
+        "not-a-message": _simple(_of_value(lambda value: not is_message(value))),
+        "not-a-reference": _simple(_of_value(lambda value: not is_reference(value))),
+        "not-a-folder": _simple(_of_value(lambda value: not is_folder(value))),
+        "not-words": _simple(_of_value(lambda value: not is_words(value))),
+        "not-an-open-address": _simple(_of_value(lambda value: not is_open_address(value))),
         "not-a-word": _simple(_of_value(lambda value: not re.fullmatch(rb"[A-Z]?[a-z-]+[.:]?", value))),
         "user-and-password": _simple(_of_value(is_user_and_password)),
         "opaque": _opaque,

@@ -40,14 +40,17 @@ _REFERENCE: Final = re.compile(
     rb"[a-zA-Z][\w.@+/-]{1,500}"
     rb"|arn:aws[a-z-]{0,8}:[a-z0-9-]{2,32}:[a-z0-9-]{0,24}:[0-9]{0,12}:[\w./:+=@*-]{1,512}|alias/[a-z][a-z/_-]{1,64}"
     rb"|(?=[a-z-]{2,63}/)(?:[a-z]+-)*[a-z]+/(?=[a-z0-9]*[-.])[a-z]+(?:[-.](?:[a-z]+|[0-9]{1,3}))*"
-    rb"|(?:AC|CA|CF|IS|MG|MM|PN|RE|SM)[0-9a-f]{32}|S-1-[0-9]{1,3}(?:-[0-9]{1,10}){1,15}|hmac-sha256:[0-9a-f]{64}"
+    rb"|(?:AC|CA|CF|IS|MG|MM|PN|RE|SM)[0-9a-f]{32}|0x[0-9a-f]{1,16}|S-1-[0-9]{1,3}(?:-[0-9]{1,10}){1,15}|hmac-sha256:[0-9a-f]{64}"
 )
-_FOLDER: Final = re.compile(rb"~?/[\w.@+:=,/-]{0,4096}|~|[A-Za-z]:[\\/][\w.\\/ -]{1,4096}")
-_WORDS: Final = re.compile(rb"[a-z]{3,}[0-9]{0,3}(?:[-_./](?:[a-z]{2,}[0-9]{0,4}|v?[0-9]{1,4}[a-z]{0,4}))+")
-_OBJECT: Final = re.compile(rb"[a-z][a-z-]{0,62}/[a-z][a-z0-9]{0,30}(?:[-.][a-z0-9]{1,16}){0,12}")
+_FOLDER: Final = re.compile(
+    rb"~?/(?:[a-z0-9_.-]{0,255}|(?:Users|[a-z0-9_.-]{1,255})/[\w.@+:=,/-]{0,4096})|~|[A-Za-z]:[\\/][\w.\\/ -]{1,4096}"
+)
+_WORDS: Final = re.compile(rb"[a-z]{3,}[0-9]{0,3}(?:[-_./](?:[a-z]{2,}[0-9]{0,4}|v?[0-9]{1,4}[a-z]{0,4})){2,64}")
+_OBJECT: Final = re.compile(rb"[a-z][a-z-]{0,62}/[a-z][a-z0-9]{0,30}(?:[-.][a-z0-9]{1,16}){1,12}")
 # An id among words and numbers, as the keys of caches are.
 _ID: Final = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64}"
 _PARTS: Final = re.compile(rb"(?:(?:" + _ID + rb"|[a-z][a-z_-]{0,30}[0-9]{0,4}|[0-9]{1,20})(?:[:/|#]|\Z)){2,16}")
+_ONE_ID: Final = re.compile(rb"(?:\A|[:/|#])(?:" + _ID + rb")(?:[:/|#]|\Z)")
 _SPEAKER: Final = re.compile(rb"[a-z]+(?:-[a-z]+)+\([^\n]*")
 _VOWEL: Final = re.compile(rb"[aeiou]")
 _DATABASE: Final = re.compile(
@@ -87,7 +90,9 @@ def is_folder(value: bytes) -> bool:
 
 def is_words(value: bytes) -> bool:
     """Tell whether a value is words and small numbers joined, a name with ids, or what a component says."""
-    if _SPEAKER.fullmatch(value) or _OBJECT.fullmatch(value) or _PARTS.fullmatch(value):
+    if _SPEAKER.fullmatch(value) or _OBJECT.fullmatch(value):
+        return True
+    if _PARTS.fullmatch(value) and _ONE_ID.search(value):
         return True
     return bool(_WORDS.fullmatch(value)) and len(_VOWEL.findall(value)) * 6 >= len(value)
 

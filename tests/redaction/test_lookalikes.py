@@ -28,6 +28,15 @@ HEALTHY = [
     "2026-07-31T10:00:00.123456789+02:00 GET /api/v1/items/7c1f9e02-88ab-4d35-b6c4-90e1f2a3b4c5 200",
     "image registry.example.com/shop/web@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "part=857-439-94397 worker started, network 10.0.0.12 reached, office hours 08 00 to 17 30",
+    "GET /cb?code=E_WRONG_ARGUMENT&key=orders.created.v2&token=expired HTTP/1.1",
+    "GET /password/reset/instructions-were-sent /verify-email/done /unsubscribe/7c1f9e02-88ab-4d35-b6c4-90e1f2a3b4c5",
+    "Authorization: required for everybody; authorization: denied 2026-07-31T10:00:00.000",
+    "the password is required; password was changed; password set to expire; using password authentication",
+    "INSERT INTO users (name, password) VALUES ($1, $2); INSERT INTO t (name, age) VALUES ('bob', 3)",
+    "ARG TOKEN missing; echo done | sudo tee x; net use deleted; unzip -p a.zip; zip -r a.zip b; curl -s http://x/y",
+    "OTP sent in 1532 ms; verification code expired; recovery codes: none; cvc check 12; session: started by worker-7",
+    "listening on tcp(0.0.0.0:80) user@//host; sqlplus / as sysdba; jdbc:oracle:thin:@db:1521/x; see http://[::1]:80/a@b",
+    "ssh://deployment-of-the-shop@host/x https://build-of-the-nightly-images@git:8443/shop",
     "bsn=123456789 nif: 123456780 PESEL 12345678901 NHS number 1234567890",
 ]
 

@@ -350,7 +350,7 @@ class _Reading:
                 raise DocumentInvalid("a key is not words joined by '-', '_', '.' or a space", "keys", number)
         value = word_of(fields, "value", "any", ("any", "word", "number"))
         excepted = strings_of(fields, "except") if "except" in fields else EXCEPT
-        derived = "(?i)" + key_pattern(keys) + r"""[\\"'`\]]{0,9}[ \t=:>,}/]"""
+        derived = "(?i)" + key_pattern(keys) + r"""[\\"'`\]]{0,9}[ \t=:>,;}/]"""
         return KeyRule(
             **common,
             **self._tripwire(fields, derived, MAX_MATCH),

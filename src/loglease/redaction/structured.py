@@ -17,8 +17,25 @@ Accepts = Callable[[bytes], bool]
 MAX_REFUSED: Final = 16
 """Values one inside another that may be refused; the next is masked whatever it is, so that time stays linear."""
 
+# A class behind a name is PHP's for a property that is not public, a length that of a text that PHP has serialised.
+# Tables and plans line values up behind many spaces.
 _SEPARATOR: Final = (
-    r"(?P<close>(?:\\{0,7}[\"'`])?)\]?[ \t]{0,8}(?:(?P<sep>=>|:=|={1,2}|:)[ \t]{0,8}|(?P<other>[ \t]{1,8}|[>,}/]))"
+    r"(?P<close>(?:\\{0,7}[\"'`])?)"
+    r"(?:(?::\\{0,7}\"[\w\\]{1,80}\")?:(?:protected|private)\]|:[\w\\]{1,80}:private\]|\]?)"
+    r"[ \t]{0,64}(?:(?P<sep>=>|:=|={1,2}|:|;s:[0-9]{1,7}:)[ \t]{0,64}|(?P<other>[ \t]{1,64}|[>,}/]))"
+)
+# What stands between a separator and a quoted value: its type and length, or what holds it.
+_HOLDER: Final = re.compile(
+    rb"!![a-z]{1,16}[ \t](?=[^ \t])"
+    rb"|(?:string(?:\([0-9]{1,7}\))?[ \t]"
+    rb"|\(\*?string\)[ \t]?(?:\(0x[0-9a-f]{1,16}\)\()?\(len=[0-9]{1,7}\)[ \t]"
+    rb"|(?:Some|Optional|Just|Secret|SecretStr|SecretString|Zeroizing)\(|<<|\[\]string\{)(?=\\{0,7}[\"'])"
+)
+# The value of ODBC in braces, which it needs for what is no word, and the member of an object that has the value in it.
+_BRACED: Final = re.compile(rb"(?<==)\{(?![\w.$]+\})(?P<value>[^{}\n\"', \t]{1,1024})\};")
+_INNER: Final = re.compile(
+    rb"(?i)\{(?:[^{}\[\]\n]{0,160}?[ \t,])?\\{0,7}[\"'](?:value|S)(?P<close>\\{0,7}[\"'])"
+    rb"[ \t]{0,4}[:=][ \t]{0,4}(?=[\\\"'])"
 )
 _OPEN: Final = re.compile(rb"(?:[bur]{1,2}(?=[\"']))?(?P<quote>\\{0,7}[\"'`])")
 _NAME: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -118,6 +135,7 @@ def _begins_word(text: bytes, at: int) -> bool:
 
 
 def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the values that a key names."""
     at = found.end()
     other = found["other"]
     if other is not None:
@@ -136,14 +154,36 @@ def _values(text: bytes, found: re.Match[bytes]) -> Iterator[tuple[int, int]]:
         if other == b">":
             return
         is_apart = text[found.end("key")] in b" \t"
-        if not is_apart or text[begun : begun + 2] != b"--" or text[at : at + 2] == b"--":
+        if not is_apart or not _takes_next(text, begun, at):
             return
-    if text[at : at + 1] == b"[" and found["close"]:
-        yield from _array(text, at + 1, found["close"])
+    yield from _values_at(text, at, found["close"])
+
+
+def _values_at(text: bytes, at: int, close: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the value that begins behind a separator, or those of an array, or the one inside what holds it."""
+    if holder := _HOLDER.match(text, at):
+        at = holder.end()
+    elif text[at : at + 1] == b"[" and close:
+        yield from _array(text, at + 1, close)
         return
-    value = _value(text, at, found["close"])
+    elif inner := _INNER.match(text, at):
+        at, close = inner.end(), inner["close"]
+    elif braced := _BRACED.match(text, at):
+        yield braced.span("value")
+        return
+    value = _value(text, at, close)
     if value is not None:
         yield value[:2]
+
+
+def _takes_next(text: bytes, begun: int, at: int) -> bool:
+    """Tell whether the word behind a name and a space is its value: of an option, or of a keyword before a text."""
+    if text[begun : begun + 2] == b"--":
+        return text[at : at + 2] != b"--"
+    before = text[max(0, begun - 1) : begun]
+    if text[begun : begun + 1] == b"-":
+        return before in {b"", b" ", b"\t", b"'", b'"', b">"} and text[at : at + 1] not in {b"-", b""}
+    return before == b":" and text[at : at + 1] == b'"' and text[begun - 2 : begun - 1] in {b"", b" ", b"{", b"["}
 
 
 def _value_beside(text: bytes, found: re.Match[bytes]) -> tuple[int, int] | None:
@@ -158,7 +198,10 @@ def _value_beside(text: bytes, found: re.Match[bytes]) -> tuple[int, int] | None
     if behind is not None:
         value = _value(text, behind.end(), behind["close"])
         return None if value is None else value[:2]
-    return _value_before(text, found.string, named.start())
+    before = _value_before(text, found.string, named.start())
+    if before is None and text[found.end() - 1] == ord(">") and (element := _ELEMENT.match(text, found.end() - 1)):
+        return element.span(element.lastgroup or 0)
+    return before
 
 
 def _value_before(text: bytes, lowered: bytes, end: int) -> tuple[int, int] | None:

@@ -65,7 +65,7 @@ def test_nothing_is_wider_than_the_terminal_and_no_identifier_is_cut(
 
 
 def test_a_wide_terminal_gets_a_table(cli: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.on("GET", "/grants", {"items": [grant_shown()]})
+    server.on("GET", "/grants", Reply({"items": [grant_shown()]}, headers=NOW))
     monkeypatch.setenv("COLUMNS", "300")
     assert cli("grants", "--color", "never", terminal=True).out == cli("grants").out
 

@@ -54,10 +54,11 @@ class Raising:
 
 def with_a_rule_that_raises() -> Redactor:
     plan = built()._plan
-    active = tuple(
-        replace(one, matcher=Raising()) if one.rule.id == "credentials.password" else one for one in plan.active
-    )
-    return Redactor(replace(plan, active=active), KEYS, "neutralise")
+    steps = list(plan.steps)
+    for number, one in enumerate(plan.active):
+        if one.rule.id == "credentials.password":
+            steps[number] = Raising().finds, one.rule.reach, one.rule.shortest
+    return Redactor(replace(plan, steps=tuple(steps)), KEYS, "neutralise")
 
 
 def with_a_short_key() -> Redactor:

@@ -76,26 +76,38 @@ def within_json(finds, line: bytes):
             return finds
     except (ValueError, RecursionError):
         return finds
-    inside, part, escaped = [], 0, False  # of each byte: the number of its string, or 0
-    for byte in line:
-        quote = byte == 0x22 and not escaped
-        escaped = byte == 0x5C and not escaped
-        if quote:
-            part = -part if part > 0 else 1 - part
-        inside.append(part if part > 0 and not quote else 0)
+    part_of = parts(line)
     kept = []
     for find in finds:
-        start = find.start + (line[find.start] == 0x22 and not inside[find.start])
-        end = start
-        while end < find.end and (
-            inside[end] == inside[start] if inside[start] else not inside[end] and chr(line[end]) in SCALAR
-        ):
-            end += 1
-        if (start, end) == (find.start, find.end):
+        start = find.start + (line[find.start] == 0x22 and not part_of[find.start])
+        part = part_of[start] if start < len(line) else 0
+        here = [at for at in range(len(line)) if part and part_of[at] == part]
+        if part > 0:
+            here = [at for at in here if start <= at < find.end]
+        if here and (here[0], here[-1] + 1) == (find.start, find.end):
             kept.append(find)
-        elif start < end:
-            kept.append(Find(start, end, find.rule, line[start:end]))
+        elif here:
+            kept.append(Find(here[0], here[-1] + 1, find.rule, line[here[0] : here[-1] + 1]))
     return kept
+
+
+def parts(line: bytes) -> list[int]:
+    """Return for each byte of a document its string, as a number from 1, its scalar, as one below 0, or 0."""
+    found, strings, scalars, is_inside, is_escaped = [], 0, 0, False, False
+    for byte in line:
+        if byte == 0x22 and not is_escaped:
+            is_inside = not is_inside
+            strings += is_inside
+            found.append(0)
+        elif is_inside:
+            found.append(strings)
+        elif chr(byte) in SCALAR:
+            scalars += not (found and found[-1] < 0)
+            found.append(-scalars)
+        else:
+            found.append(0)
+        is_escaped = byte == 0x5C and not is_escaped
+    return found
 
 
 def whole(line: bytes, limit: str):

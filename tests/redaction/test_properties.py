@@ -75,6 +75,7 @@ def test_no_find_leaves_the_json_string_in_which_it_begins(line: str) -> None:
         r'{"password": null, "user": ["PASSWORT=\\", null], "card": "\"\\\"null\\\"\""}',
         r'{"password": ["\\", 0]}',
         r'{"password": ["\"", null]}',
+        '{"user":-4068240801426, "b": [-4068240801426, 1.4068240801426e3]}',
         r'{"m":"{\"a\":\"token=\",\"b\":1}"}',
     ],
 )

@@ -14,8 +14,8 @@ from typing import Final
 
 from loglease.redaction.confirm import Find
 
-_BORDER: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"')
-_SCALAR: Final = re.compile(rb"[0-9A-Za-z.+-]*+")
+_PART: Final = re.compile(rb'"(?P<text>[^"\\]*+(?:\\.[^"\\]*+)*+)"|(?P<scalar>[0-9A-Za-z.+-]++)')
+_IN_NUMBER: Final = frozenset((b"-", b".", b"e", b"E", *(b"%d" % digit for digit in range(10))))
 # What finds begin with that begin between the parts of a document.
 _BETWEEN: Final = tuple(bytes([byte]) for byte in b" \t,:[]{}")
 
@@ -29,12 +29,16 @@ def within_values(finds: list[Find], content: bytes) -> list[Find]:
     """
     if not any(_may_leave(find, content) for find in finds) or not _is_document(content):
         return finds
-    borders = [found.end() - 1 for found in _BORDER.finditer(content)]
-    return list(_cut(finds, content, borders))
+    parts = [found.span(found.lastgroup or 0) for found in _PART.finditer(content)]
+    return list(_cut(finds, content, parts))
 
 
 def _may_leave(find: Find, content: bytes) -> bool:
-    return content.find(b'"', find.start, find.end) >= 0 or content.startswith(_BETWEEN, find.start)
+    """Tell whether a find may go beyond its string or number, or be a piece of a number."""
+    start, end = find.start, find.end
+    if content.find(b'"', start, end) >= 0 or content.startswith(_BETWEEN, start):
+        return True
+    return content[start - 1 : start] in _IN_NUMBER or content[end : end + 1] in _IN_NUMBER
 
 
 def _is_document(content: bytes) -> bool:
@@ -47,17 +51,22 @@ def _is_document(content: bytes) -> bool:
     return True
 
 
-def _cut(finds: Sequence[Find], content: bytes, borders: Sequence[int]) -> Iterator[Find]:
+def _cut(finds: Sequence[Find], content: bytes, parts: Sequence[tuple[int, int]]) -> Iterator[Find]:
+    """Yield finds in the strings and scalars of a document, without those that begin between them."""
+    starts = [start for start, _ in parts]
     for find in finds:
-        place = bisect_right(borders, find.start)
-        # A quote that begins or ends a string belongs to neither.
-        start = find.start + (place > 0 and borders[place - 1] == find.start)
-        if place % 2:
-            limit = borders[place]
+        start = find.start
+        place = bisect_right(starts, start) - 1
+        if place < 0 or start >= parts[place][1]:
+            place += 1
+            start += 1  # the quote before a string belongs to none
+            if place == len(parts) or starts[place] != start:
+                continue
+        first, end = parts[place]
+        if content[first - 1 : first] == b'"':
+            end = min(end, find.end)
         else:
-            scalar = _SCALAR.match(content, start)
-            limit = scalar.end() if scalar else start
-        end = min(find.end, limit)
+            start = first  # of a number nothing stays: a token in its midst would be no JSON
         if (start, end) == (find.start, find.end):
             yield find
         elif start < end:

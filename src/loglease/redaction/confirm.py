@@ -236,11 +236,15 @@ class KeyFinder:
         """Tell whether the rule's keys name a label or field."""
         return self._matcher.names(key)
 
+    def is_excepted(self, value: bytes) -> bool:
+        """Tell whether a value is one that the rule leaves alone by name."""
+        plain = value.strip().lower()
+        return plain in self._rule.excepted or plain.rstrip(b")]}>") in self._rule.excepted
+
     def accepts(self, value: bytes) -> bool:
         """Tell whether a value that the key names is one to mask."""
         rule = self._rule
-        plain = value.strip().lower()
-        if plain in rule.excepted or plain.rstrip(b")]}>") in rule.excepted:
+        if self.is_excepted(value):
             return False
         if rule.value == "number" and not _NUMBER.fullmatch(value):
             return False

@@ -254,12 +254,12 @@ class _KeyTracer(KeyFinder):
 
     def _why(self, value: bytes) -> str:
         rule = self._rule
+        if self.is_excepted(value):
+            return "except"
         for name, check in zip(rule.checks, rule.validate, strict=True):
             if not check(value, 0, len(value)):
                 return _in_words(name, value)
-        if rule.value != "any":
-            return f"except, or no {rule.value}"
-        return "except"
+        return f"no {rule.value}"
 
 
 def _tracer(one: Active) -> _PatternTracer | _KeyTracer | None:

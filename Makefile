@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# As many as a small machine has cores: with more, servers in tests miss the deadlines that they promise.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
@@ -25,7 +24,7 @@ demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
 	$(BIN)/loglease demo $(ARGS)
 
 test: setup ## Run all tests that need nothing but Python
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real tests $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --ignore=tests/real tests $(ARGS)
 
 real-servers: ## Install what the real-server tests need and this machine can get
 	tests/real/install

@@ -138,11 +138,11 @@ class Reference:
             request.state = "denied"
             return True, False
         request.reviewers.append(who.name)
+        request.verdicts[who.person] = "approve"
         complete = self.enough(request)
         if complete and not request.requester.enabled:
-            request.reviewers.pop()
-            return False, False
-        request.verdicts[who.person] = "approve"
+            request.state = "denied"  # no policy is for them any more
+            return True, False
         if complete:
             request.state = "approved"
         return True, complete

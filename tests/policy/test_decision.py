@@ -513,8 +513,8 @@ HITS = {"offer": 0, "deny": 0}
 
 
 def mostly(*usual: object, rarely: Sequence[object]) -> st.SearchStrategy[Any]:
-    """Draw the usual values four times as often, or denials for one reason would drown all others."""
-    return st.sampled_from([*usual] * 4 * len(rarely) + [*rarely] * len(usual))
+    """Draw the usual values twelve times as often, or denials for one reason would drown all others."""
+    return st.sampled_from([*usual] * 12 * len(rarely) + [*rarely] * len(usual))
 
 
 @given(

@@ -100,8 +100,8 @@ def test_ad_08_entries_take_no_verb_that_changes_and_no_sql(server: Stack) -> No
 
 def test_ad_05_text_that_looks_like_a_record_is_one_entry(server: Stack) -> None:
     people = crowd(server)
-    forged = '"}\r\n{"type":"grant.scheduled","actor":"sub_x"}\u202e'
+    forged = '"}\r\n{"type":"grant.scheduled","actor":"sub_nobody"}\u202e'
     request = people["alice"].ask(reason=forged)
     entries = people["sam"].call("GET", f"/audit/entries?request={request['id']}")["items"]
     assert sorted(one["type"] for one in entries) == ["offer.made", "request.submitted"]
-    assert "sub_x" not in json.dumps(entries)
+    assert "sub_nobody" not in json.dumps(entries)

@@ -24,7 +24,7 @@ demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
 	$(BIN)/loglease demo $(ARGS)
 
 test: setup ## Run all tests that need nothing but Python
-	$(BIN)/python -m pytest -n $(JOBS) --ignore=tests/real tests $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real tests $(ARGS)
 
 real-servers: ## Install what the real-server tests need and this machine can get
 	tests/real/install

@@ -93,19 +93,22 @@ def _matched(query: Binary, matching: Matching, left: Numbers, right: Numbers) -
             raise Refused("two series on the side that may have one")
         partners[signature] = (labels, value)
     found: Numbers = {}
+    results: set[Labels] = set()
     for labels, value in many.items():
         partner = partners.get(_signature(labels, matching))
         if partner is None:
             continue
+        # As in Prometheus' engine, two that go with one are refused before a comparison drops either.
+        named = _named(dict(labels), dict(partner[0]), matching)
+        if named in results:
+            raise Refused("two results are the same series")
+        results.add(named)
         first, second = (partner[1], value) if matching.many is Many.RIGHT else (value, partner[1])
         made = computed(query.op, first, second)
         if query.op.comparing and not query.returns_bool:
             if not made:
                 continue
             made = first
-        named = _named(dict(labels), dict(partner[0]), matching)
-        if named in found:
-            raise Refused("two results are the same series")
         found[named] = made
     return found
 

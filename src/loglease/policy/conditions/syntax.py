@@ -1,0 +1,91 @@
+"""The syntax tree of a condition; `start` and `end` are offsets into its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What all nodes have."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Literal(Node):
+    """A number, a text, or true or false."""
+
+    value: bool | int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Literals(Node):
+    """A list of literals."""
+
+    items: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name(Node):
+    """A root, or a variable that `exists` or `all` binds."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select(Node):
+    """A member of a record, written ``.name`` or ``["name"]``."""
+
+    of: Expression
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Node):
+    """A function, or a method where it has a receiver."""
+
+    receiver: Expression | None
+    name: str
+    arguments: tuple[Expression, ...]
+    name_start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unary(Node):
+    """``!`` or ``-``."""
+
+    op: str
+    of: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary(Node):
+    """A comparison, ``in``, ``+`` or ``-``."""
+
+    op: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain(Node):
+    """Two or more operands of ``&&`` or of ``||``."""
+
+    op: str
+    items: tuple[Expression, ...]
+
+
+Expression = Literal | Literals | Name | Select | Call | Unary | Binary | Chain
+
+
+def path_of(node: Expression) -> tuple[str, ...] | None:
+    """Return the names of a chain of members from its root on, or None where it is none."""
+    names: list[str] = []
+    while isinstance(node, Select):
+        names.append(node.name)
+        node = node.of
+    if not isinstance(node, Name):
+        return None
+    return (node.name, *reversed(names))

@@ -62,6 +62,13 @@ def test_show_says_who_gets_what(cli: Cli, documents: Path) -> None:
     assert json.loads(cli("policy", "show", "--output", "json").out)["policies"][0]["id"] == "default"
 
 
+def test_show_names_the_condition_of_each_route(cli: Cli, documents: Path) -> None:
+    file = documents / "policy.yaml"
+    route = "  - if: '!req.live'\n    auto: true\n"
+    file.write_text(file.read_text().replace("approve:\n", f"approve:\n{route}"))
+    assert "if !req.live: automatic; 1 of group:approvers" in cli("policy", "show", str(documents)).out
+
+
 def test_a_directory_without_documents_is_no_bundle(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert cli("policy", "check", str(tmp_path / "empty")).code == 2

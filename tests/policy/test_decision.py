@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.policy.naive import naive_offers
 from tests.policy.world import (
     APPROVERS,
     BOT,
@@ -36,15 +37,14 @@ from tests.policy.world import (
     wish_of,
 )
 
-from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant
 from loglease.model.limits import Limits
 from loglease.model.offer import Outcome, Plan
-from loglease.model.principal import Directory, Kind, Principal, directory_of
+from loglease.model.principal import Kind, Principal, directory_of
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector, selector_text
 from loglease.policy import Bundle, Decision, decide
-from loglease.policy.profiles import RAW, strictest
+from loglease.policy.profiles import strictest
 from loglease.policy.trace import Fix, StepName
 
 BUNDLE = bundle_of(*ORGANISATION)
@@ -388,91 +388,19 @@ def test_equal_inputs_give_equal_decisions_in_any_order_of_documents_and_people(
 
 # --- a naive decider: nested loops over the documents, streams and lines enumerated instead of compared
 
-STREAMS = [
-    {"env": env, "service": service, "data_class": data_class}
-    for env, service, data_class in itertools.product(
-        ("", "prod", "staging", "dev", "other"),
-        ("", "pay-api", "pay-vault", "pay-other", "cart"),
-        ("", "public", "internal", "pii", "restricted", "other"),
-    )
-]
 LEVELS = [level for level in Level if level is not Level.UNKNOWN]
 
 
-def streams_of(scope_selector: object) -> set[int]:
-    return {
-        number
-        for number, stream in enumerate(STREAMS)
-        if scope_selector.matches(tuple(sorted((k, v) for k, v in stream.items() if v)))  # type: ignore[attr-defined]
-    }
-
-
-def naive_offers(bundle: Bundle, wish: Wish, asks: Principal, directory: Directory) -> dict[str, tuple[int, str, int]]:
-    """Return (duration, profile, approvals) by policy, from the text of the specification, without our algebra."""
-    (scope,) = wish.scopes
-    asked = streams_of(scope.selector)
-    rails = [
-        one
-        for one in bundle.guardrails
-        if one.enforced
-        and (one.applies.sources is None or scope.source in one.applies.sources)
-        and asked & streams_of(one.applies.selector)
-    ]
-    now_ns = NOW * 1000
-    if any(one.deny for one in rails):
-        return {}
-    if any(one.caps.lookback_s and scope.window.start_ns < now_ns - one.caps.lookback_s * 10**9 for one in rails):
-        return {}
-    found = {}
-    for policy in bundle.policies:
-        if asks.kind not in policy.who.kinds or any(
-            one.removeprefix("group:") in asks.groups for one in policy.who.none_of
-        ):
-            continue
-        if not any(one.removeprefix("group:") in asks.groups for one in policy.who.any_of):
-            continue
-        inside = any(
-            scope.source in rule.sources
-            and asked <= streams_of(rule.selector)
-            and rule.selector.keys <= scope.selector.keys
-            and scope.window.start_ns >= now_ns - rule.lookback_s * 10**9
-            and (rule.live or (scope.window.end_ns is not None and scope.window.end_ns <= now_ns))
-            and (rule.level_from is None or (scope.level_from or Level.TRACE).rank >= rule.level_from.rank)
-            for rule in policy.scopes
-        )
-        if not inside or len(wish.reason.strip()) < policy.ask.reason_min:
-            continue
-        if policy.ask.ticket is not None and wish.ticket != "PAY-7":
-            continue
-        order = {"raw": 0, "secrets": 1, "pii-default": 2, "strict": 3}
-        wanted = scope.profile or policy.grant.redaction
-        if (policy.grant.redaction == RAW and scope.profile != RAW) or order[wanted] < order[policy.grant.redaction]:
-            continue
-        floors = [one.at_least for one in rails if one.at_least is not None]
-        profile = max([policy.grant.redaction, wanted, *floors], key=order.__getitem__)
-        stages = [*policy.routes[0].stages, *(one.require for one in rails if one.require is not None)]
-        sets = bundle.approver_sets
-        groups = [
-            [sets[one.partition(":")[2]].any_of if one.startswith("approvers:") else (one,) for one in block.approvers]
-            for stage in stages
-            for block in stage.blocks
-        ]
-        able = all(
-            any(
-                other.kind is Kind.HUMAN
-                and other.person != asks.person
-                and any(name.removeprefix("group:") in other.groups for names in group for name in names)
-                for other in directory.principals.values()
-            )
-            for group in groups
-        )
-        if not able:
-            continue
-        caps = [one.caps.duration_s for one in rails if one.caps.duration_s is not None]
-        duration = min([wish.duration_s or policy.grant.default_s, policy.grant.max_s, *caps])
-        need = max(len(policy.routes[0].stages), *(1 if one.require else 0 for one in rails), 0)
-        found[policy.id] = (duration, profile, need)
-    return found
+CONDITIONAL = PAYMENTS.replace(
+    "approve:\n",
+    """when: '!req.live || req.lookback <= duration("6h")'
+approve:
+  - if: '"pii" in req.labels.data_class'
+    stages: [{from: [approvers:payments-approvers], need: 1}, {from: [group:privacy], need: 1}]
+  - if: req.labels.service.exists(x, x == "pay-api")
+    stages: [{from: [group:sre-leads], need: 1}]
+""",
+)
 
 
 selectors = st.sampled_from(
@@ -506,6 +434,8 @@ BUNDLES = [
     bundle_of(CATALOG, PAYMENTS, SRE, STAGING, APPROVERS),
     bundle_of(CATALOG, PAYMENTS, RAW_POLICY, APPROVERS),
     bundle_of(CATALOG, PAYMENTS, RAW_POLICY, APPROVERS, FLOOR, EXTRA),
+    bundle_of(CATALOG, CONDITIONAL, SRE, APPROVERS),
+    bundle_of(CATALOG, CONDITIONAL, STAGING, APPROVERS, EXTRA),
     bundle_of(CATALOG, STAGING.replace("labels: {env: [staging, dev]}", "all_streams: true"), RESTRICTED, EXTRA),
 ]
 EVE = person("eve", "payments-eng", "sre", "engineering")

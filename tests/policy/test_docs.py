@@ -36,6 +36,6 @@ def test_the_steps_of_the_how_to_give_what_they_print() -> None:
 
 
 def test_every_code_is_documented_and_every_documented_code_exists() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "src/loglease/policy").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "src/loglease/policy").rglob("*.py"))
     documented = re.findall(r"^\| (P\d{3}) \|", REFERENCE, re.MULTILINE)
     assert sorted(documented) == sorted(set(CODE.findall(sources)))

@@ -10,6 +10,7 @@ from datetime import date
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
 from loglease.model.labels import Selector
 from loglease.model.selector_text import selector_text
+from loglease.policy.conditions import Condition
 from loglease.policy.documents import AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
 from loglease.policy.problems import At, Problem
 
@@ -60,6 +61,8 @@ def canonical_form(value: object) -> Canonical:
             return str(value)
         case Selector():
             return selector_text(value)
+        case Condition():
+            return value.text
         case date():
             return value.isoformat()
         case Mapping():

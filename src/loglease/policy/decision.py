@@ -7,7 +7,7 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -20,12 +20,15 @@ from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.reveal import is_class_among
 from loglease.model.scope import Scope
+from loglease.policy import routes
 from loglease.policy.bundle import Bundle
-from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
+from loglease.policy.conditions.values import Value
+from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule, Tightening
 from loglease.policy.near import narrowed_scopes
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, Refusal, unsatisfiable
 from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
+from loglease.policy.roots import values_of
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
@@ -37,8 +40,9 @@ _REPAIRABLE: Final = frozenset({StepName.SCOPE, StepName.GUARDRAIL, StepName.EXC
 
 
 class Point(StrEnum):
-    """Where a decision is made; later points leave out what was settled before."""
+    """Where a decision is made; later points leave out what was settled before, a draft what it may still lack."""
 
+    DRAFT = "draft"
     SUBMIT = "submit"
     FINAL_APPROVAL = "final_approval"
     ACTIVATION = "activation"
@@ -57,6 +61,7 @@ class _Asked:
     submitted_at: Instant
     profiles: Profiles
     point: Point
+    roots: Mapping[str, Value]
     rails: tuple[Guardrail, ...] = ()
 
 
@@ -116,7 +121,8 @@ def _asked(
 ) -> _Asked:
     people = People(directory, bundle.approver_sets)
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
-    return _Asked(bundle, wish, principal, people, bench, at, profiles, point)
+    roots = values_of(wish, principal, catalog=bundle.catalog, open_now={}, submitted_at=at)
+    return _Asked(bundle, wish, principal, people, bench, at, profiles, point, roots)
 
 
 def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
@@ -125,12 +131,12 @@ def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
 
 
 def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
-    applies = any(
+    overlaps = any(
         (guardrail.applies.sources is None or scope.source in guardrail.applies.sources)
         and guardrail.applies.selector.overlaps(scope.selector)
         for scope in asked.wish.scopes
     )
-    return GuardrailTrace(guardrail=guardrail, applies=applies)
+    return GuardrailTrace(guardrail=guardrail, applies=overlaps and routes.applies(guardrail, asked.roots))
 
 
 def _answers(asked: _Asked) -> tuple[PolicyTrace, ...]:
@@ -157,14 +163,20 @@ def _overlaps(policy: AccessPolicy, wish: Wish) -> bool:
 
 def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     """Ask one policy for its offer."""
-    route = policy.routes[0]
+    taken = routes.taken_route(policy, asked.roots)
+    route = taken.route
+    if asked.point is Point.SESSION_OPEN and len(policy.routes) > 1:
+        # The grant has what its own route left of the policy; that another one would be taken by now changes nothing.
+        route = replace(route, grant=Tightening())
     profile, profile_step = _profile(policy, route, asked)
     steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
         steps += _ask(policy, asked)
+    if asked.point is not Point.SESSION_OPEN:
+        steps += routes.when_steps(policy, asked.roots)
     steps += _reveal(policy, asked)
     is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
-    plans = _plans(policy, route, asked)
+    plans = _plans(policy, taken, asked)
     if asked.point is Point.SUBMIT and is_candidate:
         steps.append(_plan_step(plans, asked))
     offer = None
@@ -318,13 +330,13 @@ def _no_reveal(policy: AccessPolicy, message: str) -> Step:
     return Step(StepName.REVEAL, ok=False, text=message.lower().rstrip("."), fix=Fix.ASK_OWNER, refusal=refusal)
 
 
-def _plans(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[Plan, ...]:
-    """Return the plan of the route, or of a reveal, and one for each guardrail that demands a stage."""
+def _plans(policy: AccessPolicy, taken: routes.Taken, asked: _Asked) -> tuple[Plan, ...]:
+    """Return the plans of the route, or of a reveal, and one for each guardrail that demands a stage."""
     rule = policy.grant.reveal if asked.wish.reveal is not None else None
-    stages = route.stages if rule is None else rule.stages
+    own = (taken.route.stages, *taken.also) if rule is None else (rule.stages,)
     rails = [rail for rail in asked.rails if rail.require is not None]
     extra = tuple(Plan(rail.id, (rail.require,)) for rail in rails if rail.require is not None)
-    return (Plan(policy.id, stages), *extra)
+    return (*(Plan(policy.id, stages) for stages in own), *extra)
 
 
 def _plan_step(plans: tuple[Plan, ...], asked: _Asked) -> Step:
@@ -393,7 +405,7 @@ def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles
         rivals = tuple(one for one in bundle.policies if one.exclusive or one.id == policy.id)
         again = decide(
             replace(bundle, policies=rivals), wish, found.principal,
-            directory=directory, now=found.decided_at, profiles=profiles, point=Point.SESSION_OPEN,
+            directory=directory, now=found.decided_at, profiles=profiles, point=Point.DRAFT,
         )  # fmt: skip
         if again.offer_of(policy.id) is not None and wish not in wishes:
             wishes.append(wish)

@@ -17,6 +17,7 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Outcome, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import Level, Scope
+from loglease.policy.conditions import Condition
 from loglease.policy.problems import At
 
 API: Final = "loglease/v1"
@@ -132,9 +133,14 @@ class Tightening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way to a grant: automatic, or through stages; never neither."""
+    """One way to a grant: automatic, or through stages; never neither.
+
+    Attributes:
+        condition: when it is taken; None for the last one, which takes all that is left.
+    """
 
     number: int
+    condition: Condition | None = None
     auto: bool
     stages: tuple[Stage, ...]
     grant: Tightening
@@ -143,7 +149,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """Who may be offered what, and who has to agree."""
+    """Who may be offered what, and who has to agree.
+
+    Attributes:
+        when: what must hold besides; None is nothing.
+        routes: in the order in which they are tried.
+    """
 
     id: str
     title: str
@@ -154,6 +165,7 @@ class AccessPolicy:
     who: Who
     scopes: tuple[ScopeRule, ...]
     ask: AskRule
+    when: Condition | None = None
     grant: GrantRule
     routes: tuple[Route, ...]
     pending_max_s: int
@@ -179,13 +191,18 @@ class Caps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
-    """An organisation-wide ban, cap or additional stage; it never allows anything."""
+    """An organisation-wide ban, cap or additional stage; it never allows anything.
+
+    Attributes:
+        condition: it applies unless this is certainly false; None is always.
+    """
 
     id: str
     title: str
     enforced: bool
     even_break_glass: bool
     applies: Applies
+    condition: Condition | None = None
     caps: Caps
     at_least: str | None
     deny: bool

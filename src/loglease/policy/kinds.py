@@ -9,6 +9,7 @@ import re2
 
 from loglease.model.limits import Limits
 from loglease.model.offer import Stage
+from loglease.policy.condition_fields import Conditions
 from loglease.policy.documents import (
     ACTIVATE_WITHIN_S,
     PENDING_MAX_S,
@@ -48,9 +49,10 @@ _CLASS: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\.[a-z0-9-]{1,63}){0,3}")
 class Kinds:
     """Reads documents against the names of their bundle."""
 
-    def __init__(self, reader: Reader, names: Names) -> None:
+    def __init__(self, reader: Reader, names: Names, conditions: Conditions) -> None:
         self._reader = reader
         self._names = names
+        self._conditions = conditions
         self._parts = Parts(reader, names)
 
     def approver_set(self, node: Table, name: str) -> ApproverSet:
@@ -66,9 +68,9 @@ class Kinds:
 
     def access_policy(self, node: Table, name: str) -> AccessPolicy:
         """Read an AccessPolicy."""
-        later = {"when": LATER_CONDITIONS, "approver_when": LATER_CONDITIONS, "elevation": _ELEVATION}
-        known = ("title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "grant", "approve")
-        record = self._reader.record(node, "an AccessPolicy", (*_HEAD, *known, "pending_max"), later)
+        later = {"approver_when": LATER_CONDITIONS, "elevation": _ELEVATION}
+        known = ("title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant")
+        record = self._reader.record(node, "an AccessPolicy", (*_HEAD, *known, "approve", "pending_max"), later)
         read = self._reader
         grant = self._grant(record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}"))
         scopes = read.items(
@@ -84,6 +86,7 @@ class Kinds:
             who=self._parts.who(record.need("who", "{any_of: [group:engineering]}")),
             scopes=tuple(self._parts.scope_rule(item) for item in scopes),
             ask=self._ask(record.node("ask")),
+            when=self._conditions.read(record.node("when"), "when", gives=True),
             grant=grant,
             routes=self._routes(record.need("approve", "[{otherwise: true, stages: […]}]")),
             pending_max_s=read.duration(record.node("pending_max"), "pending_max", PENDING_MAX_S),
@@ -207,31 +210,31 @@ class Kinds:
     def _routes(self, node: Node | None) -> tuple[Route, ...]:
         items = self._reader.items(node, "approve")
         routes: list[Route] = []
-        conditional = False
+        ended = False
         for number, item in enumerate(items, 1):
-            if routes:
+            if ended:
                 self._reader.problems.add(
                     item.at, "P306", "this route is never reached", "'otherwise' takes all that is left: put it last"
                 )
             route, is_last = self._route(item, number)
-            conditional = conditional or not is_last
-            if is_last and not routes:
-                routes.append(route)
-        if node is not None and items and not routes and not conditional:
+            routes.append(route)
+            ended = ended or is_last
+        if node is not None and items and not ended:
             self._reader.problems.add(node.at, "P306", "no route is left for the rest", "end with otherwise: true")
         return tuple(routes)
 
     def _route(self, node: Node, number: int) -> tuple[Route, bool]:
         """Read a route; say whether it is the one without a condition."""
         later: Later = {
-            "if": LATER_CONDITIONS, "elevation": _ELEVATION, "notify": _NOTICES,
+            "elevation": _ELEVATION, "notify": _NOTICES,
             "after_review": ("P906", "reviews after the fact come with a later version"),
         }  # fmt: skip
         read = self._reader
-        record = read.record(node, "a route", ("otherwise", "auto", "stages", "grant"), later)
-        otherwise = record.node("otherwise")
-        is_conditional = isinstance(node, Table) and any(key.text == "if" for key, _ in node.entries)
-        if not is_conditional and not read.boolean(otherwise, "otherwise"):
+        record = read.record(node, "a route", ("if", "otherwise", "auto", "stages", "grant"), later)
+        given, otherwise = record.node("if"), record.node("otherwise")
+        if given is not None and otherwise is not None:
+            read.problems.add(node.at, "P118", "a route has either 'if' or 'otherwise: true'", "choose one")
+        if given is None and not read.boolean(otherwise, "otherwise"):
             read.problems.add(node.at, "P306", "a route has no condition", "write otherwise: true for the last one")
         auto = read.boolean(record.node("auto"), "auto")
         if auto == (record.node("stages") is not None):
@@ -241,12 +244,13 @@ class Kinds:
         grant = record.node("grant")
         route = Route(
             number=number,
+            condition=self._conditions.read(given, "if", gives=auto),
             auto=auto,
             stages=self._parts.stages(record.node("stages")),
             grant=Tightening() if grant is None else self._tightening(grant),
             at=node.at,
         )
-        return route, otherwise is not None or not is_conditional
+        return route, given is None
 
     def _tightening(self, node: Node) -> Tightening:
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
@@ -267,8 +271,8 @@ class Kinds:
 
     def guardrail(self, node: Table, name: str) -> Guardrail:
         """Read a Guardrail; one that does nothing is a problem."""
-        later = {"if": LATER_CONDITIONS, "add": ("P906", "bindings and notifications come with a later version")}
-        known = ("title", "mode", "even_break_glass", "applies", "caps", "at_least", "deny", "require", "help")
+        later = {"add": ("P906", "bindings and notifications come with a later version")}
+        known = ("title", "mode", "even_break_glass", "applies", "if", "caps", "at_least", "deny", "require", "help")
         record = self._reader.record(node, "a Guardrail", (*_HEAD, *known), later)
         read = self._reader
         effects = [one for one in ("caps", "at_least", "deny", "require") if record.node(one) is not None]
@@ -283,6 +287,7 @@ class Kinds:
             enforced=read.word(record.node("mode"), "mode", ("enforce", "observe"), "enforce") == "enforce",
             even_break_glass=read.boolean(record.node("even_break_glass"), "even_break_glass", default=True),
             applies=self._applies(record.need("applies", "{all_streams: true}")),
+            condition=self._conditions.read(record.node("if"), "if", gives=False),
             caps=self._caps(record.node("caps")),
             at_least=self._at_least(record.node("at_least")),
             deny=deny,

@@ -11,11 +11,13 @@ from loglease.policy import tree
 from loglease.policy.bundle import Bundle, bundle_hash
 from loglease.policy.case_documents import TestDocuments
 from loglease.policy.catalog import Claims, catalog_of, joined
+from loglease.policy.condition_fields import Conditions
 from loglease.policy.documents import API, AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
 from loglease.policy.fields import Reader
 from loglease.policy.kinds import Kinds
 from loglease.policy.names import Names, Outside
 from loglease.policy.problems import At, Problem, Problems, Severity, did_you_mean, shown
+from loglease.policy.roots import schema_of
 from loglease.policy.tree import Node, Table
 
 MAX_FILES: Final = 10_000
@@ -172,7 +174,7 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     set_ids = {one.id for one in documents if one.kind == "ApproverSet"}
     names = Names(reader.problems, catalog, set_ids, outside)
     _prove([claims for _, claims in catalogs], names)
-    kinds = Kinds(reader, names)
+    kinds = Kinds(reader, names, Conditions(reader.problems, schema_of(catalog, ())))
     policies = tuple(kinds.access_policy(one.node, one.id) for one in documents if one.kind == "AccessPolicy")
     tests = TestDocuments(reader, names, {one.id for one in policies})
     found = _Resolved(

@@ -116,13 +116,16 @@ class Problems:
         """Remember the lines of a file, to show them with problems."""
         self._lines[file] = lines
 
+    def line_of(self, at: At) -> str:
+        """Return the line of a place; empty for a place in no file that was read."""
+        lines = self._lines.get(at.file, ())
+        return lines[at.line - 1] if 0 < at.line <= len(lines) else ""
+
     def add(
         self, at: At, code: str, message: str, remedy: str | None = None, severity: Severity = Severity.ERROR
     ) -> None:
         """Record a problem."""
-        lines = self._lines.get(at.file, ())
-        text = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
-        found = Problem(at=at, code=code, message=message, help=remedy, severity=severity, line_text=text)
+        found = Problem(at=at, code=code, message=message, help=remedy, severity=severity, line_text=self.line_of(at))
         self._found.add(found)
         if len(self._found) > _MAX_KEPT:
             self._found = set(self._first())

@@ -24,6 +24,7 @@ class StepName(StrEnum):
     PROFILE = "profile"
     REVEAL = "reveal"
     ASK = "ask"
+    WHEN = "when"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
     SHAPE = "shape"

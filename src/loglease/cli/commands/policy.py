@@ -14,7 +14,7 @@ from loglease.model.selector_text import selector_text
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import run_tests
 from loglease.policy.defaults import default_files
-from loglease.policy.documents import AccessPolicy
+from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.loading import load
 from loglease.policy.problems import Problem, Severity
 
@@ -91,19 +91,20 @@ def show(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
 
 def _row(one: AccessPolicy) -> list[str]:
     what = "; ".join(f"{selector_text(rule.selector)} on {', '.join(rule.sources)}" for rule in one.scopes)
-    routes = "; ".join(
-        "automatic"
-        if route.auto
-        else " then ".join(
-            f" {stage.joint.removesuffix('_of')} ".join(
-                f"{block.need} of {' or '.join(block.approvers)}" for block in stage.blocks
-            )
-            for stage in route.stages
-        )
-        for route in one.routes
-    )
+    routes = "; ".join(map(_approval, one.routes))
     time = f"{duration_text(one.grant.default_s)}, at most {duration_text(one.grant.max_s)}"
     return [one.id, ", ".join(one.who.any_of), what, time, one.grant.redaction, routes]
+
+
+def _approval(route: Route) -> str:
+    stages = " then ".join(
+        f" {stage.joint.removesuffix('_of')} ".join(
+            f"{block.need} of {' or '.join(block.approvers)}" for block in stage.blocks
+        )
+        for stage in route.stages
+    )
+    condition = "" if route.condition is None else f"if {route.condition.text}: "
+    return f"{condition}{'automatic' if route.auto else stages}"
 
 
 def _bundle(run: Run, directory: Path | None) -> Bundle | None:

@@ -7,7 +7,7 @@ What comes of it are closures that read values and return one; no text is ever e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from loglease.policy.conditions import operations
@@ -57,7 +57,7 @@ class Part:
     """One of the operands of ``&&`` of which a condition is made, for explanations."""
 
     text: str
-    run: Run
+    run: Run = field(compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Return what this part says by itself."""
@@ -80,7 +80,7 @@ class Condition:
     cost: int
     reads: frozenset[Path]
     parts: tuple[Part, ...]
-    run: Run
+    run: Run = field(compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Evaluate it.

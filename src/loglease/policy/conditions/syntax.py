@@ -89,3 +89,18 @@ def path_of(node: Expression) -> tuple[str, ...] | None:
     if not isinstance(node, Name):
         return None
     return (node.name, *reversed(names))
+
+
+def children(node: Expression) -> tuple[Expression, ...]:
+    """Return the parts that a node is directly made of."""
+    match node:
+        case Chain(items=items):
+            return items
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Unary(of=of) | Select(of=of):
+            return (of,)
+        case Call(receiver=receiver, arguments=arguments):
+            return arguments if receiver is None else (receiver, *arguments)
+        case _:
+            return ()

@@ -1,0 +1,129 @@
+"""What conditions may read of a request, of who asks, and of the calendars: the schema, and the values of one wish.
+
+A request never gains by being vague: where a selector says nothing of a label, its list holds all that a stream may
+have there, or is in fault where that cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from loglease.model.access_request import Wish
+from loglease.model.instant import Instant
+from loglease.model.labels import Matcher
+from loglease.model.principal import Kind, Principal
+from loglease.model.scope import Level, Scope
+from loglease.policy.conditions import BOOL, DURATION, Fault, Field, Listed, Record, Text
+from loglease.policy.conditions.types import LONGEST_TEXT, MOST_ITEMS
+from loglease.policy.conditions.values import Value
+from loglease.policy.documents import Catalog
+from loglease.policy.people import MAX_GROUPS
+from loglease.policy.profiles import RAW
+
+OTHER: Final = "?"
+"""Stands in a label's list for values that the Catalog does not declare, and for streams without the label."""
+UNASKED: Final = ""
+"""Stands for the profile of a request that asks for none."""
+_MICROSECONDS: Final = 1_000_000
+_LEVELS: Final = tuple(str(level) for level in Level if level is not Level.UNKNOWN)
+
+
+def schema_of(catalog: Catalog, calendars: Collection[str]) -> Record:
+    """Return the types of all that a condition may read.
+
+    Args:
+        catalog: the names that the bundle may use; a label's values are the words of its list.
+        calendars: their names.
+    """
+    labels = {name: Field(_label_type(words)) for name, words in catalog.labels.items()}
+    request = {
+        "sources": Field(Listed(Text(words=catalog.sources), max(1, len(catalog.sources)))),
+        "labels": Field(Record(labels)),
+        "level_from": Field(Text(words=frozenset(_LEVELS))),
+        "duration": Field(DURATION),
+        "lookback": Field(DURATION),
+        "live": Field(BOOL),
+        "redaction": Field(Text(words=frozenset({*catalog.redaction, RAW, UNASKED}))),
+        "break_glass": Field(BOOL),
+    }
+    who = {
+        "id": Field(Text()),
+        "kind": Field(Text(words=frozenset(map(str, Kind)))),
+        "groups": Field(Listed(Text(words=catalog.groups), MAX_GROUPS)),
+    }
+    roots = {"req": Field(Record(request)), "who": Field(Record(who))}
+    if calendars:
+        roots["cal"] = Field(Record({name: Field(BOOL) for name in calendars}))
+    return Record(roots)
+
+
+def _label_type(words: frozenset[str] | None) -> Listed:
+    return Listed(Text()) if words is None else Listed(Text(words=words | {OTHER}), len(words) + 1)
+
+
+def values_of(
+    wish: Wish, principal: Principal, *, catalog: Catalog, open_now: Mapping[str, bool], submitted_at: Instant
+) -> dict[str, Value]:
+    """Return what a condition reads of one wish.
+
+    Args:
+        wish: what is asked.
+        principal: who asks.
+        catalog: the names that the bundle may use.
+        open_now: for each calendar, whether the instant of the decision lies in it.
+        submitted_at: from where lookbacks count.
+    """
+    scopes = wish.scopes
+    labels: dict[str, Value] = {name: _label_values(name, words, scopes) for name, words in catalog.labels.items()}
+    oldest_ns = min((scope.window.start_ns for scope in scopes), default=0)
+    profiles = {(scope.profile or UNASKED).partition("@")[0] for scope in scopes}
+    request: dict[str, Value] = {
+        "sources": tuple(sorted({scope.source for scope in scopes})),
+        "labels": labels,
+        "level_from": _lowest(scopes),
+        "duration": Fault("no duration was asked for") if wish.duration_s is None else wish.duration_s * _MICROSECONDS,
+        "lookback": max(0, submitted_at - oldest_ns // 1_000),
+        "live": any(scope.window.live for scope in scopes),
+        "redaction": profiles.pop() if len(profiles) == 1 else Fault("the scopes ask for different profiles"),
+        "break_glass": False,
+    }
+    who: dict[str, Value] = {
+        "id": str(principal.id),
+        "kind": str(principal.kind),
+        "groups": tuple(sorted(principal.groups)),
+    }
+    return {"req": request, "who": who, "cal": dict(open_now)}
+
+
+def _lowest(scopes: Iterable[Scope]) -> str:
+    """Return the lowest level asked for; a scope that names none asks for all of them."""
+    return _LEVELS[min((0 if one.level_from is None else one.level_from.rank for one in scopes), default=0)]
+
+
+def _label_values(name: str, words: frozenset[str] | None, scopes: Iterable[Scope]) -> Value:
+    found: set[str] = set()
+    for scope in scopes:
+        matcher = scope.selector.matcher(name)
+        values = _open_values(matcher) if words is None else _declared_values(matcher, words)
+        if values is None:
+            return Fault(f"the request does not say which values of {name} it means")
+        found |= values
+    if words is None and (len(found) > MOST_ITEMS or max(map(len, found), default=0) > LONGEST_TEXT):
+        return Fault(f"the request names more than {MOST_ITEMS} values of {name}, or one that is too long")
+    return tuple(sorted(found))
+
+
+def _declared_values(matcher: Matcher | None, words: frozenset[str]) -> set[str]:
+    if matcher is None:
+        return {*words, OTHER}
+    declared = {word for word in words if matcher.matches(word)}
+    has_others = matcher.any_value or bool(matcher.prefixes) or not matcher.exact <= words
+    return declared | {OTHER} if has_others else declared
+
+
+def _open_values(matcher: Matcher | None) -> set[str] | None:
+    """Return the values that are named, or None where the label may have others."""
+    if matcher is None or matcher.any_value or matcher.prefixes:
+        return None
+    return set(matcher.exact)

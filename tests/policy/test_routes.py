@@ -1,0 +1,287 @@
+"""Conditions in policies: `when`, routes with `if`, guardrails with `if`; from the document to the offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tests.policy.world import (
+    APPROVERS,
+    CATALOG,
+    MARIA,
+    PAYMENTS,
+    SRE,
+    bundle_of,
+    codes,
+    decided,
+    person,
+    problems_of,
+    scope_of,
+    wish_of,
+)
+
+from loglease.model.offer import Offer, Outcome
+from loglease.model.scope import Level
+from loglease.policy import Viewer, explain
+from loglease.policy.trace import Decision, Fix, StepName
+
+OTHERWISE = """\
+  - otherwise: true
+    stages:
+      - {from: [approvers:payments-approvers], need: 1}
+"""
+INTERNAL = '{env="prod",service="pay-api",data_class="internal"}'
+PERSONAL = '{env="prod",service="pay-api",data_class=~"internal|pii"}'
+PREFIX = '{env="prod",service=~"pay-.*",service!="pay-vault",data_class="internal"}'
+SECOND = "stages: [{from: [group:privacy], need: 1}]"
+
+
+def payments(*routes: str, when: str | None = None) -> str:
+    """Return the policy of the payments team with routes before its last one."""
+    added = "".join(f"  - {one}\n" for one in routes)
+    condition = "" if when is None else f"when: {when}\n"
+    return PAYMENTS.replace(OTHERWISE, added + OTHERWISE).replace("approve:\n", f"{condition}approve:\n")
+
+
+def asked(policy: str, selector: str = INTERNAL, *rails: str, **wished: object) -> Decision:
+    scopes = {key: wished.pop(key) for key in ("hours", "live", "level", "profile") if key in wished}
+    wish = wish_of(scope_of(selector, **scopes), **wished)  # type: ignore[arg-type]
+    return decided(bundle_of(CATALOG, policy, APPROVERS, *rails), wish, MARIA)
+
+
+def offer(found: Decision) -> Offer:
+    assert len(found.offers) == 1, found.refusal
+    return found.offers[0]
+
+
+def stages_of(found: Decision) -> list[list[tuple[str, ...]]]:
+    return [[block.approvers for stage in plan.stages for block in stage.blocks] for plan in offer(found).plans]
+
+
+PAYERS = ("approvers:payments-approvers",)
+PRIVACY = ("group:privacy",)
+
+
+def pii_first(policy_stages: str = SECOND) -> str:
+    return payments(f"if: '\"pii\" in req.labels.data_class'\n    {policy_stages}")
+
+
+@pytest.mark.parametrize(
+    ("selector", "stages"),
+    [
+        (INTERNAL, [[PAYERS]]),
+        (PERSONAL, [[PRIVACY]]),
+        ('{env="prod",service="pay-api",data_class="pii"}', [[PRIVACY]]),
+    ],
+)
+def test_the_first_route_that_holds_is_taken(selector: str, stages: list[list[tuple[str, ...]]]) -> None:
+    found = asked(pii_first(), selector)
+    assert stages_of(found) == stages
+    number = 2 if stages == [[PAYERS]] else 1
+    assert offer(found).rule.endswith(f"route {number}")
+
+
+def test_an_automatic_route_needs_its_condition() -> None:
+    policy = payments("if: '!req.live && req.lookback <= duration(\"1h\")'\n    auto: true")
+    assert offer(asked(policy, hours=1)).outcome is Outcome.AUTO
+    assert offer(asked(policy, hours=1)).rule.endswith("route 1")
+    assert offer(asked(policy, hours=2)).outcome is Outcome.REVIEW
+    assert offer(asked(policy, hours=1, live=True)).outcome is Outcome.REVIEW
+
+
+def test_a_route_tightens_the_grant_only_when_it_is_taken() -> None:
+    policy = payments(f'if: req.level_from == "debug"\n    grant: {{duration: {{max: 10m}}}}\n    {SECOND}')
+    assert offer(asked(policy, level=Level.DEBUG, duration_s=3600)).terms.duration_s == 600
+    assert offer(asked(policy, level=Level.INFO, duration_s=3600)).terms.duration_s == 3600
+
+
+def test_an_automatic_route_that_nobody_can_judge_is_left_out() -> None:
+    """The prefix does not say which services are meant."""
+    policy = payments('if: req.labels.service.all(x, x == "pay-api")\n    auto: true')
+    assert offer(asked(policy, INTERNAL)).outcome is Outcome.AUTO
+    assert stages_of(asked(policy, PREFIX)) == [[PAYERS]]
+
+
+def test_the_stages_of_a_route_that_nobody_can_judge_are_demanded_besides() -> None:
+    policy = payments(f'if: req.labels.service.exists(x, x == "pay-cards")\n    {SECOND}')
+    assert stages_of(asked(policy, INTERNAL)) == [[PAYERS]]
+    assert stages_of(asked(policy, PREFIX)) == [[PAYERS], [PRIVACY]]
+
+
+def test_stages_that_are_demanded_besides_make_an_automatic_route_wait() -> None:
+    policy = payments(
+        f'if: req.labels.service.exists(x, x == "pay-cards")\n    {SECOND}',
+        "if: '!req.live'\n    auto: true",
+    )
+    assert offer(asked(policy, INTERNAL)).outcome is Outcome.AUTO
+    found = asked(policy, PREFIX)
+    assert offer(found).outcome is Outcome.REVIEW
+    assert stages_of(found) == [[], [PRIVACY]]
+
+
+def test_when_denies_and_names_the_part_that_does_not_hold() -> None:
+    policy = payments(when='req.lookback <= duration("4h") && !req.live')
+    assert offer(asked(policy, hours=4))
+    found = asked(policy, hours=4, live=True)
+    assert not found.offers
+    (trace,) = found.policies
+    assert [(step.text, step.fix) for step in trace.steps if step.name is StepName.WHEN] == [
+        ("!req.live  does not hold", Fix.NARROW)
+    ]
+    assert found.refusal is not None
+    assert found.refusal.message == "The policy demands !req.live, which does not hold."
+    text = explain(found, Viewer.REQUESTER).text
+    assert "no  when     !req.live  does not hold  -> narrow" in text
+
+
+def test_when_that_cannot_be_told_denies_and_says_why() -> None:
+    found = asked(payments(when='req.duration <= duration("1h")'), duration_s=None)
+    assert not found.offers
+    assert found.refusal is not None
+    assert "cannot be told: no duration was asked for" in found.refusal.message
+    assert offer(asked(payments(when='req.duration <= duration("1h")'), duration_s=3600))
+
+
+def test_when_may_ask_who_asks() -> None:
+    policy = payments(when='who.kind == "human" && !("contractors" in who.groups)')
+    assert offer(asked(policy))
+    bundle = bundle_of(CATALOG, policy.replace(", none_of: [group:contractors]", ""), APPROVERS)
+    wish = wish_of(scope_of(INTERNAL))
+    both = person("zoe", "payments-eng", "contractors")
+    assert not decided(bundle, wish, both).offers
+
+
+def test_a_label_that_is_not_asked_for_holds_all_that_it_may_have() -> None:
+    """Leaving a label out gains nothing."""
+    wide = SRE.replace("labels: {env: prod, data_class: internal}", "all_streams: true")
+    staged = wide.replace("approve: [", "approve: [{if: '!(\"pii\" in req.labels.data_class)', auto: true}, ")
+    bundle = bundle_of(CATALOG, staged)
+    lee = person("lee2", "sre")
+
+    def outcome(selector: str) -> Outcome:
+        found = decided(bundle, wish_of(scope_of(selector, level=Level.INFO)), lee)
+        return offer(found).outcome
+
+    assert outcome('{data_class="internal"}') is Outcome.AUTO
+    assert outcome('{env="prod"}') is Outcome.REVIEW
+    assert outcome('{data_class=~".+"}') is Outcome.REVIEW
+    assert outcome('{data_class=~"p.*"}') is Outcome.REVIEW
+    assert outcome('{data_class=~"p.*",data_class!="pii"}') is Outcome.AUTO
+
+
+RAIL = """\
+api: loglease/v1
+kind: Guardrail
+id: trace-needs-privacy
+applies: {all_streams: true}
+if: CONDITION
+require: {stage: {from: [group:privacy], need: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "selector", "applies"),
+    [
+        ('req.level_from == "debug"', INTERNAL, True),
+        ('req.level_from == "trace"', INTERNAL, False),
+        ('req.labels.service.exists(x, x == "pay-cards")', INTERNAL, False),
+        ('req.labels.service.exists(x, x == "pay-cards")', PREFIX, True),  # cannot be told
+        ("'!req.labels.service.exists(x, x == \"pay-cards\")'", PREFIX, True),  # cannot be told either
+    ],
+)
+def test_a_guardrail_applies_unless_its_condition_is_certainly_false(
+    condition: str, selector: str, *, applies: bool
+) -> None:
+    found = asked(PAYMENTS, selector, RAIL.replace("CONDITION", condition))
+    assert stages_of(found) == ([[PAYERS], [PRIVACY]] if applies else [[PAYERS]])
+    assert [one.applies for one in found.guardrails] == [applies]
+
+
+def test_no_level_asks_for_the_lowest() -> None:
+    every_line = PAYMENTS.replace("    level_from: debug\n", "")
+    found = asked(every_line, INTERNAL, RAIL.replace("CONDITION", 'req.level_from == "trace"'), level=None)
+    assert stages_of(found) == [[PAYERS], [PRIVACY]]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '"staging" in req.labels.env',
+        '!!("staging" in req.labels.env)',
+        'req.live || "staging" in req.labels.env',
+        'req.labels.env.exists(x, x == "staging")',
+        '!req.labels.env.all(x, x == "staging")',
+        "size(req.labels.env) > 1",
+        '("staging" in req.labels.env) == true',
+        'req.sources.exists(x, "staging" in req.labels.env)',
+    ],
+)
+def test_nothing_that_gives_access_becomes_true_by_asking_for_more(condition: str) -> None:
+    quoted = "'" + condition + "'"
+    assert codes(problems_of(CATALOG, APPROVERS, payments(when=quoted))) == ["P211"]
+    assert codes(problems_of(CATALOG, APPROVERS, payments(f"if: {quoted}\n    auto: true"))) == ["P211"]
+    bundle_of(CATALOG, APPROVERS, payments(f"if: {quoted}\n    {SECOND}"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '!("staging" in req.labels.env)',
+        'req.labels.env.all(x, x == "staging")',
+        '!req.labels.env.exists(x, x == "dev")',
+    ],
+)
+def test_what_asking_for_more_makes_false_may_give_access(condition: str) -> None:
+    bundle_of(CATALOG, APPROVERS, payments(f"if: '{condition}'\n    auto: true"))
+
+
+@pytest.mark.parametrize(
+    ("routes", "wanted"),
+    [
+        (["otherwise: true\n    auto: true"], ["P306"]),
+        (["if: req.live\n    otherwise: true\n    auto: true"], ["P118"]),
+        (["auto: true"], ["P306", "P306"]),
+        (["if: req.live"], ["P118"]),
+        (["if: [a]\n    auto: true"], ["P112"]),
+        (["if: ''\n    auto: true"], ["P112"]),
+        (["if: true\n    auto: true"], ["P213"]),
+        (['if: "req.live"\n    auto: true'], ["P212"]),
+        (["if: >\n      req.live\n    auto: true"], ["P212"]),
+        (["if: req.lives\n    auto: true"], ["P205"]),
+    ],
+)
+def test_routes_that_are_none(routes: Sequence[str], wanted: list[str]) -> None:
+    assert codes(problems_of(CATALOG, APPROVERS, payments(*routes))) == wanted
+
+
+def test_the_last_route_has_no_condition() -> None:
+    policy = PAYMENTS.replace("  - otherwise: true\n", "  - if: req.live\n")
+    assert codes(problems_of(CATALOG, APPROVERS, policy)) == ["P306"]
+
+
+@pytest.mark.parametrize(
+    ("written", "column", "line"),
+    [
+        ("when: req.live && req.lives", 19, 0),
+        ("when: 'req.live && req.lives'", 20, 0),
+        ("when: 'req.redaction == ''raw'' && req.lives'", 36, 0),
+        ("when: |\n  req.live &&\n    req.lives", 5, 2),
+        ('when: |-\n    req.redaction == "raw" &&\n    req.live && req.lives', 17, 2),
+    ],
+)
+def test_a_mistake_is_shown_where_it_stands(written: str, column: int, line: int) -> None:
+    policy = PAYMENTS.replace("approve:\n", f"{written}\napprove:\n")
+    (problem,) = problems_of(CATALOG, APPROVERS, policy)
+    start = f"{CATALOG}---\n{APPROVERS}---\n{policy}".split("when:")[0].count("\n") + 1
+    assert (problem.code, problem.at.line, problem.at.column, problem.at.width) == ("P205", start + line, column, 9)
+    assert problem.line_text[column - 1 :].startswith("req.lives")
+
+
+def test_a_condition_is_part_of_the_hash() -> None:
+    one, same, other = (
+        bundle_of(CATALOG, APPROVERS, payments(when=text)).hash for text in ("req.live", "'req.live'", "'!req.live'")
+    )
+    assert one == same != other
+    assert bundle_of(CATALOG, APPROVERS, payments(when="req.live")).policies == (
+        bundle_of(CATALOG, APPROVERS, payments(when="req.live")).policies
+    )

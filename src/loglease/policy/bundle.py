@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
 from loglease.model.labels import Selector
 from loglease.model.selector_text import selector_text
+from loglease.policy.calendars import Calendar
 from loglease.policy.conditions import Condition
 from loglease.policy.documents import AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
 from loglease.policy.problems import At, Problem
@@ -24,6 +25,7 @@ class Bundle:
         policies: sorted by id; so are guardrails and tests.
         hash: SHA-256, 64 hex digits, over what the documents mean: not over layout, comments, titles of files, tests.
         revision: rises with every accepted bundle; given by whoever loads it.
+        calendars: by name, of all Facts documents.
         warnings: what should be looked at, though it is allowed.
     """
 
@@ -34,16 +36,28 @@ class Bundle:
     tests: tuple[PolicyTest, ...]
     hash: str
     revision: int
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
 
 def bundle_hash(
-    catalog: Catalog, sets: Mapping[str, ApproverSet], policies: tuple[AccessPolicy, ...], rails: tuple[Guardrail, ...]
+    catalog: Catalog,
+    sets: Mapping[str, ApproverSet],
+    policies: tuple[AccessPolicy, ...],
+    rails: tuple[Guardrail, ...],
+    calendars: Mapping[str, Calendar],
 ) -> str:
-    """Return the hash over the digests of all documents, in the order of kinds and ids."""
+    """Return the hash over the digests of all documents, in the order of kinds and ids, and of the calendars.
+
+    Calendars count by name: which Facts document declares one changes nothing. A bundle without any keeps its hash.
+    """
     documents: list[object] = [catalog, *(sets[name] for name in sorted(sets)), *policies, *rails]
     digests: list[Canonical] = [
         {"kind": type(one).__name__, "sha256": sha256_hex(canonical_bytes(canonical_form(one)))} for one in documents
+    ]
+    digests += [
+        {"kind": "Calendar", "name": name, "sha256": sha256_hex(canonical_bytes(canonical_form(calendars[name])))}
+        for name in sorted(calendars)
     ]
     return sha256_hex(canonical_bytes(digests))
 
@@ -80,5 +94,5 @@ def canonical_form(value: object) -> Canonical:
 
 
 def _record(value: object) -> Canonical:
-    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
+    pairs = ((one.name, getattr(value, one.name)) for one in fields(value))  # type: ignore[arg-type]
     return {name: canonical_form(item) for name, item in pairs if item is not None and not isinstance(item, At)}

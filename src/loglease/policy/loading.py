@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from loglease.policy import tree
 from loglease.policy.bundle import Bundle, bundle_hash
+from loglease.policy.calendars import Calendar
 from loglease.policy.case_documents import TestDocuments
 from loglease.policy.catalog import Claims, catalog_of, joined
 from loglease.policy.condition_fields import Conditions
 from loglease.policy.documents import API, AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
+from loglease.policy.facts import calendars_of
 from loglease.policy.fields import Reader
 from loglease.policy.kinds import Kinds
 from loglease.policy.names import Names, Outside
@@ -26,10 +28,9 @@ MAX_POLICIES: Final = 10_000
 
 _ID = re.compile(r"[a-z][a-z0-9-]{1,62}")
 _LATER_KINDS: Final = {
-    "Facts": ("P902", "facts come with conditions, in a later version"),
     "BreakGlass": ("P903", "break-glass comes with a later version"),
 }
-_KINDS: Final = ("Catalog", "ApproverSet", "AccessPolicy", "Guardrail", "PolicyTest")
+_KINDS: Final = ("Catalog", "Facts", "ApproverSet", "AccessPolicy", "Guardrail", "PolicyTest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ def load(
         policies=found.policies,
         guardrails=found.guardrails,
         tests=found.tests,
-        hash=bundle_hash(found.catalog, found.sets, found.policies, found.guardrails),
+        hash=bundle_hash(found.catalog, found.sets, found.policies, found.guardrails, found.calendars),
         revision=revision,
+        calendars=found.calendars,
         warnings=tuple(reported),
     )
 
@@ -161,6 +163,7 @@ def _unique(documents: Iterable[_Document], problems: Problems) -> list[_Documen
 @dataclass(frozen=True, slots=True)
 class _Resolved:
     catalog: Catalog
+    calendars: dict[str, Calendar]
     sets: dict[str, ApproverSet]
     policies: tuple[AccessPolicy, ...]
     guardrails: tuple[Guardrail, ...]
@@ -168,9 +171,10 @@ class _Resolved:
 
 
 def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _Resolved:
-    """Read the Catalogs, then everything else against them."""
+    """Read the Catalogs and Facts, then everything else against them."""
     catalogs = [catalog_of(one.node, reader) for one in documents if one.kind == "Catalog"]
     catalog = joined(one for one, _ in catalogs)
+    calendars = calendars_of((one.node for one in documents if one.kind == "Facts"), reader)
     set_ids = {one.id for one in documents if one.kind == "ApproverSet"}
     names = Names(reader.problems, catalog, set_ids, outside)
     _prove([claims for _, claims in catalogs], names)
@@ -179,6 +183,7 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     tests = TestDocuments(reader, names, {one.id for one in policies})
     found = _Resolved(
         catalog=catalog,
+        calendars=calendars,
         sets={one.id: kinds.approver_set(one.node, one.id) for one in documents if one.kind == "ApproverSet"},
         policies=policies,
         guardrails=tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail"),

@@ -41,7 +41,7 @@ from loglease.policy.conditions.types import (
     name_of,
 )
 from loglease.policy.conditions.values import Fault, Value
-from loglease.policy.problems import did_you_mean
+from loglease.policy.problems import did_you_mean, shown
 
 MAX_COST: Final = 2_000
 _UNIT: Final = 64
@@ -177,8 +177,7 @@ class _Checker:
                 return self._sum(node, present)
             case Binary():
                 return self._comparison(node, present)
-            case Call():
-                return self._call(node, present)
+        return self._call(node, present)
 
     def chained(self, op: str, items: tuple[Expression, ...], present: frozenset[Path]) -> tuple[_Made, list[_Made]]:
         """Check operands from left to right; each may rely on what those before it made sure of."""
@@ -259,17 +258,17 @@ class _Checker:
     def _field(self, node: Name | Select, path: Path, present: frozenset[Path]) -> Field:
         """Return what a path leads to; what is optional on the way has to be present."""
         nodes: list[Name | Select] = [node]
-        while isinstance(inner := nodes[-1], Select) and isinstance(inner.of, Name | Select):
-            nodes.append(inner.of)
+        while isinstance(inner := nodes[0], Select) and isinstance(inner.of, Name | Select):
+            nodes.insert(0, inner.of)
         known: Field = Field(self._schema)
-        for number, (name, at) in enumerate(zip(path, reversed(nodes), strict=True)):
+        for number, (name, at) in enumerate(zip(path, nodes, strict=True)):
             if not isinstance(known.type, Record):
-                raise _refused(at, "P205", f"{'.'.join(path[:number])} has no member '{name}'")
-            if number and known.optional and path[:number] not in present:
-                raise _unguarded(at, path[:number])
+                raise _refused(at, "P205", f"{'.'.join(path[:number])} has no member {shown(name)}")
+            if known.optional and path[:number] not in present:
+                raise _unguarded(nodes[number - 1], path[:number])
             found = known.type.fields.get(name)
             if found is None:
-                what = f"'{'.'.join(path[: number + 1])}'"
+                what = shown(".".join(path[: number + 1]))
                 raise _refused(at, "P205", f"{what} is not known", did_you_mean(name, known.type.fields))
             known = found
         return known
@@ -278,48 +277,53 @@ class _Checker:
         known = _FUNCTIONS if node.receiver is None else _METHODS
         if node.name not in known:
             end = node.name_start + len(node.name)
-            raise ConditionRefused(
-                "P205", node.name_start, end, f"there is no function '{node.name}' here", did_you_mean(node.name, known)
-            )
+            what = f"there is no {'function' if node.receiver is None else 'method'} {shown(node.name)}"
+            raise ConditionRefused("P205", node.name_start, end, what, did_you_mean(node.name, known))
+        if node.receiver is not None:
+            return self._method(node, node.receiver, present)
         if node.name == "has":
             return self._has(node, present)
         if node.name == "duration":
             return _duration(node)
+        return self._size(node, _arguments(node, 1)[0], present)
+
+    def _method(self, node: Call, receiver: Expression, present: frozenset[Path]) -> _Made:
         if node.name in {"exists", "all"}:
-            return self._quantified(node, present)
+            return self._quantified(node, receiver, present)
         if node.name == "size":
-            return self._size(node, present)
-        return self._text_method(node, present)
+            _arguments(node, 0)
+            return self._size(node, receiver, present)
+        return self._text_method(node, receiver, present)
 
     def _has(self, node: Call, present: frozenset[Path]) -> _Made:
         (argument,) = _arguments(node, 1)
-        path = path_of(argument) if isinstance(argument, Name | Select) else None
-        if path is None or not isinstance(argument, Select):
-            raise _mistyped(node, "has() takes one optional value", "like has(ctx.incident)")
+        path = path_of(argument)
+        if path is None or not isinstance(argument, Select) or argument.indexed:
+            raise _mistyped(node, "has() takes one optional value, behind a dot", "like has(ctx.incident)")
         field = self._field(argument, path, present)
         if not field.optional:
             raise _mistyped(argument, f"{'.'.join(path)} is always there", "has() is for what may be absent")
         self.reads.add(path)
         return _Made(BOOL, 2, operations.has(path))
 
-    def _size(self, node: Call, present: frozenset[Path]) -> _Made:
-        arguments = _arguments(node, 1 if node.receiver is None else 0)
-        of = self.made(node.receiver or arguments[0], present)
+    def _size(self, node: Call, whose: Expression, present: frozenset[Path]) -> _Made:
+        of = self.made(whose, present)
         if not isinstance(of.type, Text | Listed):
             raise _mistyped(node, f"size is for texts and lists, not {_article(of.type)}")
-        return _Made(INT, of.cost + 1, operations.size(of.run))
+        cost = of.cost + (_cost_of(of.type) if isinstance(of.type, Text) else 1)
+        return _Made(INT, cost, operations.size(of.run))
 
-    def _text_method(self, node: Call, present: frozenset[Path]) -> _Made:
+    def _text_method(self, node: Call, receiver: Expression, present: frozenset[Path]) -> _Made:
         (argument,) = _arguments(node, 1)
-        of = self.made(node.receiver or node, present)
+        of = self.made(receiver, present)
         other = self.made(argument, present)
         if not isinstance(of.type, Text) or not isinstance(other.type, Text):
             wrong = of.type if not isinstance(of.type, Text) else other.type
             raise _mistyped(node, f"{node.name} is for texts, not {_article(wrong)}")
-        cost = of.cost + other.cost + 1 + -(-of.type.longest // _UNIT)
+        cost = of.cost + other.cost + _cost_of(of.type)
         return _Made(BOOL, cost, operations.text_method(node.name, of.run, other.run))
 
-    def _quantified(self, node: Call, present: frozenset[Path]) -> _Made:
+    def _quantified(self, node: Call, receiver: Expression, present: frozenset[Path]) -> _Made:
         variable, body = _arguments(node, 2)
         if self._bound is not None:
             raise _refused(node, "P208", f"'{node.name}' stands inside another", "write two conditions")
@@ -329,7 +333,9 @@ class _Checker:
             raise _refused(
                 variable, "P208", f"'{variable.name}' hides what is called so already", "choose another name"
             )
-        of = self.made(node.receiver or node, present)
+        if variable.name.startswith("__"):
+            raise _refused(variable, "P209", "names that begin with __ are for CEL itself", "choose another name")
+        of = self.made(receiver, present)
         if not isinstance(of.type, Listed):
             raise _mistyped(node, f"{node.name} is for lists, not {_article(of.type)}")
         self._bound = _Bound(variable.name, of.type.of)
@@ -345,7 +351,9 @@ def _duration(node: Call) -> _Made:
     value = operations.duration_of(text) if isinstance(text, str) else None
     if value is None:
         raise _mistyped(
-            argument, "duration() takes a literal of whole hours, minutes and seconds", 'like duration("1h30m")'
+            argument,
+            "duration() takes a literal of whole hours, minutes and seconds, ten years at most",
+            'like duration("1h30m")',
         )
     return _Made(DURATION, 1, operations.constant(value))
 
@@ -355,6 +363,11 @@ def _arguments(node: Call, count: int) -> tuple[Expression, ...]:
         many = f"{count} argument{'' if count == 1 else 's'}"
         raise _refused(node, "P204", f"{node.name} takes {many}, not {len(node.arguments)}")
     return node.arguments
+
+
+def _cost_of(text: Text) -> int:
+    """Return what a function costs that looks at a whole text."""
+    return 1 + -(-text.longest // _UNIT)
 
 
 def _type_of(literal: Literal) -> Bool | Int | Text:
@@ -373,7 +386,10 @@ def _require_same(node: Binary, left: Type, right: Type, at: Expression, *, lite
     for text, other in ((node.left if literal is None else literal, right), (at, left)):
         if isinstance(text, Literal) and other.words is not None and text.value not in other.words:
             raise _refused(
-                text, "P206", f"'{text.value}' is none of its words", did_you_mean(str(text.value), other.words)
+                text,
+                "P206",
+                f"{shown(str(text.value))} is none of its words",
+                did_you_mean(str(text.value), other.words),
             )
     if left.words is not None and right.words is not None and left.words.isdisjoint(right.words):
         raise _refused(node, "P206", "these two have no word in common, so that they are never equal")

@@ -19,10 +19,11 @@ _TOKEN: Final = re.compile(
       | (?P<sign>&&|\|\||[=!<>]=|[<>!+\-().,\[\]])""",
     re.VERBOSE,
 )
-_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_INTEGER: Final = re.compile(r"0|[1-9][0-9]*")
 _ESCAPE: Final = re.compile(r"\\(?:u(?P<code>[0-9A-Fa-f]{4})|(?P<sign>[\\\"'nt])|(?P<other>.?))", re.DOTALL)
 _SIGNS: Final = {"n": "\n", "t": "\t"}
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def tokens_of(text: str) -> list[Token]:
     """Cut a condition into tokens.
 
     Raises:
-        ConditionRefused: P201, too long; P200, a character or text that the language does not have.
+        ConditionRefused: P201, too long; P202, a number out of range; P200, a character or text that the language does
+            not have.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConditionRefused(
@@ -82,12 +84,14 @@ def _unescaped(text: str, start: int, end: int) -> str:
     if found := _CONTROL.search(text):
         at = start + found.start()
         raise ConditionRefused("P200", at, at + 1, "a control character stands in a text", r"write it like \u0007")
+    if _HALF.search(text):
+        raise _half(start, end)
 
     def plain(found: re.Match[str]) -> str:
         if found["code"] is not None:
             char = chr(int(found["code"], 16))
-            if "\ud800" <= char <= "\udfff":
-                raise ConditionRefused("P200", start, end, "half of a surrogate pair is no character")
+            if _HALF.match(char):
+                raise _half(start, end)
             return char
         if found["other"] is not None:
             at = start + 1 + found.start()
@@ -97,6 +101,10 @@ def _unescaped(text: str, start: int, end: int) -> str:
         return _SIGNS.get(found["sign"], found["sign"])
 
     return _ESCAPE.sub(plain, text[1:-1])
+
+
+def _half(start: int, end: int) -> ConditionRefused:
+    return ConditionRefused("P200", start, end, "half of a surrogate pair is no character")
 
 
 def _unknown(text: str, at: int) -> ConditionRefused:

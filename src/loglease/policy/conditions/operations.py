@@ -155,7 +155,7 @@ def number_sum(left: Run, right: Run, *, plus: bool) -> Run:
 
 
 def duration_sum(left: Run, right: Run, *, plus: bool) -> Run:
-    """Compute ``+`` or ``-`` of durations; their bounds and those of a condition keep them far below any overflow."""
+    """Compute ``+`` or ``-`` of durations, which cannot overflow: see `LONGEST_DURATION`."""
     return _pair(left, right, operator.add if plus else operator.sub)
 
 

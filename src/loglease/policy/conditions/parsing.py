@@ -11,6 +11,7 @@ Depth is checked before anything is descended into, so that no text can exhaust 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from loglease.policy.conditions.errors import ConditionRefused
@@ -128,8 +129,9 @@ class _Parser:
 
     def _unary(self, depth: int) -> Expression:
         if self._is("!"):
+            inside = self._deeper(depth)
             token = self._taken()
-            of = self._unary(self._deeper(depth)) if self._is("!") else self._member(self._deeper(depth))
+            of = self._unary(inside) if self._is("!") else self._member(inside)
             return Unary(op="!", of=of, start=token.start, end=of.end)
         if not self._is("-"):
             return self._member(depth)
@@ -138,7 +140,7 @@ class _Parser:
             number = self._taken()
             literal = Literal(value=-int(number.value), start=token.start, end=number.end)
             return self._members(literal, depth)
-        of = self._member(self._deeper(depth))
+        of = self._member(depth)
         return Unary(op="-", of=of, start=token.start, end=of.end)
 
     def _member(self, depth: int) -> Expression:
@@ -163,7 +165,7 @@ class _Parser:
             raise self._unexpected("only a text stands in brackets", 'like req.labels["k8s.io/name"]')
         self._taken()
         end = self._expected("]").end
-        return Select(of=of, name=str(key.value), start=of.start, end=end)
+        return Select(of=of, name=str(key.value), indexed=True, start=of.start, end=end)
 
     def _name(self, what: str) -> Token:
         token = self._next
@@ -186,8 +188,7 @@ class _Parser:
             inside = self._deeper(depth)
             self._taken()
             found = self.expression(inside)
-            self._expected(")")
-            return found
+            return replace(found, start=token.start, end=self._expected(")").end)
         if self._is("["):
             return self._list()
         raise self._unexpected("an expression is missing")

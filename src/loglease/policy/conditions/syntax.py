@@ -36,10 +36,11 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select(Node):
-    """A member of a record, written ``.name`` or ``["name"]``."""
+    """A member of a record, written ``.name``, or ``["name"]`` where it is `indexed`."""
 
     of: Expression
     name: str
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,11 @@ from typing import Final, Literal
 
 MOST: Final = 2**63 - 1
 LEAST: Final = -(2**63)
-LONGEST_DURATION: Final = 10 * 366 * 86_400 * 1_000_000
-"""Ten years in microseconds: the longest duration that a condition or a fact may name."""
+LONGEST_DURATION: Final = 10 * 365 * 86_400 * 1_000_000
+"""Ten years in microseconds: the longest duration that a condition or a fact may name.
+
+A condition is too small to add up a thousand of them, so that none leaves the ten thousand years of CEL.
+"""
 
 
 class Absent(Enum):

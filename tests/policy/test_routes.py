@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from tests.policy.world import (
     APPROVERS,
     CATALOG,
+    DIRECTORY,
     MARIA,
     PAYMENTS,
+    PROFILES,
     SRE,
     bundle_of,
     codes,
@@ -20,9 +23,11 @@ from tests.policy.world import (
     wish_of,
 )
 
+from loglease.model.instant import EventWindow, parse_instant
 from loglease.model.offer import Offer, Outcome
 from loglease.model.scope import Level
-from loglease.policy import Viewer, explain
+from loglease.policy import Point, Viewer, explain
+from loglease.policy.recheck import redecide
 from loglease.policy.trace import Decision, Fix, StepName
 
 OTHERWISE = """\
@@ -201,6 +206,64 @@ def test_no_level_asks_for_the_lowest() -> None:
     every_line = PAYMENTS.replace("    level_from: debug\n", "")
     found = asked(every_line, INTERNAL, RAIL.replace("CONDITION", 'req.level_from == "trace"'), level=None)
     assert stages_of(found) == [[PAYERS], [PRIVACY]]
+
+
+OFFICE = """\
+api: loglease/v1
+kind: Facts
+id: main
+calendars:
+  berlin_office: {zone: Europe/Berlin, days: [mon, tue, wed, thu, fri], hours: ["08:00-18:00"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("now", "stages"),
+    [
+        ("2026-11-23T07:00:00Z", [[PAYERS]]),
+        ("2026-11-23T16:59:59Z", [[PAYERS]]),
+        ("2026-11-23T17:00:00Z", [[PAYERS], [PRIVACY]]),
+        ("2026-11-22T10:00:00Z", [[PAYERS], [PRIVACY]]),  # a Sunday
+        ("2026-07-20T06:00:00Z", [[PAYERS]]),  # two hours ahead in summer
+        ("2026-07-20T16:30:00Z", [[PAYERS], [PRIVACY]]),
+    ],
+)
+def test_a_guardrail_may_ask_what_time_it_is_somewhere(now: str, stages: list[list[tuple[str, ...]]]) -> None:
+    at = parse_instant(now)
+    start_ns = (at - 3600 * 1_000_000) * 1_000
+    scope = replace(scope_of(INTERNAL), window=EventWindow(start_ns, at * 1_000))
+    bundle = bundle_of(CATALOG, PAYMENTS, APPROVERS, OFFICE, RAIL.replace("CONDITION", "'!cal.berlin_office'"))
+    assert stages_of(decided(bundle, wish_of(scope), MARIA, now=at)) == stages
+
+
+def test_what_was_asked_for_in_time_is_decided_again_at_the_last_approval() -> None:
+    """By then the office is closed: whom the guardrail asks for besides has to agree, too."""
+    bundle = bundle_of(CATALOG, PAYMENTS, APPROVERS, OFFICE, RAIL.replace("CONDITION", "'!cal.berlin_office'"))
+    asked_at, approved_at = parse_instant("2026-11-23T16:50:00Z"), parse_instant("2026-11-23T17:10:00Z")
+    scope = replace(scope_of(INTERNAL), window=EventWindow((asked_at - 10**9) * 1_000, asked_at * 1_000))
+    wish = wish_of(scope)
+    pinned = offer(decided(bundle, wish, MARIA, now=asked_at))
+    assert [plan.origin for plan in pinned.plans] == ["payments-prod-debug"]
+    again = redecide(
+        Point.FINAL_APPROVAL, pinned, bundle, wish, MARIA,
+        directory=DIRECTORY, now=approved_at, submitted_at=asked_at, profiles=PROFILES,
+    )  # fmt: skip
+    assert again.refusal is None
+    assert [plan.origin for plan in again.plans] == ["payments-prod-debug", "trace-needs-privacy"]
+
+
+def test_a_route_that_holds_no_more_takes_nothing_from_a_session() -> None:
+    night = payments(f"if: '!cal.berlin_office'\n    grant: {{limits: {{lines: 5}}}}\n    {SECOND}")
+    bundle = bundle_of(CATALOG, night, APPROVERS, OFFICE)
+    day, evening = parse_instant("2026-11-23T16:50:00Z"), parse_instant("2026-11-23T17:10:00Z")
+    wish = wish_of(replace(scope_of(INTERNAL), window=EventWindow((day - 10**9) * 1_000, day * 1_000)))
+    taken = offer(decided(bundle, wish, MARIA, now=day))
+    again = redecide(
+        Point.SESSION_OPEN, taken, bundle, wish, MARIA,
+        directory=DIRECTORY, now=evening, submitted_at=day, profiles=PROFILES,
+    )  # fmt: skip
+    assert again.terms is not None
+    assert again.terms.limits == taken.terms.limits
 
 
 @pytest.mark.parametrize(

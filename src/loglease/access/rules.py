@@ -186,7 +186,7 @@ class Rules:
 
 
 def decision_record(decision: Decision) -> str:
-    """Return what a decision rests on as JSON: bundle, offers and each policy's answers, without tokens or lines."""
+    """Return what a decision rests on as JSON: bundle, offers, answers of the policies for this person; no lines."""
     record = {
         "bundle_sha256": decision.bundle_sha256,
         "revision": decision.revision,
@@ -195,7 +195,7 @@ def decision_record(decision: Decision) -> str:
         "guardrails": [{"id": trace.guardrail.id, "applies": trace.applies} for trace in decision.guardrails],
         "policies": [
             {"id": trace.policy.id, "steps": [{"step": str(step.name), "ok": step.ok} for step in trace.steps]}
-            for trace in decision.policies
+            for trace in decision.own
         ],
     }
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode()

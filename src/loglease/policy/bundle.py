@@ -13,6 +13,7 @@ from loglease.model.selector_text import selector_text
 from loglease.policy.calendars import Calendar
 from loglease.policy.conditions import Condition
 from loglease.policy.documents import AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
+from loglease.policy.index import PolicyIndex
 from loglease.policy.problems import At, Problem
 
 
@@ -27,6 +28,7 @@ class Bundle:
         revision: rises with every accepted bundle; given by whoever loads it.
         calendars: by name, of all Facts documents.
         warnings: what should be looked at, though it is allowed.
+        index: finds the policies that could fit.
     """
 
     catalog: Catalog
@@ -38,6 +40,10 @@ class Bundle:
     revision: int
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    index: PolicyIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", PolicyIndex.of(self.policies))
 
 
 def bundle_hash(

@@ -7,7 +7,7 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -90,12 +90,19 @@ def decide(
         point: where in the life of the request the decision is made.
     """
     counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
-    asked = _asked(bundle, wish, principal, directory, counted_from, profiles, point)
+    asked = _asked(bundle, wish, principal, directory, counted_from, now, profiles, point)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
     asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
-    traces = _answers(asked)
-    offers = _numbered([one.offer for one in traces if one.offer is not None])
-    found = Decision(
+    near = bundle.index.candidates(principal, {scope.source for scope in wish.scopes})
+    candidates = [one for one in near if _scope(one, asked).ok]
+    offers = _numbered([one.offer for one in _answers(asked, candidates) if one.offer is not None])
+
+    def smaller(found: Decision) -> tuple[Wish, ...]:
+        if point is not Point.SUBMIT or wish.reveal is not None:
+            return ()
+        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle)
+
+    return Decision(
         bundle_sha256=bundle.hash,
         revision=bundle.revision,
         decided_at=now,
@@ -103,11 +110,11 @@ def decide(
         wish=wish,
         offers=offers,
         guardrails=rails,
-        policies=traces,
+        bans=tuple(_rails(asked)),
+        named=bundle.index.for_principal(principal),
+        answers=lambda policies: _answers(asked, bundle.policies if policies is None else policies),
+        smaller=smaller,
     )
-    if offers or point is not Point.SUBMIT or wish.reveal is not None:
-        return found
-    return replace(found, narrowed=_narrowed(found, directory=directory, profiles=profiles, bundle=bundle))
 
 
 def _asked(
@@ -116,12 +123,14 @@ def _asked(
     principal: Principal,
     directory: Directory,
     at: Instant,
+    now: Instant,
     profiles: Profiles,
     point: Point,
 ) -> _Asked:
     people = People(directory, bundle.approver_sets)
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
-    roots = values_of(wish, principal, catalog=bundle.catalog, open_now={}, submitted_at=at)
+    open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
+    roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=at)
     return _Asked(bundle, wish, principal, people, bench, at, profiles, point, roots)
 
 
@@ -139,11 +148,11 @@ def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
     return GuardrailTrace(guardrail=guardrail, applies=overlaps and routes.applies(guardrail, asked.roots))
 
 
-def _answers(asked: _Asked) -> tuple[PolicyTrace, ...]:
-    """Ask every policy; what overlaps an exclusive one is left to exclusive ones."""
-    exclusive = [one for one in asked.bundle.policies if one.exclusive and _overlaps(one, asked.wish)]
+def _answers(asked: _Asked, policies: Iterable[AccessPolicy]) -> tuple[PolicyTrace, ...]:
+    """Ask policies; what overlaps an exclusive one is left to exclusive ones."""
+    exclusive = [one for one in asked.bundle.index.exclusive if _overlaps(one, asked.wish)]
     traces = []
-    for policy in asked.bundle.policies:
+    for policy in policies:
         trace = _answer(policy, asked)
         if exclusive and not policy.exclusive:
             titles = ", ".join(one.title for one in exclusive)
@@ -237,8 +246,10 @@ def _scope(policy: AccessPolicy, asked: _Asked) -> Step:
     found = []
     for scope in asked.wish.scopes:
         for number, rule in enumerate(policy.scopes, 1):
-            if scope.source in rule.sources and rule_scope(rule, scope.source, asked.submitted_at).contains_scope(
-                scope
+            if (
+                scope.source in rule.sources
+                and rule.selector.contains(scope.selector)  # what most rules fail by, and quickly told
+                and rule_scope(rule, scope.source, asked.submitted_at).contains_scope(scope)
             ):
                 found.append(str(number))
                 break
@@ -414,7 +425,7 @@ def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles
 
 def _smaller(found: Decision) -> Iterator[tuple[AccessPolicy, Wish]]:
     """Yield what policies that are for this person have in common with the wish."""
-    for trace in found.policies:
-        if trace.is_for and trace.failed() & _REPAIRABLE:
+    for trace in found.own:
+        if trace.failed() & _REPAIRABLE:
             for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
                 yield trace.policy, wish

@@ -67,7 +67,7 @@ def _policies(decision: Decision, viewer: Viewer) -> list[PolicyTrace]:
         case Viewer.AUDITOR:
             visible = list(decision.policies)
         case Viewer.APPROVER:
-            visible = [one for one in decision.policies if one.offer is not None]
+            visible = [one for one in decision.own if one.offer is not None]
         case Viewer.REQUESTER:
             visible = [one for one in decision.policies if one.is_for or one.policy.discoverable]
     return sorted(visible, key=lambda one: (len(one.failed()), one.policy.id))[:MAX_SHOWN]

@@ -178,7 +178,7 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     set_ids = {one.id for one in documents if one.kind == "ApproverSet"}
     names = Names(reader.problems, catalog, set_ids, outside)
     _prove([claims for _, claims in catalogs], names)
-    kinds = Kinds(reader, names, Conditions(reader.problems, schema_of(catalog, ())))
+    kinds = Kinds(reader, names, Conditions(reader.problems, schema_of(catalog, calendars)))
     policies = tuple(kinds.access_policy(one.node, one.id) for one in documents if one.kind == "AccessPolicy")
     tests = TestDocuments(reader, names, {one.id for one in policies})
     found = _Resolved(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
@@ -83,12 +85,21 @@ class PolicyTrace:
         return StepName.WHO not in self.failed()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Answers = Callable[[Iterable[AccessPolicy] | None], tuple[PolicyTrace, ...]]
+"""Asks some policies, or all of them where None is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """Offers, or a denial with its reasons; no offers is a denial.
 
+    What only explanations need is found out when it is asked for.
+
     Attributes:
-        narrowed: smaller wishes that would get an offer, ready to submit.
+        bans: what guardrails forbid of the wish.
+        named: the policies that name the principal who asked.
+        answers: asks policies what they say.
+        smaller: makes smaller wishes of a denied one.
     """
 
     bundle_sha256: str
@@ -98,8 +109,25 @@ class Decision:
     wish: Wish
     offers: tuple[Offer, ...]
     guardrails: tuple[GuardrailTrace, ...]
-    policies: tuple[PolicyTrace, ...]
-    narrowed: tuple[Wish, ...] = ()
+    bans: tuple[Step, ...]
+    named: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
+    answers: Answers = field(repr=False, compare=False)
+    smaller: Callable[[Decision], tuple[Wish, ...]] = field(repr=False, compare=False)
+
+    @cached_property
+    def policies(self) -> tuple[PolicyTrace, ...]:
+        """What every policy of the bundle says."""
+        return self.answers(None)
+
+    @cached_property
+    def own(self) -> tuple[PolicyTrace, ...]:
+        """What the policies say that are for the principal who asked."""
+        return tuple(one for one in self.answers(self.named) if one.is_for)
+
+    @cached_property
+    def narrowed(self) -> tuple[Wish, ...]:
+        """Smaller wishes that would get an offer, ready to submit; none where there is one already."""
+        return () if self.offers else self.smaller(self)
 
     def offer_of(self, policy: str) -> Offer | None:
         """Return the offer of one policy."""
@@ -113,7 +141,8 @@ class Decision:
         """
         if self.offers:
             return None
-        found = {one.refusal.code: one.refusal for one in self._nearest() if one.refusal is not None}
+        reasons = [step.refusal for step in self.bans] or [one.refusal for one in self._nearest()]
+        found = {one.code: one for one in reasons if one is not None}
         for code in _ORDER:
             if code in found:
                 refusal = found[code]
@@ -122,14 +151,13 @@ class Decision:
         return self._denied()
 
     def _nearest(self) -> list[PolicyTrace]:
-        banned = [one for one in self.policies if StepName.GUARDRAIL in one.failed()]
-        return banned or [one for one in self.policies if one.is_for and len(one.failed()) == 1]
+        return [one for one in self.own if len(one.failed()) == 1]
 
     def _denied(self) -> Refusal:
         step = "Ask for a source, streams and times that a policy of yours covers, or ask the owner of the logs."
         if self.narrowed:
             step = self._less()
-        elif not any(one.is_for for one in self.policies):
+        elif not self.own:
             step = "Ask the owner of the logs which policy is for you."
         return Refusal(code="policy_denied", message="No policy offers this to you.", next_step=step)
 

@@ -20,8 +20,8 @@ from playwright.async_api import Browser, Page
 from tests.pages.world import PASSWORD, World, served
 from tests.real.chromium import chromium
 
-from loglease.access.wish import WindowDraft
 from loglease.model.scope import Level
+from loglease.model.wish import WindowDraft
 
 FOLDER: Final = Path("docs/images")
 DOCUMENTED: Final = frozenset(

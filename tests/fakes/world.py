@@ -13,7 +13,6 @@ from tests.fakes.database import put_new_database
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
-from loglease.access.wish import WindowDraft, WishDraft
 from loglease.audit.interface import Recorded
 from loglease.audit.sequencer import Sequencer
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
@@ -21,6 +20,7 @@ from loglease.model.instant import Instant
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.review import Channel
 from loglease.model.selector_text import parse_selector
+from loglease.model.wish import WindowDraft, WishDraft
 from loglease.policy.bundle import Bundle
 from loglease.policy.loading import load
 from loglease.policy.profiles import ProfileInfo

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from tests.pages.world import World
 
-from loglease.access.wish import WindowDraft
 from loglease.model.errors import NarrowingNotSubset
 from loglease.model.instant import NANOSECONDS
 from loglease.model.scope import Level
+from loglease.model.wish import WindowDraft
 from loglease.server.pages.narrowing import Presets, allowed_terms, comparison, narrowing_of
 
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from tests.pages.world import World
 
-from loglease.access.wish import WindowDraft
 from loglease.model.access_request import AccessRequest
 from loglease.model.instant import NANOSECONDS, EventWindow
 from loglease.model.labels import Selector
 from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
+from loglease.model.wish import WindowDraft
 from loglease.server.pages.risks import risk_statements
 
 

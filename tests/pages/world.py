@@ -14,13 +14,13 @@ import httpx2
 from loglease.access.caller import Caller
 from loglease.access.review_request import review_request
 from loglease.access.submit_request import submit_request
-from loglease.access.wish import WindowDraft, WishDraft
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
 from loglease.model.labels import Selector
 from loglease.model.principal import Principal, Role
 from loglease.model.review import Channel, Verdict
 from loglease.model.selector_text import parse_selector
+from loglease.model.wish import WindowDraft, WishDraft
 from loglease.server.identity.accounts import NewAccount
 from loglease.server.process import serving
 from loglease.server.services import Services

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.pages.world import World
 from tests.real.pages import HIDDEN_FOCUS, PHONE, RING, WIDE, barriers, page_of, troubles
 
-from loglease.access.wish import WindowDraft
+from loglease.model.wish import WindowDraft
 
 pytestmark = pytest.mark.real_chromium
 

@@ -11,7 +11,6 @@ from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Rules, decision_record, refused
-from loglease.access.wish import WishDraft
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.digest import sha256_hex
@@ -21,6 +20,7 @@ from loglease.model.instant import Instant, after
 from loglease.model.offer import Offer, Outcome
 from loglease.model.principal import Kind
 from loglease.model.rights import Right
+from loglease.model.wish import WishDraft
 from loglease.store.interface import Transaction
 
 MAX_PENDING = {Kind.HUMAN: 10, Kind.AGENT: 2, Kind.SERVICE: 2}

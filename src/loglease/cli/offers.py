@@ -1,11 +1,11 @@
-"""A wish from the flags of `request`, the offers that it gets, and whether a grant that one has already covers it."""
+"""A draft from the flags of `request`, the offers that it gets, and whether a grant that one has already covers it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from loglease.cli.asked import DEFAULT_LOOKBACK_S, Asked
 from loglease.cli.client import Body
 from loglease.cli.errors import Usage
 from loglease.cli.questions import may_be_asked
@@ -14,35 +14,8 @@ from loglease.model.instant import EventWindow, duration_text
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 
-DEFAULT_LOOKBACK_S: Final = 3_600
 _SECOND_NS: Final = 1_000_000_000
 _USABLE: Final = ("active", "scheduled")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The flags of `request` that make its draft, as values; None was not given."""
-
-    selector: str | None
-    all_streams: bool
-    source: str | None
-    lookback_s: int | None
-    from_ns: int | None
-    to_ns: int | None
-    live: bool
-    level: str | None
-    contains: tuple[str, ...]
-    profile: str | None
-    duration_s: int | None
-    reason: str | None
-    ticket: str | None
-    lines: int | None
-    size: int | None
-
-    @property
-    def says_when(self) -> bool:
-        """Whether any flag is about the event window."""
-        return self.live or any(one is not None for one in (self.lookback_s, self.from_ns, self.to_ns))
 
 
 def draft_of(run: Run, asked: Asked, like: Body | None) -> Body:
@@ -91,18 +64,17 @@ def _only_source(run: Run) -> str:
 
 
 def _window(asked: Asked, old: Body | None) -> Body:
-    if not asked.says_when:
-        if old is None:
-            return {"lookback_s": DEFAULT_LOOKBACK_S, "live": True}
-        length_ns = int(old["to_ns"]) - int(old["from_ns"]) if "to_ns" in old else DEFAULT_LOOKBACK_S * 10**9
-        return {"lookback_s": max(1, length_ns // 10**9), "live": bool(old["live"])}
-    window: Body = {"live": asked.live}
-    if asked.from_ns is None and asked.to_ns is not None and asked.lookback_s is not None:
-        window["from_ns"] = str(asked.to_ns - asked.lookback_s * 10**9)
-    else:
-        _add(window, lookback_s=asked.lookback_s, from_ns=None if asked.from_ns is None else str(asked.from_ns))
-    _add(window, to_ns=None if asked.to_ns is None else str(asked.to_ns))
+    if old is not None and not asked.says_when:
+        length_ns = int(old["to_ns"]) - int(old["from_ns"]) if "to_ns" in old else DEFAULT_LOOKBACK_S * _SECOND_NS
+        return {"lookback_s": max(1, length_ns // _SECOND_NS), "live": bool(old["live"])}
+    draft = asked.window
+    window: Body = {"live": draft.live}
+    _add(window, lookback_s=draft.lookback_s, from_ns=_number(draft.start_ns), to_ns=_number(draft.end_ns))
     return window
+
+
+def _number(event_ns: int | None) -> str | None:
+    return None if event_ns is None else str(event_ns)
 
 
 def need_words(offer: Mapping[str, Any]) -> str:

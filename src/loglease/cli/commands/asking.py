@@ -6,11 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from loglease.cli.asked import asked_of
 from loglease.cli.client import Body
 from loglease.cli.errors import Exit, Usage
 from loglease.cli.ids import chosen
-from loglease.cli.narrowing import level_of, size_of
-from loglease.cli.offers import Asked, covering_grant, draft_of, show_offers
+from loglease.cli.narrowing import size_of
+from loglease.cli.offers import covering_grant, draft_of, show_offers
 from loglease.cli.output import moment
 from loglease.cli.questions import asked_selector, filled_in, may_be_asked
 from loglease.cli.reveals import RevealAsked, reveal_draft
@@ -18,7 +19,7 @@ from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import Patience, clock_text, waiting
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import REQUEST
-from loglease.model.instant import parse_duration, parse_event_time
+from loglease.model.instant import parse_duration
 
 _AFTER = {"denied": Exit.NO, "cancelled": Exit.NO, "expired": Exit.NO, "approved": Exit.DONE}
 
@@ -69,18 +70,18 @@ def request(
     unsaid = selector is None and like is None and not all_streams
     if unsaid and may_be_asked(run):
         selector = asked_selector(run)
-    asked = Asked(
+    asked = asked_of(
         selector=selector,
         all_streams=all_streams,
         source=source,
-        lookback_s=None if window is None else parse_duration(window),
-        from_ns=None if from_ is None else parse_event_time(from_),
-        to_ns=None if to is None else parse_event_time(to),
+        window=window,
+        from_=from_,
+        to=to,
         live=live,
-        level=None if level is None else level_of(level),
+        level=level,
         contains=contains,
         profile=profile,
-        duration_s=None if for_ is None else parse_duration(for_),
+        for_=for_,
         reason=reason,
         ticket=ticket,
         lines=_lines(limit_lines),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loglease.access.review_request import Narrowing
-from loglease.access.wish import WindowDraft, WishDraft
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malformed, ScopeInvalid
 from loglease.model.hold import LockKind, LockOn, parse_lock_on
 from loglease.model.ids import GRANT, PERSON, PRINCIPAL, REQUEST, TOKEN, checked_id
@@ -13,6 +12,7 @@ from loglease.model.instant import Instant, parse_instant
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
 from loglease.model.selector_text import parse_selector
+from loglease.model.wish import WindowDraft, WishDraft
 from loglease.server.api.bodies import LimitsWanted, NarrowBody, ScopeWanted, WindowWanted, WishBody
 from loglease.server.api.fields import MAX_EVENT_NS
 from loglease.sources.registry import Source

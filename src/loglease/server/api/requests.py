@@ -14,12 +14,12 @@ from loglease.access.queries import RequestView, request_view, requests_page, ti
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.review_request import review_request
 from loglease.access.submit_request import submit_request, wished
-from loglease.access.wish import WishDraft
 from loglease.model.access_request import RequestState
 from loglease.model.errors import FieldFault, ScopeInvalid
 from loglease.model.ids import RequestId
 from loglease.model.instant import Instant
 from loglease.model.rights import Right
+from loglease.model.wish import WishDraft
 from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import RequestBody, ReviewBody, WishBody

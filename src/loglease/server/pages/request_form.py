@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import ImmutableMultiDict
 
-from loglease.access.wish import WindowDraft, WishDraft
 from loglease.model.access_request import AccessRequest, Wish
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, ScopeInvalid
 from loglease.model.instant import NANOSECONDS, duration_text, event_time_text, parse_duration, parse_event_time
@@ -17,6 +16,7 @@ from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
 from loglease.model.selector_text import parse_selector, selector_text
+from loglease.model.wish import WindowDraft, WishDraft
 from loglease.server.api.conversions import LabelNotRequestable
 from loglease.sources.registry import Source
 

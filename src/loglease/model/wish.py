@@ -1,4 +1,4 @@
-"""A wish before it has its time: `--window 2h` counts back from the moment of submission, not of typing."""
+"""A wish before it has its time: `--window 2h` counts back from the moment of the decision, not of typing."""
 
 from __future__ import annotations
 

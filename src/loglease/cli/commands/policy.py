@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
-
-from cyclopts import Parameter
-
-from loglease.cli.errors import Exit, Usage
-from loglease.cli.run import Here, Run
+from loglease.cli.errors import Exit
+from loglease.cli.policy_files import DIRECTORY, bundle_in, counted, files_in
+from loglease.cli.run import Here
 from loglease.model.instant import duration_text
 from loglease.model.selector_text import selector_text
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import run_tests
-from loglease.policy.defaults import default_files
 from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.loading import load
-from loglease.policy.problems import Problem, Severity
-
-_MAX_FILES: Final = 10_000
-_SHIPPED_SOURCE: Final = "files"
-
-DIRECTORY = Annotated[
-    Path | None, Parameter(name="DIR", help="directory with *.yaml; without it the policy that ships is taken")
-]
+from loglease.policy.problems import Problem
 
 
 def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
@@ -31,7 +19,7 @@ def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
 
     Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
     """
-    found = load(_files(directory))
+    found = load(files_in(directory))
     problems = list(found.warnings) if isinstance(found, Bundle) else found
     if run.out.json:
         body = {"problems": [one.as_json() for one in problems]}
@@ -48,7 +36,7 @@ def run_cases(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
 
     Tests are decided at their own frozen instant. Exits with 4 if one fails, with 3 if the documents have errors.
     """
-    bundle = _bundle(run, directory)
+    bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED
     results = run_tests(bundle)
@@ -70,7 +58,7 @@ def show(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
 
     One row for each policy and guardrail, and the hash by which decisions name the bundle.
     """
-    bundle = _bundle(run, directory)
+    bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED
     if run.out.json:
@@ -107,35 +95,8 @@ def _approval(route: Route) -> str:
     return f"{condition}{'automatic' if route.auto else stages}"
 
 
-def _bundle(run: Run, directory: Path | None) -> Bundle | None:
-    found = load(_files(directory))
-    if isinstance(found, Bundle):
-        return found
-    for one in found:
-        run.out.notice(one.render())
-    run.out.notice(_summary(found, found))
-    return None
-
-
-def _files(directory: Path | None) -> dict[str, bytes]:
-    if directory is None:
-        return default_files([_SHIPPED_SOURCE])
-    if not directory.is_dir():
-        raise Usage(f"{directory} is no directory.", next_step="Name a directory with *.yaml files.")
-    paths = sorted(path for path in directory.rglob("*.yaml") if path.is_file())
-    if not paths or len(paths) > _MAX_FILES:
-        raise Usage(
-            f"{directory} holds {len(paths) or 'no'} *.yaml files.", next_step=f"A bundle has 1 to {_MAX_FILES:,}."
-        )
-    try:
-        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
-    except OSError as error:
-        raise Usage(f"{error.filename} cannot be read.", next_step="Check its mode.") from error
-
-
 def _summary(found: Bundle | list[Problem], problems: list[Problem]) -> str:
-    errors = sum(one.severity is Severity.ERROR for one in problems)
-    counts = f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warnings"
     if isinstance(found, Bundle):
-        return f"ok: {len(found.policies)} policies, {len(found.guardrails)} guardrails, {counts}. {found.hash}"
-    return counts
+        sizes = f"{len(found.policies)} policies, {len(found.guardrails)} guardrails"
+        return f"ok: {sizes}, {counted(problems)}. {found.hash}"
+    return counted(problems)

@@ -1,0 +1,70 @@
+"""Reading policy documents from where a person says they are, and saying what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from loglease.cli.errors import Usage
+from loglease.cli.run import Run
+from loglease.policy.bundle import Bundle
+from loglease.policy.defaults import default_files
+from loglease.policy.loading import load
+from loglease.policy.problems import Problem, Severity
+
+MAX_FILES: Final = 10_000
+_SHIPPED_SOURCE: Final = "files"
+
+DIRECTORY = Annotated[
+    Path | None, Parameter(name="DIR", help="directory with *.yaml; without it the policy that ships is taken")
+]
+
+
+def bundle_in(run: Run, directory: Path | None) -> Bundle | None:
+    """Return the bundle of a directory, or None after saying what is wrong with its documents.
+
+    Raises:
+        Usage: see `files_in`.
+    """
+    found = load(files_in(directory))
+    if isinstance(found, Bundle):
+        return found
+    tell_problems(run, found)
+    return None
+
+
+def tell_problems(run: Run, problems: Sequence[Problem]) -> None:
+    """Say on stderr what is wrong."""
+    for one in problems:
+        run.out.notice(one.render())
+    run.out.notice(counted(problems))
+
+
+def files_in(directory: Path | None) -> dict[str, bytes]:
+    """Return the documents of a directory by their path in it; without one, those that ship.
+
+    Raises:
+        Usage: it is no directory, holds none or too many, or one cannot be read.
+    """
+    if directory is None:
+        return default_files([_SHIPPED_SOURCE])
+    if not directory.is_dir():
+        raise Usage(f"{directory} is no directory.", next_step="Name a directory with *.yaml files.")
+    paths = sorted(path for path in directory.rglob("*.yaml") if path.is_file())
+    if not paths or len(paths) > MAX_FILES:
+        raise Usage(
+            f"{directory} holds {len(paths) or 'no'} *.yaml files.", next_step=f"A bundle has 1 to {MAX_FILES:,}."
+        )
+    try:
+        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+    except OSError as error:
+        raise Usage(f"{error.filename} cannot be read.", next_step="Check its mode.") from error
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """Say how many errors and warnings there are."""
+    errors = sum(one.severity is Severity.ERROR for one in problems)
+    return f"{errors} error{'s' * (errors != 1)}, {len(problems) - errors} warnings"

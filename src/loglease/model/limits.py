@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Final, Self
 
 from loglease.model.errors import InvalidField
 
@@ -30,8 +30,7 @@ class Limits:
 
     def named(self) -> dict[str, int]:
         """Return the limits that are set, by name, in declared order."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in values if value is not None}
+        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     def tightest(self, other: Self) -> Limits:
         """Return the smaller of each pair of limits."""
@@ -44,3 +43,6 @@ class Limits:
         """Say whether `other` limits at least what we limit, at least as tightly."""
         theirs = other.named()
         return all(name in theirs and theirs[name] <= value for name, value in self.named().items())
+
+
+_NAMES: Final = tuple(field.name for field in fields(Limits))

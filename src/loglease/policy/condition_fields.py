@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from loglease.policy.conditions import Condition, ConditionRefused, Record, compiled
-from loglease.policy.conditions.parsing import parsed
 from loglease.policy.conditions.vagueness import widening
 from loglease.policy.problems import At, Problems
 from loglease.policy.tree import Node, Scalar
@@ -56,7 +55,7 @@ class Conditions:
                 "leave it out, or ask something",
             )
         if gives:
-            self._refuse_widening(node.text, place)
+            self._refuse_widening(found, place)
         return found
 
     def _refused(self, fault: ConditionRefused, text: str, place: _Place) -> None:
@@ -69,8 +68,8 @@ class Conditions:
         else:
             self._problems.add(at, fault.code, str(fault), fault.help)
 
-    def _refuse_widening(self, text: str, place: _Place) -> None:
-        for part in widening(parsed(text)):
+    def _refuse_widening(self, found: Condition, place: _Place) -> None:
+        for part in widening(found.tree):
             self._problems.add(
                 place.at(part.start, part.end), "P211", "asking for more labels could make this true",
                 'say what must not be there: !("pii" in …); or what all must be: ….all(x, x == "staging")',

@@ -74,12 +74,14 @@ class Condition:
         cost: the most steps that an evaluation takes, at most 2,000.
         reads: the paths that it reads, from their roots on.
         parts: the operands of its outermost ``&&``.
+        tree: its syntax.
     """
 
     text: str
     cost: int
     reads: frozenset[Path]
     parts: tuple[Part, ...]
+    tree: Expression = field(compare=False, repr=False)
     run: Run = field(compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
@@ -124,6 +126,7 @@ def compiled(text: str, schema: Record) -> Condition:
         cost=whole.cost,
         reads=frozenset(checker.reads),
         parts=tuple(Part(text[top.start : top.end], part.run) for top, part in zip(tops, parts, strict=True)),
+        tree=tree,
         run=whole.run,
     )
 

@@ -111,7 +111,14 @@ def test_observing_guardrails_are_for_auditors() -> None:
         CATALOG, PAYMENTS.replace("approvers:payments-approvers", "group:sre"), FLOOR + "mode: observe\n"
     )
     assert "org-floor" not in explain(decided(bundle), Viewer.REQUESTER).text
-    assert "org-floor" in explain(decided(bundle), Viewer.AUDITOR).text
+    assert "(org-floor, only observes)" in explain(decided(bundle), Viewer.AUDITOR).text
+
+
+def test_auditors_are_told_which_guardrails_do_not_apply() -> None:
+    rail = "api: loglease/v1\nkind: Guardrail\nid: staging\napplies: {labels: {env: staging}}\ndeny: true\n"
+    bundle = bundle_of(*ORGANISATION, rail)
+    assert " guardrails  denied (staging, does not apply)\n" in explain(decided(bundle), Viewer.AUDITOR).text
+    assert "staging," not in explain(decided(bundle), Viewer.REQUESTER).text
 
 
 def test_every_effect_of_a_guardrail_is_named() -> None:

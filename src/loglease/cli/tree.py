@@ -104,6 +104,11 @@ GROUPS: Final = (
             ("check", "policy:check", "Check policy documents."),
             ("test", "policy:run_cases", "Run the tests of policy documents."),
             ("show", "policy:show", "Show what a directory of policy documents says."),
+            (
+                "explain",
+                "explaining:explain",
+                "Say what a request would get from policy documents, without making it.",
+            ),
         ),
     ),
 )

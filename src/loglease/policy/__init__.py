@@ -27,9 +27,12 @@ from loglease.policy.plan import (
 from loglease.policy.problems import Problem, Severity
 from loglease.policy.profiles import ProfileInfo, Profiles
 from loglease.policy.recheck import Recheck, redecide, stricter_terms
+from loglease.policy.supposed import made_up, read_people, with_approvers
 from loglease.policy.trace import Decision
+from loglease.policy.who_can import Answer, who_can, who_can_data
 
 __all__ = [
+    "Answer",
     "Askable",
     "Bench",
     "Bundle",
@@ -56,10 +59,15 @@ __all__ = [
     "eligible_reviewers",
     "explain",
     "load",
+    "made_up",
     "plan_state",
+    "read_people",
     "redecide",
     "review_refusal",
     "run_tests",
     "stricter_terms",
     "unsatisfiable",
+    "who_can",
+    "who_can_data",
+    "with_approvers",
 ]

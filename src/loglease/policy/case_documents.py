@@ -38,10 +38,7 @@ class TestDocuments:
         record = self._reader.record(node, "a PolicyTest", known, _LATER)
         now = self._instant(record.need("now", "2026-11-23T09:30:00Z"))
         people_node = record.need("people", "{maria: {groups: [engineering]}}")
-        people = {
-            key.text: self._person(key.text, value)
-            for key, value in (self._reader.table(people_node, "people") if people_node is not None else ())
-        }
+        people = {} if people_node is None else self.people(people_node)
         scopes_node = record.need("scopes", "{api: {source: prod-logs, all_streams: true, from: -2h}}")
         scopes = {
             key.text: self._scope(value, now)
@@ -56,6 +53,10 @@ class TestDocuments:
             cases=tuple(self._case(item, people, scopes) for item in cases),
             at=node.at,
         )
+
+    def people(self, node: Node) -> dict[str, TestPerson]:
+        """Read people by name."""
+        return {key.text: self._person(key.text, value) for key, value in self._reader.table(node, "people")}
 
     def _instant(self, node: Node | None) -> Instant:
         if node is None:

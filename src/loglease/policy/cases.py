@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from loglease.model.access_request import Wish
-from loglease.model.ids import GrantId, PersonId, PrincipalId, SubjectId
+from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import duration_text
 from loglease.model.offer import Offer
-from loglease.model.principal import Directory, Principal, directory_of
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
@@ -18,9 +16,8 @@ from loglease.policy.decision import decide
 from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestReveal
 from loglease.policy.problems import At
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
+from loglease.policy.supposed import made_up
 from loglease.policy.trace import Decision
-
-_ISSUER: Final = "policy-test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +60,7 @@ def catalog_profiles(bundle: Bundle) -> Mapping[str, ProfileInfo]:
 
 
 def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
-    people = _people(test)
+    people = made_up(test.people.values())
     scope = replace(test.scopes[case.scope], profile=case.profile)
     wish = Wish(
         scopes=(scope,),
@@ -90,22 +87,6 @@ def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:
         event_ns=scope.window.start_ns,
         line_sha256="",
         span=1,
-    )
-
-
-def _people(test: PolicyTest) -> Directory:
-    return directory_of(
-        Principal(
-            id=PrincipalId(one.name),
-            issuer=_ISSUER,
-            account=one.name,
-            kind=one.kind,
-            person=PersonId(one.name),
-            subject=SubjectId(one.name),
-            name=one.name,
-            groups=one.groups,
-        )
-        for one in test.people.values()
     )
 
 

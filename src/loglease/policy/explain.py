@@ -13,7 +13,7 @@ from typing import Final
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
 from loglease.model.instant import duration_text
-from loglease.model.offer import Joint, Offer, Outcome, Stage
+from loglease.model.offer import Joint, Offer, Outcome, Plan, Stage
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, scope_in_words
 from loglease.policy.documents import Guardrail
@@ -48,11 +48,11 @@ def explain(decision: Decision, viewer: Viewer) -> Explanation:
     data: dict[str, Canonical] = {
         "outcome": "offer" if decision.offers else "deny",
         "bundle": {"revision": decision.revision, "hash": f"sha256:{decision.bundle_sha256}"},
-        "asked": _wish(decision.wish),
+        "asked": wish_data(decision.wish),
         "offers": [_offer(one) for one in decision.offers],
         "guardrails": [_rail(one) for one in rails],
         "policies": [_policy(one, viewer) for one in policies],
-        "narrow_to": [_wish(one) for one in decision.narrowed],
+        "narrow_to": [wish_data(one) for one in decision.narrowed],
         "next": [str(one) for one in _next(decision, policies)],
     }
     refusal = decision.refusal
@@ -84,7 +84,8 @@ def _next(decision: Decision, policies: list[PolicyTrace]) -> list[Fix]:
     return list(helpful) or [Fix.ASK_OWNER]
 
 
-def _wish(wish: Wish) -> dict[str, Canonical]:
+def wish_data(wish: Wish) -> dict[str, Canonical]:
+    """Return what was asked, for programs."""
     scopes: list[Canonical] = []
     for scope in wish.scopes:
         data: dict[str, Canonical] = {
@@ -117,10 +118,13 @@ def _offer(offer: Offer) -> dict[str, Canonical]:
         "outcome": str(offer.outcome),
         "duration_s": offer.terms.duration_s,
         "approvals": offer.need,
-        "plans": [
-            {"origin": plan.origin, "stages": [_stage_words(stage) for stage in plan.stages]} for plan in offer.plans
-        ],
+        "plans": [{"origin": plan.origin, "stages": list(stages_words(plan))} for plan in offer.plans],
     }
+
+
+def stages_words(plan: Plan) -> tuple[str, ...]:
+    """Say who has to approve, stage after stage."""
+    return tuple(map(_stage_words, plan.stages))
 
 
 def _stage_words(stage: Stage) -> str:
@@ -176,7 +180,7 @@ def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[Policy
     lines = [f"{verdict}  bundle {decision.revision} sha256:{decision.bundle_sha256[:12]}…"]
     wish, name = decision.wish, plain(decision.principal.name)
     lines += [f" asked       {name}: {scope_in_words(scope, None, wish.duration_s)}" for scope in wish.scopes]
-    lines += [f" guardrails  {_listed(_effects(one.guardrail))} ({one.guardrail.id})" for one in rails]
+    lines += [f" guardrails  {_listed(_effects(one.guardrail))} ({_standing(one)})" for one in rails]
     lines += [
         f" offer {one.number}     {one.policy}: {duration_text(one.terms.duration_s)}, {_approval_words(one)}"
         for one in decision.offers
@@ -191,6 +195,13 @@ def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[Policy
     lines += [f" narrow to   {scope_in_words(scope)}" for one in decision.narrowed for scope in one.scopes]
     following = ", ".join(str(one) for one in _next(decision, policies))
     return "\n".join([*lines, *([f" next        {following}"] if following else [])])
+
+
+def _standing(trace: GuardrailTrace) -> str:
+    """Name a guardrail, and say if it changes nothing: others than auditors never see such a one."""
+    if not trace.applies:
+        return f"{trace.guardrail.id}, does not apply"
+    return trace.guardrail.id if trace.guardrail.enforced else f"{trace.guardrail.id}, only observes"
 
 
 def _listed(words: list[Canonical]) -> str:

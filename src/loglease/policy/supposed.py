@@ -1,0 +1,104 @@
+"""People who are made up, for requests that nobody made: those of a test or a file, and approvers taken to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.offer import Stage
+from loglease.model.principal import Directory, Kind, Principal, directory_of
+from loglease.policy.bundle import Bundle
+from loglease.policy.case_documents import TestDocuments
+from loglease.policy.documents import TestPerson
+from loglease.policy.fields import Reader
+from loglease.policy.names import Names, Outside
+from loglease.policy.problems import At, Problem, Problems
+from loglease.policy.tree import documents
+
+_ISSUER: Final = "policy-test"
+
+
+def made_up(people: Iterable[TestPerson]) -> Directory:
+    """Return a directory of people who are known by their names alone."""
+    return directory_of(_principal(one.name, one.name, one.groups, one.kind) for one in people)
+
+
+def read_people(bundle: Bundle, file: str, content: bytes) -> tuple[TestPerson, ...] | list[Problem]:
+    """Read people from a file of their own, written as in a PolicyTest: `maria: {groups: [payments-eng]}`.
+
+    Args:
+        bundle: the one whose Catalog lists their groups.
+        file: its name, as messages show it.
+        content: the bytes of the file.
+
+    Returns:
+        The people; or what is wrong, in the order of lines.
+    """
+    problems = Problems()
+    nodes = documents(file, content, problems)
+    people: tuple[TestPerson, ...] = ()
+    if len(nodes) == 1:
+        names = Names(problems, bundle.catalog, bundle.approver_sets, Outside())
+        people = tuple(TestDocuments(Reader(problems), names, ()).people(nodes[0]).values())
+    elif not problems.found():
+        problems.add(
+            At(file, 1, 1), "P119", f"the file holds {len(nodes) or 'no'} documents, not one with people",
+            "write maria: {groups: [engineering]}",
+        )  # fmt: skip
+    return problems.found() or people
+
+
+def with_approvers(bundle: Bundle, asks: Principal) -> Directory:
+    """Return a directory of who asks and, for each name that approves, as many others as any plan could need.
+
+    What is missing for an approval then is missing in the documents, not in a directory that nobody gave.
+    """
+    plans = list(_plans(bundle))
+    names = {name for plan in plans for stage in plan for block in stage.blocks for name in block.approvers}
+    names |= {name for chosen in bundle.approver_sets.values() for name in chosen.any_of}
+    most = max((sum(block.need for stage in plan for block in stage.blocks) for plan in plans), default=0)
+    return directory_of([asks, *(one for name in sorted(names) for one in _named(name, most, asks))])
+
+
+def somebody(name: str, kind: Kind = Kind.HUMAN) -> Principal:
+    """Return a principal that a name such as `group:sre` or `user:bob` means, and that is in no other group.
+
+    Args:
+        name: as policies write whom they are for.
+        kind: what the principal is where the name is a group's.
+    """
+    prefix, _, rest = name.partition(":")
+    if prefix == "group":
+        return _principal("somebody", "somebody", frozenset({rest}), kind)
+    return _principal(rest, rest, frozenset(), Kind.HUMAN if prefix == "user" else Kind(prefix))
+
+
+def _plans(bundle: Bundle) -> Iterator[tuple[Stage, ...]]:
+    for policy in bundle.policies:
+        yield from (route.stages for route in policy.routes)
+    yield from ((rail.require,) for rail in bundle.guardrails if rail.require is not None)
+
+
+def _named(name: str, count: int, asks: Principal) -> Iterator[Principal]:
+    """Yield people whom the name of an approver means, other than who asks."""
+    prefix, _, rest = name.partition(":")
+    if prefix == "group":
+        # No name can mean an account that begins with a colon, so these are members of this group and nobody else.
+        accounts = (f":{rest}:{number}" for number in range(1, count + 1))
+        yield from (_principal(one, one, frozenset({rest}), Kind.HUMAN) for one in accounts)
+    elif prefix == "user" and (asks.kind, asks.account) != (Kind.HUMAN, rest):
+        yield _principal(f":{rest}", rest, frozenset(), Kind.HUMAN)
+
+
+def _principal(id_: str, account: str, groups: frozenset[str], kind: Kind) -> Principal:
+    return Principal(
+        id=PrincipalId(id_),
+        issuer=_ISSUER,
+        account=account,
+        kind=kind,
+        person=PersonId(id_),
+        subject=SubjectId(id_),
+        name=account,
+        groups=groups,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from loglease.policy.conditions import Condition, ConditionRefused, Record, compiled
@@ -56,7 +57,7 @@ class Conditions:
             )
         if gives:
             self._refuse_widening(found, place)
-        return found
+        return replace(found, at=place.at(0, len(node.text.rstrip())))
 
     def _refused(self, fault: ConditionRefused, text: str, place: _Place) -> None:
         root = text[fault.start : fault.end].partition(".")[0]

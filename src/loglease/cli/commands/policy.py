@@ -7,20 +7,23 @@ from loglease.cli.policy_files import DIRECTORY, bundle_in, counted, files_in
 from loglease.cli.run import Here
 from loglease.model.instant import duration_text
 from loglease.model.selector_text import selector_text
+from loglease.policy.analysis import analysed
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import run_tests
 from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.loading import load
-from loglease.policy.problems import Problem
+from loglease.policy.problems import At, Problem, Severity
 
 
 def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
     """Check policy documents.
 
     Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
+    Conditions that can never hold are found, too; a server takes them.
     """
-    found = load(files_in(directory))
-    problems = list(found.warnings) if isinstance(found, Bundle) else found
+    files = files_in(directory)
+    found = load(files)
+    problems = sorted([*found.warnings, *analysed(found, files)], key=_place) if isinstance(found, Bundle) else found
     if run.out.json:
         body = {"problems": [one.as_json() for one in problems]}
         run.out.resource(body | ({"hash": found.hash} if isinstance(found, Bundle) else {}))
@@ -28,7 +31,11 @@ def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
         for one in problems:
             run.out.data(one.render())
         run.out.notice(_summary(found, problems))
-    return Exit.DONE if isinstance(found, Bundle) else Exit.CHECK_FAILED
+    return Exit.CHECK_FAILED if any(one.severity is Severity.ERROR for one in problems) else Exit.DONE
+
+
+def _place(problem: Problem) -> At:
+    return problem.at
 
 
 def run_cases(directory: DIRECTORY = None, /, *, run: Here) -> Exit:

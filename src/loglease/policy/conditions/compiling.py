@@ -41,7 +41,7 @@ from loglease.policy.conditions.types import (
     name_of,
 )
 from loglease.policy.conditions.values import Fault, Value
-from loglease.policy.problems import did_you_mean, shown
+from loglease.policy.problems import At, did_you_mean, shown
 
 MAX_COST: Final = 2_000
 _UNIT: Final = 64
@@ -75,6 +75,7 @@ class Condition:
         reads: the paths that it reads, from their roots on.
         parts: the operands of its outermost ``&&``.
         tree: its syntax.
+        at: where it stands, if it is from a file.
     """
 
     text: str
@@ -82,6 +83,7 @@ class Condition:
     reads: frozenset[Path]
     parts: tuple[Part, ...]
     tree: Expression = field(compare=False, repr=False)
+    at: At | None = field(default=None, compare=False)
     run: Run = field(compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:

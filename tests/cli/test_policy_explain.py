@@ -103,6 +103,14 @@ def test_a_smaller_scope_is_proposed(explain: Any) -> None:
     assert " next        narrow" in found.out
 
 
+def test_a_version_of_a_profile_is_the_one_that_documents_pin(explain: Any, documents: Path) -> None:
+    file = documents / "main.yaml"
+    file.write_text(file.read_text().replace("redaction: pii-default\n", "redaction: pii-default@7\n"))
+    assert "   ok  profile  pii-default@7\n" in explain(*MARIA, *API, *WHY, "--profile", "pii-default@7").out
+    other = explain(*MARIA, *API, *WHY, "--profile", "pii-default@8").out
+    assert " because     There is no redaction profile 'pii-default@8'.\n" in other
+
+
 def test_programs_get_the_explanation_as_json(explain: Any) -> None:
     found = explain(*MARIA, *API, *WHY, "--output", "json")
     body = json.loads(found.out)

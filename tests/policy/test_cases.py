@@ -62,6 +62,14 @@ def test_a_denial_is_explained() -> None:
     assert failed.differences == ("want outcome review, got deny: A ticket is missing.",)
 
 
+def test_a_version_that_a_document_pins_is_there() -> None:
+    pinned = [one.replace("redaction: pii-default\n", "redaction: pii-default@7\n") for one in ORGANISATION]
+    test = EXAMPLE_TEST.replace("redaction: pii-default,", "redaction: pii-default@7,")
+    bundle = load({"a.yaml": "---\n".join(pinned).encode(), "a.test.yaml": test.encode()})
+    assert isinstance(bundle, Bundle)
+    assert [one.differences for one in run_tests(bundle)] == [(), (), (), ()]
+
+
 def test_a_servers_profiles_can_be_used() -> None:
     bundle = loaded(EXAMPLE_TEST.replace("redaction: pii-default,", "redaction: pii-default@7,"))
     assert isinstance(bundle, Bundle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from loglease.model.access_request import Wish
@@ -54,9 +54,21 @@ def run_tests(bundle: Bundle, profiles: Profiles | None = None) -> tuple[CaseRes
 
 
 def catalog_profiles(bundle: Bundle) -> Mapping[str, ProfileInfo]:
-    """Return the profiles that a Catalog declares, and raw, as if each had version 1."""
-    declared = {name: ProfileInfo(name, "1", looser) for name, looser in bundle.catalog.redaction.items()}
-    return {RAW: ProfileInfo(RAW, "1")} | declared
+    """Return the profiles that a Catalog declares, and raw, each in the version that a document pins, else in 1."""
+    versions = dict(_pinned(bundle))
+    declared = {RAW: frozenset[str](), **bundle.catalog.redaction}
+    return {name: ProfileInfo(name, versions.get(name, "1"), looser) for name, looser in declared.items()}
+
+
+def _pinned(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    """Yield names of profiles with the versions that policies and guardrails want of them."""
+    wanted = [policy.grant.redaction for policy in bundle.policies]
+    wanted += [route.grant.redaction or "" for policy in bundle.policies for route in policy.routes]
+    wanted += [rail.at_least or "" for rail in bundle.guardrails]
+    for text in wanted:
+        name, marked, version = text.partition("@")
+        if marked:
+            yield name, version
 
 
 def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:

@@ -167,7 +167,7 @@ def _wish(run: Run, bundle: Bundle, asked: Asked, now: Instant) -> Wish:
             "What is to be read?", next_step="Give --labels '{service=\"pay-api\"}', or --all-streams for all of them."
         )
     if asked.profile is not None:
-        _require_known("redaction profile", asked.profile, {RAW, *catalog.redaction})
+        _require_known("redaction profile", asked.profile.partition("@")[0], {RAW, *catalog.redaction})
     draft = WishDraft(
         source=_source(bundle, asked.source),
         selector=parse_selector("{}" if asked.selector is None else asked.selector),

@@ -78,6 +78,15 @@ def test_nobody_who_asks_is_taken_for_an_approver() -> None:
     assert alone.refusal.code == "no_eligible_approver"
 
 
+def test_who_asks_stays_the_only_one_of_that_name() -> None:
+    stage = "{from: [user:maria, group:privacy], need: 1}"
+    named = PAYMENTS.replace("any_of: [group:payments-eng]", "any_of: [user:maria]").replace(
+        "{from: [approvers:payments-approvers], need: 1}", stage
+    )
+    assert decided_alone(bundle_of(CATALOG, named)).offers
+    assert not decided_alone(bundle_of(CATALOG, named), "lee").offers
+
+
 def test_a_set_that_documents_leave_empty_stays_empty() -> None:
     emptied = APPROVERS.replace("none_of: [group:contractors]", "none_of: [group:payments-leads]")
     assert not decided_alone(

@@ -7,8 +7,9 @@ counted, not logins: whoever is, or may be, one human being fills one slot of a 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.offer import Joint, Plan, Slots, Stage
@@ -18,6 +19,7 @@ from loglease.policy.people import People
 
 Seats = list[frozenset[PersonId]]
 """One entry a slot: the people who could fill it."""
+Sitter = TypeVar("Sitter", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,14 +165,14 @@ def _seats(block: Slots, voters: Collection[Principal], people: People) -> Seats
     return [who] * block.need
 
 
-def matched(seats: Seats) -> int:
+def matched(seats: Sequence[frozenset[Sitter]]) -> int:
     """Return how many slots can be filled at once by different people: a maximum bipartite matching.
 
     Source: augmenting paths, H. W. Kuhn 1955.
     """
-    sits: dict[PersonId, int] = {}
+    sits: dict[Sitter, int] = {}
 
-    def seated(seat: int, tried: set[PersonId]) -> bool:
+    def seated(seat: int, tried: set[Sitter]) -> bool:
         for person in seats[seat]:
             if person in tried:
                 continue

@@ -63,6 +63,12 @@ def size_bytes(text: str) -> int | None:
     return size if size <= MAX_INTEGER else None
 
 
+def size_text(size: int) -> str:
+    """Write a size as people write it, in the unit that leaves the smallest whole number: ``500MB``, ``256MiB``."""
+    count, unit = min((size // factor, name) for name, factor in _UNITS.items() if size % factor == 0)
+    return f"{count}{unit}"
+
+
 def day(text: str) -> date | None:
     """Read a date such as `2027-05-01`; None if it is none."""
     if not _DATE.fullmatch(text):

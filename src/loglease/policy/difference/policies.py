@@ -1,0 +1,139 @@
+"""Policies and approver sets, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from loglease.model.instant import duration_text
+from loglease.model.reveal import is_class_among
+from loglease.policy.difference.found import Comparison, Verdict
+from loglease.policy.difference.plans import compare_stages
+from loglease.policy.difference.redaction import compare_redaction
+from loglease.policy.difference.scopes import compare_scopes
+from loglease.policy.difference.words import route_text, routes_text, stages_text
+from loglease.policy.documents import (
+    AccessPolicy,
+    ApproverSet,
+    AskRule,
+    GrantRule,
+    RevealRule,
+    Route,
+    TicketRule,
+    Tightening,
+    Who,
+)
+from loglease.policy.profiles import Profiles
+
+# Fields that decide nothing are known, too: id, title, owner, review_by. `exclusive` is compared in `exclusive`, since
+# it is about other policies.
+_POLICY: Final = (
+    "id", "title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant", "routes",
+    "pending_max_s",
+)  # fmt: skip
+_SHARED: Final = ("max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction")
+
+
+def compare_policies(found: Comparison, old: AccessPolicy, new: AccessPolicy, profiles: Profiles) -> None:
+    """Compare what two versions of a policy give."""
+    found.flag("discoverable", old=old.discoverable, new=new.discoverable)
+    _compare_who(found.inside("who."), old.who, new.who)
+    compare_scopes(found, old.scopes, new.scopes)
+    _compare_ask(found.inside("ask."), old.ask, new.ask)
+    found.condition("when", old.when, new.when)
+    _compare_grants(found.inside("grant."), old.grant, new.grant, profiles)
+    _compare_routes(found, old.routes, new.routes, profiles)
+    found.ordered("pending_max", old.pending_max_s, new.pending_max_s, text=duration_text)
+    found.rest(old, new, _POLICY)
+
+
+def compare_sets(found: Comparison, old: ApproverSet, new: ApproverSet) -> None:
+    """Compare who may approve; more people approve more easily."""
+    found.names("any_of", old.any_of, new.any_of)
+    found.names("none_of", old.none_of, new.none_of, more=Verdict.NARROWS)
+    found.ordered("at_least", old.at_least, new.at_least, more=Verdict.NARROWS)
+    found.rest(old, new, ("id", "any_of", "none_of", "at_least"))
+
+
+def _compare_who(found: Comparison, old: Who, new: Who) -> None:
+    found.names("kinds", old.kinds, new.kinds)
+    found.names("any_of", old.any_of, new.any_of)
+    found.names("none_of", old.none_of, new.none_of, more=Verdict.NARROWS)
+    found.rest(old, new, ("kinds", "any_of", "none_of"))
+
+
+def _compare_ask(found: Comparison, old: AskRule, new: AskRule) -> None:
+    found.ordered("reason.min", old.reason_min, new.reason_min, more=Verdict.NARROWS)
+    if old.ticket != new.ticket:
+        verdict = Verdict.UNDECIDED  # one pattern inside another is nothing that we prove
+        if old.ticket is None or new.ticket is None:
+            verdict = Verdict.WIDENS if new.ticket is None else Verdict.NARROWS
+        found.add(verdict, "ticket", _ticket_text(old.ticket), _ticket_text(new.ticket))
+    found.rest(old, new, ("reason_min", "ticket"))
+
+
+def _ticket_text(rule: TicketRule | None) -> str | None:
+    return None if rule is None else f"{rule.key} of {rule.tracker}"
+
+
+def _compare_grants(found: Comparison, old: GrantRule, new: GrantRule, profiles: Profiles) -> None:
+    found.ordered("duration.default", old.default_s, new.default_s, text=duration_text)
+    _compare_shared(found, old, new)
+    compare_redaction(found, "redaction", old.redaction, new.redaction, profiles, gives=True)
+    _compare_reveals(found, old.reveal, new.reveal)
+    found.rest(old, new, ("default_s", "reveal", *_SHARED))
+
+
+def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRule | Tightening) -> None:
+    """Compare what the grant of a policy and that of a route have in common."""
+    found.ordered("duration.max", old.max_s, new.max_s, text=duration_text)
+    found.ordered("activate_within", old.activate_within_s, new.activate_within_s, text=duration_text)
+    found.flag("single_use", old=old.single_use, new=new.single_use, on=Verdict.NARROWS)
+    found.ordered("idle_timeout", old.idle_timeout_s, new.idle_timeout_s, text=duration_text)
+    found.limits("limits.", old.limits, new.limits)
+
+
+def _compare_reveals(found: Comparison, old: RevealRule | None, new: RevealRule | None) -> None:
+    if old is None or new is None:
+        if old is not new:
+            found.add(
+                Verdict.NARROWS if new is None else Verdict.WIDENS, "reveal", _reveal_text(old), _reveal_text(new)
+            )
+        return
+    came = [one for one in new.classes if not is_class_among(one, old.classes)]
+    went = [one for one in old.classes if not is_class_among(one, new.classes)]
+    if came:
+        found.add(Verdict.WIDENS, "reveal.classes", None, ", ".join(came))
+    if went:
+        found.add(Verdict.NARROWS, "reveal.classes", ", ".join(went), None)
+    compare_stages(found, "reveal.stages", old.stages, new.stages)
+    found.inside("reveal.").rest(old, new, ("classes", "stages"))
+
+
+def _reveal_text(rule: RevealRule | None) -> str | None:
+    return None if rule is None else f"{', '.join(rule.classes)}: {stages_text(rule.stages)}"
+
+
+def _compare_routes(found: Comparison, old: Sequence[Route], new: Sequence[Route], profiles: Profiles) -> None:
+    """Compare route by route; a condition that differs, or a route more or less, can move any request anywhere."""
+    if len(old) != len(new):
+        found.add(Verdict.UNDECIDED, "approve", routes_text(old), routes_text(new))
+        return
+    for number, (before, after) in enumerate(zip(old, new, strict=True)):
+        part = found.inside(f"approve[{number}].", after.at)
+        if _text(before) != _text(after):
+            part.add(Verdict.UNDECIDED, "if", _text(before), _text(after))
+        if before.auto != after.auto:
+            verdict = Verdict.WIDENS if after.auto else Verdict.NARROWS
+            part.add(verdict, "auto" if after.auto else "stages", route_text(before), route_text(after))
+        else:
+            compare_stages(part, "stages", before.stages, after.stages)
+        grant = part.inside("grant.")
+        _compare_shared(grant, before.grant, after.grant)
+        compare_redaction(grant, "redaction", before.grant.redaction, after.grant.redaction, profiles)
+        grant.rest(before.grant, after.grant, _SHARED)
+        part.rest(before, after, ("number", "condition", "auto", "stages", "grant"))
+
+
+def _text(route: Route) -> str | None:
+    return None if route.condition is None else route.condition.text

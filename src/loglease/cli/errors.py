@@ -19,6 +19,7 @@ class Exit(IntEnum):
     COULD_NOT = 2
     CHECK_FAILED = 3
     TEST_FAILED = 4
+    GATE = 5
     REFUSED = 6
     NOT_FOUND = 7
     CONFLICT = 8

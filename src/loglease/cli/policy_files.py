@@ -23,8 +23,13 @@ DIRECTORY = Annotated[
 ]
 
 
-def bundle_in(run: Run, directory: Path | None) -> Bundle | None:
+def bundle_in(run: Run, directory: Path | None, *, name: str | None = None) -> Bundle | None:
     """Return the bundle of a directory, or None after saying what is wrong with its documents.
+
+    Args:
+        run: the call.
+        directory: where the documents are; None for those that ship.
+        name: what to call the directory where there are several.
 
     Raises:
         Usage: see `files_in`.
@@ -32,6 +37,8 @@ def bundle_in(run: Run, directory: Path | None) -> Bundle | None:
     found = load(files_in(directory))
     if isinstance(found, Bundle):
         return found
+    if name is not None:
+        run.out.notice(f"{name}:")
     tell_problems(run, found)
     return None
 

@@ -18,6 +18,7 @@ _MEANINGS: Final = {
     Exit.COULD_NOT: "could not run: usage, configuration, network, server",
     Exit.CHECK_FAILED: "`check` found errors",
     Exit.TEST_FAILED: "`test` failed",
+    Exit.GATE: "`diff` found what `--fail-on` names",
     Exit.REFUSED: "refused by policy, a lock or a missing right",
     Exit.NOT_FOUND: "not found, or not for you: one answer",
     Exit.CONFLICT: "conflict: decided already, digest changed, not active, several grants would do",

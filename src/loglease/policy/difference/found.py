@@ -171,8 +171,8 @@ class Comparison:
 
 
 def unknown(value: Any, known: Collection[str]) -> dict[str, str | None]:
-    """Return the fields of a part that no rule knows, in canonical form; places are none."""
-    pairs = ((one.name, getattr(value, one.name)) for one in fields(value))
+    """Return the fields of a part that no rule knows, in canonical form; places are none, nor is what follows."""
+    pairs = ((one.name, getattr(value, one.name)) for one in fields(value) if one.compare)
     return {name: form(item) for name, item in pairs if name not in known and not isinstance(item, At)}
 
 

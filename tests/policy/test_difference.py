@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import pytest
@@ -134,6 +134,7 @@ def entries(*entries: str) -> Bundle:
         (["all_streams: true, level_from: info", "labels: {env: dev}, level_from: debug"],
          ["all_streams: true, level_from: info", "labels: {env: [dev, prod]}, level_from: info"], ["NARROWS"]),
         (["all_streams: true, level_from: trace"], ["all_streams: true"], []),
+        (["all_streams: true, contains: [order, 'card order']"], ["all_streams: true, contains: ['card order']"], []),
     ],
 )  # fmt: skip
 def test_entries_are_compared_with_all_others(old: list[str], new: list[str], verdicts: list[str]) -> None:
@@ -316,6 +317,16 @@ def test_words_of_a_label_matter_where_a_condition_reads_it() -> None:
         "UNDECIDED Catalog labels.env [dev, prod, staging] -> string, which conditions read"
     ]
     assert said(bundle_of(CATALOG, SRE), bundle_of(new_word, SRE)) == []
+    (found,) = differences(bundle_of(CATALOG, reads), bundle_of(opened, reads))
+    assert found.as_json() == {
+        "verdict": "UNDECIDED",
+        "kind": "Catalog",
+        "document": "Catalog",
+        "place": "labels.env",
+        "old": "[dev, prod, staging]",
+        "new": "string",
+        "about": "which conditions read",
+    }
 
 
 def test_a_profile_that_stands_above_two_kinds_proves_nothing() -> None:
@@ -358,8 +369,8 @@ class LaterBundle(Bundle):
 
 
 def of_later(later: type, one: object, **more: object) -> object:
-    names = [name for kind in type(one).__mro__ for name in getattr(kind, "__slots__", ())]
-    return later(**{name: getattr(one, name) for name in names}, **more)
+    known = (each.name for each in fields(one) if each.init)  # type: ignore[arg-type]
+    return later(**{name: getattr(one, name) for name in known}, **more)
 
 
 def test_a_field_that_no_rule_knows_is_undecided() -> None:

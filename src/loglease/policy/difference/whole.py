@@ -54,12 +54,12 @@ def _policies(old: Bundle, new: Bundle) -> Iterator[Difference]:
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         found = _comparison("AccessPolicy", name, was, now)
-        if was is None and now is not None:
-            found.add(Verdict.WIDENS, "policy", None, policy_text(now))
-        elif was is not None and now is None:
+        if was is None:
+            found.add(Verdict.WIDENS, "policy", None, policy_text(after[name]))
+        elif now is None:
             found.add(Verdict.NARROWS, "policy", policy_text(was), None)
             compare_kept(found, was, None, new)
-        elif was is not None and now is not None:
+        else:
             compare_exclusive(found, was, now, (old, new))
             compare_policies(found, was, now, profiles)
         yield from found.found

@@ -138,9 +138,10 @@ LISTS = [
     ("ctx.flags.exists(int, int) && ctx.flags.exists((_), _)", True),
     ("ctx.names.exists(size, size.size() == size(size))", True),
 ]
+EXAMPLES = [*BOOLS, *PRECEDENCE, *NUMBERS, *TEXTS, *ENUMS, *DURATIONS, *LISTS]
 
 
-@pytest.mark.parametrize(("text", "expected"), [*BOOLS, *PRECEDENCE, *NUMBERS, *TEXTS, *ENUMS, *DURATIONS, *LISTS])
+@pytest.mark.parametrize(("text", "expected"), EXAMPLES)
 def test_conditions_say(text: str, expected: bool) -> None:
     assert answer(text) is expected
 
@@ -186,6 +187,13 @@ def test_a_root_can_be_a_value_itself_and_a_fact_not_given_is_a_fault() -> None:
     assert str(found.answer({"on": True, "deep": {}})) == "Fault(reason='deep.er was not given')"
     assert str(found.answer({"deep": {"er": True}})) == "Fault(reason='on was not given')"
     assert found.answer({"on": False}) is False
+
+
+def test_a_text_may_hold_any_character() -> None:
+    text = "a\0b\u2028\U0001f600\u202e"
+    assert answer(r"ctx.note == 'a\u0000b\u2028😀\u202e'", ctx_note=text) is True
+    assert answer(r"ctx.note.contains('\u0000b') && size(ctx.note) == 6", ctx_note=text) is True
+    assert answer(r"ctx.note.startsWith('a\u0000')", ctx_note="a") is False
 
 
 def test_types_have_names() -> None:

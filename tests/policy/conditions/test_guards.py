@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from tests.policy.conditions.facts import ABSENT, answer, refusal
+from tests.policy.conditions.facts import ABSENT, answer, condition, refusal, values
+
+from loglease.policy.conditions import ConditionRefused
 
 GUARDED = [
     'has(opt.net) && opt.net == "vpn"',
@@ -57,6 +61,8 @@ UNGUARDED = [
     ('(has(opt.net) || ctx.mfa) && «opt.net» == "vpn"', "opt.net"),
     ('(has(opt.net) && ctx.mfa) || «opt.net» == "vpn"', "opt.net"),
     ('!(has(opt.net) || ctx.mfa) || «opt.net» == "vpn"', "opt.net"),
+    ('(!has(opt.net) && ctx.mfa) || «opt.net» == "vpn"', "opt.net"),
+    ('!(!has(opt.net) && ctx.mfa) && «opt.net» == "vpn"', "opt.net"),
     ('!!has(opt.net) || «opt.net» == "vpn"', "opt.net"),
     ('has(opt.net) && ctx.mfa || «opt.net» == "vpn"', "opt.net"),
     ('(has(opt.net) && opt.net == "vpn") || «opt.net» == "corp"', "opt.net"),
@@ -84,3 +90,30 @@ def test_an_optional_value_without_a_guard_to_its_left_is_refused(marked: str, n
     assert (refused.code, str(refused)) == ("P203", f"'{name}' may be absent")
     assert refused.help == f"guard it: has({name}) && …"
     assert (refused.start, refused.end) == (len(before), len(before) + len(wrong))
+
+
+def small_conditions() -> list[str]:
+    """Every way to put a guard, a value that needs it and one that does not together, up to three of them."""
+    single = ["has(opt.flag)", "!has(opt.flag)", "opt.flag", "!opt.flag", "ctx.mfa"]
+    pairs = [f"({one} {op} {other})" for one, op, other in itertools.product(single, ("&&", "||"), single)]
+    pairs += [f"!{pair}" for pair in pairs]
+    triples = itertools.chain(
+        itertools.product(pairs, ("&&", "||"), single), itertools.product(single, ("&&", "||"), pairs)
+    )
+    return single + pairs + [f"{one} {op} {other}" for one, op, other in triples]
+
+
+def test_a_small_condition_that_is_accepted_never_relies_on_what_is_not_there() -> None:
+    """All of them are tried: where a value is read although it is absent, the condition has to be refused."""
+    absent = [values(opt_flag=ABSENT, ctx_mfa=mfa) for mfa in (True, False)]
+    accepted = 0
+    for text in small_conditions():
+        try:
+            found = condition(text)
+        except ConditionRefused as refused:
+            assert refused.code == "P203"
+            assert "opt.flag" in text.replace("has(opt.flag)", "")
+            continue
+        accepted += 1
+        assert {found.answer(roots) for roots in absent} <= {True, False}, text
+    assert accepted > 300

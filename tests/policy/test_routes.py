@@ -283,7 +283,8 @@ def test_nothing_that_gives_access_becomes_true_by_asking_for_more(condition: st
     quoted = "'" + condition + "'"
     assert codes(problems_of(CATALOG, APPROVERS, payments(when=quoted))) == ["P211"]
     assert codes(problems_of(CATALOG, APPROVERS, payments(f"if: {quoted}\n    auto: true"))) == ["P211"]
-    bundle_of(CATALOG, APPROVERS, payments(f"if: {quoted}\n    {SECOND}"))
+    warned = bundle_of(CATALOG, APPROVERS, payments(f"if: {quoted}\n    {SECOND}")).warnings
+    assert "P416" in codes(warned)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,20 @@ def test_nothing_that_gives_access_becomes_true_by_asking_for_more(condition: st
 )
 def test_what_asking_for_more_makes_false_may_give_access(condition: str) -> None:
     bundle_of(CATALOG, APPROVERS, payments(f"if: '{condition}'\n    auto: true"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_warned"),
+    [
+        ('!("prod" in req.labels.env)', True),
+        ('req.labels.env.all(x, x == "prod")', True),
+        ('"prod" in req.labels.env', False),
+        ("req.live", False),
+    ],
+)
+def test_a_guardrail_that_asking_for_more_gets_round_is_warned_of(condition: str, *, is_warned: bool) -> None:
+    warnings = codes(bundle_of(CATALOG, RAIL.replace("CONDITION", f"'{condition}'")).warnings)
+    assert ("P416" in warnings) is is_warned
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 from typing import Final
 
 from loglease.policy.conditions import Condition, ConditionRefused, Record, compiled
 from loglease.policy.conditions.vagueness import widening
-from loglease.policy.problems import At, Problems
+from loglease.policy.problems import At, Problems, Severity
 from loglease.policy.tree import Node, Scalar
 
 _LATER: Final = frozenset({"ctx", "ask"})
 LineOf = Callable[[At], str]
 _EXAMPLE: Final = 'when: req.duration <= duration("1h")'
+
+
+class Effect(Enum):
+    """What a condition leads to when it holds: access without a person, a route with people, or a ban or cap."""
+
+    GIVES = "gives"
+    ASKS = "asks"
+    BANS = "bans"
 
 
 class Conditions:
@@ -23,13 +32,13 @@ class Conditions:
         self._problems = problems
         self._schema = schema
 
-    def read(self, node: Node | None, what: str, *, gives: bool) -> Condition | None:
+    def read(self, node: Node | None, what: str, effect: Effect) -> Condition | None:
         """Read a condition; None where there is none, or it is refused.
 
         Args:
             node: the value of the field.
             what: the field.
-            gives: whether it can give access when it is true; then asking for more must never make it true.
+            effect: what it leads to; asking for more must not change that in the favour of whoever asks.
         """
         if node is None:
             return None
@@ -55,8 +64,7 @@ class Conditions:
                 f"{what} reads nothing, so that it always says the same",
                 "leave it out, or ask something",
             )
-        if gives:
-            self._refuse_widening(found, place)
+        self._judge_widening(found, place, effect)
         return replace(found, at=place.at(0, len(node.text.rstrip())))
 
     def _refused(self, fault: ConditionRefused, text: str, place: _Place) -> None:
@@ -69,11 +77,22 @@ class Conditions:
         else:
             self._problems.add(at, fault.code, str(fault), fault.help)
 
-    def _refuse_widening(self, found: Condition, place: _Place) -> None:
-        for part in widening(found.tree):
+    def _judge_widening(self, found: Condition, place: _Place, effect: Effect) -> None:
+        """Refuse what gives access by asking for more; warn where that makes it cheaper."""
+        bans = effect is Effect.BANS
+        for part in widening(found.tree, positive=not bans):
+            at = place.at(part.start, part.end)
+            if effect is Effect.GIVES:
+                self._problems.add(
+                    at, "P211", "asking for more labels could make this true",
+                    'say what must not be there: !("pii" in …); or what all must be: ….all(x, x == "staging")',
+                )  # fmt: skip
+                continue
             self._problems.add(
-                place.at(part.start, part.end), "P211", "asking for more labels could make this true",
-                'say what must not be there: !("pii" in …); or what all must be: ….all(x, x == "staging")',
+                at, "P416",
+                f"asking for more labels could make this {'false' if bans else 'true'}",
+                "see whether that makes anything cheaper",
+                Severity.WARNING,
             )  # fmt: skip
 
 

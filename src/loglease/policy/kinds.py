@@ -9,7 +9,7 @@ import re2
 
 from loglease.model.limits import Limits
 from loglease.model.offer import Stage
-from loglease.policy.condition_fields import Conditions
+from loglease.policy.condition_fields import Conditions, Effect
 from loglease.policy.documents import (
     ACTIVATE_WITHIN_S,
     PENDING_MAX_S,
@@ -86,7 +86,7 @@ class Kinds:
             who=self._parts.who(record.need("who", "{any_of: [group:engineering]}")),
             scopes=tuple(self._parts.scope_rule(item) for item in scopes),
             ask=self._ask(record.node("ask")),
-            when=self._conditions.read(record.node("when"), "when", gives=True),
+            when=self._conditions.read(record.node("when"), "when", Effect.GIVES),
             grant=grant,
             routes=self._routes(record.need("approve", "[{otherwise: true, stages: […]}]")),
             pending_max_s=read.duration(record.node("pending_max"), "pending_max", PENDING_MAX_S),
@@ -244,7 +244,7 @@ class Kinds:
         grant = record.node("grant")
         route = Route(
             number=number,
-            condition=self._conditions.read(given, "if", gives=auto),
+            condition=self._conditions.read(given, "if", Effect.GIVES if auto else Effect.ASKS),
             auto=auto,
             stages=self._parts.stages(record.node("stages")),
             grant=Tightening() if grant is None else self._tightening(grant),
@@ -287,7 +287,7 @@ class Kinds:
             enforced=read.word(record.node("mode"), "mode", ("enforce", "observe"), "enforce") == "enforce",
             even_break_glass=read.boolean(record.node("even_break_glass"), "even_break_glass", default=True),
             applies=self._applies(record.need("applies", "{all_streams: true}")),
-            condition=self._conditions.read(record.node("if"), "if", gives=False),
+            condition=self._conditions.read(record.node("if"), "if", Effect.BANS),
             caps=self._caps(record.node("caps")),
             at_least=self._at_least(record.node("at_least")),
             deny=deny,

@@ -77,7 +77,7 @@ def matchers(label: str) -> st.SearchStrategy[Matcher | None]:
 
 
 selectors = st.fixed_dictionaries({name: matchers(name) for name in WORDS}).map(
-    lambda found: Selector(tuple((name, found[name]) for name in sorted(found) if found[name] is not None))
+    lambda found: Selector(tuple((name, one) for name, one in sorted(found.items()) if one is not None))
 )
 
 

@@ -54,18 +54,18 @@ def cheaper(old: Bundle, new: Bundle) -> Iterator[Difference]:
             yield _difference(after[name], after[rival], now)
 
 
-def _pairs(before: Mapping[str, AccessPolicy], after: Mapping[str, AccessPolicy]) -> list[tuple[str, str]]:
-    """Return the pairs of policies with a source in common of which one is not what it was."""
+def _pairs(before: Mapping[str, AccessPolicy], after: Mapping[str, AccessPolicy]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs with a source in common of which one is new or changed, if one could be cheaper at all."""
     changed = {name for name, one in after.items() if name not in before or form(before[name]) != form(one)}
     by_source: dict[str, set[str]] = {}
     for name, policy in after.items():
         for source, _ in streams_of(policy):
             by_source.setdefault(source, set()).add(name)
-    found = set[tuple[str, str]]()
-    for name in changed:
-        rivals = {rival for source, _ in streams_of(after[name]) for rival in by_source[source]} - {name}
-        found |= {(name, rival) for rival in rivals} | {(rival, name) for rival in rivals}
-    return sorted(found)
+    fewest, most = ({name: pick(_needs(one.routes)) for name, one in after.items()} for pick in (min, max))
+    for name, policy in sorted(after.items()):
+        near = frozenset().union(*(by_source[source] for source, _ in streams_of(policy)))
+        rivals = near if name in changed else near & changed
+        yield from ((name, rival) for rival in sorted(rivals) if rival != name and fewest[name] < most[rival])
 
 
 def _undercut(policy: AccessPolicy, other: AccessPolicy) -> _Undercut | None:
@@ -85,11 +85,15 @@ def _undercut(policy: AccessPolicy, other: AccessPolicy) -> _Undercut | None:
 
 def _approvals(ours: tuple[Route, ...], theirs: tuple[Route, ...]) -> tuple[int, int]:
     """Return the fewest approvals of one policy and the most of another that a request can meet."""
-    needs = [[Plan("", route.stages).need for route in routes] for routes in (ours, theirs)]
+    needs = [_needs(routes) for routes in (ours, theirs)]
     if [_text(one) for one in ours] == [_text(one) for one in theirs]:
         # Under the same conditions a request takes the same route of both.
         return max(zip(*needs, strict=True), key=lambda pair: pair[1] - pair[0])
     return min(needs[0]), max(needs[1])
+
+
+def _needs(routes: tuple[Route, ...]) -> list[int]:
+    return [Plan("", route.stages).need for route in routes]
 
 
 def _text(route: Route) -> str:

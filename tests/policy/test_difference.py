@@ -16,6 +16,7 @@ from tests.policy.world import (
     DIRECTORY,
     EVERYONE,
     FLOOR,
+    MARIA,
     NOW,
     PROFILES,
     SRE,
@@ -33,10 +34,10 @@ from loglease.model.offer import Joint, Offer, Slots, Stage
 from loglease.model.principal import Principal, directory_of
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Level
-from loglease.policy import Bundle, decide
+from loglease.policy import Bundle, ProfileInfo, decide
 from loglease.policy.difference import Difference, Verdict, differences, overall
 from loglease.policy.difference.plans import are_harder, is_harder
-from loglease.policy.documents import AccessPolicy
+from loglease.policy.documents import AccessPolicy, ScopeRule
 from loglease.policy.problems import At
 from loglease.policy.profiles import is_as_strict
 
@@ -286,6 +287,22 @@ def test_what_was_cheaper_before_is_not_said_again() -> None:
     ]
 
 
+def test_a_way_that_became_cheaper_still_is_said_again() -> None:
+    two, three = (SRE.replace("need: 1", f"need: {need}") for need in (2, 3))
+    one = OPEN.replace("auto: true", "stages: [{from: [group:sre-leads], need: 1}]")
+    old = bundle_of(CATALOG, two, one)
+    assert cheaper(old, bundle_of(CATALOG, two, OPEN)) == [OPENS.replace("1 approval", "2 approvals")]
+    assert cheaper(old, bundle_of(CATALOG, three, one)) == [
+        OPENS.replace("automatic instead of 1 approval", "1 approval instead of 3 approvals")
+    ]
+
+
+def test_whoever_has_a_name_that_both_share_is_named_once() -> None:
+    names = ("group:sre]", "group:sre, group:privacy]")
+    (found,) = cheaper(FIRST, bundle_of(CATALOG, SRE.replace(*names, 1), OPEN.replace(*names)))
+    assert ", for group:privacy, group:sre on {" in found
+
+
 def test_under_the_same_conditions_the_same_routes_are_compared() -> None:
     rule = "approve: [{if: '!req.live', auto: true}, {otherwise: true, stages: [{from: [group:sre-leads], need: 1}]}]\n"
     one, other = (text[: text.index("approve")] + rule for text in (SRE, OPEN))
@@ -301,6 +318,8 @@ def test_what_is_kept_away_or_masked_is_no_cheaper_way() -> None:
     assert cheaper(bundle_of(CATALOG, exclusive), bundle_of(CATALOG, exclusive, OPEN)) == []
     raw = SRE.replace("pii-default", "raw")
     assert cheaper(bundle_of(CATALOG, raw), bundle_of(CATALOG, raw, OPEN)) == []
+    dearer = raw.replace("id: sre-prod", "id: sre-raw").replace("need: 1", "need: 2")
+    assert len(cheaper(bundle_of(CATALOG, raw), bundle_of(CATALOG, raw, dearer))) == 1
 
 
 # What names mean.
@@ -335,6 +354,43 @@ def test_a_profile_that_stands_above_two_kinds_proves_nothing() -> None:
     assert said(old, new) == ["UNDECIDED org-floor at_least.redaction strict -> top"]
     assert said(bundle_of(above), new)[0].startswith("UNDECIDED org-floor guardrail + ")
     assert said(bundle_of(above), old)[0].startswith("NARROWS org-floor guardrail + ")
+    some = FLOOR.replace("redaction: secrets", "redaction: top")
+    everywhere = bundle_of(above, some)
+    here = bundle_of(above, some.replace("all_streams: true", "sources: [prod-logs], labels: {env: prod}"))
+    assert said(here, everywhere) == [
+        "UNDECIDED org-floor applies.sources prod-logs -> every source",
+        'UNDECIDED org-floor applies.labels {env="prod"} -> {}',
+    ]
+    live = bundle_of(above, some + "if: req.live\n")
+    assert said(live, everywhere) == ["UNDECIDED org-floor if - req.live"]
+    assert said(everywhere, live) == ["WIDENS org-floor if + req.live"]
+
+
+def test_a_profile_above_two_kinds_may_indeed_open_something() -> None:
+    above = CATALOG.replace("odd: []}", "odd: [], top: [strict, odd]}")
+    profiles = {**PROFILES, "top": ProfileInfo("top", "1", frozenset({"strict", "odd"}))}
+    rails = [FLOOR.replace("secrets", "strict"), FLOOR.replace("secrets", "odd").replace("floor", "other")]
+    old = bundle_of(above, STAGING, *rails)
+    new = bundle_of(above, STAGING, *rails, FLOOR.replace("secrets", "top").replace("floor", "third"))
+    asked = wish(selector='{env="dev"}', source="staging-logs")
+    before, after = (decide(one, asked, MARIA, directory=DIRECTORY, now=NOW, profiles=profiles) for one in (old, new))
+    assert (len(before.offers), len(after.offers)) == (0, 1)
+    assert said(old, new)[0].startswith("UNDECIDED org-third guardrail + ")
+
+
+def test_a_version_that_a_server_may_lack_proves_nothing() -> None:
+    pinned, plain = (SRE.replace("pii-default", one) for one in ("pii-default@7", "strict"))
+    assert said(bundle_of(CATALOG, pinned), bundle_of(CATALOG, plain)) == [
+        "UNDECIDED sre-prod grant.redaction pii-default@7 -> strict"
+    ]
+    assert said(FIRST, bundle_of(CATALOG, SRE.replace("pii-default", "strict@2"))) == [
+        "NARROWS sre-prod grant.redaction pii-default -> strict@2"
+    ]
+
+
+def test_a_profile_that_is_declared_between_others_changes_nothing() -> None:
+    between = CATALOG.replace("pii-default: [secrets],", "pii-default: [between], between: [secrets],")
+    assert said(FIRST, bundle_of(between, SRE)) == []
 
 
 CALENDAR = """\
@@ -364,6 +420,11 @@ class LaterStage(Stage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaterEntry(ScopeRule):
+    colour: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaterBundle(Bundle):
     colour: str | None = None
 
@@ -380,8 +441,8 @@ def test_a_field_that_no_rule_knows_is_undecided() -> None:
         for colour in ("grey", "green")
     )
     assert lines_of(differences(grey, green)) == ['UNDECIDED sre-prod colour "grey" -> "green"']
-    plain, blue = (of_later(LaterBundle, replace(FIRST, hash=one or "-"), colour=one) for one in (None, "blue"))
-    assert lines_of(differences(plain, blue)) == ['UNDECIDED Bundle colour + "blue"']  # type: ignore[arg-type]
+    plain, later = (of_later(LaterBundle, replace(FIRST, hash=one or "-"), colour=one) for one in (None, "blue"))
+    assert lines_of(differences(plain, later)) == ['UNDECIDED Bundle colour + "blue"']  # type: ignore[arg-type]
     (old,) = policy.routes[0].stages
     new = of_later(LaterStage, old, colour="red")
     assert isinstance(new, Stage)
@@ -389,6 +450,12 @@ def test_a_field_that_no_rule_knows_is_undecided() -> None:
     routes = (replace(policy.routes[0], stages=(new,)),)
     found = differences(FIRST, replace(FIRST, hash="red", policies=(replace(policy, routes=routes),)))
     assert [one.verdict for one in found] == [Verdict.UNDECIDED]
+    red, blue = (of_later(LaterEntry, policy.scopes[0], colour=one) for one in ("red", "blue"))
+    before, after = (
+        replace(FIRST, hash=str(len(scopes)), policies=(replace(policy, scopes=scopes),))  # type: ignore[arg-type]
+        for scopes in ((red,), (red, blue))
+    )
+    assert [one.verdict for one in differences(before, after)] == [Verdict.WIDENS], "no other entry has that of it"
 
 
 # The oracle: decide with both bundles.

@@ -1,7 +1,7 @@
 """Policy as documents: load them strictly, decide with them, explain the decision, test them. No I/O, no clock.
 
 `load` makes a `Bundle`; `decide` answers a wish with offers or a denial; `plan_state` adds up reviews; `redecide` asks
-again later; `explain` says why; `run_tests` runs the tests that a bundle carries.
+again later; `explain` says why; `run_tests` runs the tests that a bundle carries; `differences` compares two bundles.
 """
 
 from loglease.policy.askable import Askable, askable
@@ -9,6 +9,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.cases import CaseResult, catalog_profiles, run_tests
 from loglease.policy.decision import Point, decide
 from loglease.policy.defaults import default_files
+from loglease.policy.difference import Difference, differences
 from loglease.policy.explain import Explanation, Viewer, explain
 from loglease.policy.health import complaints
 from loglease.policy.loading import load
@@ -38,6 +39,7 @@ __all__ = [
     "Bundle",
     "CaseResult",
     "Decision",
+    "Difference",
     "Explanation",
     "Outside",
     "People",
@@ -56,6 +58,7 @@ __all__ = [
     "complaints",
     "decide",
     "default_files",
+    "differences",
     "eligible_reviewers",
     "explain",
     "load",

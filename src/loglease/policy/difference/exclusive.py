@@ -30,7 +30,7 @@ def compare_exclusive(found: Comparison, old: AccessPolicy, new: AccessPolicy, b
             found.add(Verdict.NARROWS, "exclusive", "true", "false")
         return
     if new.exclusive and not old.exclusive:
-        kept_away = any(one.exclusive and one.id != new.id and _meets(new, streams_of(one)) for one in before.policies)
+        kept_away = any(one.exclusive and _meets(new, streams_of(one)) for one in before.policies)
         found.add(Verdict.WIDENS if kept_away else Verdict.NARROWS, "exclusive", "false", "true")
         return
     compare_kept(found, old, new, after)

@@ -64,8 +64,14 @@ class Conditions:
                 f"{what} reads nothing, so that it always says the same",
                 "leave it out, or ask something",
             )
-        self._judge_widening(found, place, effect)
+        if effect is not Effect.ASKS:
+            self._judge_widening(found, place, effect)
         return replace(found, at=place.at(0, len(node.text.rstrip())))
+
+    def warn_of_widening(self, node: Node | None, found: Condition | None) -> None:
+        """Warn of what asking for more could make true in a condition that was read from a node."""
+        if isinstance(node, Scalar) and found is not None:
+            self._judge_widening(found, _Place(node, self._problems.line_of), Effect.ASKS)
 
     def _refused(self, fault: ConditionRefused, text: str, place: _Place) -> None:
         root = text[fault.start : fault.end].partition(".")[0]

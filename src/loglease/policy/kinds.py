@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import re2
 
 from loglease.model.limits import Limits
-from loglease.model.offer import Stage
+from loglease.model.offer import Plan, Stage
 from loglease.policy.condition_fields import Conditions, Effect
 from loglease.policy.documents import (
     ACTIVATE_WITHIN_S,
@@ -221,7 +222,16 @@ class Kinds:
             ended = ended or is_last
         if node is not None and items and not ended:
             self._reader.problems.add(node.at, "P306", "no route is left for the rest", "end with otherwise: true")
+        self._warn_of_cheaper(items, routes)
         return tuple(routes)
+
+    def _warn_of_cheaper(self, items: Sequence[Node], routes: Sequence[Route]) -> None:
+        """Warn where asking for more could lead to a route with fewer approvals than one behind it."""
+        needs = [Plan("", route.stages).need for route in routes]
+        for place, (item, route) in enumerate(zip(items, routes, strict=True)):
+            if not route.auto and needs[place] < max(needs[place + 1 :], default=0) and isinstance(item, Table):
+                condition = next((value for key, value in item.entries if key.text == "if"), None)
+                self._conditions.warn_of_widening(condition, route.condition)
 
     def _route(self, node: Node, number: int) -> tuple[Route, bool]:
         """Read a route; say whether it is the one without a condition."""

@@ -16,7 +16,7 @@ from loglease.model.principal import Kind, Principal
 from loglease.model.scope import Level, Scope
 from loglease.policy.conditions import BOOL, DURATION, Fault, Field, Listed, Record, Text
 from loglease.policy.conditions.types import LONGEST_TEXT, MOST_ITEMS
-from loglease.policy.conditions.values import Value
+from loglease.policy.conditions.values import LONGEST_DURATION, Value
 from loglease.policy.documents import Catalog
 from loglease.policy.people import MAX_GROUPS
 from loglease.policy.profiles import RAW
@@ -82,18 +82,24 @@ def values_of(
         "sources": tuple(sorted({scope.source for scope in scopes})),
         "labels": labels,
         "level_from": _lowest(scopes),
-        "duration": Fault("no duration was asked for") if wish.duration_s is None else wish.duration_s * _MICROSECONDS,
-        "lookback": max(0, submitted_at - oldest_ns // 1_000),
+        "duration": _span(None if wish.duration_s is None else wish.duration_s * _MICROSECONDS),
+        "lookback": _span(max(0, submitted_at - oldest_ns // 1_000)),
         "live": any(scope.window.live for scope in scopes),
         "redaction": profiles.pop() if len(profiles) == 1 else Fault("the scopes ask for different profiles"),
         "break_glass": False,
     }
     who: dict[str, Value] = {
-        "id": str(principal.id),
+        "id": str(principal.id) if len(principal.id) <= LONGEST_TEXT else Fault("the principal's id is too long"),
         "kind": str(principal.kind),
         "groups": tuple(sorted(principal.groups)),
     }
     return {"req": request, "who": who, "cal": dict(open_now)}
+
+
+def _span(microseconds: int | None) -> int | Fault:
+    if microseconds is None:
+        return Fault("no duration was asked for")
+    return microseconds if microseconds <= LONGEST_DURATION else Fault("it is longer than ten years")
 
 
 def _lowest(scopes: Iterable[Scope]) -> str:

@@ -67,11 +67,23 @@ kind: AccessPolicy
 id: unmasked
 who: {any_of: [group:sre]}
 scopes: [{sources: [staging-logs], labels: {env: dev}, lookback: 1h}]
+when: req.labels.data_class.all(x, x != "?")
 grant: {duration: {max: 10m}, redaction: raw}
 approve: [{otherwise: true, stages: [{from: [group:sre-leads], need: 1}]}]
 """
 
-TEXT = "---\n".join((*ORGANISATION, CARDS, TRACE, WATCHED, UNMASKED))
+VAULT = """\
+api: loglease/v1
+kind: AccessPolicy
+id: vault
+exclusive: true
+who: {any_of: [group:sre]}
+scopes: [{sources: [prod-logs], labels: {service: [vault, safe]}, lookback: 5h}]
+grant: {duration: {max: 15m}, redaction: strict}
+approve: [{otherwise: true, stages: [{from: [group:sre-leads], need: 1}]}]
+"""
+
+TEXT = "---\n".join((*ORGANISATION, CARDS, TRACE, WATCHED, UNMASKED, VAULT))
 
 
 @dataclass(frozen=True)
@@ -232,7 +244,15 @@ CHANGES = (
     # whole policies, and what exclusive ones keep from others
     change("---\n" + UNMASKED, "", "NARROWS unmasked policy - group:sre: "),
     change("id: unmasked", "id: unmasked-dev", "NARROWS unmasked policy - group:sre: ", "WIDENS unmasked-dev policy + group:sre: "),
-    change("id: sre-prod", "id: sre-prod\nexclusive: true", "NARROWS sre-prod exclusive false -> true"),
+    change("id: sre-prod", "id: sre-prod\nexclusive: true", "WIDENS sre-prod exclusive false -> true", mirrors=False),
+    change("exclusive: true\nwho", "who",
+           'WIDENS vault exclusive - {service=~"safe|vault"} on prod-logs, now left to sre-prod'),
+    change("labels: {service: [vault, safe]}", "labels: {service: vault}",
+           'WIDENS vault exclusive - {service=~"safe|vault"} on prod-logs, now left to sre-prod',
+           'NARROWS vault scopes[0].labels {service=~"safe|vault"} -> {service="vault"}', mirrors=False),
+    change("lookback: 5h", "lookback: 7h", "WIDENS vault scopes[0].lookback 5h -> 7h"),
+    change("---\n" + VAULT, "", "NARROWS vault policy - group:sre: ",
+           'WIDENS vault exclusive - {service=~"safe|vault"} on prod-logs, now left to sre-prod', mirrors=False),
     # what names mean
     change("data_class: [public, internal, pii, restricted], service", "data_class: [public, internal, pii, restricted, card], service",
            "UNDECIDED Catalog labels.data_class [internal, pii, public, restricted] -> [card, internal, pii, public, restricted], "

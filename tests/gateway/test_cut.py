@@ -130,10 +130,12 @@ async def test_every_kind_of_cut_reaches_the_session(tmp_path, on, why):
 
 
 async def test_a_principal_has_so_many_places_and_is_told_so(tmp_path):
-    async with world(tmp_path, settings=GatewaySettings(places=Places(sessions=2, tails=1))) as w:
+    settings = GatewaySettings(places=Places(sessions=2, tails=1))
+    async with world(tmp_path, settings=settings, lines=[line(T0, "old", service="a")]) as w:
         grant = await w.grant()
         w.clock.stop()
         tail = await Tail.open(w, f"/g/{grant.id}/logs?follow=true&start=0")
+        await tail.next()  # by then it has its place
         other = await w.grant()
         refused = await call(w, f"/g/{other.id}/logs?follow=true&start=0")
         assert refused.status == 429

@@ -32,6 +32,9 @@ def taken_route(policy: AccessPolicy, roots: Roots) -> Taken:
 
     Where it cannot be told whether an earlier one holds, an automatic one is left out, and the stages of another are
     demanded in addition: an outage makes nothing cheaper.
+
+    Raises:
+        LookupError: no route is without a condition, which loading refuses.
     """
     also: list[tuple[Stage, ...]] = []
     for route in policy.routes:
@@ -40,7 +43,7 @@ def taken_route(policy: AccessPolicy, roots: Roots) -> Taken:
             return Taken(route, tuple(also))
         if isinstance(answer, Fault) and not route.auto:
             also.append(route.stages)
-    raise LookupError(policy.id)  # loading makes sure that the last route has no condition
+    raise LookupError(policy.id)
 
 
 def applies(guardrail: Guardrail, roots: Roots) -> bool:

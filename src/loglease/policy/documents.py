@@ -17,7 +17,7 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Outcome, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import Level, Scope
-from loglease.policy.conditions import Condition
+from loglease.policy.conditions import Condition, Type
 from loglease.policy.problems import At
 
 API: Final = "loglease/v1"
@@ -43,6 +43,38 @@ class Catalog:
     trackers: frozenset[str] = frozenset()
     labels: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     redaction: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class Combine(StrEnum):
+    """How the answers for several values of a label become one."""
+
+    ALL = "all"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactRule:
+    """What a fact is, and who is asked for it.
+
+    Attributes:
+        name: as conditions write it, such as ``ctx.on_call``.
+        optional: it may not exist, which is an answer and no fault.
+        provider: `identity`, `gateway`, or one that the server has by this name.
+        per: the label for each of whose requested values it is asked; None asks once.
+        combine: for a bool with `per`; a record has to be the same for all values.
+        max_age_s: how old an answer may be; None for what is known of the call itself.
+        span: the least and the greatest whole number that it may be.
+    """
+
+    name: str
+    type: Type
+    optional: bool = False
+    provider: str
+    per: str | None = None
+    combine: Combine | None = None
+    max_age_s: int | None = None
+    span: tuple[int, int] | None = None
+    at: At
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,49 @@
+"""Asking providers for facts: in parallel, in bounded time; whatever goes wrong is a fault and no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol
+
+from loglease.model.clock import Clock
+from loglease.policy.conditions import Fault
+from loglease.policy.observed import Facts, Observed, Question
+
+ANSWER_WITHIN_S: Final = 2.0
+
+
+class FactProvider(Protocol):
+    """Somebody who knows facts: an incident tracker, a rota, a file."""
+
+    @property
+    def name(self) -> str:
+        """What `from` in policy documents calls it."""
+
+    async def answer(self, question: Question) -> Observed:
+        """Return what is known now; a fault is an answer, too. It may be cancelled after two seconds."""
+
+
+async def gather(questions: Collection[Question], providers: Mapping[str, FactProvider], clock: Clock) -> Facts:
+    """Ask all questions at once.
+
+    Returns:
+        An answer to each, by fact and value of its label. A provider that is not there, fails or takes longer than two
+        seconds leaves a fault.
+    """
+    answers = await asyncio.gather(*(_answer(one, providers.get(one.rule.provider), clock) for one in questions))
+    keys = ((one.rule.name, None if one.label is None else one.label[1]) for one in questions)
+    return dict(zip(keys, answers, strict=True))
+
+
+async def _answer(question: Question, provider: FactProvider | None, clock: Clock) -> Observed:
+    name = question.rule.provider
+    if provider is None:
+        return Observed(Fault(f"the server has no provider {name}"), name, clock.now())
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await provider.answer(question)
+    except TimeoutError:
+        return Observed(Fault(f"{name} did not answer in time"), name, clock.now())
+    except Exception:  # noqa: BLE001 - whatever a provider does, it costs nobody but those who need its fact
+        return Observed(Fault(f"{name} failed"), name, clock.now())

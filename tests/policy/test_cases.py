@@ -6,6 +6,7 @@ import pytest
 from tests.policy.world import CATALOG, EXAMPLE_TEST, ORGANISATION, PROFILES
 
 from loglease.policy import Bundle, CaseResult, Problem, Severity, load, run_tests
+from loglease.policy.cases import failures, too_slow
 
 
 def loaded(test: str) -> Bundle | list[Problem]:
@@ -121,3 +122,14 @@ def test_a_catalog_alone_runs_no_tests() -> None:
     bundle = load({"a.yaml": CATALOG.encode()})
     assert isinstance(bundle, Bundle)
     assert run_tests(bundle) == ()
+
+
+def test_failures_are_problems_where_the_case_stands() -> None:
+    results = results_of(EXAMPLE_TEST.replace("stages: 1}", "stages: 2}", 1))
+    [failure] = failures(results)
+    assert (failure.code, str(failure.at)) == ("P512", "a.test.yaml:18:5")
+    assert failure.message == "the test 'waits for one review' fails: want 2 stages, got 1"
+    assert (
+        too_slow(30).render()
+        == "bundle:1:1: error[P513] the tests take more than 30 seconds\n  = help: have fewer of them"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from loglease.model.access_request import Wish
@@ -14,7 +14,7 @@ from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import decide
 from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestReveal
-from loglease.policy.problems import At
+from loglease.policy.problems import At, Problem
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
 from loglease.policy.supposed import made_up
 from loglease.policy.trace import Decision
@@ -49,8 +49,28 @@ def run_tests(bundle: Bundle, profiles: Profiles | None = None) -> tuple[CaseRes
         bundle: with its tests.
         profiles: those of a server; without them the Catalog's own word is taken.
     """
+    return tuple(results_of(bundle, profiles))
+
+
+def results_of(bundle: Bundle, profiles: Profiles | None = None) -> Iterator[CaseResult]:
+    """Yield the result of one test after the other, for callers that may have to stop between two."""
     known = profiles if profiles is not None else catalog_profiles(bundle)
-    return tuple(_run(bundle, test, case, known) for test in bundle.tests for case in test.cases)
+    return (_run(bundle, test, case, known) for test in bundle.tests for case in test.cases)
+
+
+def failures(results: Iterable[CaseResult]) -> list[Problem]:
+    """Return the failed tests as problems of their bundle."""
+    return [
+        Problem(at=one.at, code="P512", message=f"the test '{one.title}' fails: {told}", help="loglease policy test")
+        for one in results
+        for told in one.differences
+    ]
+
+
+def too_slow(seconds: float) -> Problem:
+    """Return the problem of a bundle whose tests were stopped after so many seconds."""
+    text = f"the tests take more than {seconds:g} seconds"
+    return Problem(at=At("bundle", 1, 1), code="P513", message=text, help="have fewer of them")
 
 
 def catalog_profiles(bundle: Bundle) -> Mapping[str, ProfileInfo]:

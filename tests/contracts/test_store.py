@@ -16,8 +16,9 @@ from tests.store.values import NOW
 from loglease.model.access_request import RequestState
 from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn, SuspendCause, Suspension
-from loglease.model.ids import LockId, PersonId, PrincipalId, RequestId
+from loglease.model.ids import LockId, NoticeId, PersonId, PrincipalId, RequestId
 from loglease.model.instant import Instant
+from loglease.model.notice import Notice, NoticeState
 from loglease.model.principal import Kind
 from loglease.model.review import Verdict
 from loglease.model.session import Account, CloseWhy, SessionState
@@ -393,3 +394,76 @@ async def test_a_grant_needs_its_request(store: SqliteStore, change: Change) -> 
         await change(lambda tx: tx.grants.insert(values.grant()))
     assert await store.read(lambda tx: tx.grants.live()) == []
     assert values.grant().state is GrantState.SCHEDULED
+
+
+def a_notice(number: int, **changes: Any) -> Notice:
+    fields: dict[str, Any] = {
+        "id": NoticeId(f"ntc_{number}"),
+        "event": "request.submitted",
+        "fact": f"ent_{number}",
+        "about": "req_1",
+        "recipient": "prn_bob",
+        "channel": "email",
+        "at": NOW,
+        "next_at": NOW,
+        "data": {"request": "req_1", "state": "pending"},
+    }
+    return Notice(**(fields | changes))
+
+
+async def test_a_notice_is_found_as_it_was_stored_and_written_once(store: SqliteStore, change: Change) -> None:
+    assert await change(lambda tx: tx.outbox.insert(a_notice(1)))
+    assert not await change(lambda tx: tx.outbox.insert(a_notice(2, fact="ent_1")))
+    assert await change(lambda tx: tx.outbox.insert(a_notice(3, fact="ent_1", recipient="prn_carol")))
+    assert await store.read(lambda tx: tx.outbox.find(NoticeId("ntc_1"))) == a_notice(1)
+    assert await store.read(lambda tx: tx.outbox.find(NoticeId("ntc_2"))) is None
+    assert await store.read(lambda tx: tx.outbox.channels()) == ["email"]
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.outbox.update(a_notice(9)))
+
+
+async def test_notices_of_one_request_to_one_recipient_are_due_in_order(store: SqliteStore, change: Change) -> None:
+    later = Instant(NOW + 1)
+
+    def write(tx: Transaction) -> None:
+        for one in (
+            a_notice(1, next_at=later),
+            a_notice(2),
+            a_notice(3, recipient="prn_carol"),
+            a_notice(4, about="req_2"),
+            a_notice(5, channel="hook", recipient="channel:hook"),
+        ):
+            tx.outbox.insert(one)
+
+    await change(write)
+
+    async def due(now: Instant, limit: int = 10) -> list[str]:
+        return [one.id for one in await store.read(lambda tx: tx.outbox.due("email", now, limit))]
+
+    assert await due(NOW) == ["ntc_3", "ntc_4"], "the first one waits for its time, the second one for the first"
+    assert await due(later) == ["ntc_1", "ntc_3", "ntc_4"]
+    assert await due(later, 1) == ["ntc_1"]
+    await change(lambda tx: tx.outbox.update(a_notice(1, state=NoticeState.DEAD, error="refused", attempts=3)))
+    assert await due(NOW) == ["ntc_2", "ntc_3", "ntc_4"]
+    counts = await store.read(lambda tx: tx.outbox.counts())
+    assert (counts[NoticeState.WAITING], counts[NoticeState.DEAD]) == (4, 1)
+
+
+async def test_notices_are_listed_newest_first_and_forgotten_once_they_are_done(
+    store: SqliteStore, change: Change
+) -> None:
+    def write(tx: Transaction) -> None:
+        for number, state in enumerate(NoticeState):
+            tx.outbox.insert(a_notice(number, state=state, about=f"req_{number % 2}"))
+
+    await change(write)
+    listed = await store.read(lambda tx: [one.id for one in tx.outbox.page(limit=3)])
+    assert listed == ["ntc_3", "ntc_2", "ntc_1"]
+    dead = await store.read(lambda tx: tx.outbox.page(state=NoticeState.DEAD, about="req_0"))
+    assert [one.id for one in dead] == ["ntc_2"]
+    assert await change(lambda tx: tx.outbox.delete_done(NOW)) == 0
+    assert await change(lambda tx: tx.outbox.delete_done(Instant(NOW + 1))) == 2
+    assert {one.state for one in await store.read(lambda tx: tx.outbox.page())} == {
+        NoticeState.WAITING,
+        NoticeState.DEAD,
+    }

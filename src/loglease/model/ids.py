@@ -21,6 +21,7 @@ EntryId = NewType("EntryId", str)
 LockId = NewType("LockId", str)
 TokenId = NewType("TokenId", str)
 RevocationId = NewType("RevocationId", str)
+NoticeId = NewType("NoticeId", str)
 
 PRINCIPAL: Final = "prn"
 PERSON: Final = "per"
@@ -33,6 +34,7 @@ ENTRY: Final = "ent"
 LOCK: Final = "lck"
 TOKEN: Final = "tok"  # noqa: S105 - a prefix, not a secret
 REVOCATION: Final = "rvk"
+NOTICE: Final = "ntc"
 
 _RANDOM_BYTES: Final = 10
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")

@@ -131,6 +131,7 @@ class Offer:
         plans: every plan must be satisfied.
         bundle_sha256: hash of the policy bundle that made the offer, 64 hex digits.
         revision: revision of that bundle.
+        notify: who is told when the grant is there, beside those whom it concerns: names as the policy writes them.
     """
 
     number: int
@@ -142,6 +143,7 @@ class Offer:
     shape: Shape
     bundle_sha256: str
     revision: int
+    notify: tuple[str, ...] = ()
 
     @property
     def need(self) -> int:

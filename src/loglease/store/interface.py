@@ -29,6 +29,7 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.model.session import Session
+from loglease.store.outbox_interface import Outbox
 
 Result = TypeVar("Result")
 
@@ -440,6 +441,10 @@ class Transaction(Protocol):
     @property
     def entries(self) -> Entries:
         """The audit log."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notices to people and programs."""
 
     @property
     def values(self) -> Values:

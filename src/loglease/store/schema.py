@@ -30,6 +30,7 @@ from sqlalchemy import (
 from loglease.model.access_request import RequestState
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.hold import LockKind, SuspendCause
+from loglease.model.notice import NoticeState
 from loglease.model.principal import Kind
 from loglease.model.review import Verdict
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
@@ -274,6 +275,30 @@ named_values: Final = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+notices: Final = Table(
+    "notices",
+    metadata,
+    Column("position", _Number, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("event", Text, nullable=False),
+    Column("fact", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("error", Text),
+    _one_of("state", NoticeState),
+    UniqueConstraint("fact", "recipient", "channel"),
+    _partial("ix_notices_waiting", "channel", "next_at", where="state = 'waiting'"),
+    _partial("ix_notices_order", "about", "channel", "recipient", "position", where="state = 'waiting'"),
+    _partial("ix_notices_dead", "position", where="state = 'dead'"),
+    Index(None, "at"),
 )
 
 seq_head: Final = Table(

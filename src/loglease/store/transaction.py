@@ -8,6 +8,7 @@ from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
+from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
 from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
@@ -29,6 +30,7 @@ class SqlTransaction:
         self.idempotency = SqlIdempotency(connection)
         self.revocations = SqlRevocations(connection)
         self.entries = SqlEntries(connection)
+        self.outbox = SqlOutbox(connection)
         self.values = SqlValues(connection)
 
     @property

@@ -113,6 +113,51 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_named_values")),
     )
     op.create_table(
+        "notices",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("fact", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.CheckConstraint("state IN ('waiting', 'sent', 'dead', 'dropped')", name=op.f("ck_notices_state")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_notices")),
+        sa.UniqueConstraint("fact", "recipient", "channel", name=op.f("uq_notices_fact_recipient_channel")),
+        sa.UniqueConstraint("id", name=op.f("uq_notices_id")),
+    )
+    op.create_index(op.f("ix_notices_at"), "notices", ["at"], unique=False)
+    op.create_index(
+        "ix_notices_dead",
+        "notices",
+        ["position"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "ix_notices_order",
+        "notices",
+        ["about", "channel", "recipient", "position"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "ix_notices_waiting",
+        "notices",
+        ["channel", "next_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
         "principals",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("issuer", sa.Text(), nullable=False),

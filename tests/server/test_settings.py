@@ -162,3 +162,24 @@ def test_every_setting_is_documented() -> None:
     for area, field in Settings.model_fields.items():
         for name in getattr(field.annotation, "model_fields", {}):
             assert f"`{area}.{name}`" in page, f"{area}.{name}"
+
+
+def test_networks_have_names_and_keep_their_order(tmp_path: Path) -> None:
+    (tmp_path / "loglease.toml").write_text(
+        '[networks]\nvpn = ["10.8.0.0/16", "2001:db8::/48"]\ncorp = ["10.0.0.0/8"]\n'
+    )
+    settings = load_settings(environment={"LOGLEASE_DATA_DIR": str(tmp_path)})
+    assert list(settings.networks.items()) == [("vpn", ["10.8.0.0/16", "2001:db8::/48"]), ("corp", ["10.0.0.0/8"])]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('other = ["10.0.0.0/8"]', "means all others"),
+        ('Corp = ["10.0.0.0/8"]', "is no name of a network"),
+        ('corp = ["10.0.0.1/8"]', "no address or network"),
+        ("corp = []", "has no network"),
+    ],
+)
+def test_a_network_that_is_none_is_refused(tmp_path: Path, line: str, told: str) -> None:
+    assert told in faults_of(tmp_path, f"[networks]\n{line}\n")["networks"]

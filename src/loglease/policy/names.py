@@ -9,7 +9,9 @@ from typing import Final
 
 from loglease.model.labels import Selector
 from loglease.model.principal import EVERYBODY
-from loglease.policy.documents import Catalog
+from loglease.policy.conditions import Text, Type
+from loglease.policy.conditions.types import name_of
+from loglease.policy.documents import Catalog, FactRule
 from loglease.policy.problems import At, Problems, did_you_mean, shown
 from loglease.policy.profiles import RAW, Profiles, below
 
@@ -29,10 +31,14 @@ class Outside:
     Attributes:
         profiles: the redaction profiles of the server; None leaves the Catalog's word for them.
         trusted_labels: by source, the labels that it sets itself; a source not listed is not looked at.
+        presence: the facts that a call itself has, by who says so and by name; None leaves the bundle's word for them.
+        providers: the configured providers of facts; None believes every name.
     """
 
     profiles: Profiles | None = None
     trusted_labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    presence: Mapping[str, Mapping[str, Type]] | None = None
+    providers: frozenset[str] | None = None
 
 
 class Names:
@@ -81,6 +87,28 @@ class Names:
     def tracker(self, name: str, at: At) -> bool:
         """Check the name of a ticket tracker."""
         return self._one_of(name, at, "tracker", self._catalog.trackers)
+
+    def fact(self, rule: FactRule) -> None:
+        """Check that the server can give a fact: one of the call as it is, any other from a provider that it has."""
+        outside = self._outside
+        given = (outside.presence or {}).get(rule.provider)
+        if given is not None:
+            self._present(rule, given)
+        elif outside.providers is not None and rule.provider not in outside.providers:
+            self._problems.add(
+                rule.at, "P331", f"this server has no provider {shown(rule.provider)}",
+                did_you_mean(rule.provider, {*outside.providers, *(outside.presence or ())}),
+            )  # fmt: skip
+
+    def _present(self, rule: FactRule, given: Mapping[str, Type]) -> None:
+        kind = given.get(rule.name)
+        if kind is None:
+            self._problems.add(
+                rule.at, "P330", f"{shown(rule.provider)} does not know {shown(rule.name)}",
+                did_you_mean(rule.name, given),
+            )  # fmt: skip
+        elif not _fits(rule.type, kind):
+            self._problems.add(rule.at, "P330", f"{shown(rule.name)} is of another type here", f"it is {name_of(kind)}")
 
     def _one_of(self, name: str, at: At, what: str, known: Collection[str]) -> bool:
         if name in known:
@@ -144,3 +172,10 @@ class Names:
             self._problems.add(
                 at, "P311", f"'{name}' is not proved to be stricter than {shown(other)}", "remove it from the list"
             )
+
+
+def _fits(declared: Type, given: Type) -> bool:
+    """Say whether a fact may be declared so: words as they are, or as any text."""
+    if isinstance(declared, Text) and isinstance(given, Text):
+        return declared.words in (None, given.words)
+    return declared == given

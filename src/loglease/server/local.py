@@ -266,7 +266,8 @@ def _sources_and_policy(settings: Settings, library: redaction.Library) -> list[
     found = [_source(one, settings) for one in configurations]
     known = Sources(source_of(one, "", _Nobody()) for one in configurations)  # type: ignore[arg-type]
     try:
-        rules = rules_of(policy_files(policy_directory(settings), known), known, library=library, revision=0)
+        files = policy_files(policy_directory(settings), known)
+        rules = rules_of(files, known, library=library, revision=0, settings=settings)
     except LogLeaseError as error:
         faults = [Finding("policy", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
         return found + (faults or [Finding("policy", "fail", error.message, error.next_step)])

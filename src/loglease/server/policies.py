@@ -15,6 +15,7 @@ from loglease.policy.names import Outside
 from loglease.policy.problems import Severity
 from loglease.policy.profiles import ProfileInfo, Profiles
 from loglease.redaction import Library
+from loglease.server.facts.presence import networks_named, presence_types
 from loglease.server.settings import Settings
 from loglease.sources.registry import Sources
 
@@ -79,14 +80,23 @@ def policy_files(directory: Path | None, sources: Sources) -> dict[str, bytes]:
     return found
 
 
-def rules_of(files: Mapping[str, bytes], sources: Sources, *, library: Library, revision: int) -> Rules:
+def rules_of(
+    files: Mapping[str, bytes], sources: Sources, *, library: Library, revision: int, settings: Settings | None = None
+) -> Rules:
     """Return the rules of these documents, which may name the profiles of a library.
+
+    Args:
+        settings: with what facts have to agree; None believes the documents.
 
     Raises:
         PolicyInvalid: with one fault for each error.
     """
     profiles, digests = profiles_known(library)
-    outside = Outside(profiles=profiles, trusted_labels={one.name: one.trusted_labels for one in sources.values()})
+    outside = Outside(
+        profiles=profiles,
+        trusted_labels={one.name: one.trusted_labels for one in sources.values()},
+        presence=None if settings is None else presence_types(networks_named(settings.networks)),
+    )
     bundle = load(files, revision=revision, outside=outside)
     if isinstance(bundle, list):
         errors = [one for one in bundle if one.severity is Severity.ERROR]

@@ -14,6 +14,8 @@ from typing import Any, Final
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+ELSEWHERE: Final = "other"
+"""What policies call every network without a name in the configuration."""
 _FORWARDED_FOR: Final = b"x-forwarded-for"
 
 
@@ -40,12 +42,12 @@ class Proxies:
     def caller_of(self, scope: Mapping[str, Any]) -> str | None:
         """Return the address of whoever called the outermost proxy; None to keep that of the connection."""
         client = scope.get("client")
-        nearest = _address(str(client[0])) if client and self.networks else None
+        nearest = address_in(str(client[0])) if client and self.networks else None
         if nearest is None or not self._trusts(nearest):
             return None
         lists = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
         for hop in reversed(",".join(lists).split(",")):
-            further = _address(hop)
+            further = address_in(hop)
             if further is None:
                 break
             nearest = further
@@ -57,8 +59,11 @@ class Proxies:
         return any(address in network for network in self.networks)
 
 
-def _address(text: str) -> Address | None:
-    """Read ``192.0.2.1``, ``2001:db8::1``, or either with a port; None for anything else."""
+def address_in(text: str) -> Address | None:
+    """Read ``192.0.2.1``, ``2001:db8::1``, or either with a port; None for anything else.
+
+    An IPv4 address that is written as one of IPv6 is the IPv4 address.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -50,7 +50,7 @@ async def _read(services: Services) -> tuple[Library, Rules]:
     keys = Keys.derived(services.pseudonym_key, salt=services.random(KEY_BYTES), grant_id="self-test")
     await asyncio.to_thread(prove, services.engines, library, keys)
     files = await asyncio.to_thread(policy_files, policy_directory(settings), services.sources)
-    rules = await asyncio.to_thread(rules_of, files, services.sources, library=library, revision=0)
+    rules = await asyncio.to_thread(rules_of, files, services.sources, library=library, revision=0, settings=settings)
     revision = await revision_of(services.store, rules.bundle_sha256)
     return library, replace(rules, bundle=replace(rules.bundle, revision=revision))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from loglease.model.errors import FieldFault, LogLeaseError
-from loglease.server.proxies import network_named
+from loglease.server.proxies import ELSEWHERE, network_named
 
 FILE_NAME: Final = "loglease.toml"
 PREFIX: Final = "LOGLEASE_"
@@ -27,6 +28,7 @@ _CLIENT_VARIABLES: Final = frozenset(
     {"SERVER", "CONTEXT", "CONFIG", "TOKEN", "TOKEN_FILE", "OUTPUT", "NO_INPUT", "CA_FILE", "TIMEOUT", "CHROMIUM"}
 )
 _MAX_PORT: Final = 65_535
+_NETWORK: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 class SettingsInvalid(LogLeaseError):
@@ -73,6 +75,14 @@ def address_of(text: str) -> Address:
     return Address(host, int(port))
 
 
+def _require_networks(texts: Sequence[str]) -> None:
+    for one in texts:
+        try:
+            network_named(one)
+        except ValueError as error:
+            raise ValueError(f"{one[:80]!r} is no address or network such as 10.0.0.0/8") from error
+
+
 class HttpSettings(_Area):
     """Where the server listens, which origins its pages have, and which others may open a WebSocket."""
 
@@ -104,11 +114,7 @@ class HttpSettings(_Area):
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, proxies: list[str]) -> list[str]:
-        for one in proxies:
-            try:
-                network_named(one)
-            except ValueError as error:
-                raise ValueError(f"{one[:80]!r} is no address or network such as 10.0.0.0/8") from error
+        _require_networks(proxies)
         return proxies
 
     @model_validator(mode="after")
@@ -207,7 +213,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
     areas: ClassVar[frozenset[str]] = frozenset(
-        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "POLICY", "REDACTION", "SCAN", "SOURCES"}
+        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "NETWORKS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
     )
 
     data_dir: Path
@@ -215,11 +221,26 @@ class Settings(BaseSettings):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     loki: LokiSettings = Field(default_factory=LokiSettings)
+    networks: dict[str, list[str]] = Field(default_factory=dict)
     plugins: list[str] = Field(default_factory=list)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     scan: ScanSettings = Field(default_factory=ScanSettings)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, networks: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, held in networks.items():
+            if not _NETWORK.fullmatch(name) or name == ELSEWHERE:
+                raise ValueError(
+                    f"{name[:80]!r} is no name of a network: 1 to 63 of a-z, 0-9, - and _, first a letter, "
+                    f"and not {ELSEWHERE}, which means all others"
+                )
+            if not held:
+                raise ValueError(f"{name} has no network such as 10.0.0.0/8")
+            _require_networks(held)
+        return networks
 
     @classmethod
     def settings_customise_sources(

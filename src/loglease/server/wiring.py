@@ -197,7 +197,7 @@ def _sign_ins(
 
 async def _rules(settings: Settings, store: SqliteStore, sources: Sources, library: Library) -> Rules:
     files = policy_files(policy_directory(settings), sources)
-    rules = rules_of(files, sources, library=library, revision=0)
+    rules = rules_of(files, sources, library=library, revision=0, settings=settings)
     revision = await revision_of(store, rules.bundle_sha256)
     return replace(rules, bundle=replace(rules.bundle, revision=revision))
 

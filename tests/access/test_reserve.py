@@ -12,6 +12,7 @@ from loglease.access.open_session import Places, open_session
 from loglease.access.reserve import reserve
 from loglease.access.serving import NOTHING
 from loglease.model.instant import Interval
+from loglease.model.limits import Limits
 from loglease.model.session import Front, SessionKind
 
 
@@ -39,7 +40,7 @@ async def test_a_reservation_reads_nothing_twice_but_the_head(world: World) -> N
     try:
         ports = {key: value for key, value in world.ports.items() if key in ("log", "new_id", "random")}
         reserved = await reserve(
-            opened.session.id, settled=NOTHING, want_lines=10, want_bytes=1_000, replica="one", **ports
+            opened.session.id, settled=NOTHING, want_lines=10, want_bytes=1_000, limits=Limits(), replica="one", **ports
         )
     finally:
         event.remove(Engine, "before_cursor_execute", note)

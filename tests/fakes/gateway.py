@@ -49,6 +49,9 @@ class OpenRules:
     def final_terms(self, point: object, request: object, terms: Terms, *rest: object) -> Terms:
         return terms
 
+    def usable(self, request: object, grant: Grant, directory: object, now: object) -> Grant:
+        return grant.within(self.final_terms(None, request, grant.terms, directory, now))
+
 
 _numbers = itertools.count(1)
 

@@ -52,6 +52,7 @@ from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.instant import Interval
+from loglease.model.limits import Limits
 from loglease.model.principal import Kind, Role
 from loglease.model.review import Channel, Verdict
 from loglease.model.session import CloseWhy, Front, SessionKind
@@ -354,6 +355,7 @@ class AccessMachine(RuleBasedStateMachine):
                 settled=report,
                 want_lines=lines,
                 want_bytes=65_536,
+                limits=Limits(),
                 replica="one",
                 **ports,
             ),

@@ -121,6 +121,9 @@ CHANGES = (
     change("none_of: [group:contractors, group:privacy]", "none_of: [group:contractors]",
            "WIDENS cards who.none_of - group:privacy"),
     change("id: sre-prod", "id: sre-prod\ndiscoverable: true", "WIDENS sre-prod discoverable false -> true"),
+    # what live grants feel of a change
+    change("grant: {duration: {max: 15m}, redaction: strict}", "grant: {duration: {max: 15m}, redaction: strict, on_change: cut}",
+           "NARROWS vault grant.on_change finish -> cut"),
     # scopes
     change("sources: [prod-logs, staging-logs], labels", "sources: [staging-logs], labels",
            "NARROWS cards scopes[0].sources - prod-logs"),

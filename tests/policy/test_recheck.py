@@ -20,6 +20,7 @@ from tests.policy.world import (
     decided,
     person,
     review_by,
+    scope_of,
     wish_of,
 )
 
@@ -130,6 +131,51 @@ def test_what_was_asked_in_the_form_is_not_asked_again_of_a_session() -> None:
     stricter = changed("min: 20", "min: 300")
     assert refusal_code(again(stricter, Point.ACTIVATION)) == "policy_denied"
     assert again(stricter, Point.SESSION_OPEN).refusal is None
+
+
+ROUTES = """approve:
+  - if: '!req.live'
+    auto: true
+    grant: {duration: {max: 90m}, limits: {lines: 900}, redaction: strict}
+  - if: req.duration > duration("1h")
+    stages: [{from: [approvers:payments-approvers], need: 1}]
+    grant: {limits: {lines: 500}}
+  - otherwise: true
+    stages: [{from: [approvers:payments-approvers], need: 1}]
+pending_max"""
+ROUTED = PAYMENTS.replace(PAYMENTS[PAYMENTS.index("approve:") : PAYMENTS.index("pending_max") + 11], ROUTES)
+
+
+@pytest.mark.parametrize(
+    ("live", "duration_s", "number", "values"),
+    [(False, 7200, 1, (5400, 900, "strict@2")), (True, 7200, 2, (7200, 500, "pii-default@7")),
+     (True, 600, 3, (600, 200_000, "pii-default@7"))],
+)  # fmt: skip
+def test_a_session_gets_what_the_route_of_its_grant_became(
+    live: bool, duration_s: int, number: int, values: tuple[int, int, str]
+) -> None:
+    wish = wish_of(scope_of(live=live), duration_s=duration_s)
+
+    def terms(text: str, point: Point) -> tuple[int, int | None, str | None]:
+        found = redecide(
+            point, pinned, bundle_of(CATALOG, text, APPROVERS), wish, MARIA,
+            directory=DIRECTORY, now=NOW, submitted_at=NOW, profiles=PROFILES,
+        )  # fmt: skip
+        assert found.terms is not None
+        return found.terms.duration_s, found.terms.limits.lines, found.terms.scopes[0].profile
+
+    pinned = decided(bundle_of(CATALOG, ROUTED, APPROVERS), wish).offers[0]
+    assert pinned.route == number
+    assert terms(ROUTED, Point.SESSION_OPEN) == values
+    lines = ("lines: 900", "lines: 500", "lines: 200000")
+    for tightened, line in enumerate(lines, 1):
+        duration_s, most, profile = values
+        expected = (duration_s, 7 if tightened in (number, 3) else most, profile)
+        assert terms(ROUTED.replace(line, "lines: 7"), Point.SESSION_OPEN) == expected
+    # The route that is taken today is another one: for a session that changes nothing.
+    assert terms(ROUTED.replace("'!req.live'", "req.live"), Point.SESSION_OPEN) == values
+    # A route that is gone is the last one by now.
+    assert terms(PAYMENTS, Point.SESSION_OPEN) == values
 
 
 def test_profiles_without_a_stricter_one_are_refused() -> None:

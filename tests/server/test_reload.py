@@ -15,6 +15,7 @@ from tests.api.world import World, settings_in, world_in
 from tests.server.test_process import served
 
 from loglease.model.ids import GrantId
+from loglease.policy.defaults import default_files
 from loglease.redaction import Plugin, RedactionError
 from loglease.redaction.plugins import Extensions
 from loglease.server import redaction_rules
@@ -137,8 +138,6 @@ async def test_a_version_means_the_same_for_ever(tmp_path: Path) -> None:
 async def test_a_reload_that_takes_a_profile_from_a_policy_is_refused(tmp_path: Path) -> None:
     rules_in(tmp_path)
     async with world_in(tmp_path) as world:
-        from loglease.policy.defaults import default_files
-
         policies = tmp_path / "data" / "policy"
         policies.mkdir()
         for name, content in default_files(["files"]).items():
@@ -154,6 +153,28 @@ async def test_a_reload_that_takes_a_profile_from_a_policy_is_refused(tmp_path: 
         assert "shop" in world.services.rules.current.profiles
         [entry] = await entries(world, "policy.refused")
         assert entry["error"] == "policy_invalid"
+
+
+async def test_a_guardrail_that_comes_with_a_reload_acts_on_grants_in_use(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        alice = await world.add("alice@example.com")
+        bob = await world.add("bob@example.com", groups=("approvers",))
+        grant = await world.approved(alice, bob)
+        assert (await world.created(f"/grants/{grant}/activate", {}, alice)).status_code == 200
+        policies = tmp_path / "data" / "policy"
+        policies.mkdir()
+        for name, content in default_files(["files"]).items():
+            if not name.endswith(".test.yaml"):
+                (policies / Path(name).name).write_bytes(content)
+        rail = "api: loglease/v1\nkind: Guardrail\nid: stop\napplies: {all_streams: true}\ndeny: true\n"
+        (policies / "stop.yaml").write_text(rail)
+        assert await reload_rules(world.services)
+        shown = (await world.client.get(f"/grants/{grant}", headers=alice)).json()
+        assert shown["state"] == "suspended"
+        assert await entries(world, "grant.suspended") == [{"cause": "guardrail"}]
+        (policies / "stop.yaml").unlink()
+        assert await reload_rules(world.services)
+        assert (await world.client.get(f"/grants/{grant}", headers=alice)).json()["state"] == "active"
 
 
 async def test_a_grant_whose_profile_is_gone_is_not_served(tmp_path: Path) -> None:

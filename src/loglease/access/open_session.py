@@ -21,7 +21,6 @@ from loglease.model.instant import MICROSECONDS, EventWindow, Instant, Interval
 from loglease.model.limits import Limits
 from loglease.model.rights import Right
 from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionState
-from loglease.policy.decision import Point
 from loglease.store.interface import Transaction
 
 QUERIES_PER_MINUTE: Final = 120
@@ -106,8 +105,7 @@ async def open_session(
         request = tx.requests.find(grant.request)
         if request is None:
             raise LookupError(grant.request)
-        terms = rules.final_terms(Point.SESSION_OPEN, request, grant.terms, tx.principals.directory(), now)
-        grant = replace(grant, terms=terms)
+        stored, grant = grant, rules.usable(request, grant, tx.principals.directory(), now)
         clamped = _clamped(grant, interval)
         if clamped is None:
             if refuses_outside:
@@ -128,9 +126,9 @@ async def open_session(
             state=SessionState.OPEN,
         )
         tx.sessions.insert(session)
-        if grant.idle_at is not None:
+        if stored.idle_at is not None:
+            tx.grants.update(stored.in_use())
             grant = grant.in_use()
-            tx.grants.update(grant)
         opened = Opened(session=session, grant=grant, interval=clamped, now=now)
         recorded = _entries(
             opened, query, limit, caller, commitments_of(request.private, random), rules=rules, new_id=new_id

@@ -14,6 +14,7 @@ from loglease.model.digest import SALT_BYTES
 from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.ids import ENTRY, EntryId, NewId, SessionId
 from loglease.model.instant import Instant
+from loglease.model.limits import Limits
 from loglease.model.session import Account, Session, SessionState
 from loglease.store.interface import Transaction
 
@@ -24,6 +25,7 @@ async def reserve(
     settled: Settled,
     want_lines: int,
     want_bytes: int,
+    limits: Limits,
     replica: str,
     log: EntryLog[Transaction],
     new_id: NewId,
@@ -34,6 +36,9 @@ async def reserve(
     The new ceilings count from the start of the session. What the budgets no longer hold is not reserved. Asking for
     nothing more renews what is still open, for a reader that was too slow to use it in time. What the record has as
     handed over already is not settled again.
+
+    Args:
+        limits: those that the session was opened under; the policy of that moment may have lowered the grant's.
 
     Raises:
         NotFound: this process owns no such open session.
@@ -52,7 +57,7 @@ async def reserve(
         if grant.state_at(now, held=held) is not GrantState.ACTIVE:
             raise refusal(grant, now, held=held)
         account, fresh = settle(session.account, settled)
-        lines, size = _wanted(grant, account, want_lines, want_bytes)
+        lines, size = _wanted(grant, limits, account, want_lines, want_bytes)
         nothing_open = account.uncertain_lines + lines < 1 or account.uncertain_bytes + size < 1
         if nothing_open or not tx.grants.spend(grant.id, lines=lines, size=size):
             return Recorded(
@@ -89,11 +94,11 @@ def _open(tx: Transaction, session_id: SessionId, replica: str) -> Session:
     return session
 
 
-def _wanted(grant: Grant, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:
+def _wanted(grant: Grant, limits: Limits, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:
     """Return how much to add to the ceilings: no more than may be open at once, nor than the budgets hold."""
     lines = max(0, min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines))
     size = want_bytes if want_lines == 1 else max(0, min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes))
-    left_lines, left_bytes = grant.usage.left(grant.terms.limits)
+    left_lines, left_bytes = grant.usage.left(grant.terms.limits.tightest(limits))
     return (
         lines if left_lines is None else min(lines, left_lines),
         size if left_bytes is None else min(size, left_bytes),

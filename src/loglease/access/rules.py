@@ -6,15 +6,16 @@ Everything that `access` wants to know of policy is asked here, so that policy's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from loglease.access import errors
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.errors import LogLeaseError
+from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import PrincipalId
-from loglease.model.instant import Instant, instant_text
+from loglease.model.instant import Instant, duration_text, instant_text
 from loglease.model.offer import Outcome, Plan, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
@@ -159,6 +160,34 @@ class Rules:
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
         return both
+
+    def usable(self, request: AccessRequest, grant: Grant, directory: Directory, now: Instant) -> Grant:
+        """Return an active grant as a session may use it now: its terms and its end, cut by the present policy.
+
+        Raises:
+            PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or its time is over by now.
+        """
+        found = grant.within(self.final_terms(Point.SESSION_OPEN, request, grant.terms, directory, now))
+        if found.stored_state_at(now) is not GrantState.ACTIVE:
+            span = duration_text(found.terms.duration_s)
+            raise errors.PolicyDenied(f"The policy allows this for {span} only by now.", rule=request.offer.policy)
+        return found
+
+    def is_stricter(self, terms: Terms, before: Terms) -> bool:
+        """Say whether these terms take away from those before."""
+        both = stricter_terms(before, terms, self.profiles)
+        return both is None or (set(both.scopes), both.duration_s, both.limits) != (
+            set(before.scopes), before.duration_s, before.limits,
+        )  # fmt: skip
+
+    def cuts(self, request: AccessRequest) -> bool:
+        """Say whether open sessions end at once when the policy of a request gives less than before."""
+        policy = next((one for one in self.bundle.policies if one.id == request.offer.policy), None)
+        return request.offer.shape.cut_on_change or (policy is not None and policy.grant.cut_on_change)
+
+    def with_guardrails_of(self, other: Rules) -> Rules:
+        """Return these policies under the guardrails and profiles of other rules."""
+        return replace(other, bundle=replace(self.bundle, guardrails=other.bundle.guardrails))
 
     def _again(self, point: Point, request: AccessRequest, directory: Directory, now: Instant) -> Recheck | None:
         requester = directory.principal(request.requester)

@@ -218,15 +218,15 @@ class Pump:
         await self._channel.write(content)
 
     async def _reserve(self, step: Reserve) -> None:
-        session = self._opened[step.share].session
+        opened = self._opened[step.share]
         try:
-            answer = await self._recorder.reserve(session.id, session.grant, step, self._clock.now())
+            answer = await self._recorder.reserve(opened, step, self._clock.now())
             if isinstance(answer, Reservation):
                 self._machine.reserved(answer, self._clock.boot_ns(), step.share)
             else:
                 self._machine.not_reserved(answer)
         except Exception:  # noqa: BLE001 - supervised: nothing is known to be reserved, so the session ends
-            _log.exception("session_not_recorded", extra={"session": session.id})
+            _log.exception("session_not_recorded", extra={"session": opened.session.id})
             self._machine.not_reserved(CloseWhy.ERROR)
         self._wake.set()
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from loglease.access.close_session import close_session
 from loglease.access.commitments import Random
+from loglease.access.open_session import Opened
 from loglease.access.permissions import locks_on_grant
 from loglease.access.reserve import reserve
 from loglease.access.serving import Reservation, Settled
@@ -45,7 +46,7 @@ class Recorder:
     replica: str
     is_stopping: Callable[[], bool]
 
-    async def reserve(self, session: SessionId, grant: GrantId, step: Reserve, now: Instant) -> Reservation | CloseWhy:
+    async def reserve(self, opened: Opened, step: Reserve, now: Instant) -> Reservation | CloseWhy:
         """Record and reserve, or return why the session has to end; it never takes longer than two seconds.
 
         Raises:
@@ -53,10 +54,11 @@ class Recorder:
         """
         work = asyncio.ensure_future(
             reserve(
-                session,
+                opened.session.id,
                 settled=step.settled,
                 want_lines=step.lines,
                 want_bytes=step.size,
+                limits=opened.grant.terms.limits,
                 replica=self.replica,
                 log=self.log,
                 new_id=self.new_id,
@@ -74,7 +76,7 @@ class Recorder:
         except StoreUnavailable:
             return CloseWhy.DATABASE
         except (GrantEnded, GrantNotActive):
-            return await self._cause(grant, now)
+            return await self._cause(opened.grant.id, now)
 
     async def _cause(self, grant_id: GrantId, now: Instant) -> CloseWhy:
         """Return why a grant may not be used, in the words of sessions."""

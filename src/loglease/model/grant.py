@@ -151,6 +151,13 @@ class Grant:
         timeout_s = self.shape.idle_timeout_s
         return self if timeout_s is None else replace(self, idle_at=after(since, timeout_s), version=self.version + 1)
 
+    def within(self, terms: Terms) -> Grant:
+        """Return it with these terms, no longer valid than they say from its start on."""
+        if self.valid_from is None or self.valid_until is None:
+            return replace(self, terms=terms)
+        until = min(self.valid_until, after(self.valid_from, terms.duration_s))
+        return replace(self, terms=terms, valid_until=until)
+
     def stored_state_at(self, now: Instant) -> GrantState:
         """Answer from the clock, without regard to locks and suspensions."""
         return self.state if self.lapse(now) is None else GrantState.ENDED

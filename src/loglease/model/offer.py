@@ -112,12 +112,14 @@ class Shape:
         review_within_s: a request that nobody decides expires after so many seconds.
         single_use: one session and its resumptions.
         idle_timeout_s: a grant without an open session for so long ends; None is never.
+        cut_on_change: open sessions end at once when a new bundle narrows the policy, not with the next session.
     """
 
     activate_within_s: int
     review_within_s: int
     single_use: bool = False
     idle_timeout_s: int | None = None
+    cut_on_change: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class Offer:
         bundle_sha256: hash of the policy bundle that made the offer, 64 hex digits.
         revision: revision of that bundle.
         notify: who is told when the grant is there, beside those whom it concerns: names as the policy writes them.
+        route: number of the route that was taken; None for a reveal, which takes none.
     """
 
     number: int
@@ -144,6 +147,7 @@ class Offer:
     bundle_sha256: str
     revision: int
     notify: tuple[str, ...] = ()
+    route: int | None = None
 
     @property
     def need(self) -> int:

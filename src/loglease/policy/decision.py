@@ -62,6 +62,7 @@ class _Asked:
     profiles: Profiles
     point: Point
     roots: Mapping[str, Value]
+    route: int | None = None
     rails: tuple[Guardrail, ...] = ()
 
 
@@ -75,6 +76,7 @@ def decide(
     profiles: Profiles,
     submitted_at: Instant | None = None,
     point: Point = Point.SUBMIT,
+    route: int | None = None,
 ) -> Decision:
     """Decide on a wish, real or hypothetical.
 
@@ -88,9 +90,10 @@ def decide(
         submitted_at: when the wish was submitted, from where lookbacks count; now where it is new. Those of a reveal
             count from the request of the grant that it is about.
         point: where in the life of the request the decision is made.
+        route: number of the route that a grant came by, for a session of that grant.
     """
     counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
-    asked = _asked(bundle, wish, principal, directory, counted_from, now, profiles, point)
+    asked = replace(_asked(bundle, wish, principal, directory, counted_from, now, profiles, point), route=route)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
     asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
     near = bundle.index.candidates(principal, {scope.source for scope in wish.scopes})
@@ -174,9 +177,10 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     """Ask one policy for its offer."""
     taken = routes.taken_route(policy, asked.roots)
     route = taken.route
-    if asked.point is Point.SESSION_OPEN and len(policy.routes) > 1:
-        # The grant has what its own route left of the policy; that another one would be taken by now changes nothing.
-        route = replace(route, grant=Tightening())
+    if asked.point is Point.SESSION_OPEN:
+        # That another route would be taken by now changes nothing; what its own one became does.
+        none = replace(route, grant=Tightening())
+        route = none if asked.route is None else routes.granted_route(policy, asked.route)
     profile, profile_step = _profile(policy, route, asked)
     steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
@@ -377,6 +381,7 @@ def _offer(
         review_within_s=policy.pending_max_s,
         single_use=policy.grant.single_use or route.grant.single_use or reveal is not None,
         idle_timeout_s=min(idle, default=None) if reveal is None else None,
+        cut_on_change=policy.grant.cut_on_change,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
     offer = Offer(
@@ -389,6 +394,7 @@ def _offer(
         shape=shape,
         bundle_sha256=asked.bundle.hash,
         revision=asked.bundle.revision,
+        route=route.number if reveal is None else None,
     )
     return offer, Step(StepName.SHAPE, ok=True, text=why)
 

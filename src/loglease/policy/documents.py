@@ -139,7 +139,11 @@ class RevealRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRule:
-    """What a policy gives; without `reveal` it shows no masked value."""
+    """What a policy gives; without `reveal` it shows no masked value.
+
+    Attributes:
+        cut_on_change: what a new bundle takes away ends open sessions at once.
+    """
 
     default_s: int
     max_s: int
@@ -149,6 +153,7 @@ class GrantRule:
     limits: Limits = field(default_factory=Limits)
     redaction: str
     reveal: RevealRule | None = None
+    cut_on_change: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,7 @@ class Kinds:
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
         self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
-        self._only(record, "on_change", "finish", "cutting open sessions on a change comes with a later version")
+        on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
         rest = self._narrower(record)
         return GrantRule(
             default_s=default_s,
@@ -157,6 +157,7 @@ class Kinds:
             limits=rest.limits,
             redaction=profile,
             reveal=self._reveal(record, profile),
+            cut_on_change=on_change == "cut",
         )
 
     def _reveal(self, record: Record, profile: str) -> RevealRule | None:

@@ -64,7 +64,7 @@ def redecide(
     for bundle in bundles:
         found = decide(
             bundle, wish, principal, directory=directory, now=now, profiles=profiles, submitted_at=submitted_at,
-            point=point,
+            point=point, route=pinned.route if point is Point.SESSION_OPEN else None,
         )  # fmt: skip
         offer = found.offer_of(pinned.policy)
         if offer is None:

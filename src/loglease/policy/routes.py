@@ -46,6 +46,11 @@ def taken_route(policy: AccessPolicy, roots: Roots) -> Taken:
     raise LookupError(policy.id)
 
 
+def granted_route(policy: AccessPolicy, number: int) -> Route:
+    """Return the route that a grant came by, as the policy has it now; the last one where there are fewer by now."""
+    return policy.routes[min(number, len(policy.routes)) - 1]
+
+
 def applies(guardrail: Guardrail, roots: Roots) -> bool:
     """Say whether the condition of a guardrail lets it apply: unless it is certainly false."""
     return guardrail.condition is None or guardrail.condition.answer(roots) is not False

@@ -1,7 +1,7 @@
 """Taking new rules into force while the server runs: packs and profiles, and the policies that name them.
 
 Everything is read and proved beside what is in force, recorded, and put in its place in one step; whatever goes wrong
-before that leaves the last good set. Running sessions keep theirs.
+before that leaves the last good set. Running sessions keep theirs, unless a guardrail or a policy ends them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Final
 
 import structlog
 
+from loglease.access.recheck_grants import recheck_grants
 from loglease.access.rules import Rules
-from loglease.audit.interface import SYSTEM, Draft, Recorded
+from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, Recorded
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import ENTRY, EntryId
 from loglease.model.instant import Instant
@@ -23,10 +24,11 @@ from loglease.server.lifecycle import policy_entry, revision_of, rules_entry
 from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.redaction_rules import library_of, require_same_versions
 from loglease.server.services import Services
-from loglease.store.interface import Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
 
 _log: Final = structlog.get_logger("loglease.reload")
 _MAX_TOLD: Final = 300
+_RECHECK_AGAIN_S: Final = 0.5
 
 
 async def reload_rules(services: Services) -> bool:
@@ -64,11 +66,21 @@ async def _taken(services: Services, library: Library, rules: Rules) -> None:
         return Recorded(None, entries)
 
     await services.log.commit(work, urgent=True)
+    before = services.rules.current
     # In one step of the event loop: profiles first, since policies name them.
     services.library.current = library
     services.rules.current = rules
     services.standing.reload_fault = None
     _log.info("rules_loaded", packs=len(library.packs), profiles=len(library.profiles), revision=rules.revision)
+    # What was opened under the rules before waits in the same queue, in front of this.
+    while True:
+        try:
+            await recheck_grants(before, rules, log=services.log, new_id=services.new_id, random=services.random)
+        except (AuditUnavailable, StoreUnavailable) as error:
+            _log.warning("grants_not_rechecked", code=error.code)
+            await asyncio.sleep(_RECHECK_AGAIN_S)
+        else:
+            return
 
 
 async def _refused(services: Services, error: LogLeaseError) -> None:

@@ -14,6 +14,7 @@ import structlog
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
 from loglease.access.open_session import Places
+from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile, suspend_restored
 from loglease.access.rules import Rules
@@ -167,6 +168,7 @@ async def _built(
         log=log, settings=settings, rules=rules, library=library, replica=replica, new_id=new_id, random=random
     )
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
+    await recheck_grants(None, rules, log=log, new_id=new_id, random=random)
     await keep_head(head, store)
     await watch.poll()
     return services

@@ -81,7 +81,10 @@ def _compare_grants(found: Comparison, old: GrantRule, new: GrantRule, profiles:
     _compare_shared(found, old, new)
     compare_redaction(found, "redaction", old.redaction, new.redaction, profiles, gives=True)
     _compare_reveals(found, old.reveal, new.reveal)
-    found.rest(old, new, ("default_s", "reveal", *_SHARED))
+    if old.cut_on_change != new.cut_on_change:
+        words = ("cut" if one.cut_on_change else "finish" for one in (old, new))
+        found.add(Verdict.NARROWS if new.cut_on_change else Verdict.WIDENS, "on_change", *words)
+    found.rest(old, new, ("default_s", "reveal", "cut_on_change", *_SHARED))
 
 
 def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRule | Tightening) -> None:

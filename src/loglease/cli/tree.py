@@ -104,6 +104,7 @@ GROUPS: Final = (
             ("check", "policy:check", "Check policy documents."),
             ("test", "policy:run_cases", "Run the tests of policy documents."),
             ("show", "policy:show", "Show what a directory of policy documents says."),
+            ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),
             ("diff", "differing:diff", "Say what separates two directories of policy documents, and whom it helps."),
             (
                 "explain",

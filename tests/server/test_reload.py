@@ -141,6 +141,8 @@ async def test_a_reload_that_takes_a_profile_from_a_policy_is_refused(tmp_path: 
         policies = tmp_path / "data" / "policy"
         policies.mkdir()
         for name, content in default_files(["files"]).items():
+            if name.endswith(".test.yaml"):
+                continue
             text = content.decode().replace("redaction: {secrets: []", "redaction: {shop: [], secrets: []")
             text = text.replace("  redaction: pii-default", "  redaction: shop@1")
             text = text.replace("redaction: pii-default}", "redaction: shop}")

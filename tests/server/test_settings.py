@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.api.world import settings_in
+from tests.fakes.signed import KEYS
 
 from loglease.server.clock import SystemClock
 from loglease.server.configured_sources import open_sources, source_configurations
@@ -183,3 +185,23 @@ def test_networks_have_names_and_keep_their_order(tmp_path: Path) -> None:
 )
 def test_a_network_that_is_none_is_refused(tmp_path: Path, line: str, told: str) -> None:
     assert told in faults_of(tmp_path, f"[networks]\n{line}\n")["networks"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        ({"trust": "signed"}, "needed is 1, and 0 persons have keys"),
+        ({"trust": "signed", "keys": KEYS, "needed": 3}, "needed is 3, and 2 persons have keys"),
+        ({"trust": "signed", "keys": {"alice": KEYS["alice"], "bob": []}, "needed": 2}, "1 persons have keys"),
+        (
+            {"trust": "signed", "keys": {"alice": KEYS["alice"], "bob": KEYS["alice"]}},
+            "the same key stands there twice",
+        ),
+        ({"trust": "signed", "keys": {"alice": ["ed25519:AAAA"]}}, "is no public key"),
+        ({"keys": KEYS}, "are used by trust"),
+    ],
+)
+def test_keys_of_people_who_sign_have_to_fit(tmp_path: Path, policy: dict, why: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        settings_in(tmp_path, policy=policy)
+    assert why in refused.value.faults[0].detail

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
+from loglease.model.instant import Instant
 from loglease.model.labels import Selector
 from loglease.model.selector_text import selector_text
 from loglease.policy.calendars import Calendar
@@ -26,6 +27,7 @@ class Bundle:
         policies: sorted by id; so are guardrails and tests.
         hash: SHA-256, 64 hex digits, over what the documents mean: not over layout, comments, titles of files, tests.
         revision: rises with every accepted bundle; given by whoever loads it.
+        expires: from when on nothing new is granted; None is never. It is no part of the hash.
         calendars: by name, of all Facts documents.
         warnings: what should be looked at, though it is allowed.
         index: finds the policies that could fit.
@@ -38,6 +40,7 @@ class Bundle:
     tests: tuple[PolicyTest, ...]
     hash: str
     revision: int
+    expires: Instant | None = None
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     index: PolicyIndex = field(init=False, repr=False, compare=False)

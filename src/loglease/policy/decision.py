@@ -15,7 +15,7 @@ from typing import Final
 import re2
 
 from loglease.model.access_request import Wish
-from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text
+from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text, instant_text
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.reveal import is_class_among
@@ -35,6 +35,8 @@ MAX_OFFERS: Final = 20
 MAX_SUGGESTIONS: Final = 3
 MAX_TRIED: Final = 20
 MAX_TICKET: Final = 128
+EXPIRED: Final = "bundle"
+"""The rule that a refusal names once the bundle has expired."""
 
 _REPAIRABLE: Final = frozenset({StepName.SCOPE, StepName.GUARDRAIL, StepName.EXCLUSIVE, StepName.PROFILE})
 
@@ -59,6 +61,7 @@ class _Asked:
     people: People
     bench: Bench
     submitted_at: Instant
+    now: Instant
     profiles: Profiles
     point: Point
     roots: Mapping[str, Value]
@@ -134,7 +137,7 @@ def _asked(
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
     open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
     roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=at)
-    return _Asked(bundle, wish, principal, people, bench, at, profiles, point, roots)
+    return _Asked(bundle, wish, principal, people, bench, at, now, profiles, point, roots)
 
 
 def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
@@ -202,7 +205,7 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
 
 def _rails(asked: _Asked) -> list[Step]:
     """Collect bans and bounds on how far back one may look: scopes are refused, never clamped."""
-    steps = []
+    steps = _expired(asked)
     for rail in asked.rails:
         if rail.deny:
             text = f"{rail.title}: denied. {rail.help}".rstrip()
@@ -213,6 +216,20 @@ def _rails(asked: _Asked) -> list[Step]:
             refusal = Refusal(code="guardrail_denied", message=f"{text}.", next_step="Ask for less.", rule=rail.id)
             steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=Fix.NARROW, refusal=refusal))
     return steps
+
+
+def _expired(asked: _Asked) -> list[Step]:
+    """Grant nothing new under a bundle whose time is over; grants that are active are read to their end."""
+    expires = asked.bundle.expires
+    if expires is None or asked.now < expires or asked.point is Point.SESSION_OPEN:
+        return []
+    refusal = Refusal(
+        code="policy_denied",
+        message=f"The policy expired at {instant_text(expires)}. Nothing new is granted until there is a newer one.",
+        next_step="Ask those who run LogLease to load one.",
+        rule=EXPIRED,
+    )
+    return [Step(StepName.BUNDLE, ok=False, text="the policy has expired", refusal=refusal)]
 
 
 def _oldest(wish: Wish) -> int:

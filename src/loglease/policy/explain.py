@@ -20,7 +20,7 @@ from loglease.policy.documents import Guardrail
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_SHOWN: Final = 20
-_HIDDEN_STEPS: Final = frozenset({StepName.GUARDRAIL})
+_HIDDEN_STEPS: Final = frozenset({StepName.BUNDLE, StepName.GUARDRAIL})
 
 
 class Viewer(StrEnum):
@@ -165,7 +165,7 @@ def _policy(trace: PolicyTrace, viewer: Viewer) -> dict[str, Canonical]:
 
 
 def _shown_steps(trace: PolicyTrace) -> list[Step]:
-    """Leave out what the guardrails said: it stands with them."""
+    """Leave out what is no answer of the policy itself: it stands with the guardrails, or below."""
     return [one for one in trace.steps if one.name not in _HIDDEN_STEPS]
 
 

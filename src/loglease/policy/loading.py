@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from loglease.model.instant import Instant
 from loglease.policy import tree
 from loglease.policy.bundle import Bundle, bundle_hash
 from loglease.policy.calendars import Calendar
@@ -41,13 +42,19 @@ class _Document:
 
 
 def load(
-    files: Mapping[str, bytes], *, revision: int = 0, outside: Outside | None = None, loader: type[Any] = tree.FAST
+    files: Mapping[str, bytes],
+    *,
+    revision: int | Callable[[str], int] = 0,
+    expires: Instant | None = None,
+    outside: Outside | None = None,
+    loader: type[Any] = tree.FAST,
 ) -> Bundle | list[Problem]:
     """Read the documents of a bundle strictly.
 
     Args:
         files: content by path; only `*.yaml` may be among them, tests are in `*.test.yaml`.
-        revision: what the bundle is to be known by, beside its hash.
+        revision: what the bundle is to be known by, beside its hash; or what gives it by the hash.
+        expires: from when on it grants nothing new; None is never.
         outside: what the server knows of profiles and labels; without it the Catalog is believed.
         loader: PyYAML's parser; all give the same answers.
 
@@ -63,14 +70,16 @@ def load(
     reported = problems.found()
     if any(one.severity is Severity.ERROR for one in reported):
         return reported
+    sha256 = bundle_hash(found.catalog, found.sets, found.policies, found.guardrails, found.calendars)
     return Bundle(
         catalog=found.catalog,
         approver_sets=found.sets,
         policies=found.policies,
         guardrails=found.guardrails,
         tests=found.tests,
-        hash=bundle_hash(found.catalog, found.sets, found.policies, found.guardrails, found.calendars),
-        revision=revision,
+        hash=sha256,
+        revision=revision if isinstance(revision, int) else revision(sha256),
+        expires=expires,
         calendars=found.calendars,
         warnings=tuple(reported),
     )

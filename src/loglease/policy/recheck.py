@@ -10,7 +10,7 @@ from loglease.model.offer import Offer, Plan, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
-from loglease.policy.decision import Point, decide
+from loglease.policy.decision import EXPIRED, Point, decide
 from loglease.policy.plan import Refusal
 from loglease.policy.profiles import Profiles, known_profile, strictest
 
@@ -78,7 +78,7 @@ def redecide(
 
 
 def _withdrawn(pinned: Offer, refusal: Refusal | None) -> Refusal:
-    if refusal is not None and refusal.code == "guardrail_denied":
+    if refusal is not None and (refusal.code == "guardrail_denied" or refusal.rule == EXPIRED):
         return refusal
     return Refusal(
         code="policy_denied",

@@ -20,6 +20,7 @@ from loglease.policy.plan import Refusal
 class StepName(StrEnum):
     """The questions that a policy is asked, in order."""
 
+    BUNDLE = "bundle"
     GUARDRAIL = "guardrail"
     WHO = "who"
     SCOPE = "scope"
@@ -96,7 +97,7 @@ class Decision:
     What only explanations need is found out when it is asked for.
 
     Attributes:
-        bans: what guardrails forbid of the wish.
+        bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
         named: the policies that name the principal who asked.
         answers: asks policies what they say.
         smaller: makes smaller wishes of a denied one.

@@ -12,6 +12,7 @@ import orjson
 
 from loglease.audit.interface import Recorded
 from loglease.model.errors import LogLeaseError
+from loglease.model.instant import instant_text
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
 from loglease.server.services import Services
@@ -38,7 +39,7 @@ async def checks(services: Services) -> list[Check]:
     return [
         await _passes("database", services.store.touch, "The database takes a durable write."),
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
-        Check("policy", ok=True, detail=f"Bundle revision {services.rules.current.revision} is loaded."),
+        _policy(services),
         await _redactor(services.engines),
         _rules(services),
         Check("clock", not services.watch.clock_suspect, "The clock has not stepped back."),
@@ -65,6 +66,19 @@ async def _redactor(engines: Engines) -> Check:
     withheld = engines.withheld.total()
     told = f"; {withheld} texts were withheld since the start" if withheld else ""
     return Check("redactor", ok=True, detail=f"The engine {proven} has passed its self-test{told}.")
+
+
+def _policy(services: Services) -> Check:
+    """Say which bundle is in force, whether its time is over, and why a newer one is not. Active grants are read on."""
+    bundle, fault = services.rules.current.bundle, services.standing.policy_fault
+    until = "" if bundle.expires is None else f" until {instant_text(bundle.expires)}"
+    told = f"Bundle revision {bundle.revision} is in force{until}."
+    if bundle.expires is not None and bundle.expires <= services.clock.now():
+        told = f"Bundle revision {bundle.revision} expired at {instant_text(bundle.expires)}: nothing new is granted."
+    elif fault is None:
+        return Check("policy", ok=True, detail=told, decisive=False)
+    told += "" if fault is None else f" A newer one is refused. {fault}"
+    return Check("policy", ok=False, detail=told, decisive=False)
 
 
 def _rules(services: Services) -> Check:

@@ -13,21 +13,19 @@ from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
 from loglease.access.restore import HeadFile, head_of
-from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
 from loglease.redaction import Library
+from loglease.server.bundles import Proved, accepted
 from loglease.server.redaction_rules import keep_digests, sha256_of
 from loglease.server.settings import Settings
 from loglease.store.interface import Store, Transaction
 
 ORIGIN: Final = "audit_origin"
 STATE: Final = "service_state"
-REVISION: Final = "policy_revision"
-POLICY: Final = "policy_sha256"
 REDACTION: Final = "redaction_sha256"
 SCHEMA: Final = 1
 NO_KEY: Final = "none"
@@ -36,27 +34,21 @@ NO_KEY: Final = "none"
 _ORIGIN_BYTES: Final = 10
 
 
-async def revision_of(store: Store, sha256: str) -> int:
-    """Return the revision that a bundle has, or will have once it is loaded."""
-
-    def query(tx: Transaction) -> int:
-        revision = int(tx.values.find(REVISION) or 0)
-        return revision if tx.values.find(POLICY) == sha256 else revision + 1
-
-    return await store.read(query)
-
-
 async def record_start(
     *,
     log: EntryLog[Transaction],
     settings: Settings,
-    rules: Rules,
+    policy: Proved,
     library: Library,
     replica: str,
     new_id: NewId,
     random: Random,
 ) -> str:
-    """Record that a process starts, and its policy and rules if they are new; return how the last process ended."""
+    """Record that a process starts, and its policy and rules if they are new; return how the last process ended.
+
+    Raises:
+        BundleRefused: a newer bundle was accepted meanwhile.
+    """
     config = sha256_hex(settings.model_dump_json().encode())
 
     def work(tx: Transaction, _now: Instant) -> Recorded[str]:
@@ -83,7 +75,7 @@ async def record_start(
                 "after": after,
             },
         )
-        entries = (started, *rules_entry(tx, library, new_id), *policy_entry(tx, rules, new_id))
+        entries = (started, *rules_entry(tx, library, new_id), *accepted(tx, policy, new_id))
         return Recorded(after, entries)
 
     return await log.commit(work, urgent=True)
@@ -100,24 +92,6 @@ def rules_entry(tx: Transaction, library: Library, new_id: NewId) -> tuple[Draft
         return ()
     data: Data = {"keys": ["redaction.rules"], "before_sha256": before, "after_sha256": after}
     return (Draft(id=EntryId(new_id(ENTRY)), type="config.changed", actor=SYSTEM, data=data),)
-
-
-def policy_entry(tx: Transaction, rules: Rules, new_id: NewId) -> tuple[Draft, ...]:
-    """Keep which policy is in force, and return the entry about it if it is a new one."""
-    if tx.values.find(POLICY) == rules.bundle_sha256:
-        return ()
-    tx.values.put(POLICY, rules.bundle_sha256)
-    tx.values.put(REVISION, str(rules.revision))
-    data: Data = {
-        "bundle_sha256": rules.bundle_sha256,
-        "revision": rules.revision,
-        "trust": "directory",
-        "reviewers": [],
-        "signers": [],
-        "needed": 0,
-        "widens": True,
-    }
-    return (Draft(id=EntryId(new_id(ENTRY)), type="policy.loaded", actor=SYSTEM, data=data),)
 
 
 async def take_up(

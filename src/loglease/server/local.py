@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TextIO
 
 from loglease import redaction
 from loglease.model.errors import LogLeaseError
+from loglease.server.bundles import NOTHING_KNOWN, candidate, require_timely, rules_from
 from loglease.server.clock import SystemClock, run_marker, system_random
 from loglease.server.configured_sources import (
     RemoteConfig,
@@ -29,7 +30,7 @@ from loglease.server.configured_sources import (
 )
 from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
-from loglease.server.policies import policy_directory, policy_files, rules_of
+from loglease.server.policies import policy_directory
 from loglease.server.process import Ready, run_process
 from loglease.server.redaction_rules import library_of, rules_directory
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
@@ -265,16 +266,25 @@ def _sources_and_policy(settings: Settings, library: redaction.Library) -> list[
         ]
     found = [_source(one, settings) for one in configurations]
     known = Sources(source_of(one, "", _Nobody()) for one in configurations)  # type: ignore[arg-type]
+    return [*found, *_policy(settings, known, library)]
+
+
+def _policy(settings: Settings, sources: Sources, library: redaction.Library) -> list[Finding]:
+    """Check the policy as a start would, but for the revisions that the database knows."""
     try:
-        files = policy_files(policy_directory(settings), known)
-        rules = rules_of(files, known, library=library, revision=0, settings=settings)
+        found = candidate(settings, sources)
+        if found.manifest is not None:
+            require_timely(found.manifest, NOTHING_KNOWN, SystemClock().now())
+        rules = rules_from(found, settings, sources, library, NOTHING_KNOWN)
     except LogLeaseError as error:
         faults = [Finding("policy", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
-        return found + (faults or [Finding("policy", "fail", error.message, error.next_step)])
+        return faults or [Finding("policy", "fail", error.message, error.next_step)]
     own = policy_directory(settings)
     count = len(rules.bundle.policies)
     detail = f"{count} {'policy' if count == 1 else 'policies'} from {own or 'the default that ships'}."
-    return [*found, Finding("policy", "ok", detail)]
+    if found.manifest is not None:
+        detail = f"{detail[:-1]}, revision {rules.revision}, signed by {', '.join(found.people)}."
+    return [Finding("policy", "ok", detail)]
 
 
 def _source(one: SourceConfig, settings: Settings) -> Finding:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from loglease import redaction
 from loglease.access.rules import Rules
 from loglease.model.errors import FieldFault, LogLeaseError
+from loglease.model.instant import Instant
 from loglease.policy.defaults import default_files
 from loglease.policy.loading import load
 from loglease.policy.names import Outside
@@ -81,11 +82,22 @@ def policy_files(directory: Path | None, sources: Sources) -> dict[str, bytes]:
 
 
 def rules_of(
-    files: Mapping[str, bytes], sources: Sources, *, library: Library, revision: int, settings: Settings | None = None
+    files: Mapping[str, bytes],
+    sources: Sources,
+    *,
+    library: Library,
+    revision: int | Callable[[str], int],
+    expires: Instant | None = None,
+    settings: Settings | None = None,
 ) -> Rules:
     """Return the rules of these documents, which may name the profiles of a library.
 
     Args:
+        files: content by path.
+        sources: those of this server.
+        library: packs and profiles.
+        revision: of the bundle, or what gives it by the bundle's hash.
+        expires: from when on the bundle grants nothing new.
         settings: with what facts have to agree; None believes the documents.
 
     Raises:
@@ -97,7 +109,7 @@ def rules_of(
         trusted_labels={one.name: one.trusted_labels for one in sources.values()},
         presence=None if settings is None else presence_types(networks_named(settings.networks)),
     )
-    bundle = load(files, revision=revision, outside=outside)
+    bundle = load(files, revision=revision, expires=expires, outside=outside)
     if isinstance(bundle, list):
         errors = [one for one in bundle if one.severity is Severity.ERROR]
         raise PolicyInvalid(

@@ -7,21 +7,22 @@ before that leaves the last good set. Running sessions keep theirs, unless a gua
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from loglease.access.recheck_grants import recheck_grants
+from loglease.access.records import Data
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, Recorded
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import ENTRY, EntryId
 from loglease.model.instant import Instant
 from loglease.redaction import KEY_BYTES, Keys, Library
+from loglease.server.bundles import BundleRefused, Proved, accepted, proved
 from loglease.server.engines import prove
-from loglease.server.lifecycle import policy_entry, revision_of, rules_entry
-from loglease.server.policies import policy_directory, policy_files, rules_of
+from loglease.server.lifecycle import rules_entry
+from loglease.server.policies import PolicyInvalid
 from loglease.server.redaction_rules import library_of, require_same_versions
 from loglease.server.services import Services
 from loglease.store.interface import StoreUnavailable, Transaction
@@ -37,40 +38,41 @@ async def reload_rules(services: Services) -> bool:
     A set that is refused is logged, recorded as `policy.refused` and shown by the health check until a good one comes.
     """
     try:
-        library, rules = await _read(services)
+        library, policy = await _read(services)
+        await _recorded(services, library, policy)
     except LogLeaseError as error:
         await _refused(services, error)
         return False
-    await _taken(services, library, rules)
+    await _taken(services, library, policy.rules)
     return True
 
 
-async def _read(services: Services) -> tuple[Library, Rules]:
+async def _read(services: Services) -> tuple[Library, Proved]:
     settings = services.settings
     library = await asyncio.to_thread(library_of, settings)
     await services.store.read(lambda tx: require_same_versions(tx, library))
     keys = Keys.derived(services.pseudonym_key, salt=services.random(KEY_BYTES), grant_id="self-test")
     await asyncio.to_thread(prove, services.engines, library, keys)
-    files = await asyncio.to_thread(policy_files, policy_directory(settings), services.sources)
-    rules = await asyncio.to_thread(rules_of, files, services.sources, library=library, revision=0, settings=settings)
-    revision = await revision_of(services.store, rules.bundle_sha256)
-    return library, replace(rules, bundle=replace(rules.bundle, revision=revision))
+    return library, await proved(settings, services.store, services.sources, library, services.clock)
 
 
-async def _taken(services: Services, library: Library, rules: Rules) -> None:
+async def _recorded(services: Services, library: Library, policy: Proved) -> None:
     def work(tx: Transaction, _now: Instant) -> Recorded[None]:
         entries = (
             *rules_entry(tx, library, services.new_id),
-            *policy_entry(tx, rules, services.new_id),
+            *accepted(tx, policy, services.new_id),
         )
         return Recorded(None, entries)
 
     await services.log.commit(work, urgent=True)
+
+
+async def _taken(services: Services, library: Library, rules: Rules) -> None:
     before = services.rules.current
     # In one step of the event loop: profiles first, since policies name them.
     services.library.current = library
     services.rules.current = rules
-    services.standing.reload_fault = None
+    services.standing.reload_fault = services.standing.policy_fault = None
     _log.info("rules_loaded", packs=len(library.packs), profiles=len(library.profiles), revision=rules.revision)
     # What was opened under the rules before waits in the same queue, in front of this.
     while True:
@@ -86,8 +88,16 @@ async def _taken(services: Services, library: Library, rules: Rules) -> None:
 async def _refused(services: Services, error: LogLeaseError) -> None:
     first = error.faults[0] if error.faults else None
     told = f"{error.message} {first.pointer}: {first.detail}" if first is not None else error.message
-    services.standing.reload_fault = told[:_MAX_TOLD]
-    _log.warning("rules_refused", code=error.code, detail=told[:_MAX_TOLD])
-    data = {"error": error.code}
+    told = told[:_MAX_TOLD]
+    data: Data = {"error": error.code}
+    if isinstance(error, PolicyInvalid):
+        services.standing.policy_fault = told
+    else:
+        services.standing.reload_fault = told
+    if isinstance(error, BundleRefused):
+        data = {"error": error.faults[0].code}
+        if error.revision is not None:
+            data["revision"] = error.revision
+    _log.warning("rules_refused", code=data["error"], detail=told)
     entry = Draft(id=EntryId(services.new_id(ENTRY)), type="policy.refused", actor=SYSTEM, data=data)
     await services.log.commit(lambda _tx, _now: Recorded(None, (entry,)), urgent=True)

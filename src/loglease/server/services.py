@@ -45,12 +45,14 @@ class Standing:
     Attributes:
         origins: the origins of our pages, such as ``http://127.0.0.1:8080``; the first is shown to people.
         draining: nothing new begins.
-        reload_fault: why the newest rules are not in force; None if they are.
+        reload_fault: why the newest packs and profiles are not in force; None if they are.
+        policy_fault: the same of policies.
     """
 
     origins: tuple[str, ...] = ()
     draining: bool = False
     reload_fault: str | None = None
+    policy_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from loglease.model.errors import FieldFault, LogLeaseError
+from loglease.policy.manifest import is_key
 from loglease.server.proxies import ELSEWHERE, network_named
 
 FILE_NAME: Final = "loglease.toml"
@@ -170,9 +171,36 @@ class LimitSettings(_Area):
 
 
 class PolicySettings(_Area):
-    """Where policy documents are; absent: the directory ``policy`` of the data directory if it is there, else ours."""
+    """Where policy documents are, and who has to have signed them.
+
+    Without `directory` it is ``policy`` of the data directory; where that is not there, and nothing has to be signed,
+    the policy that ships. `keys` holds public keys by person; `needed` is how many persons have to sign.
+    """
 
     directory: Path | None = None
+    trust: Literal["local", "signed"] = "local"
+    keys: dict[str, list[str]] = Field(default_factory=dict)
+    needed: Annotated[int, Field(ge=1)] = 1
+
+    @field_validator("keys")
+    @classmethod
+    def _keys(cls, keys: dict[str, list[str]]) -> dict[str, list[str]]:
+        given = [key for some in keys.values() for key in some]
+        for key in given:
+            if not is_key(key):
+                raise ValueError(f"{key[:80]!r} is no public key; loglease policy key FILE makes and prints one")
+        if len(set(given)) < len(given):
+            raise ValueError("the same key stands there twice; each person has keys of their own")
+        return keys
+
+    @model_validator(mode="after")
+    def _signable(self) -> PolicySettings:
+        people = sum(bool(keys) for keys in self.keys.values())
+        if self.trust == "signed" and self.needed > people:
+            raise ValueError(f"needed is {self.needed}, and {people} persons have keys")
+        if self.trust == "local" and self.keys:
+            raise ValueError('keys are used by trust = "signed" alone')
+        return self
 
 
 class ScanSettings(_Area):

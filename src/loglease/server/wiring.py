@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,7 +16,6 @@ from loglease.access.open_session import Places
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile, suspend_restored
-from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.sequencer import Sequencer
@@ -25,8 +23,9 @@ from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
 from loglease.model.clock import Clock
 from loglease.model.ids import NewId
-from loglease.redaction import KEY_BYTES, Keys, Library
+from loglease.redaction import KEY_BYTES, Keys
 from loglease.server.application import joined
+from loglease.server.bundles import proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
@@ -39,10 +38,9 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
-from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, revision_of, take_up
+from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, take_up
 from loglease.server.pages.routes import create_pages
 from loglease.server.pages.site import Site
-from loglease.server.policies import policy_directory, policy_files, rules_of
 from loglease.server.problems import kind_of, retry_after_s
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
@@ -77,7 +75,7 @@ async def build(
     Raises:
         SettingsInvalid: the data directory cannot be made, a source is configured wrongly, or a key file is open to
             others.
-        PolicyInvalid: the policy documents have errors.
+        PolicyInvalid: the policy documents have errors, or nobody vouches for them.
         RedactionRulesInvalid: a rule pack or profile has an error, or changed without a new version.
         RedactorBroken: a redaction profile fails its self-test.
         StoreUnavailable: the database does not open.
@@ -126,7 +124,7 @@ async def _built(
     library = await asyncio.to_thread(library_of, settings)
     await store.read(lambda tx: require_same_versions(tx, library))
     holder = LibraryHolder(library)
-    rules = await _rules(settings, store, sources, library)
+    policy = await proved(settings, store, sources, library, clock)
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
@@ -136,7 +134,7 @@ async def _built(
         replica=replica,
         store=store,
         log=log,
-        rules=RulesHolder(rules),
+        rules=RulesHolder(policy.rules),
         library=holder,
         sources=sources,
         watch=watch,
@@ -165,10 +163,10 @@ async def _built(
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
     await record_start(
-        log=log, settings=settings, rules=rules, library=library, replica=replica, new_id=new_id, random=random
+        log=log, settings=settings, policy=policy, library=library, replica=replica, new_id=new_id, random=random
     )
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
-    await recheck_grants(None, rules, log=log, new_id=new_id, random=random)
+    await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
     await keep_head(head, store)
     await watch.poll()
     return services
@@ -195,13 +193,6 @@ def _sign_ins(
         failed_per_min=limits.failed_sign_ins_per_min if limits.enforced else None,
         first_login=settings.data_dir / ADMIN_FILE,
     )
-
-
-async def _rules(settings: Settings, store: SqliteStore, sources: Sources, library: Library) -> Rules:
-    files = policy_files(policy_directory(settings), sources)
-    rules = rules_of(files, sources, library=library, revision=0, settings=settings)
-    revision = await revision_of(store, rules.bundle_sha256)
-    return replace(rules, bundle=replace(rules.bundle, revision=revision))
 
 
 def _secret_file(path: Path, random: Random) -> bytes:

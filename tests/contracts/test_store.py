@@ -432,6 +432,8 @@ async def test_notices_of_one_request_to_one_recipient_are_due_in_order(store: S
             a_notice(3, recipient="prn_carol"),
             a_notice(4, about="req_2"),
             a_notice(5, channel="hook", recipient="channel:hook"),
+            a_notice(6, about="", recipient="prn_dora", next_at=later),
+            a_notice(7, about="", recipient="prn_dora"),
         ):
             tx.outbox.insert(one)
 
@@ -440,13 +442,13 @@ async def test_notices_of_one_request_to_one_recipient_are_due_in_order(store: S
     async def due(now: Instant, limit: int = 10) -> list[str]:
         return [one.id for one in await store.read(lambda tx: tx.outbox.due("email", now, limit))]
 
-    assert await due(NOW) == ["ntc_3", "ntc_4"], "the first one waits for its time, the second one for the first"
-    assert await due(later) == ["ntc_1", "ntc_3", "ntc_4"]
+    assert await due(NOW) == ["ntc_3", "ntc_4", "ntc_7"], "the first one waits for its time, the second one for it"
+    assert await due(later) == ["ntc_1", "ntc_3", "ntc_4", "ntc_6", "ntc_7"]
     assert await due(later, 1) == ["ntc_1"]
     await change(lambda tx: tx.outbox.update(a_notice(1, state=NoticeState.DEAD, error="refused", attempts=3)))
-    assert await due(NOW) == ["ntc_2", "ntc_3", "ntc_4"]
+    assert await due(NOW) == ["ntc_2", "ntc_3", "ntc_4", "ntc_7"]
     counts = await store.read(lambda tx: tx.outbox.counts())
-    assert (counts[NoticeState.WAITING], counts[NoticeState.DEAD]) == (4, 1)
+    assert (counts[NoticeState.WAITING], counts[NoticeState.DEAD]) == (6, 1)
 
 
 async def test_notices_are_listed_newest_first_and_forgotten_once_they_are_done(

@@ -13,10 +13,13 @@ import orjson
 from loglease.audit.interface import Recorded
 from loglease.model.errors import LogLeaseError
 from loglease.model.instant import instant_text
+from loglease.model.notice import NoticeState
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
+from loglease.server.notifications.building import missing
 from loglease.server.services import Services
 from loglease.sources.registry import Source
+from loglease.store.interface import StoreUnavailable
 
 FREE_SHARE: Final = 0.05
 APPEND_WITHIN_S: Final = 2.0
@@ -42,6 +45,7 @@ async def checks(services: Services) -> list[Check]:
         _policy(services),
         await _redactor(services.engines),
         _rules(services),
+        await _notifications(services),
         Check("clock", not services.watch.clock_suspect, "The clock has not stepped back."),
         Check(
             "feed", services.watch.lease_until_ns > services.clock.boot_ns(), "The newest revocations are known here."
@@ -88,6 +92,21 @@ def _rules(services: Services) -> Check:
     return Check(
         "rules", ok=False, detail=f"The newest rules are refused, the last good ones in force. {fault}", decisive=False
     )
+
+
+async def _notifications(services: Services) -> Check:
+    """Return whether everybody was told: a channel that is down or missing stops no decision, and shows here."""
+    try:
+        counts = await services.store.read(lambda tx: tx.outbox.counts(), urgent=True)
+    except StoreUnavailable as error:
+        return Check("notifications", ok=False, detail=error.message, decisive=False)
+    absent = missing(services.courier.channels, services.rules.current.bundle.catalog.channels)
+    dead, waiting = counts[NoticeState.DEAD], counts[NoticeState.WAITING]
+    faults = [f"{dead} notices were given up: loglease admin notify list --dead."] if dead else []
+    if absent:
+        faults.append(f"The policy names channels that are not configured: {', '.join(absent)}.")
+    detail = " ".join(faults) or f"{len(services.courier.channels)} channels; {waiting} notices wait."
+    return Check("notifications", not faults, detail, decisive=False)
 
 
 async def _append(services: Services) -> None:

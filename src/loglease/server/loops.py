@@ -21,6 +21,7 @@ LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
 CLEAN_EVERY_S: Final = 3_600.0
+UNKNOWN_EVERY_S: Final = 5.0
 RESTART_AFTER_S: Final = 1.0
 _log: Final = structlog.get_logger("loglease.loops")
 
@@ -64,13 +65,22 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def head() -> None:
         await keep_head(services.head, services.store)
 
+    async def clean_up() -> None:
+        await services.tokens.clean_up()
+        await services.courier.forget()
+
+    def sending(name: str) -> Callable[[], Awaitable[None]]:
+        return lambda: services.courier.run(name)
+
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, late),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
-        "clean_up": lambda: _every(CLEAN_EVERY_S, services.tokens.clean_up),
+        "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),
+        "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, services.courier.bury_unknown),
+        **{f"notify {name}": sending(name) for name in services.courier.channels},
     }
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(supervised(name, body), name=name) for name, body in bodies.items()]

@@ -13,6 +13,7 @@ from loglease.access.restore import HeadFile
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import EntryLog
+from loglease.audit.sequencer import Sequencer
 from loglease.model.clock import Clock
 from loglease.model.grant import Grant
 from loglease.model.ids import NewId
@@ -24,6 +25,7 @@ from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.sign_in import SignIns
 from loglease.server.identity.tokens import Tokens
+from loglease.server.notifications.courier import Courier
 from loglease.server.rates import Rates
 from loglease.server.redaction_rules import LibraryHolder
 from loglease.server.settings import Settings
@@ -62,6 +64,8 @@ class Services:
     Attributes:
         replica: name of this process in the records of sessions.
         redactor_of: returns the redactor of a grant; may take long.
+        log: the entrance to the audit log, which also writes down whom to tell.
+        sequencer: what is behind it; works of its own tell nobody.
         engines: what redacts here, and what was withheld.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
@@ -71,6 +75,8 @@ class Services:
     replica: str
     store: Store
     log: EntryLog[Transaction]
+    sequencer: Sequencer[Transaction]
+    courier: Courier
     rules: RulesHolder
     library: LibraryHolder
     sources: Sources

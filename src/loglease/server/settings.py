@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from loglease.model.errors import FieldFault, LogLeaseError
 from loglease.policy.manifest import is_key
+from loglease.server.notifications.settings import NotificationSettings
 from loglease.server.proxies import ELSEWHERE, network_named
 
 FILE_NAME: Final = "loglease.toml"
@@ -241,7 +242,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
     areas: ClassVar[frozenset[str]] = frozenset(
-        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "NETWORKS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
+        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "NETWORKS", "NOTIFICATIONS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
     )
 
     data_dir: Path
@@ -250,6 +251,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     loki: LokiSettings = Field(default_factory=LokiSettings)
     networks: dict[str, list[str]] = Field(default_factory=dict)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     plugins: list[str] = Field(default_factory=list)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)

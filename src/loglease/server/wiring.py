@@ -12,12 +12,14 @@ import structlog
 
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
+from loglease.access.notices import TellingLog
 from loglease.access.open_session import Places
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile, suspend_restored
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
+from loglease.audit.interface import EntryLog
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
@@ -39,6 +41,9 @@ from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, take_up
+from loglease.server.notifications.building import channels_of, scrubber, ways_of
+from loglease.server.notifications.courier import Courier
+from loglease.server.notifications.messages import message_of
 from loglease.server.pages.routes import create_pages
 from loglease.server.pages.site import Site
 from loglease.server.problems import kind_of, retry_after_s
@@ -115,26 +120,45 @@ async def _built(
     random: Random,
     replica: str,
 ) -> Services:
-    log: Sequencer[Transaction] = Sequencer(store, clock)
+    sequencer: Sequencer[Transaction] = Sequencer(store, clock)
     watch, hub = Watch(store, clock, random), Hub()
-    log.on_committed(watch.committed)
-    log.on_committed(hub.committed)
+    sequencer.on_committed(watch.committed)
+    sequencer.on_committed(hub.committed)
     journal = Journal.open(settings.data_dir / JOURNAL)
     head = HeadFile(settings.data_dir / HEAD)
     library = await asyncio.to_thread(library_of, settings)
     await store.read(lambda tx: require_same_versions(tx, library))
     holder = LibraryHolder(library)
     policy = await proved(settings, store, sources, library, clock)
+    in_force, standing = RulesHolder(policy.rules), Standing(origins=_origins(settings))
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
+    scrub = scrubber(engines, key, random)
+    courier = Courier(
+        channels_of(settings.notifications, settings.data_dir, clock),
+        store=store,
+        log=sequencer,
+        rules=lambda: in_force.current,
+        clock=clock,
+        message=lambda one: message_of(one, origin=standing.origins[0], scrub=scrub),
+    )
+    log = TellingLog(
+        sequencer,
+        rules=lambda: in_force.current,
+        ways=ways_of(settings.notifications),
+        new_id=new_id,
+        wake=courier.wake,
+    )
     services = Services(
         settings=settings,
         data_dir=settings.data_dir,
         replica=replica,
         store=store,
         log=log,
-        rules=RulesHolder(policy.rules),
+        sequencer=sequencer,
+        courier=courier,
+        rules=in_force,
         library=holder,
         sources=sources,
         watch=watch,
@@ -154,7 +178,7 @@ async def _built(
         redactor_of=Redactors(key, engines).of,
         pseudonym_key=key,
         engines=engines,
-        standing=Standing(origins=_origins(settings)),
+        standing=standing,
     )
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     await asyncio.to_thread(prove, engines, library, keys)
@@ -175,7 +199,7 @@ async def _built(
 def _sign_ins(
     settings: Settings,
     store: SqliteStore,
-    log: Sequencer[Transaction],
+    log: EntryLog[Transaction],
     passwords: Passwords,
     clock: Clock,
     new_id: NewId,
@@ -298,8 +322,7 @@ async def close(services: Services, *, why: str = "signal") -> None:
         await keep_head(services.head, services.store)
     finally:
         await services.sources.aclose()
-        if isinstance(services.log, Sequencer):
-            await services.log.aclose()
+        await services.sequencer.aclose()
         services.journal.close()
         if isinstance(services.store, SqliteStore):
             await asyncio.to_thread(services.store.close)

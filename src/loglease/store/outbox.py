@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, func, insert, literal_column, select, update
 
 from loglease.model.ids import NoticeId
 from loglease.model.instant import Instant
@@ -41,6 +41,7 @@ _DUE: Final = (
         ~exists().where(
             _earlier.c.state == written_out(NoticeState.WAITING),
             _earlier.c.about == notices.c.about,
+            _earlier.c.about != literal_column("''"),
             _earlier.c.channel == notices.c.channel,
             _earlier.c.recipient == notices.c.recipient,
             _earlier.c.position < notices.c.position,

@@ -30,6 +30,7 @@ class Outbox(Protocol):
         """Return what waits for a channel and may be tried, oldest first.
 
         Of those about one request to one recipient only the first that waits is among them, so they stay in order.
+        What is about no request has no order to keep.
         """
 
     def channels(self) -> Sequence[str]:

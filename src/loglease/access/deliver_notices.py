@@ -1,0 +1,122 @@
+"""What is to be sent now, with all that a message needs, and what became of it. Sending itself is done elsewhere.
+
+What a message says is read when it is sent: a request that is decided by then asks nobody to decide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from loglease.access.errors import NotFound
+from loglease.access.notices import CHANNEL, open_stages
+from loglease.access.rules import Rules
+from loglease.audit.interface import EntryLog, Recorded
+from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.grant import Grant
+from loglease.model.ids import GrantId, NoticeId, PrincipalId, RequestId
+from loglease.model.instant import Instant, after
+from loglease.model.notice import Notice, NoticeState, tried_anew
+from loglease.model.principal import Principal
+from loglease.model.review import Review
+from loglease.store.interface import Transaction
+
+TO_DECIDE: Final = frozenset(
+    {"request.submitted", "request.stage_opened", "request.reminder", "request.escalated"},
+)
+"""Events that ask people to decide; such a message is dropped once its reader cannot bring the request forward."""
+KEPT_S: Final = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A notice with what it is about, as of now.
+
+    Attributes:
+        person: the recipient, if it is one.
+        entries: how many entries the audit log has, and the leaf hash of the last one in hex.
+    """
+
+    notice: Notice
+    now: Instant
+    person: Principal | None = None
+    request: AccessRequest | None = None
+    requester: Principal | None = None
+    reviews: Sequence[Review] = ()
+    grant: Grant | None = None
+    entries: tuple[int, str] = (0, "")
+
+
+def due(tx: Transaction, channel: str, rules: Rules, now: Instant, limit: int) -> list[Delivery | Notice]:
+    """Return what is to be sent on a channel, oldest first; bare notices are no longer true and are to be dropped."""
+    found = tx.outbox.due(channel, now, limit)
+    return [_delivery(tx, notice, now) if _is_true(tx, notice, rules, now) else notice for notice in found]
+
+
+def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> bool:
+    if notice.recipient.startswith(CHANNEL):
+        return True
+    person = tx.principals.find(PrincipalId(notice.recipient))
+    if person is None or not person.enabled:
+        return False
+    if notice.event not in TO_DECIDE:
+        return True
+    request = tx.requests.find(RequestId(notice.about))
+    if request is None or request.state_at(now) is not RequestState.PENDING:
+        return False
+    return any(person.id in one.people for one in open_stages(tx, request, rules, now).values())
+
+
+def _delivery(tx: Transaction, notice: Notice, now: Instant) -> Delivery:
+    request = tx.requests.find(RequestId(notice.about)) if notice.about else None
+    named = tx.grants.find(GrantId(notice.data["grant"])) if "grant" in notice.data else None
+    newest = tx.entries.newest(1)
+    return Delivery(
+        notice=notice,
+        now=now,
+        person=None if notice.recipient.startswith(CHANNEL) else tx.principals.find(PrincipalId(notice.recipient)),
+        request=request,
+        requester=None if request is None else tx.principals.find(request.requester),
+        reviews=() if request is None else tx.reviews.of_request(request.id),
+        grant=named,
+        entries=(newest[-1].index + 1, newest[-1].leaf.hex()) if newest else (0, ""),
+    )
+
+
+async def settle(notices: Sequence[Notice], *, log: EntryLog[Transaction]) -> None:
+    """Store what became of notices."""
+
+    def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+        for one in notices:
+            tx.outbox.update(one)
+        return Recorded(None)
+
+    await log.commit(work)
+
+
+async def retry_notices(notice_id: NoticeId | None, *, log: EntryLog[Transaction]) -> int:
+    """Try what was given up again, one notice or all of them; return how many.
+
+    Raises:
+        NotFound: there is no such notice that was given up.
+    """
+
+    def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        if notice_id is None:
+            dead = tx.outbox.page(state=NoticeState.DEAD, limit=1_000)
+        else:
+            one = tx.outbox.find(notice_id)
+            if one is None or one.state is not NoticeState.DEAD:
+                raise NotFound(f"No notice {notice_id} was given up.", next_step="loglease admin notify list --dead")
+            dead = [one]
+        for one in dead:
+            tx.outbox.update(tried_anew(one, now))
+        return Recorded(len(dead))
+
+    return await log.commit(work)
+
+
+async def forget_notices(*, log: EntryLog[Transaction]) -> int:
+    """Forget notices that were sent or dropped and are a month old; return how many."""
+    return await log.commit(lambda tx, now: Recorded(tx.outbox.delete_done(after(now, -KEPT_S))))

@@ -67,6 +67,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "change_principal": ADMINS,
     "reset_password": ADMINS,
     "list_persons": OVERSEERS,
+    "change_person": ADMINS,
     "list_groups": OVERSEERS,
 }
 STREAMING = {"follow_events"}
@@ -84,6 +85,7 @@ BODIES: dict[str, Any] = {
     "create_token": {"label": "x", "rights": ["logs.read"], "expires_in_s": 60},
     "create_principal": {"account": "somebody", "password": PASSWORD},
     "change_principal": {"name": "x"},
+    "change_person": {"manager": None},
     "change_password": {"password": "wrong", "new_password": "wrong"},
 }
 PREFIXES = {
@@ -92,6 +94,7 @@ PREFIXES = {
     "session_id": "ses",
     "revocation_id": "rvk",
     "principal_id": "prn",
+    "person_id": "per",
     "token_id": "tok",
     "lock_id": "lck",
 }

@@ -243,3 +243,21 @@ def test_a_new_password_is_all_that_stdout_gets(cli: Cli, server: FakeServer) ->
     )
     found = cli("admin", "user", "reset-password", "carol")
     assert (found.out, "carol, shown this once" in found.err) == ("x\n", True)
+
+
+def test_managers_are_named_and_listed(cli: Cli, server: FakeServer) -> None:
+    alice = {"id": "per_1", "principals": [ALICE], "manager": "per_2"}
+    bob = {"id": "per_2", "principals": [BOB]}
+    server.on("GET", "/persons", {"items": [alice, bob]})
+    server.on("PATCH", "/persons/per_1", alice)
+    server.on("PATCH", "/persons/per_2", bob)
+    listed = cli("admin", "person", "list").out.splitlines()
+    assert listed[1].split() == [ALICE["account"], BOB["account"], "per_1"]
+    changed = cli("admin", "person", "change", ALICE["account"], "--manager", BOB["account"])
+    assert changed.out == f"{ALICE['account']}: manager {BOB['account']}\n"
+    assert server.sent("PATCH", "/persons/per_1")[0].body == {"manager": "per_2"}
+    assert cli("admin", "person", "change", "per_2", "--no-manager").out == f"{BOB['account']}: manager nobody\n"
+    assert server.sent("PATCH", "/persons/per_2")[0].body == {"manager": None}
+    assert cli("admin", "person", "change", "per_2").code == 2
+    assert cli("admin", "person", "change", "nobody", "--no-manager").code == 7
+    assert json.loads(cli("admin", "person", "list", "--output", "json").out)["items"][0] == alice

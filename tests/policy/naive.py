@@ -82,7 +82,7 @@ def naive_offers(bundle: Bundle, wish: Wish, asks: Principal, directory: Directo
             any(
                 other.kind is Kind.HUMAN
                 and other.person != asks.person
-                and any(name.removeprefix("group:") in other.groups for names in group for name in names)
+                and any(_is_meant(name, other, asks) for names in group for name in names)
                 for other in directory.principals.values()
             )
             for group in groups
@@ -93,6 +93,12 @@ def naive_offers(bundle: Bundle, wish: Wish, asks: Principal, directory: Directo
         duration = min([wish.duration_s or policy.grant.default_s, policy.grant.max_s, *caps])
         found[policy.id] = (duration, profile, max(map(len, plans)))
     return found
+
+
+def _is_meant(name: str, other: Principal, asks: Principal) -> bool:
+    if name == "relation:manager":
+        return other.person == asks.manager
+    return name.removeprefix("group:") in other.groups
 
 
 def _is_for(policy: AccessPolicy, asks: Principal) -> bool:

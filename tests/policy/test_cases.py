@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.policy.world import CATALOG, EXAMPLE_TEST, ORGANISATION, PROFILES
+from tests.policy.world import CATALOG, EXAMPLE_TEST, ORGANISATION, PROFILES, SRE
 
 from loglease.policy import Bundle, CaseResult, Problem, Severity, load, run_tests
 from loglease.policy.cases import failures, too_slow
@@ -109,6 +109,23 @@ def test_wrong_tests_do_not_load(old: str, new: str, code: str) -> None:
     found = loaded(EXAMPLE_TEST.replace(old, new, 1))
     assert not isinstance(found, Bundle)
     assert code in [one.code for one in found if one.severity is Severity.ERROR]
+
+
+def test_people_have_managers() -> None:
+    managed = SRE.replace("group:sre-leads", "'relation:manager'")
+    people = "people:\n  lee: {groups: [sre], manager: omar}\n  omar: {manager: lee}\n  zoe: {groups: [sre]}\n"
+    test = EXAMPLE_TEST[: EXAMPLE_TEST.index("people:")] + people + EXAMPLE_TEST[EXAMPLE_TEST.index("scopes:") :]
+    case = "  - {it: IT, ask: {as: WHO, scope: api, reason: trying}, want: {outcome: WANT}}\n"
+    test = test[: test.index("cases:")].replace("level_from: debug\n", "level_from: info\n") + "cases:\n"
+    test += case.replace("IT", "waits").replace("WHO", "lee").replace("WANT", "review")
+    test += case.replace("IT", "asks nobody").replace("WHO", "zoe").replace("WANT", "deny")
+    files = {"main.yaml": f"{CATALOG}---\n{managed}".encode(), "one.test.yaml": test.encode()}
+    bundle = load(files)
+    assert isinstance(bundle, Bundle), bundle
+    assert [one.render() for one in run_tests(bundle, PROFILES) if not one.ok] == []
+    wrong = load(files | {"one.test.yaml": test.replace("manager: omar", "manager: nobody").encode()})
+    assert isinstance(wrong, list)
+    assert "P302" in [one.code for one in wrong]
 
 
 def test_a_live_scope_follows() -> None:

@@ -435,10 +435,11 @@ BUNDLES = [
     bundle_of(CATALOG, PAYMENTS, RAW_POLICY, APPROVERS),
     bundle_of(CATALOG, PAYMENTS, RAW_POLICY, APPROVERS, FLOOR, EXTRA),
     bundle_of(CATALOG, CONDITIONAL, SRE, APPROVERS),
+    bundle_of(CATALOG, PAYMENTS, SRE.replace("group:sre-leads", "'relation:manager'"), APPROVERS),
     bundle_of(CATALOG, CONDITIONAL, STAGING, APPROVERS, EXTRA),
     bundle_of(CATALOG, STAGING.replace("labels: {env: [staging, dev]}", "all_streams: true"), RESTRICTED, EXTRA),
 ]
-EVE = person("eve", "payments-eng", "sre", "engineering")
+EVE = person("eve", "payments-eng", "sre", "engineering", manager=SAM.person)
 HITS = {"offer": 0, "deny": 0}
 
 

@@ -25,6 +25,13 @@ def test_a_review_that_is_due_is_named() -> None:
     assert found(date(2027, 5, 2)) == ["P413"]
 
 
+def test_whether_somebody_has_a_manager_is_no_complaint() -> None:
+    managed = PAYMENTS.replace("[approvers:payments-approvers]", "['relation:manager']")
+    for text, expected in ((managed, []), (managed.replace("need: 1", "need: 2"), ["P415"])):
+        bundle = bundle_of(CATALOG, text)
+        assert [one.code for one in complaints(bundle, today=date(2026, 1, 1), directory=directory_of([]))] == expected
+
+
 def test_people_are_counted_not_accounts() -> None:
     today = date(2026, 1, 1)
     assert found(today, DIRECTORY) == []

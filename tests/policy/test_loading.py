@@ -199,6 +199,8 @@ def test_an_unknown_field_has_its_place_its_mark_and_the_nearest_word() -> None:
         ("[group:privacy]", "[agent:bot]", "P310"),
         ("[group:privacy]", "[service:bot]", "P310"),
         ("[group:privacy]", "[approvers:nobody]", "P302"),
+        ("[group:privacy]", "[relation:friend]", "P302"),
+        ("who: {any_of: [group:", "who: {any_of: ['relation:manager', group:", "P303"),
     ],
 )
 def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
@@ -209,7 +211,7 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
     ("old", "new", "code"),
     [
         ("[group:privacy]", "['oncall:payments-manager']", "P906"),
-        ("[group:privacy]", "['relation:manager']", "P906"),
+        ("[group:privacy]", "['relation:target-owner']", "P906"),
         ("need: 1", "need: 1, remind: 10m", "P906"),
         ("need: 1", "need: 1, escalate: {after: 30m, to: [group:sre]}", "P906"),
         ("otherwise: true", "otherwise: true, notify: [channel:x]", "P906"),

@@ -83,7 +83,9 @@ class Rules:
     def eligible(self, plans: Sequence[Plan], *, requester: Principal, directory: Directory) -> frozenset[PrincipalId]:
         """Return who may review such a request, now that it is submitted; nobody joins later."""
         bench = Bench(
-            people=People(directory, self.bundle.approver_sets), requester=requester.id, excluded=requester.persons
+            people=People(directory, self.bundle.approver_sets, requester.manager),
+            requester=requester.id,
+            excluded=requester.persons,
         )
         return eligible_reviewers(plans, bench)
 
@@ -137,7 +139,7 @@ class Rules:
         self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
     ) -> tuple[str, ...]:
         """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
-        people = People(directory, self.bundle.approver_sets)
+        people = self._bench(request, directory).people
         blocks = (
             block for plan in self.plans(request, directory, now) for stage in plan.stages for block in stage.blocks
         )
@@ -206,8 +208,9 @@ class Rules:
         )
 
     def _bench(self, request: AccessRequest, directory: Directory) -> Bench:
+        requester = directory.principal(request.requester)
         return Bench(
-            people=People(directory, self.bundle.approver_sets),
+            people=People(directory, self.bundle.approver_sets, None if requester is None else requester.manager),
             requester=request.requester,
             excluded=request.persons,
             eligible=request.eligible,

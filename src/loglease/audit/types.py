@@ -100,8 +100,8 @@ exposure.counted 600501 [] target, logger, lines#, window_s
 policy.refused 300403 [] error, bundle_sha256?, revision#?
 policy.loaded 300403 [] bundle_sha256, revision#, trust, author?, reviewers:[], signers:[], needed#, widens!
 principal.added 300101 [] subject, kind{human|agent|service}, owner?
-principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|roles|groups|enabled|disabled|password},
-    other?, names:[], approved_by?
+principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|roles|groups|enabled|disabled|password
+    |manager}, other?, names:[], approved_by?
 principal.locked 300109 [lock?] lock, subject, cause, reason_c?
 principal.unlocked 300112 [lock?] lock, subject, reason_c?
 signin.succeeded 300201 [] auth:Auth, issuer, address_c?

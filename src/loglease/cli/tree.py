@@ -134,6 +134,10 @@ RECOVERY: Final = (
         "Give the account admin a new password, on the machine of a server that is stopped.",
     ),
 )
+PERSONS: Final = (
+    ("list", "persons:list_", "List people with their accounts and managers."),
+    ("change", "persons:change", "Name the manager of a person."),
+)
 PEOPLE_GROUPS: Final = (
     ("list", "admin:list_groups", "List groups with their members."),
     ("add", "admin:add_to_group", "Put accounts into a group; it needs no other making."),
@@ -164,6 +168,7 @@ def command_tree(words: Container[str] = ()) -> App:
         app.command(_group(name, text, commands, group, words))
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
     admin.command(_group("user", "Local accounts.", USERS, None, words))
+    admin.command(_group("person", "People behind accounts.", PERSONS, None, words))
     admin.command(_group("group", "Groups of people.", PEOPLE_GROUPS, None, words))
     for name, place, text in RECOVERY:
         admin.command(f"{_HERE}.{place}", name=name, help=_whole(place) if name in words else text)

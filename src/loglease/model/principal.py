@@ -35,6 +35,7 @@ class Principal:
         person: the human being behind a human login; for an agent or service its owner's.
         subject: the random name that audit entries use for this person, agent or service.
         suspected: persons who may be the same human being; suspicion only takes rights away.
+        manager: whom `relation:manager` means for what this login asks; None for nobody.
     """
 
     id: PrincipalId
@@ -49,6 +50,7 @@ class Principal:
     roles: frozenset[Role] = frozenset()
     suspected: frozenset[PersonId] = frozenset()
     enabled: bool = True
+    manager: PersonId | None = None
 
     @property
     def persons(self) -> frozenset[PersonId]:

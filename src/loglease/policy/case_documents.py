@@ -56,7 +56,9 @@ class TestDocuments:
 
     def people(self, node: Node) -> dict[str, TestPerson]:
         """Read people by name."""
-        return {key.text: self._person(key.text, value) for key, value in self._reader.table(node, "people")}
+        entries = self._reader.table(node, "people")
+        names = [key.text for key, _ in entries]
+        return {key.text: self._person(key.text, value, names) for key, value in entries}
 
     def _instant(self, node: Node | None) -> Instant:
         if node is None:
@@ -67,17 +69,18 @@ class TestDocuments:
             self._reader.problems.add(node.at, "P114", "now is an instant", "write it like 2026-11-23T09:30:00Z")
             return Instant(0)
 
-    def _person(self, name: str, node: Node) -> TestPerson:
+    def _person(self, name: str, node: Node, known: Collection[str]) -> TestPerson:
         if isinstance(node, Table) and not node.entries:
             return TestPerson(name=name, groups=frozenset(), kind=Kind.HUMAN)
-        record = self._reader.record(node, f"person '{name}'", ("groups", "kind"))
+        record = self._reader.record(node, f"person '{name}'", ("groups", "kind", "manager"))
         groups = set()
         for item in self._reader.optional_items(record.node("groups"), "groups"):
             group = self._reader.text(item, "a group")
             if group and self._names.principal(f"group:{group}", item.at):
                 groups.add(group)
         kind = Kind(self._reader.word(record.node("kind"), "kind", tuple(Kind), "human"))
-        return TestPerson(name=name, groups=frozenset(groups), kind=kind)
+        manager = self._known(record.node("manager"), "person", known) or None
+        return TestPerson(name=name, groups=frozenset(groups), kind=kind, manager=manager)
 
     def _scope(self, node: Node, now: Instant) -> Scope:
         known = ("source", "labels", "all_streams", "level_from", "contains", "from", "to", "live")

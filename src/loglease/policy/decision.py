@@ -133,7 +133,7 @@ def _asked(
     profiles: Profiles,
     point: Point,
 ) -> _Asked:
-    people = People(directory, bundle.approver_sets)
+    people = People(directory, bundle.approver_sets, principal.manager)
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
     open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
     roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=at)

@@ -267,6 +267,7 @@ class TestPerson:
     name: str
     groups: frozenset[str]
     kind: Kind
+    manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

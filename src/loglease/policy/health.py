@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from loglease.model.ids import PrincipalId
-from loglease.model.offer import Plan
-from loglease.model.principal import Directory
+from loglease.model.offer import Plan, Stage
+from loglease.model.principal import Directory, directory_of
 from loglease.policy.bundle import Bundle
-from loglease.policy.people import People
+from loglease.policy.people import MANAGER, People
 from loglease.policy.plan import Bench, unsatisfiable
 from loglease.policy.problems import Problem, Problems, Severity
+from loglease.policy.supposed import some_manager
 
 
 def complaints(bundle: Bundle, *, today: date, directory: Directory | None = None) -> list[Problem]:
@@ -48,11 +50,22 @@ def _about_people(bundle: Bundle, people: People, problems: Problems) -> None:
                 "add people to its groups",
                 Severity.WARNING,
             )
-    nobody = Bench(people=people, requester=PrincipalId(""), excluded=frozenset())
+    # Whether those who ask have a manager is seen when they ask.
+    boss = some_manager()
+    managed = People(directory_of([*humans, boss]), bundle.approver_sets, boss.person)
     for policy in bundle.policies:
         reveal = policy.grant.reveal
         plans = [route.stages for route in policy.routes] + ([] if reveal is None else [reveal.stages])
-        if any(unsatisfiable(Plan(policy.id, stages), nobody) is not None for stages in plans):
+        if any(_is_open_to_nobody(stages, managed if _names(stages, MANAGER) else people) for stages in plans):
             problems.add(
                 policy.at, "P415", f"nobody could complete the plan of '{policy.id}'", "add people", Severity.WARNING
             )
+
+
+def _is_open_to_nobody(stages: Sequence[Stage], people: People) -> bool:
+    bench = Bench(people=people, requester=PrincipalId(""), excluded=frozenset())
+    return unsatisfiable(Plan("", tuple(stages)), bench) is not None
+
+
+def _names(stages: Sequence[Stage], name: str) -> bool:
+    return any(name in block.approvers for stage in stages for block in stage.blocks)

@@ -29,6 +29,7 @@ from loglease.policy.documents import (
 from loglease.policy.fields import LATER_CONDITIONS, Later, Reader, Record
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
+from loglease.policy.people import MANAGER
 from loglease.policy.problems import shown
 from loglease.policy.profiles import RAW
 from loglease.policy.tree import Node, Table
@@ -64,6 +65,9 @@ class Kinds:
         none_of = self._parts.approvers(record.node("none_of"), "none_of")
         for nested in (one for one in (*any_of, *none_of) if one.startswith("approvers:")):
             self._reader.problems.add(node.at, "P303", f"'{nested}' stands inside a set", "name its groups instead")
+        if MANAGER in (*any_of, *none_of):
+            text = f"'{MANAGER}' stands inside a set, which is the same for everybody"
+            self._reader.problems.add(node.at, "P303", text, "name it beside the set, in the stage")
         at_least = self._reader.number(record.node("at_least"), "at_least", most=10_000)
         return ApproverSet(id=name, any_of=any_of, none_of=none_of, at_least=at_least, at=node.at)
 

@@ -19,8 +19,9 @@ _PRINCIPALS: Final = ("group", "user", "agent", "service")
 _APPROVERS: Final = ("group", "user", "approvers", "oncall", "relation")
 _LATER: Final = {
     "oncall": "rotas come with the providers of facts, in a later version",
-    "relation": "relations come with the providers of facts, in a later version",
+    "relation:target-owner": "owners of targets come with raising debug levels, in a later version",
 }
+_RELATIONS: Final = ("relation:manager", "relation:target-owner")
 _ACCOUNT = re.compile(r"[^\s:][^\x00-\x1f\x7f]{0,254}")
 
 
@@ -60,9 +61,12 @@ class Names:
         if prefix in ("agent", "service"):
             self._problems.add(at, "P310", f"{shown(name)} cannot approve", "only people review: name a group or user")
             return False
-        if prefix in _LATER:
-            self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {_LATER[prefix]}", "name a group")
+        later = _LATER.get(prefix) or _LATER.get(name)
+        if later is not None:
+            self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {later}", "name a group")
             return False
+        if prefix == "relation":
+            return self._one_of(name.partition(":")[2], at, "relation", [one.partition(":")[2] for one in _RELATIONS])
         return self._prefixed(name, at, _APPROVERS)
 
     def _prefixed(self, name: str, at: At, prefixes: Collection[str]) -> bool:
@@ -113,7 +117,8 @@ class Names:
     def _one_of(self, name: str, at: At, what: str, known: Collection[str]) -> bool:
         if name in known:
             return True
-        where = "is no document of this bundle" if what == "ApproverSet" else "is not in the Catalog"
+        where = {"ApproverSet": "is no document of this bundle", "relation": "does not exist"}.get(what)
+        where = where or "is not in the Catalog"
         self._problems.add(at, "P302", f"{what} {shown(name)} {where}", did_you_mean(name, known))
         return False
 

@@ -14,6 +14,7 @@ from loglease.model.principal import EVERYBODY, Directory, Kind, Principal
 from loglease.policy.documents import ApproverSet, Who
 
 MAX_GROUPS: Final = 5_000
+MANAGER: Final = "relation:manager"
 _KINDS: Final = {"user": Kind.HUMAN, "agent": Kind.AGENT, "service": Kind.SERVICE}
 
 
@@ -23,10 +24,12 @@ class People:
 
     Attributes:
         sets: approver sets of the bundle, by id.
+        manager: whom `relation:manager` means: the manager of who asks; None means nobody.
     """
 
     directory: Directory
     sets: Mapping[str, ApproverSet] = field(default_factory=dict)
+    manager: PersonId | None = None
     _accounts: dict[tuple[Kind, str], list[PrincipalId]] = field(init=False, default_factory=dict)
     _one: dict[PersonId, PersonId] = field(init=False, default_factory=dict)
 
@@ -70,6 +73,8 @@ class People:
         if prefix == "approvers":
             chosen = self.sets.get(rest)
             return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
+        if name == MANAGER:
+            return principal.kind is Kind.HUMAN and principal.person == self.manager
         return prefix == "group" and is_member(principal, rest)
 
     def is_one_of(self, any_of: Iterable[str], none_of: Iterable[str], principal: Principal) -> bool:

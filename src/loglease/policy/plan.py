@@ -15,7 +15,7 @@ from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.offer import Joint, Plan, Slots, Stage
 from loglease.model.principal import Kind, Principal
 from loglease.model.review import Review, Verdict
-from loglease.policy.people import People
+from loglease.policy.people import MANAGER, People
 
 Seats = list[frozenset[PersonId]]
 """One entry a slot: the people who could fill it."""
@@ -204,17 +204,20 @@ def unsatisfiable(plan: Plan, bench: Bench) -> Refusal | None:
     stage = plan.stages[done]
     names = ", ".join(sorted({name for block in stage.blocks for name in block.approvers}))
     could = sum(1 for one in humans if _is_in((stage,), one, bench.people))
+    next_step = "Add a person: `loglease admin user add NAME --group GROUP`."
+    if bench.people.manager is None and any(MANAGER in block.approvers for block in stage.blocks):
+        next_step = "Have an administrator name your manager: `loglease admin person change YOU --manager NAME`."
     if not could:
         return Refusal(
             code="no_eligible_approver",
             message=f"Nobody but you may approve this. Stage {done + 1} of {plan.origin} needs somebody of {names}.",
-            next_step="Add a person: `loglease admin user add NAME --group GROUP`.",
+            next_step=next_step,
             rule=plan.origin,
         )
     return Refusal(
         code="no_eligible_approver",
         message=f"Too few people may approve this: stage {done + 1} of {plan.origin} needs {_need(stage)} of {names}.",
-        next_step="Add a person: `loglease admin user add NAME --group GROUP`.",
+        next_step=next_step,
         rule=plan.origin,
     )
 

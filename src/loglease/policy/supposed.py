@@ -13,15 +13,18 @@ from loglease.policy.case_documents import TestDocuments
 from loglease.policy.documents import TestPerson
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
+from loglease.policy.people import MANAGER
 from loglease.policy.problems import At, Problem, Problems
 from loglease.policy.tree import documents
 
 _ISSUER: Final = "policy-test"
+MANAGED: Final = ":manager"
+"""The manager of whoever is made up without one; no name can mean this account."""
 
 
 def made_up(people: Iterable[TestPerson]) -> Directory:
     """Return a directory of people who are known by their names alone."""
-    return directory_of(_principal(one.name, one.name, one.groups, one.kind) for one in people)
+    return directory_of(_principal(one.name, one.name, one.groups, one.kind, manager=one.manager) for one in people)
 
 
 def read_people(bundle: Bundle, file: str, content: bytes) -> tuple[TestPerson, ...] | list[Problem]:
@@ -52,13 +55,19 @@ def read_people(bundle: Bundle, file: str, content: bytes) -> tuple[TestPerson, 
 def with_approvers(bundle: Bundle, asks: Principal) -> Directory:
     """Return a directory of who asks and, for each name that approves, as many others as any plan could need.
 
-    What is missing for an approval then is missing in the documents, not in a directory that nobody gave.
+    What is missing for an approval then is missing in the documents, not in a directory that nobody gave. That who asks
+    has a manager is for the caller to say: `MANAGED`.
     """
     plans = list(_plans(bundle))
     names = {name for plan in plans for stage in plan for block in stage.blocks for name in block.approvers}
     names |= {name for chosen in bundle.approver_sets.values() for name in chosen.any_of}
     most = max((sum(block.need for stage in plan for block in stage.blocks) for plan in plans), default=0)
     return directory_of([asks, *(one for name in sorted(names) for one in _named(name, most, asks))])
+
+
+def some_manager() -> Principal:
+    """Return the manager of whom nothing is known but that; their person is named `MANAGED`."""
+    return _principal(MANAGED, MANAGED, frozenset(), Kind.HUMAN)
 
 
 def somebody(name: str, kind: Kind = Kind.HUMAN) -> Principal:
@@ -89,9 +98,11 @@ def _named(name: str, count: int, asks: Principal) -> Iterator[Principal]:
         yield from (_principal(one, one, frozenset({rest}), Kind.HUMAN) for one in accounts)
     elif prefix == "user" and (asks.kind, asks.account) != (Kind.HUMAN, rest):
         yield _principal(f":{rest}", rest, frozenset(), Kind.HUMAN)
+    elif name == MANAGER and asks.manager == MANAGED:
+        yield some_manager()
 
 
-def _principal(id_: str, account: str, groups: frozenset[str], kind: Kind) -> Principal:
+def _principal(id_: str, account: str, groups: frozenset[str], kind: Kind, *, manager: str | None = None) -> Principal:
     return Principal(
         id=PrincipalId(id_),
         issuer=_ISSUER,
@@ -101,4 +112,5 @@ def _principal(id_: str, account: str, groups: frozenset[str], kind: Kind) -> Pr
         subject=SubjectId(id_),
         name=account,
         groups=groups,
+        manager=None if manager is None else PersonId(manager),
     )

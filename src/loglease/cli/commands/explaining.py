@@ -30,7 +30,7 @@ from loglease.policy.explain import Viewer
 from loglease.policy.explain import explain as explained
 from loglease.policy.problems import did_you_mean, nearest, shown
 from loglease.policy.profiles import RAW
-from loglease.policy.supposed import made_up, read_people, with_approvers
+from loglease.policy.supposed import MANAGED, made_up, read_people, with_approvers
 from loglease.policy.trace import Decision
 from loglease.policy.who_can import Answer, profile_of, who_can_data
 from loglease.policy.who_can import who_can as who_can_of
@@ -134,7 +134,7 @@ def _asking(
     if people is None:
         for one in groups:
             _require_known("group", one, {*bundle.catalog.groups, EVERYBODY})
-        found = made_up([TestPerson(name=name, groups=frozenset(groups), kind=kind or Kind.HUMAN)])
+        found = made_up([TestPerson(name=name, groups=frozenset(groups), kind=kind or Kind.HUMAN, manager=MANAGED)])
         return _Asking(found.principals[PrincipalId(name)], None)
     if groups or kind is not None:
         raise Usage(f"{people} says what {name} is, and in which groups.", next_step="Leave out --group and --kind.")

@@ -19,6 +19,7 @@ from loglease.server.api.fields import (
     GroupName,
     OnText,
     Password,
+    PersonIdText,
     PrincipalIdText,
     ProfileName,
     Reason,
@@ -168,6 +169,12 @@ class PrincipalPatch(Body):
     enabled: bool | None = None
 
 
+class PersonPatch(Body):
+    """The person whose approval policies may demand for what this one asks; null for nobody."""
+
+    manager: PersonIdText | None
+
+
 class PasswordBody(Body):
     """The present password and the next one."""
 
@@ -192,6 +199,7 @@ __all__ = [
     "LockBody",
     "NarrowBody",
     "PasswordBody",
+    "PersonPatch",
     "PrincipalBody",
     "PrincipalPatch",
     "ReasonBody",

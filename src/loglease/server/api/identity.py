@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Path, Request, Response
@@ -9,15 +10,17 @@ from fastapi import Path, Request, Response
 from loglease.access.add_lock import add_lock
 from loglease.access.caller import REVIEW_SIGN_IN_S, STEP_UP_S, Caller
 from loglease.access.errors import NotFound, PreconditionRequired
+from loglease.access.name_manager import name_manager
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import GrantId, PrincipalId, TokenId
+from loglease.model.ids import GrantId, PersonId, PrincipalId, TokenId
 from loglease.model.instant import after, instant_text
-from loglease.model.principal import Kind, Role
+from loglease.model.principal import Kind, Principal, Role
 from loglease.model.rights import Right
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import (
     PasswordBody,
+    PersonPatch,
     PrincipalBody,
     PrincipalPatch,
     RefreshBody,
@@ -39,6 +42,7 @@ open_routes = Routes("sign-in")
 routes = Routes("identity")
 
 PrincipalPath = Annotated[str, Path(pattern=id_pattern("prn"))]
+PersonPath = Annotated[str, Path(pattern=id_pattern("per"))]
 TokenPath = Annotated[str, Path(pattern=id_pattern("tok"))]
 
 
@@ -250,11 +254,27 @@ async def list_persons(caller: CallerOf, services: ServicesOf) -> r.Page[r.Perso
     """List human beings with their logins."""
     caller.require_role(Role.ADMIN, Role.AUDITOR)
     directory = await services.store.read(lambda tx: tx.principals.directory())
-    people: dict[str, list[r.Who]] = {}
+    people: dict[str, list[Principal]] = {}
     for one in sorted(directory.principals.values(), key=lambda one: one.account):
         if one.kind is Kind.HUMAN:
-            people.setdefault(one.person, []).append(who_is(one))
-    return r.Page(items=[r.PersonShown(id=person, principals=logins) for person, logins in people.items()])
+            people.setdefault(one.person, []).append(one)
+    return r.Page(items=[_person(logins) for logins in people.values()])
+
+
+def _person(logins: Sequence[Principal]) -> r.PersonShown:
+    return r.PersonShown(id=logins[0].person, principals=[who_is(one) for one in logins], manager=logins[0].manager)
+
+
+@routes.patch("/persons/{person_id}", answers=r.PersonShown, problems=("not_found", "step_up_required"))
+async def change_person(
+    person_id: PersonPath, body: PersonPatch, caller: CallerOf, services: ServicesOf
+) -> r.PersonShown:
+    """Name the manager of a person, or that they have none."""
+    person = PersonId(person_id)
+    manager = None if body.manager is None else PersonId(body.manager)
+    await name_manager(person, manager, caller=caller, log=services.log, new_id=services.new_id)
+    logins = await services.store.read(lambda tx: tx.principals.of_person(person))
+    return _person([one for one in logins if one.kind is Kind.HUMAN])
 
 
 @routes.get("/groups", answers=r.Page[r.GroupShown])

@@ -418,6 +418,7 @@ class PersonShown(Resource):
 
     id: PersonIdText
     principals: list[Who]
+    manager: PersonIdText | None = None
 
 
 class GroupShown(Resource):

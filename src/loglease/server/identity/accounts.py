@@ -156,6 +156,7 @@ class Accounts:
             email=wanted.email or (wanted.account if "@" in wanted.account else None),
             groups=wanted.groups,
             roles=wanted.roles,
+            manager=None if owner is None else owner.manager,
         )
         alike = self._alike(tx, principal)
         principal = replace(principal, suspected=frozenset(one.person for one in alike))

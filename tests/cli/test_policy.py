@@ -73,3 +73,19 @@ def test_a_directory_without_documents_is_no_bundle(cli: Cli, tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     assert cli("policy", "check", str(tmp_path / "empty")).code == 2
     assert cli("policy", "check", str(tmp_path / "none")).code == 2
+
+
+def test_coverage_names_what_the_tests_never_try_and_is_a_gate(cli: Cli, documents: Path) -> None:
+    whole = cli("policy", "test", str(documents), "--cover", "100")
+    assert (whole.code, whole.out.splitlines()[-1]) == (0, "coverage: policies 1/1, routes 1/1, leaves 0/0")
+    file = documents / "policy.yaml"
+    route = "  - if: '!req.live && req.duration < duration(\"1m\")'\n    auto: true\n"
+    file.write_text(file.read_text().replace("approve:\n", f"approve:\n{route}"))
+    found = cli("policy", "test", str(documents), "--cover", "51")
+    assert (found.code, cli("policy", "test", str(documents), "--cover", "0").code) == (4, 0)
+    assert "default route 1 is never taken" in found.out
+    body = json.loads(cli("policy", "test", str(documents), "--cover", "0", "--output", "json").out)
+    assert body["coverage"]["routes"]["covered"] == 1
+    assert body["coverage"]["routes"]["missing"][0]["what"] == "default route 1 is never taken"
+    assert "coverage" not in json.loads(cli("policy", "test", str(documents), "--output", "json").out)
+    assert cli("policy", "test", "--cover", "101").code == 2

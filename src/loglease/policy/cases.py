@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loglease.model.access_request import Wish
 from loglease.model.ids import GrantId, PrincipalId
@@ -22,12 +22,17 @@ from loglease.policy.trace import Decision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """What came of one case; it passed if nothing was different from what it wanted."""
+    """What came of one case; it passed if nothing was different from what it wanted.
+
+    Attributes:
+        decision: on the request of the case.
+    """
 
     test: str
     title: str
     at: At
     differences: tuple[str, ...]
+    decision: Decision = field(repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -104,7 +109,9 @@ def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -
     )
     asks = people.principals[PrincipalId(case.person)]
     found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles)
-    return CaseResult(test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)))
+    return CaseResult(
+        test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)), decision=found
+    )
 
 
 def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:

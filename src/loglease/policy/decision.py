@@ -151,7 +151,8 @@ def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
         and guardrail.applies.selector.overlaps(scope.selector)
         for scope in asked.wish.scopes
     )
-    return GuardrailTrace(guardrail=guardrail, applies=overlaps and routes.applies(guardrail, asked.roots))
+    applies = overlaps and routes.applies(guardrail, asked.roots)
+    return GuardrailTrace(guardrail=guardrail, applies=applies, overlaps=overlaps, roots=asked.roots)
 
 
 def _answers(asked: _Asked, policies: Iterable[AccessPolicy]) -> tuple[PolicyTrace, ...]:
@@ -200,7 +201,7 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
         offer, shape_step = _offer(policy, route, plans, profile, asked)
         steps.append(shape_step)
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
-    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal)
+    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=asked.roots)
 
 
 def _rails(asked: _Asked) -> list[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -13,6 +13,7 @@ from loglease.model.offer import Offer
 from loglease.model.principal import Principal
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, window_in_words
+from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, Guardrail
 from loglease.policy.plan import Refusal
 
@@ -61,20 +62,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailTrace:
-    """One guardrail, and whether it is about this request. One that only observes changes nothing."""
+    """One guardrail, and whether it is about this request. One that only observes changes nothing.
+
+    Attributes:
+        overlaps: the request has something of what it is about, so that its condition is asked.
+        roots: what its condition reads.
+    """
 
     guardrail: Guardrail
     applies: bool
+    overlaps: bool
+    roots: Mapping[str, Value] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyTrace:
-    """One policy: its answers, and its offer if all of them are yes."""
+    """One policy: its answers, and its offer if all of them are yes.
+
+    Attributes:
+        roots: what its conditions read.
+    """
 
     policy: AccessPolicy
     steps: tuple[Step, ...]
     offer: Offer | None
     refusal: Refusal | None
+    roots: Mapping[str, Value] = field(repr=False, compare=False)
 
     def failed(self) -> frozenset[StepName]:
         """Return the questions that were answered with no."""

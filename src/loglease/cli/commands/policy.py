@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from loglease.cli.errors import Exit
+from typing import Annotated
+
+from loglease.cli.errors import Exit, Usage
 from loglease.cli.policy_files import DIRECTORY, bundle_in, counted, files_in
-from loglease.cli.run import Here
+from loglease.cli.run import Here, flag
 from loglease.model.instant import duration_text
 from loglease.model.selector_text import selector_text
 from loglease.policy.analysis import analysed
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import run_tests
+from loglease.policy.coverage import WHOLE, covered
 from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.loading import load
 from loglease.policy.problems import At, Problem, Severity
@@ -38,26 +41,44 @@ def _place(problem: Problem) -> At:
     return problem.at
 
 
-def run_cases(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
+def run_cases(
+    directory: DIRECTORY = None,
+    /,
+    *,
+    cover: Annotated[
+        int | None, flag("tell what the tests never try; end with 4 if less than so many percent of it are covered")
+    ] = None,
+    run: Here,
+) -> Exit:
     """Run the tests of policy documents.
 
     Tests are decided at their own frozen instant. Exits with 4 if one fails, with 3 if the documents have errors.
+
+    With --cover: a policy is covered if a case gets an offer of it, a route if one comes by it, and a leaf, the
+    smallest part of a condition, if it is true in one case and false in another. Each of the three has to reach
+    --cover.
     """
+    if cover is not None and not 0 <= cover <= WHOLE:
+        raise Usage("--cover is a percentage.", next_step="Give 0 to 100.")
     bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED
     results = run_tests(bundle)
     failed = sum(not one.ok for one in results)
+    found = None if cover is None else covered(bundle, [one.decision for one in results])
     if run.out.json:
         cases = [
             {"test": one.test, "title": one.title, "ok": one.ok, "differences": [*one.differences]} for one in results
         ]
-        run.out.resource({"cases": cases})
+        run.out.resource({"cases": cases} | ({} if found is None else {"coverage": found.as_json()}))
     else:
         for one in results:
             run.out.data(one.render())
+        if found is not None:
+            run.out.data(found.render())
         run.out.notice(f"{len(results)} cases, {failed} failed.")
-    return Exit.TEST_FAILED if failed else Exit.DONE
+    too_little = found is not None and cover is not None and not found.reaches(cover)
+    return Exit.TEST_FAILED if failed or too_little else Exit.DONE
 
 
 def show(directory: DIRECTORY = None, /, *, run: Here) -> Exit:

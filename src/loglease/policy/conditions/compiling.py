@@ -65,6 +65,19 @@ class Part:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An operand of ``&&``, ``||`` or ``!`` that is made of none of them: what a condition asks in the end."""
+
+    text: str
+    run: Run = field(compare=False, repr=False)
+
+    def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
+        """Return what this leaf says by itself, whatever stands around it."""
+        found: bool | Fault = self.run(roots, None)
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """A condition that is accepted.
@@ -74,6 +87,7 @@ class Condition:
         cost: the most steps that an evaluation takes, at most 2,000.
         reads: the paths that it reads, from their roots on.
         parts: the operands of its outermost ``&&``.
+        leaves: all that it asks, from left to right; an ``exists`` or ``all`` is one leaf, whatever is in it.
         tree: its syntax.
         at: where it stands, if it is from a file.
     """
@@ -82,6 +96,7 @@ class Condition:
     cost: int
     reads: frozenset[Path]
     parts: tuple[Part, ...]
+    leaves: tuple[Leaf, ...] = field(compare=False, repr=False)
     tree: Expression = field(compare=False, repr=False)
     at: At | None = field(default=None, compare=False)
     run: Run = field(compare=False, repr=False)
@@ -128,6 +143,7 @@ def compiled(text: str, schema: Record) -> Condition:
         cost=whole.cost,
         reads=frozenset(checker.reads),
         parts=tuple(Part(text[top.start : top.end], part.run) for top, part in zip(tops, parts, strict=True)),
+        leaves=tuple(Leaf(text[node.start : node.end], run) for node, run in checker.leaves),
         tree=tree,
         run=whole.run,
     )
@@ -157,6 +173,7 @@ class _Checker:
         self._schema = schema
         self._bound: _Bound | None = None
         self.reads: set[Path] = set()
+        self.leaves: list[tuple[Expression, Run]] = []
 
     def made(self, node: Expression, present: frozenset[Path]) -> _Made:
         """Check a part.
@@ -200,6 +217,9 @@ class _Checker:
         found = self.made(node, present)
         if not isinstance(found.type, Bool):
             raise _refused(node, code, f"a bool is needed, this is {_article(found.type)}", "compare it with something")
+        is_joint = isinstance(node, Chain) or (isinstance(node, Unary) and node.op == "!")
+        if self._bound is None and not is_joint:
+            self.leaves.append((node, found.run))
         return found
 
     def _unary(self, node: Unary, present: frozenset[Path]) -> _Made:

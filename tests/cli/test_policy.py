@@ -89,3 +89,38 @@ def test_coverage_names_what_the_tests_never_try_and_is_a_gate(cli: Cli, documen
     assert body["coverage"]["routes"]["missing"][0]["what"] == "default route 1 is never taken"
     assert "coverage" not in json.loads(cli("policy", "test", str(documents), "--output", "json").out)
     assert cli("policy", "test", "--cover", "101").code == 2
+
+
+def test_check_warns_of_reviews_that_are_due(cli: Cli, documents: Path) -> None:
+    file = documents / "policy.yaml"
+    file.write_text(
+        file.read_text().replace(
+            "kind: AccessPolicy\nid: default\n", "kind: AccessPolicy\nid: default\nreview_by: 2027-05-01\n"
+        )
+    )
+    assert "P413" not in cli("policy", "check", str(documents), "--at", "2027-05-01T23:59:59Z").out
+    late = cli("policy", "check", str(documents), "--at", "2027-05-02T00:00:00Z")
+    assert (late.code, "warning[P413]" in late.out, "kind" in late.out or "api:" in late.out) == (0, True, True)
+    assert cli("policy", "check", str(documents), "--at", "tomorrow").code == 2
+
+
+def test_check_holds_documents_against_a_directory(cli: Cli, documents: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people.json"
+    who = {"id": "prn_1", "account": "eve", "kind": "human", "person": "per_1", "groups": ["approver"], "enabled": True}
+    people.write_text(json.dumps({"items": [who]}))
+    found = cli("policy", "check", str(documents), "--directory", str(people))
+    assert found.code == 0
+    assert "warning[P419] the directory knows no group 'approvers'" in found.out
+    assert "did you mean 'approver'?" in found.out
+    assert "warning[P415]" in found.out
+    assert "P415" not in cli("policy", "check", str(documents)).out
+    people.write_text("{}")
+    assert cli("policy", "check", str(documents), "--directory", str(people)).code == 2
+    assert cli("policy", "check", str(documents), "--directory", str(tmp_path / "none.json")).code == 2
+
+
+def test_check_warns_of_look_alikes_in_documents_that_do_not_load(cli: Cli, documents: Path) -> None:
+    file = documents / "policy.yaml"
+    file.write_text(file.read_text().replace("group:approvers", "group:аpprovers"))
+    found = cli("policy", "check", str(documents))
+    assert (found.code, "error[P302]" in found.out, "warning[P418]" in found.out) == (3, True, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 
 from loglease.cli.errors import Usage
 from loglease.cli.run import Run
+from loglease.model.instant import Instant
 from loglease.policy.bundle import Bundle
 from loglease.policy.defaults import default_files
 from loglease.policy.loading import load
@@ -69,6 +71,11 @@ def files_in(directory: Path | None) -> dict[str, bytes]:
         return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
     except OSError as error:
         raise Usage(f"{error.filename} cannot be read.", next_step="Check its mode.") from error
+
+
+def clock_now() -> Instant:
+    """Return the time of this machine, for local commands where none is given."""
+    return Instant(time.time_ns() // 1_000)  # noqa: TID251 - there is no server whose time would count
 
 
 def counted(problems: Sequence[Problem]) -> str:

@@ -60,6 +60,17 @@ def _about_people(bundle: Bundle, people: People, problems: Problems) -> None:
             problems.add(
                 policy.at, "P415", f"nobody could complete the plan of '{policy.id}'", "add people", Severity.WARNING
             )
+    for rail in bundle.guardrails:
+        if rail.require is not None and _is_open_to_nobody(
+            [rail.require], managed if _names([rail.require], MANAGER) else people
+        ):
+            problems.add(
+                rail.at,
+                "P415",
+                f"nobody could complete the stage that '{rail.id}' demands",
+                "add people",
+                Severity.WARNING,
+            )
 
 
 def _is_open_to_nobody(stages: Sequence[Stage], people: People) -> bool:

@@ -130,10 +130,14 @@ class Problems:
         if len(self._found) > _MAX_KEPT:
             self._found = set(self._first())
 
+    def add_all(self, problems: Iterable[Problem]) -> None:
+        """Record problems that were found before; their lines are those that were read here."""
+        for one in problems:
+            self.add(one.at, one.code, one.message, one.help, one.severity)
+
     def take(self, other: Problems) -> None:
         """Add what another collection holds."""
-        for one in other.found():
-            self.add(one.at, one.code, one.message, one.help, one.severity)
+        self.add_all(other.found())
 
     def found(self) -> list[Problem]:
         """Return the problems in the order of files and lines; where they are too many, errors before warnings."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Final
 from loglease.cli.asked import Asked, asked_of
 from loglease.cli.errors import Exit, Usage
 from loglease.cli.output import SENTENCE
-from loglease.cli.policy_files import DIRECTORY, bundle_in, tell_problems
+from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, tell_problems
 from loglease.cli.run import Here, Run, flag
 from loglease.model.access_request import Wish
 from loglease.model.ids import PrincipalId
@@ -88,7 +87,7 @@ def explain(
         reason=reason,
         ticket=ticket,
     )
-    now = _now() if at is None else parse_instant(at)
+    now = clock_now() if at is None else parse_instant(at)
     bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED
@@ -119,10 +118,6 @@ def _start(text: str | None) -> str | None:
     if text is not None and text.startswith("-"):
         raise Usage(f"--from takes a time, not {text[:40]!r}.", next_step=f"Count back with --window {text[1:40]}.")
     return text
-
-
-def _now() -> Instant:
-    return Instant(time.time_ns() // 1_000)  # noqa: TID251 - there is no server whose time would count
 
 
 def _asking(

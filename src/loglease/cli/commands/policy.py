@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 from loglease.cli.errors import Exit, Usage
-from loglease.cli.policy_files import DIRECTORY, bundle_in, counted, files_in
+from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, counted, files_in
 from loglease.cli.run import Here, flag
-from loglease.model.instant import duration_text
+from loglease.model.instant import duration_text, instant_text, parse_instant
+from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.policy.analysis import analysed
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import run_tests
 from loglease.policy.coverage import WHOLE, covered
 from loglease.policy.documents import AccessPolicy, Route
+from loglease.policy.health import complaints
 from loglease.policy.loading import load
-from loglease.policy.problems import At, Problem, Severity
+from loglease.policy.lookalikes import look_alikes
+from loglease.policy.problems import Problem, Problems, Severity
+from loglease.policy.snapshot import read_snapshot, unknown_groups
 
 
-def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
+def check(
+    directory: DIRECTORY = None,
+    /,
+    *,
+    at: Annotated[str | None, flag("the day on which reviews are due, RFC 3339; default: now")] = None,
+    people: Annotated[
+        Path | None, flag("who works here: what `loglease admin user list --output json` prints", name="--directory")
+    ] = None,
+    run: Here,
+) -> Exit:
     """Check policy documents.
 
     Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
-    Conditions that can never hold are found, too; a server takes them.
+    Conditions that can never hold are found, too; a server takes them. Warnings name policies without a test or past
+    their review, and letters that look like others; with --directory also groups that nobody is in, approver sets with
+    too few people, and plans that nobody could complete.
     """
     files = files_in(directory)
+    today = date.fromisoformat(instant_text(clock_now() if at is None else parse_instant(at))[:10])
+    known = None if people is None else read_snapshot(_content(people))
     found = load(files)
-    problems = sorted([*found.warnings, *analysed(found, files)], key=_place) if isinstance(found, Bundle) else found
+    problems = _problems(found, files, today, known)
     if run.out.json:
         body = {"problems": [one.as_json() for one in problems]}
         run.out.resource(body | ({"hash": found.hash} if isinstance(found, Bundle) else {}))
@@ -37,8 +57,28 @@ def check(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
     return Exit.CHECK_FAILED if any(one.severity is Severity.ERROR for one in problems) else Exit.DONE
 
 
-def _place(problem: Problem) -> At:
-    return problem.at
+def _problems(
+    found: Bundle | list[Problem], files: Mapping[str, bytes], today: date, known: Directory | None
+) -> list[Problem]:
+    """Put together what loading found and what only a person who checks wants to know."""
+    problems = Problems()
+    for file, content in files.items():
+        problems.read(file, content.decode(errors="replace").replace("\r\n", "\n").split("\n"))
+    problems.add_all(found.warnings if isinstance(found, Bundle) else found)
+    problems.add_all(look_alikes(files))
+    if isinstance(found, Bundle):
+        problems.add_all(analysed(found, files))
+        problems.add_all(complaints(found, today=today, directory=known))
+    if known is not None:
+        problems.add_all(unknown_groups(files, known))
+    return problems.found()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read.", next_step="Check its name and its mode.") from error
 
 
 def run_cases(

@@ -104,6 +104,18 @@ GROUPS: Final = (
             ("check", "policy:check", "Check policy documents."),
             ("test", "policy:run_cases", "Run the tests of policy documents."),
             ("show", "policy:show", "Show what a directory of policy documents says."),
+            ("key", "signing:key", "Make a private key for signing, and print its public key."),
+            ("sign", "signing:sign", "Sign the policy documents of a directory."),
+            (
+                "verify",
+                "signing:verify",
+                "Verify that the files of a directory are those that enough people signed.",
+            ),
+            (
+                "publish",
+                "signing:publish",
+                "Put a bundle where the server of this machine reads it, in one step, and have it read.",
+            ),
             ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),
             ("diff", "differing:diff", "Say what separates two directories of policy documents, and whom it helps."),
             (

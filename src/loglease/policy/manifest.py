@@ -140,6 +140,12 @@ def verified(files: Mapping[str, bytes], signers: Signers) -> Verified | list[Pr
     return Verified(manifest=manifest, documents=documents_in(files), people=people)
 
 
+def unlisted(content: bytes, files: Mapping[str, bytes]) -> list[Problem]:
+    """Return how the files of a directory differ from those of a manifest; signatures are not looked at."""
+    manifest = read_manifest(content)
+    return [manifest] if isinstance(manifest, Problem) else list(_other_files(manifest, files))[:MAX_REPORTED]
+
+
 def read_manifest(content: bytes) -> Manifest | Problem:
     """Read a manifest strictly: its one encoding, the known fields, files sorted by path, none twice."""
     value = _canonical(content, MAX_MANIFEST_BYTES)

@@ -1,7 +1,7 @@
-"""A door for whoever runs the server: a Unix socket in the data directory that takes locks, and nothing else.
+"""A door for whoever runs the server: a Unix socket in the data directory that takes locks, and reads rules again.
 
-It works when the database cannot say who anybody is. Only the server's own user can open it (mode 0600, in a directory
-of mode 0700). A call is one line of JSON, and so is the answer.
+Locks work when the database cannot say who anybody is. Only the server's own user can open it (mode 0600, in a
+directory of mode 0700). A call is one line of JSON, and so is the answer.
 """
 
 from __future__ import annotations
@@ -21,26 +21,33 @@ from loglease.access.lock_locally import lock_locally
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.hold import parse_lock_on
 from loglease.model.instant import instant_text
+from loglease.server.reload import reload_rules
 from loglease.server.services import Services
 from loglease.server.settings import load_settings
 
 SOCKET: Final = "local.sock"
 MAX_CALL: Final = 8_192
 WITHIN_S: Final = 5.0
+RELOAD_WITHIN_S: Final = 120.0
 FAILED: Final = 2
+RELOAD: Final = b'{"reload":true}\n'
 _MODE: Final = 0o600
 _log: Final = structlog.get_logger("loglease.local_door")
 
 
 @asynccontextmanager
 async def local_door(services: Services) -> AsyncIterator[None]:
-    """Take locks over the socket inside the block."""
+    """Take calls over the socket inside the block."""
     path = services.data_dir / SOCKET
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(WITHIN_S):
-                writer.write(orjson.dumps(await _answer(services, await reader.readline())) + b"\n")
+                line = await reader.readline()
+            # Not stopped half way: what is recorded as loaded has to be in force.
+            answered = await (_reloaded(services) if line == RELOAD else _locked(services, line))
+            async with asyncio.timeout(WITHIN_S):
+                writer.write(orjson.dumps(answered) + b"\n")
                 await writer.drain()
         writer.close()
 
@@ -61,7 +68,23 @@ async def local_door(services: Services) -> AsyncIterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def _answer(services: Services, line: bytes) -> dict[str, Any]:
+async def _reloaded(services: Services) -> dict[str, Any]:
+    if await reload_rules(services):
+        rules = services.rules.current
+        return {"revision": rules.revision, "bundle_sha256": rules.bundle_sha256}
+    standing = services.standing
+    return {"error": standing.policy_fault or standing.reload_fault or "It is refused.", "code": "policy_invalid"}
+
+
+async def _locked(services: Services, line: bytes) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return await _lock(services, line)
+    except TimeoutError:
+        return {"error": "It took too long.", "code": "store_unavailable"}
+
+
+async def _lock(services: Services, line: bytes) -> dict[str, Any]:
     try:
         call = orjson.loads(line)
         locked = await lock_locally(
@@ -93,14 +116,28 @@ def lock_add(*, on: str, reason: str, data_dir: Path | None) -> dict[str, Any]:
     """
     overrides = {} if data_dir is None else {"data_dir": str(data_dir)}
     path = load_settings(config=None, overrides=overrides).data_dir / SOCKET
+    return _called(path, orjson.dumps({"on": on, "reason": reason}) + b"\n", WITHIN_S)
+
+
+def reload_policy(data_dir: Path) -> dict[str, Any]:
+    """Ask the server of this machine to read its rules and policies again; return the revision that is in force then.
+
+    Raises:
+        NoServer: none answers there.
+        LocalDoorClosed: it refused what it read.
+    """
+    return _called(data_dir / SOCKET, RELOAD, RELOAD_WITHIN_S)
+
+
+def _called(path: Path, line: bytes, within_s: float) -> dict[str, Any]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-            door.settimeout(WITHIN_S)
+            door.settimeout(within_s)
             door.connect(str(path))
-            door.sendall(orjson.dumps({"on": on, "reason": reason}) + b"\n")
+            door.sendall(line)
             answer: dict[str, Any] = orjson.loads(door.makefile("rb").readline())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise LocalDoorClosed(
+        raise NoServer(
             f"No server answers at {path}: {error}.",
             next_step="Run it as the server's user, with the --data-dir of the server.",
         ) from error
@@ -113,3 +150,7 @@ class LocalDoorClosed(LogLeaseError):
     """The server of this machine could not be reached over its socket, or refused."""
 
     code = "store_unavailable"
+
+
+class NoServer(LocalDoorClosed):
+    """No server of this machine answers over its socket."""

@@ -35,16 +35,18 @@ _RECHECK_AGAIN_S: Final = 0.5
 async def reload_rules(services: Services) -> bool:
     """Read packs, profiles and policies again; return whether they are in force now.
 
-    A set that is refused is logged, recorded as `policy.refused` and shown by the health check until a good one comes.
+    One call waits for the other, so what was read first is not taken last. A set that is refused is logged, recorded as
+    `policy.refused` and shown by the health check until a good one comes.
     """
-    try:
-        library, policy = await _read(services)
-        await _recorded(services, library, policy)
-    except LogLeaseError as error:
-        await _refused(services, error)
-        return False
-    await _taken(services, library, policy.rules)
-    return True
+    async with services.standing.reloading:
+        try:
+            library, policy = await _read(services)
+            await _recorded(services, library, policy)
+        except LogLeaseError as error:
+            await _refused(services, error)
+            return False
+        await _taken(services, library, policy.rules)
+        return True
 
 
 async def _read(services: Services) -> tuple[Library, Proved]:

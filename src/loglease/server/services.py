@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,12 +50,14 @@ class Standing:
         draining: nothing new begins.
         reload_fault: why the newest packs and profiles are not in force; None if they are.
         policy_fault: the same of policies.
+        reloading: held while rules are read again.
     """
 
     origins: tuple[str, ...] = ()
     draining: bool = False
     reload_fault: str | None = None
     policy_fault: str | None = None
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ def serve(
     Needs no configuration. The first start makes the account admin and shows its password once. --config names the
     server's configuration file here.
     """
-    return _called(
+    return called(
         _LOCAL,
         "serve",
         config=flags.config,
@@ -44,7 +44,7 @@ def doctor(*, data_dir: DataDir = None, flags: HereFlags) -> int:
 
     Changes nothing. Exits with 3 if a check failed. --config names the server's configuration file here.
     """
-    return _called(_LOCAL, "doctor", config=flags.config, data_dir=data_dir, as_json=flags.output == "json")
+    return called(_LOCAL, "doctor", config=flags.config, data_dir=data_dir, as_json=flags.output == "json")
 
 
 def reset_admin(*, data_dir: DataDir = None, flags: HereFlags) -> int:
@@ -53,7 +53,7 @@ def reset_admin(*, data_dir: DataDir = None, flags: HereFlags) -> int:
     For when nobody can sign in as an administrator any more. The password is printed this once, on stdout. --config
     names the server's configuration file here.
     """
-    return _called(_RESET, "reset_admin", config=flags.config, data_dir=data_dir)
+    return called(_RESET, "reset_admin", config=flags.config, data_dir=data_dir)
 
 
 def demo(
@@ -61,8 +61,9 @@ def demo(
     exit_: Annotated[bool, flag("end after the walk instead of leaving the server running", name="--exit")] = False,
 ) -> int:
     """Walk the whole journey on real log lines, then leave the server running."""
-    return _called(_DEMO, "demo", exit_after=exit_)
+    return called(_DEMO, "demo", exit_after=exit_)
 
 
-def _called(module: str, name: str, **arguments: Any) -> int:
+def called(module: str, name: str, **arguments: Any) -> int:
+    """Call a command of the server's package by its name."""
     return int(getattr(import_module(module), name)(**arguments) or 0)

@@ -147,7 +147,7 @@ def test_the_flags_of_a_request_say_what_is_asked(explain: Any) -> None:
 
 
 def test_it_is_asked_now_unless_another_time_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loglease.cli.commands.explaining.time.time_ns", lambda: 1_795_426_200_123_456_789)
+    monkeypatch.setattr("loglease.cli.policy_files.time.time_ns", lambda: 1_795_426_200_123_456_789)
     found = cli("policy", "explain", "--as", "maria", "--all-streams", "--window", "1h", "--output", "json")
     scope = json.loads(found.out)["asked"]["scopes"][0]
     assert (scope["from_ns"], scope["to_ns"]) == ("1795422600123456000", "1795426200123456000")

@@ -39,9 +39,6 @@ MATRIX: dict[str, dict[str, str]] = {
     "list_reviews": SIGNED_IN,
     "cancel_pending_request": SIGNED_IN,
     "create_review": {**SIGNED_IN, "reader": "reviewer_not_human"},
-    "list_after_reviews": SIGNED_IN,
-    "find_exposure": SIGNED_IN,
-    "create_after_review": {**SIGNED_IN, "reader": "reviewer_not_human"},
     "list_grants": SIGNED_IN,
     # A token that reads logs may look at and use what it reads; what is not there is not found.
     "find_grant": EVERYBODY,
@@ -72,6 +69,16 @@ MATRIX: dict[str, dict[str, str]] = {
     "list_persons": OVERSEERS,
     "change_person": ADMINS,
     "list_groups": OVERSEERS,
+    "show_policy": OVERSEERS,
+    "check_policy": OVERSEERS,
+    "list_bundles": OVERSEERS,
+    "find_bundle": OVERSEERS,
+    "propose_bundle": dict.fromkeys(EVERYBODY, "not_permitted"),  # it takes the role policy_admin
+    "list_proposals": OVERSEERS,
+    "find_proposal": OVERSEERS,
+    "approve_proposal": OVERSEERS,
+    "deny_proposal": OVERSEERS,
+    "withdraw_proposal": OVERSEERS,
 }
 STREAMING = {"follow_events"}
 MISSING = "0" * 26
@@ -79,7 +86,6 @@ BODIES: dict[str, Any] = {
     "make_offers": WISH,
     "create_request": WISH,
     "create_review": {"verdict": "approve"},
-    "create_after_review": {"verdict": "justified"},
     "suspend_live_grant": {"reason": "x"},
     "resume_suspended_grant": {"reason": "x"},
     "revoke_grant": {"reason": "x"},
@@ -91,6 +97,10 @@ BODIES: dict[str, Any] = {
     "change_principal": {"name": "x"},
     "change_person": {"manager": None},
     "change_password": {"password": "wrong", "new_password": "wrong"},
+    "check_policy": {"files": {"policy.yaml": "x"}},
+    "propose_bundle": {"files": {"policy.yaml": "x"}, "comment": "x"},
+    "approve_proposal": {},
+    "deny_proposal": {},
 }
 PREFIXES = {
     "request_id": "req",
@@ -101,12 +111,13 @@ PREFIXES = {
     "person_id": "per",
     "token_id": "tok",
     "lock_id": "lck",
+    "proposal_id": "prp",
 }
 DOOR = {"not_authenticated", "not_permitted", "reviewer_not_human", "token_expired", "locked", "csrf_failed"}
 
 
 def address(path: str, operation: dict[str, Any]) -> str:
-    path = path.removeprefix("/api/v1").replace("{source_id}", "files")
+    path = path.removeprefix("/api/v1").replace("{source_id}", "files").replace("{revision}", "1")
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")
     queries = {"list_sessions": f"?grant=grt_{MISSING}", "preview_revocation": "?on=source:nowhere"}

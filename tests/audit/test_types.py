@@ -33,6 +33,8 @@ def words(name: str, field: str) -> set[str]:
         ("request.cancelled", "why", set(CancelWhy)),
         ("review.given", "verdict", set(Verdict)),
         ("review.given", "channel", set(Channel)),
+        ("policy.reviewed", "verdict", set(Verdict)),
+        ("policy.reviewed", "channel", set(Channel)),
         ("principal.added", "kind", set(Kind)),
         ("grant.suspended", "cause", CAUSES),
         ("grant.resumed", "cause", CAUSES),
@@ -47,7 +49,7 @@ def test_what_can_be_locked_can_be_recorded() -> None:
 
 
 def test_names_are_a_noun_and_a_past_participle() -> None:
-    assert len(ENTRY_TYPES) == 74
+    assert len(ENTRY_TYPES) == 77
     for name, kind in ENTRY_TYPES.items():
         noun, _, verb = name.partition(".")
         assert noun

@@ -14,6 +14,7 @@ from tests.store import values
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
 from loglease.model.principal import Principal
+from loglease.model.proposal import Proposal, ProposalReview, StoredBundle
 from loglease.model.review import Review
 from loglease.store import answers, grants, principals, requests, reviews
 from loglease.store.document import Codec
@@ -28,10 +29,13 @@ from loglease.store.sqlite import open_store
         (Codec(AccessRequest), values.requests),
         (Codec(Grant), values.grants),
         (Codec(Review), values.reviews),
+        (Codec(Proposal), values.proposals),
+        (Codec(ProposalReview), values.proposal_reviews),
+        (Codec(StoredBundle), values.bundles),
         (Codec(Principal), values.principals),
         (answers._CODEC, values.revocations),
     ],
-    ids=["request", "grant", "review", "principal", "revocation"],
+    ids=["request", "grant", "review", "proposal", "proposal review", "bundle", "principal", "revocation"],
 )
 def test_a_value_comes_back_from_its_document(codec: Codec[Any], strategy: st.SearchStrategy[Any]) -> None:
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from loglease.model.access_request import AccessRequest, RequestState, Wish
-from loglease.model.after_review import AfterOpinion, AfterReview, AfterState, AfterVerdict
 from loglease.model.grant import EndWhy, Grant, GrantState, Usage
 from loglease.model.hold import Lock, LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import (
@@ -16,6 +15,7 @@ from loglease.model.ids import (
     LockId,
     PersonId,
     PrincipalId,
+    ProposalId,
     RequestId,
     ReviewId,
     RevocationId,
@@ -26,8 +26,9 @@ from loglease.model.ids import (
 from loglease.model.instant import EventWindow, Instant
 from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
-from loglease.model.offer import AfterPlan, Joint, Offer, Outcome, Plan, Shape, Slots, Stage, Terms
+from loglease.model.offer import Joint, Offer, Outcome, Plan, Shape, Slots, Stage, Terms
 from loglease.model.principal import Kind, Principal, Role
+from loglease.model.proposal import Proposal, ProposalReview, ProposalState, ProposedChange, StoredBundle
 from loglease.model.review import Channel, Review, Verdict
 from loglease.model.rights import Right
 from loglease.model.scope import Level, Scope
@@ -80,12 +81,6 @@ shapes = st.builds(
     single_use=st.booleans(),
     idle_timeout_s=st.none() | counts,
 )
-after_plans = st.builds(
-    AfterPlan,
-    plans=st.lists(plans, min_size=1, max_size=2).map(tuple),
-    within_s=counts,
-    escalate_to=st.lists(names, max_size=2).map(tuple),
-)
 offers = st.builds(
     Offer,
     number=st.integers(1, 9),
@@ -97,7 +92,6 @@ offers = st.builds(
     shape=shapes,
     bundle_sha256=st.just("a" * 64),
     revision=counts,
-    after=st.none() | after_plans,
 )
 wishes = st.builds(
     Wish,
@@ -106,7 +100,6 @@ wishes = st.builds(
     ticket=st.none() | texts,
     duration_s=st.none() | counts,
     limits=limits,
-    break_glass=st.booleans(),
 )
 requests = st.builds(
     AccessRequest,
@@ -151,6 +144,51 @@ reviews = st.builds(
     channel=st.sampled_from(Channel),
     comment=texts,
     narrowed=st.none() | terms,
+)
+proposals = st.builds(
+    Proposal,
+    id=ids("prp"),
+    author=ids("prn"),
+    subject=ids("sub"),
+    persons=st.frozensets(ids("per"), min_size=1, max_size=3),
+    comment=texts,
+    files=st.dictionaries(names, texts, max_size=3),
+    bundle_sha256=texts,
+    base_revision=counts,
+    base_sha256=texts,
+    changes=st.lists(
+        st.builds(ProposedChange, verdict=names, kind=names, document=names, text=texts, at=st.none() | names),
+        max_size=3,
+    ).map(tuple),
+    verdict=names,
+    needed=counts,
+    proposed_at=instants,
+    state=st.sampled_from(ProposalState),
+    decided_at=st.none() | instants,
+    decided_by=st.none() | ids("prn"),
+    revision=st.none() | counts,
+    version=counts,
+)
+proposal_reviews = st.builds(
+    ProposalReview,
+    id=ids("rev"),
+    proposal=ids("prp"),
+    reviewer=ids("prn"),
+    subject=ids("sub"),
+    person=ids("per"),
+    verdict=st.sampled_from(Verdict),
+    digest=texts,
+    given_at=instants,
+    channel=st.sampled_from(Channel),
+    comment=texts,
+)
+bundles = st.builds(
+    StoredBundle,
+    revision=counts,
+    bundle_sha256=texts,
+    files=st.dictionaries(names, texts, max_size=3),
+    loaded_at=instants,
+    proposal=st.none() | ids("prp"),
 )
 principals = st.builds(
     Principal,
@@ -305,38 +343,6 @@ def ended(number: int = 1) -> Grant:
     return replace(active(number), state=GrantState.ENDED, ended_at=NOW, ended_why=EndWhy.RETURNED, version=3)
 
 
-def after_review(number: int = 1, **changes: Any) -> AfterReview:
-    asked = request(number)
-    found = AfterReview(
-        request=asked.id,
-        grant=grant(number).id,
-        basis=Outcome.BREAK_GLASS,
-        policy="emergency",
-        requester=asked.requester,
-        person=PersonId("per_dave"),
-        persons=asked.persons,
-        plan=AfterPlan(plans=(Plan("emergency", (Stage((Slots(("group:leads",), 1),)),)),), within_s=60),
-        eligible=frozenset({PrincipalId("prn_ivo")}),
-        escalated=frozenset({PrincipalId("prn_ivo"), PrincipalId("prn_priya")}),
-        opened_at=NOW,
-        due_at=Instant(NOW + 60_000_000),
-    )
-    return replace(found, **changes)
-
-
-def looked_at(number: int = 1, state: AfterState = AfterState.NOT_JUSTIFIED) -> AfterReview:
-    opinion = AfterOpinion(
-        id=ReviewId("rev_after"),
-        reviewer=PrincipalId("prn_ivo"),
-        person=PersonId("per_ivo"),
-        verdict=AfterVerdict(state.value),
-        given_at=Instant(NOW + 1),
-        channel=Channel.WEB,
-        comment="nobody knew of it",
-    )
-    return after_review(number, state=state, opinions=(opinion,), decided_at=Instant(NOW + 1), version=2)
-
-
 def session(number: int = 1, **changes: Any) -> Session:
     found = Session(
         id=SessionId(f"ses_{number:026d}"),
@@ -364,6 +370,51 @@ def review(number: int = 1, **changes: Any) -> Review:
         channel=Channel.CLI,
     )
     return replace(found, **changes)
+
+
+def proposal(number: int = 1, **changes: Any) -> Proposal:
+    made = Proposal(
+        id=ProposalId(f"prp_{number}"),
+        author=PrincipalId("prn_pam"),
+        subject=SubjectId("sub_pam"),
+        persons=frozenset({PersonId("per_pam")}),
+        comment="because",
+        files={"policy.yaml": "x"},
+        bundle_sha256="ab" * 32,
+        base_revision=1,
+        base_sha256="cd" * 32,
+        changes=(ProposedChange(verdict="WIDENS", kind="AccessPolicy", document="x", text="max 1 -> 2"),),
+        verdict="WIDENS",
+        needed=2,
+        proposed_at=NOW,
+    )
+    return replace(made, **changes)
+
+
+def accepted(number: int = 1) -> Proposal:
+    return proposal(
+        number, state=ProposalState.ACCEPTED, decided_at=NOW, decided_by=PrincipalId("prn_q"), revision=2, version=2
+    )
+
+
+def proposal_review(number: int = 1, **changes: Any) -> ProposalReview:
+    made = ProposalReview(
+        id=ReviewId(f"rev_p{number}"),
+        proposal=ProposalId("prp_1"),
+        reviewer=PrincipalId("prn_q"),
+        subject=SubjectId("sub_q"),
+        person=PersonId("per_q"),
+        verdict=Verdict.APPROVE,
+        digest="ef" * 32,
+        given_at=NOW,
+        channel=Channel.WEB,
+    )
+    return replace(made, **changes)
+
+
+def bundle(revision: int = 1, **changes: Any) -> StoredBundle:
+    made = StoredBundle(revision=revision, bundle_sha256="ab" * 32, files={"policy.yaml": "x"}, loaded_at=NOW)
+    return replace(made, **changes)
 
 
 def principal(number: int = 1, **changes: Any) -> Principal:

@@ -102,6 +102,12 @@ class OfferChanged(LogLeaseError):
     code = "offer_changed"
 
 
+class BundleStale(LogLeaseError):
+    """What was decided about is another policy than the one in force."""
+
+    code = "bundle_stale"
+
+
 class NoEligibleApprover(LogLeaseError):
     """Nobody but the requester could approve."""
 

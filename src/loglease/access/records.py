@@ -153,15 +153,10 @@ def terms_bytes(*, offer: Data, request: str, subject: str, wish: Data) -> bytes
 
 
 def scheduled_data(
-    grant: Grant,
-    reveal: Reveal | None,
-    holder: Principal,
-    commitments: Commitments,
-    profiles: ProfileDigests,
-    review_by: Instant | None = None,
+    grant: Grant, reveal: Reveal | None, holder: Principal, commitments: Commitments, profiles: ProfileDigests
 ) -> Data:
-    """Return the data of `grant.scheduled`; `review_by` is when its after-review is due."""
-    data: Data = {
+    """Return the data of `grant.scheduled`."""
+    return {
         "holder": holder.subject,
         "basis": "reviews" if grant.basis == "review" else str(grant.basis),
         "reviews": list(grant.reviews),
@@ -171,7 +166,6 @@ def scheduled_data(
         "not_before_at": instant_text(grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
     }
-    return data if review_by is None else data | {"review_by_at": instant_text(review_by)}
 
 
 def refs(**ids: str | None) -> dict[str, str]:

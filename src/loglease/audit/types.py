@@ -98,7 +98,12 @@ elevation_agent.refused 300403 [] agent, error?
 elevation_agent.journal_damaged 200401 [] agent, error?
 exposure.counted 600501 [] target, logger, lines#, window_s
 policy.refused 300403 [] error, bundle_sha256?, revision#?
-policy.loaded 300403 [] bundle_sha256, revision#, trust, author?, reviewers:[], signers:[], needed#, widens!
+policy.proposed 300401 [proposal] digest_sha256, bundle_sha256, base_revision#, files_sha256, diff_sha256, needed#,
+    widens!, comment_c
+policy.reviewed 300403 [proposal, review] verdict{approve|deny}, digest_sha256, comment_c?, channel{web|cli|api|chat},
+    auth:Auth
+policy.withdrawn 300411 [proposal] why{author|superseded}
+policy.loaded 300403 [proposal?] bundle_sha256, revision#, trust, author?, reviewers:[], signers:[], needed#, widens!
 principal.added 300101 [] subject, kind{human|agent|service}, owner?
 principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|roles|groups|enabled|disabled|password
     |manager}, other?, names:[], approved_by?

@@ -99,6 +99,12 @@ class RequestNotPending(LogLeaseError):
     code = "request_not_pending"
 
 
+class ProposalNotPending(LogLeaseError):
+    """A review or a withdrawal of a proposal came after its verdict."""
+
+    code = "proposal_not_pending"
+
+
 class AlreadyReviewed(LogLeaseError):
     """The same person has already given a review that this one contradicts."""
 

@@ -22,6 +22,7 @@ LockId = NewType("LockId", str)
 TokenId = NewType("TokenId", str)
 RevocationId = NewType("RevocationId", str)
 NoticeId = NewType("NoticeId", str)
+ProposalId = NewType("ProposalId", str)
 
 PRINCIPAL: Final = "prn"
 PERSON: Final = "per"
@@ -35,6 +36,7 @@ LOCK: Final = "lck"
 TOKEN: Final = "tok"  # noqa: S105 - a prefix, not a secret
 REVOCATION: Final = "rvk"
 NOTICE: Final = "ntc"
+PROPOSAL: Final = "prp"
 
 _RANDOM_BYTES: Final = 10
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")

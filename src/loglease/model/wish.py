@@ -47,10 +47,7 @@ class WindowDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WishDraft:
-    """What somebody asks for.
-
-    `all_streams` has to be said in so many words; an empty selector alone is refused. So has `break_glass`.
-    """
+    """What somebody asks for. `all_streams` has to be said in so many words; an empty selector alone is refused."""
 
     source: str
     selector: Selector
@@ -63,7 +60,6 @@ class WishDraft:
     ticket: str | None = None
     duration_s: int | None = None
     limits: Limits = Limits()
-    break_glass: bool = False
 
     def at(self, now: Instant) -> Wish:
         """Return the wish as of `now`.
@@ -87,10 +83,5 @@ class WishDraft:
             profile=self.profile,
         )
         return Wish(
-            scopes=(scope,),
-            reason=self.reason,
-            ticket=self.ticket,
-            duration_s=self.duration_s,
-            limits=self.limits,
-            break_glass=self.break_glass,
+            scopes=(scope,), reason=self.reason, ticket=self.ticket, duration_s=self.duration_s, limits=self.limits
         )

@@ -29,7 +29,6 @@ class StepName(StrEnum):
     REVEAL = "reveal"
     ASK = "ask"
     WHEN = "when"
-    STANDING = "standing"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
     SHAPE = "shape"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from loglease.access.policy_changes import MANAGED, POLICY, REVISION
 from loglease.access.records import Data
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft
@@ -20,6 +21,7 @@ from loglease.model.clock import Clock
 from loglease.model.errors import FieldFault
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
+from loglease.model.proposal import StoredBundle
 from loglease.policy.cases import failures, results_of, too_slow
 from loglease.policy.manifest import Manifest, Signers, superseded, untimely, verified
 from loglease.policy.problems import Problem
@@ -31,8 +33,6 @@ from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
 
 TESTS_WITHIN_S: Final = 30.0
-REVISION: Final = "policy_revision"
-POLICY: Final = "policy_sha256"
 MANIFEST: Final = "policy_manifest_sha256"
 
 
@@ -58,6 +58,7 @@ class Candidate:
     """Documents that may come into force, not parsed yet.
 
     Attributes:
+        kept: whether the database keeps the documents, as it does where policy is managed.
         manifest: what was signed; None where nobody has to sign.
         people: who signed.
         needed: how many have to.
@@ -65,6 +66,7 @@ class Candidate:
 
     trust: str
     documents: Mapping[str, bytes]
+    kept: bool = False
     manifest: Manifest | None = None
     people: tuple[str, ...] = ()
     needed: int = 0
@@ -106,12 +108,17 @@ async def proved(settings: Settings, store: Store, sources: Sources, library: Li
     Raises:
         PolicyInvalid: they are refused, with one fault for each reason.
     """
-    known = await store.read(known_in)
-    return await asyncio.to_thread(_proved, settings, sources, library, known, clock.now())
+    known, stored = await store.read(lambda tx: (known_in(tx), tx.proposals.bundle()))
+
+    def work() -> Proved:
+        return _proved(candidate(settings, sources, stored), settings, sources, library, known, clock.now())
+
+    return await asyncio.to_thread(work)
 
 
-def _proved(settings: Settings, sources: Sources, library: Library, known: Known, now: Instant) -> Proved:
-    found = candidate(settings, sources)
+def _proved(
+    found: Candidate, settings: Settings, sources: Sources, library: Library, known: Known, now: Instant
+) -> Proved:
     if found.manifest is not None:
         require_timely(found.manifest, known, now)
     rules = rules_from(found, settings, sources, library, known)
@@ -138,8 +145,15 @@ def rules_from(found: Candidate, settings: Settings, sources: Sources, library: 
     return rules
 
 
-def candidate(settings: Settings, sources: Sources) -> Candidate:
+def candidate(settings: Settings, sources: Sources, stored: StoredBundle | None = None) -> Candidate:
     """Return the documents that the configuration points at, if its trust mode takes them; reads files.
+
+    A managed policy begins with what a local one would be, which nobody has agreed to.
+
+    Args:
+        settings: which trust mode, and where documents are.
+        sources: those of this server.
+        stored: the newest revision in the database, which a managed policy is.
 
     Raises:
         PolicyInvalid: they cannot be read, or nobody vouches for them.
@@ -147,7 +161,15 @@ def candidate(settings: Settings, sources: Sources) -> Candidate:
     directory = policy_directory(settings)
     if settings.policy.trust == "signed":
         return _signed(directory, settings.policy)
-    return Candidate(trust=settings.policy.trust, documents=policy_files(directory, sources))
+    managed = settings.policy.trust == MANAGED
+    if managed and stored is not None:
+        return Candidate(trust=MANAGED, documents=encoded(stored.files), kept=True)
+    return Candidate(trust="local", documents=policy_files(directory, sources), kept=managed)
+
+
+def encoded(files: Mapping[str, str]) -> dict[str, bytes]:
+    """Return documents as the loader takes them."""
+    return {path: text.encode() for path, text in files.items()}
 
 
 def _signed(directory: Path | None, settings: PolicySettings) -> Candidate:
@@ -223,7 +245,7 @@ def require_passing(rules: Rules, revision: int | None, *, seconds: Callable[[],
         raise BundleRefused(failed, revision=revision)
 
 
-def accepted(tx: Transaction, taken: Proved, new_id: NewId) -> tuple[Draft, ...]:
+def accepted(tx: Transaction, taken: Proved, now: Instant, new_id: NewId) -> tuple[Draft, ...]:
     """Keep which bundle is in force, and return the entry about it if it is a new one.
 
     Raises:
@@ -232,7 +254,12 @@ def accepted(tx: Transaction, taken: Proved, new_id: NewId) -> tuple[Draft, ...]
     rules, found = taken.rules, taken.candidate
     known = known_in(tx)
     require_newer(found, rules, known)
+    newest = tx.proposals.bundle() if found.kept else None
+    if newest is not None and newest.revision > rules.revision:
+        return ()  # a proposal was accepted since the documents were read; it is on the record
     tx.values.put(MANIFEST, "" if found.manifest is None else found.manifest.sha256)
+    if found.kept and (newest is None or newest.revision < rules.revision):
+        tx.proposals.insert_bundle(_stored(rules, found.documents, now))
     if (known.revision, known.sha256) == (rules.revision, rules.bundle_sha256):
         return ()
     tx.values.put(POLICY, rules.bundle_sha256)
@@ -247,3 +274,8 @@ def accepted(tx: Transaction, taken: Proved, new_id: NewId) -> tuple[Draft, ...]
         "widens": True,
     }
     return (Draft(id=EntryId(new_id(ENTRY)), type="policy.loaded", actor=SYSTEM, data=data),)
+
+
+def _stored(rules: Rules, documents: Mapping[str, bytes], now: Instant) -> StoredBundle:
+    files = {path: content.decode() for path, content in documents.items()}
+    return StoredBundle(revision=rules.revision, bundle_sha256=rules.bundle_sha256, files=files, loaded_at=now)

@@ -24,6 +24,7 @@ _PATHS: Final = (
     ("request", "requests"),
     ("lock", "locks"),
     ("token", "tokens"),
+    ("proposal", "proposals"),
 )
 
 

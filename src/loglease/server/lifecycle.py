@@ -51,7 +51,7 @@ async def record_start(
     """
     config = sha256_hex(settings.model_dump_json().encode())
 
-    def work(tx: Transaction, _now: Instant) -> Recorded[str]:
+    def work(tx: Transaction, now: Instant) -> Recorded[str]:
         after = {None: "none", "stopped": "stop"}.get(tx.values.find(STATE), "crash")
         origin = tx.values.find(ORIGIN)
         if origin is None:
@@ -75,7 +75,7 @@ async def record_start(
                 "after": after,
             },
         )
-        entries = (started, *rules_entry(tx, library, new_id), *accepted(tx, policy, new_id))
+        entries = (started, *rules_entry(tx, library, new_id), *accepted(tx, policy, now, new_id))
         return Recorded(after, entries)
 
     return await log.commit(work, urgent=True)

@@ -282,6 +282,8 @@ def _policy(settings: Settings, sources: Sources, library: redaction.Library) ->
     own = policy_directory(settings)
     count = len(rules.bundle.policies)
     detail = f"{count} {'policy' if count == 1 else 'policies'} from {own or 'the default that ships'}."
+    if found.kept:
+        detail = f"{detail[:-1]}; a managed policy only begins with them, and is looked at when the server starts."
     if found.manifest is not None:
         detail = f"{detail[:-1]}, revision {rules.revision}, signed by {', '.join(found.people)}."
     return [Finding("policy", "ok", detail)]

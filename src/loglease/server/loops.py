@@ -13,6 +13,7 @@ from loglease.access.expire_due import expire_due
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
 from loglease.server.lifecycle import keep_head
+from loglease.server.managed import FOLLOW_EVERY_S, follow
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
@@ -81,6 +82,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),
         "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, services.courier.bury_unknown),
         **{f"notify {name}": sending(name) for name in services.courier.channels},
+        "policy": lambda: _every(FOLLOW_EVERY_S, lambda: follow(services)),
     }
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(supervised(name, body), name=name) for name, body in bodies.items()]

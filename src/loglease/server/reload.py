@@ -45,7 +45,7 @@ async def reload_rules(services: Services) -> bool:
         except LogLeaseError as error:
             await _refused(services, error)
             return False
-        await _taken(services, library, policy.rules)
+        await take_into_force(services, library, policy.rules)
         return True
 
 
@@ -59,17 +59,21 @@ async def _read(services: Services) -> tuple[Library, Proved]:
 
 
 async def _recorded(services: Services, library: Library, policy: Proved) -> None:
-    def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+    def work(tx: Transaction, now: Instant) -> Recorded[None]:
         entries = (
             *rules_entry(tx, library, services.new_id),
-            *accepted(tx, policy, services.new_id),
+            *accepted(tx, policy, now, services.new_id),
         )
         return Recorded(None, entries)
 
     await services.log.commit(work, urgent=True)
 
 
-async def _taken(services: Services, library: Library, rules: Rules) -> None:
+async def take_into_force(services: Services, library: Library, rules: Rules) -> None:
+    """Put rules in the place of those in force, and look again at the grants in use.
+
+    To be called by whoever holds `Standing.reloading`.
+    """
     before = services.rules.current
     # In one step of the event loop: profiles first, since policies name them.
     services.library.current = library

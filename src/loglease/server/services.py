@@ -50,7 +50,7 @@ class Standing:
         draining: nothing new begins.
         reload_fault: why the newest packs and profiles are not in force; None if they are.
         policy_fault: the same of policies.
-        reloading: held while rules are read again.
+        reloading: held while other rules are put in the place of those in force.
     """
 
     origins: tuple[str, ...] = ()

@@ -172,14 +172,17 @@ class LimitSettings(_Area):
 
 
 class PolicySettings(_Area):
-    """Where policy documents are, and who has to have signed them.
+    """Where policy documents are, and who has to have signed them or agreed to them.
 
     Without `directory` it is ``policy`` of the data directory; where that is not there, and nothing has to be signed,
     the policy that ships. `keys` holds public keys by person; `needed` is how many persons have to sign.
+
+    A managed policy lives in the database and is changed by proposals; documents of a directory are only what it begins
+    with.
     """
 
     directory: Path | None = None
-    trust: Literal["local", "signed"] = "local"
+    trust: Literal["local", "managed", "signed"] = "local"
     keys: dict[str, list[str]] = Field(default_factory=dict)
     needed: Annotated[int, Field(ge=1)] = 1
 
@@ -199,7 +202,7 @@ class PolicySettings(_Area):
         people = sum(bool(keys) for keys in self.keys.values())
         if self.trust == "signed" and self.needed > people:
             raise ValueError(f"needed is {self.needed}, and {people} persons have keys")
-        if self.trust == "local" and self.keys:
+        if self.trust != "signed" and self.keys:
             raise ValueError('keys are used by trust = "signed" alone')
         return self
 

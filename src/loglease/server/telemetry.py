@@ -40,6 +40,7 @@ FIELDS: Final = frozenset(
         "engine",
         "profile",
         "rule",
+        "revision",
     }
 )
 _MAX_TEXT: Final = 300

@@ -71,20 +71,6 @@ _RULES: Final = (
     ),
     _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
     _refusal(
-        "after_reviews_terminal",
-        "UPDATE ON after_reviews",
-        "OLD.state = 'justified' OR (OLD.state <> 'open' AND NEW.state = 'open')"
-        " OR (OLD.state = 'not_justified' AND NEW.state = 'follow_up')",
-        "an after-review that was done is not undone",
-    ),
-    _refusal(
-        "after_reviews_subject",
-        "UPDATE OF request_id, grant_id, policy, basis, person, opened_at, due_at ON after_reviews",
-        "",
-        "whom an after-review is about, and until when, never changes",
-    ),
-    _refusal("after_reviews_kept", "DELETE ON after_reviews", "", "after-reviews are kept"),
-    _refusal(
         "sessions_terminal",
         "UPDATE ON sessions",
         "OLD.state = 'closed'",
@@ -106,11 +92,43 @@ _RULES: Final = (
         "a revoked or spent token stays so",
     ),
     _refusal("sessions_kept", "DELETE ON sessions", "", "sessions are kept"),
+    _refusal(
+        "proposals_terminal",
+        "UPDATE OF state, revision ON proposals",
+        "OLD.state <> 'pending' AND (NEW.state <> OLD.state OR NEW.revision IS NOT OLD.revision)",
+        "a decided proposal keeps its state",
+    ),
+    _refusal(
+        "proposals_terms",
+        "UPDATE OF id, author, digest, base_revision, document ON proposals",
+        "NEW.id <> OLD.id OR NEW.author <> OLD.author OR NEW.digest <> OLD.digest"
+        " OR NEW.base_revision <> OLD.base_revision OR NEW.document <> OLD.document",
+        "what was proposed never changes",
+    ),
+    _refusal("proposals_kept", "DELETE ON proposals", "", "proposals are kept"),
+    _refusal("proposal_reviews_fixed", "UPDATE ON proposal_reviews", "", "a review never changes"),
+    _refusal("proposal_reviews_kept", "DELETE ON proposal_reviews", "", "reviews are kept"),
+    _refusal("policy_bundles_fixed", "UPDATE ON policy_bundles", "", "a revision of the policy never changes"),
+    _refusal("policy_bundles_kept", "DELETE ON policy_bundles", "", "revisions of the policy are kept"),
+    _refusal(
+        "policy_bundles_forward",
+        "INSERT ON policy_bundles",
+        "NEW.revision <= (SELECT max(revision) FROM policy_bundles)",
+        "revisions of the policy only rise",
+    ),
+    _refusal(
+        "policy_bundles_accepted",
+        "INSERT ON policy_bundles",
+        "NEW.proposal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM proposals"
+        " WHERE id = NEW.proposal_id AND state = 'accepted' AND revision = NEW.revision)",
+        "only an accepted proposal comes into force",
+    ),
     _once("requests", "id = NEW.id"),
     _once("reviews", "id = NEW.id OR position = NEW.position"),
     _once("grants", "id = NEW.id OR request_id = NEW.request_id"),
-    _once("after_reviews", "request_id = NEW.request_id OR grant_id = NEW.grant_id"),
     _once("sessions", "id = NEW.id"),
+    _once("proposals", "id = NEW.id"),
+    _once("proposal_reviews", "id = NEW.id OR position = NEW.position"),
     _once("locks", "id = NEW.id"),
     _once("tokens", "id = NEW.id OR lookup = NEW.lookup"),
     # The audit log grows at its end and nowhere else.

@@ -29,8 +29,8 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.model.session import Session
-from loglease.store.after_review_interface import AfterReviews
 from loglease.store.outbox_interface import Outbox
+from loglease.store.proposals_interface import Proposals
 
 Result = TypeVar("Result")
 
@@ -386,9 +386,6 @@ class Entries(Protocol):
     def size(self) -> int:
         """Return the number of entries."""
 
-    def served(self, entry_id: str) -> bytes | None:
-        """Return the served list that an entry commits to; None if it has none."""
-
     def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
         """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
 
@@ -419,10 +416,6 @@ class Transaction(Protocol):
         """Grants."""
 
     @property
-    def after_reviews(self) -> AfterReviews:
-        """After-reviews."""
-
-    @property
     def holds(self) -> Holds:
         """Locks and suspensions."""
 
@@ -445,6 +438,10 @@ class Transaction(Protocol):
     @property
     def revocations(self) -> Revocations:
         """Acts of revocation."""
+
+    @property
+    def proposals(self) -> Proposals:
+        """Proposals of policy, and its revisions."""
 
     @property
     def entries(self) -> Entries:

@@ -28,12 +28,11 @@ from sqlalchemy import (
 )
 
 from loglease.model.access_request import RequestState
-from loglease.model.after_review import AfterState
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.hold import LockKind, SuspendCause
 from loglease.model.notice import NoticeState
-from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
+from loglease.model.proposal import ProposalState
 from loglease.model.review import Verdict
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
 
@@ -134,28 +133,6 @@ grants: Final = Table(
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
     Index(None, "holder", "id"),
     _partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
-)
-
-after_reviews: Final = Table(
-    "after_reviews",
-    metadata,
-    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
-    Column("grant_id", Text, ForeignKey("grants.id"), nullable=False, unique=True),
-    Column("policy", Text, nullable=False),
-    Column("basis", Text, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("opened_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("decided_at", BigInteger),
-    Column("version", Integer, nullable=False),
-    Column("document", Text, nullable=False),
-    _one_of("state", AfterState),
-    _one_of("basis", (Outcome.AUTO, Outcome.BREAK_GLASS)),
-    CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided"),
-    _partial("ix_after_reviews_unjustified", "person", "due_at", where="state <> 'justified'"),
-    _partial("ix_after_reviews_undone", "due_at", where="state = 'open'"),
-    _partial("ix_after_reviews_broken", "policy", "opened_at", where="basis = 'break_glass'"),
 )
 
 sessions: Final = Table(
@@ -285,6 +262,50 @@ answers: Final = Table(
     Column("created", Text, nullable=False),
     Column("answered_at", BigInteger, nullable=False),
     Index(None, "answered_at"),
+)
+
+policy_bundles: Final = Table(
+    "policy_bundles",
+    metadata,
+    Column("revision", _Number, primary_key=True, autoincrement=False),
+    Column("bundle_sha256", Text, nullable=False),
+    Column("loaded_at", BigInteger, nullable=False),
+    Column("proposal_id", Text, ForeignKey("proposals.id"), unique=True),
+    Column("document", Text, nullable=False),
+)
+
+proposals: Final = Table(
+    "proposals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("author", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("base_revision", BigInteger, nullable=False),
+    Column("proposed_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    Column("revision", BigInteger, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("state", ProposalState),
+    CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
+    CheckConstraint("(state = 'accepted') = (revision IS NOT NULL)", name="accepted"),
+    CheckConstraint("revision IS NULL OR revision = base_revision + 1", name="next"),
+    _partial("ix_proposals_pending", "id", where="state = 'pending'"),
+)
+
+proposal_reviews: Final = Table(
+    "proposal_reviews",
+    metadata,
+    Column("position", _Number, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("proposal_id", Text, ForeignKey("proposals.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("verdict", Verdict),
+    UniqueConstraint("proposal_id", "person", "verdict"),
 )
 
 revocations: Final = Table(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
 from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
+from loglease.store.proposals import SqlProposals
 from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
 from loglease.store.sessions import SqlSessions
@@ -24,13 +24,13 @@ class SqlTransaction:
         self.requests = SqlRequests(connection)
         self.reviews = SqlReviews(connection)
         self.grants = SqlGrants(connection)
-        self.after_reviews = SqlAfterReviews(connection)
         self.holds = SqlHolds(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection)
         self.tokens = SqlTokens(connection)
         self.idempotency = SqlIdempotency(connection)
         self.revocations = SqlRevocations(connection)
+        self.proposals = SqlProposals(connection)
         self.entries = SqlEntries(connection)
         self.outbox = SqlOutbox(connection)
         self.values = SqlValues(connection)

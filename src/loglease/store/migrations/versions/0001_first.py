@@ -1,4 +1,4 @@
-"""The first schema: requests, reviews, grants, sessions, holds, principals, tokens and the audit log."""
+"""The first schema: requests, reviews, grants, sessions, holds, principals, tokens, policy and the audit log."""
 
 from __future__ import annotations
 
@@ -314,42 +314,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('scheduled', 'active')"),
     )
     op.create_table(
-        "after_reviews",
-        sa.Column("request_id", sa.Text(), nullable=False),
-        sa.Column("grant_id", sa.Text(), nullable=False),
-        sa.Column("policy", sa.Text(), nullable=False),
-        sa.Column("basis", sa.Text(), nullable=False),
-        sa.Column("person", sa.Text(), nullable=False),
-        sa.Column("opened_at", sa.BigInteger(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("decided_at", sa.BigInteger(), nullable=True),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
-        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name=op.f("ck_after_reviews_decided")),
-        sa.CheckConstraint("basis IN ('auto', 'break_glass')", name=op.f("ck_after_reviews_basis")),
-        sa.CheckConstraint(
-            "state IN ('open', 'justified', 'not_justified', 'follow_up')", name=op.f("ck_after_reviews_state")
-        ),
-        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_after_reviews_grant_id")),
-        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_after_reviews_request_id")),
-        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_after_reviews")),
-        sa.UniqueConstraint("grant_id", name=op.f("uq_after_reviews_grant_id")),
-    )
-    for name, columns, where in (
-        ("ix_after_reviews_broken", ["policy", "opened_at"], "basis = 'break_glass'"),
-        ("ix_after_reviews_undone", ["due_at"], "state = 'open'"),
-        ("ix_after_reviews_unjustified", ["person", "due_at"], "state <> 'justified'"),
-    ):
-        op.create_index(
-            name,
-            "after_reviews",
-            columns,
-            unique=False,
-            sqlite_where=sa.text(where),
-            postgresql_where=sa.text(where),
-        )
-    op.create_table(
         "local_accounts",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),
@@ -458,4 +422,68 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("grant_id", "cause", name=op.f("pk_suspensions")),
     )
 
+    _make_policy_tables()
+
     op.execute("INSERT INTO seq_head (id, next, last_at, min_index, generation, epoch) VALUES (1, 0, 0, 0, 1, 1)")
+
+
+def _make_policy_tables() -> None:
+    op.create_table(
+        "proposals",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("base_revision", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("revision", sa.BigInteger(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("(state = 'accepted') = (revision IS NOT NULL)", name=op.f("ck_proposals_accepted")),
+        sa.CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name=op.f("ck_proposals_decided")),
+        sa.CheckConstraint(
+            "state IN ('pending', 'accepted', 'denied', 'withdrawn', 'superseded')", name=op.f("ck_proposals_state")
+        ),
+        sa.CheckConstraint("revision IS NULL OR revision = base_revision + 1", name=op.f("ck_proposals_next")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposals")),
+        sa.UniqueConstraint("revision", name=op.f("uq_proposals_revision")),
+    )
+    op.create_index(
+        "ix_proposals_pending",
+        "proposals",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_table(
+        "policy_bundles",
+        sa.Column(
+            "revision", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("bundle_sha256", sa.Text(), nullable=False),
+        sa.Column("loaded_at", sa.BigInteger(), nullable=False),
+        sa.Column("proposal_id", sa.Text(), nullable=True),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name=op.f("fk_policy_bundles_proposal_id")),
+        sa.PrimaryKeyConstraint("revision", name=op.f("pk_policy_bundles")),
+        sa.UniqueConstraint("proposal_id", name=op.f("uq_policy_bundles_proposal_id")),
+    )
+    op.create_table(
+        "proposal_reviews",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("proposal_id", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("verdict IN ('approve', 'deny')", name=op.f("ck_proposal_reviews_verdict")),
+        sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name=op.f("fk_proposal_reviews_proposal_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_proposal_reviews")),
+        sa.UniqueConstraint("id", name=op.f("uq_proposal_reviews_id")),
+        sa.UniqueConstraint(
+            "proposal_id", "person", "verdict", name=op.f("uq_proposal_reviews_proposal_id_person_verdict")
+        ),
+    )

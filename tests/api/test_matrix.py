@@ -39,6 +39,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "list_reviews": SIGNED_IN,
     "cancel_pending_request": SIGNED_IN,
     "create_review": {**SIGNED_IN, "reader": "reviewer_not_human"},
+    "list_after_reviews": SIGNED_IN,
+    "find_exposure": SIGNED_IN,
+    "create_after_review": {**SIGNED_IN, "reader": "reviewer_not_human"},
     "list_grants": SIGNED_IN,
     # A token that reads logs may look at and use what it reads; what is not there is not found.
     "find_grant": EVERYBODY,
@@ -86,6 +89,7 @@ BODIES: dict[str, Any] = {
     "make_offers": WISH,
     "create_request": WISH,
     "create_review": {"verdict": "approve"},
+    "create_after_review": {"verdict": "justified"},
     "suspend_live_grant": {"reason": "x"},
     "resume_suspended_grant": {"reason": "x"},
     "revoke_grant": {"reason": "x"},

@@ -73,6 +73,7 @@ async def test_creating_operations_take_a_key(document: dict[str, Any]) -> None:
     assert creating == {
         "create_request",
         "create_review",
+        "create_after_review",
         "create_revocation",
         "create_lock",
         "create_token",

@@ -14,11 +14,13 @@ from tests.store import values
 from tests.store.values import NOW
 
 from loglease.model.access_request import RequestState
+from loglease.model.after_review import AfterState
 from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import LockId, NoticeId, PersonId, PrincipalId, ProposalId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.notice import Notice, NoticeState
+from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.review import Verdict
 from loglease.model.session import Account, CloseWhy, SessionState
@@ -207,6 +209,57 @@ async def test_the_sweep_reads_what_is_due_through_an_index(store: SqliteStore, 
     due_grants, due_requests = await store.group(plans)
     assert "USING INDEX ix_grants_live (lapses_at<?)" in due_grants
     assert "USING INDEX ix_requests_due (expires_at<?)" in due_requests
+
+
+async def test_after_reviews(store: SqliteStore, change: Change) -> None:
+    def two(tx: Transaction) -> None:
+        for number in (1, 2):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(values.grant(number))
+            tx.after_reviews.insert(values.after_review(number))
+
+    await change(two)
+    first, second = values.after_review(1), values.after_review(2)
+    assert await store.read(lambda tx: tx.after_reviews.find(first.request)) == first
+    assert await store.read(lambda tx: tx.after_reviews.find(RequestId("req_none"))) is None
+    assert await store.read(lambda tx: tx.after_reviews.page()) == [second, first]
+    assert await store.read(lambda tx: tx.after_reviews.page(before=second.request)) == [first]
+    await change(lambda tx: tx.after_reviews.update(values.looked_at(1)))
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.after_reviews.update(values.looked_at(1)))
+    assert await store.read(lambda tx: tx.after_reviews.find(first.request)) == values.looked_at(1)
+    assert await store.read(lambda tx: tx.after_reviews.page(undone=True)) == [second]
+    dave = [PersonId("per_dave"), PersonId("per_other")]
+    assert await store.read(lambda tx: tx.after_reviews.unjustified_of(dave)) == [values.looked_at(1), second]
+    await change(lambda tx: tx.after_reviews.update(values.looked_at(2, AfterState.JUSTIFIED)))
+    assert await store.read(lambda tx: tx.after_reviews.unjustified_of(dave)) == [values.looked_at(1)]
+    assert await store.read(lambda tx: tx.after_reviews.unjustified_of([PersonId("per_other")])) == []
+
+
+async def test_how_often_the_glass_was_broken_and_how_many_are_late(store: SqliteStore, change: Change) -> None:
+    def some(tx: Transaction) -> None:
+        for number, basis in ((1, Outcome.BREAK_GLASS), (2, Outcome.BREAK_GLASS), (3, Outcome.AUTO)):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(values.grant(number))
+            opened = Instant(NOW + number)
+            tx.after_reviews.insert(values.after_review(number, basis=basis, opened_at=opened, due_at=opened + 10))
+
+    await change(some)
+
+    def counted(tx: Transaction) -> list[int]:
+        dave = [PersonId("per_dave")]
+        return [
+            tx.after_reviews.broken("emergency", Instant(NOW)),
+            tx.after_reviews.broken("emergency", Instant(NOW + 1)),
+            tx.after_reviews.broken("another", Instant(NOW)),
+            tx.after_reviews.broken_by(dave, "emergency", Instant(NOW)),
+            tx.after_reviews.broken_by([PersonId("per_other")], "emergency", Instant(NOW)),
+            tx.after_reviews.late(Instant(NOW + 10)),
+            tx.after_reviews.late(Instant(NOW + 11)),
+            tx.after_reviews.late(Instant(NOW + 13)),
+        ]
+
+    assert await store.read(counted) == [2, 1, 0, 2, 0, 0, 1, 3]
 
 
 async def test_locks(store: SqliteStore, change: Change) -> None:

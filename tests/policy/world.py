@@ -110,6 +110,27 @@ deny: true
 help: Restricted logs are never served. Ask the data owner for an extract.
 """
 
+EMERGENCY = """\
+api: loglease/v1
+kind: Catalog
+id: channels
+names: {channels: [security]}
+---
+api: loglease/v1
+kind: BreakGlass
+id: prod-emergency
+title: Production on fire
+who: {any_of: [group:sre]}
+scopes:
+  - {sources: [prod-logs], labels: {env: prod, data_class: [public, internal, pii]}, level_from: debug, lookback: 6h}
+ask: {reason: {min: 30}}
+step_up: {within: 5m}
+grant: {duration: {default: 15m, max: 30m}, limits: {lines: 50000, bytes: 100MB, tails: 2}, redaction: pii-default}
+notify: [channel:security, group:sre-leads]
+after_review: {from: [group:sre-leads], need: 1, within: 24h, escalate: {to: [group:privacy]}}
+rate: {per_person: 2, window: 7d, alarm_at: 10}
+"""
+
 ORGANISATION = (CATALOG, PAYMENTS, SRE, STAGING, APPROVERS, FLOOR, RESTRICTED)
 
 
@@ -218,9 +239,15 @@ def wish_of(
     reason: str = "cards fail at checkout since nine",
     ticket: str | None = "PAY-7",
     limits: Limits | None = None,
+    break_glass: bool = False,
 ) -> Wish:
     return Wish(
-        scopes=(scope or scope_of(),), reason=reason, ticket=ticket, duration_s=duration_s, limits=limits or Limits()
+        scopes=(scope or scope_of(),),
+        reason=reason,
+        ticket=ticket,
+        duration_s=duration_s,
+        limits=limits or Limits(),
+        break_glass=break_glass,
     )
 
 

@@ -12,6 +12,8 @@ from tests.store.fixtures import change, opened, raw
 
 from loglease.model.access_request import NEXT as REQUEST_MOVES
 from loglease.model.access_request import RequestState
+from loglease.model.after_review import NEXT as AFTER_MOVES
+from loglease.model.after_review import AfterState
 from loglease.model.grant import NEXT as GRANT_MOVES
 from loglease.model.grant import GrantState
 from loglease.store.guards import TRIGGERS
@@ -36,6 +38,7 @@ async def store(tmp_path: Path) -> SqliteStore:
         tx.reviews.insert(values.review())
         tx.grants.insert(values.grant())
         tx.grants.update(values.active())
+        tx.after_reviews.insert(values.after_review())
         tx.sessions.insert(values.session())
         tx.holds.insert_lock(values.lock())
         tx.tokens.insert(values.token())
@@ -104,6 +107,10 @@ def test_terminal_states_are_those_that_the_model_never_leaves() -> None:
         (f"UPDATE grants SET lines_used = -1 WHERE id = {GRANT}", "CHECK"),
         (f"UPDATE grants SET state = 'ended' WHERE id = {GRANT}", "CHECK"),
         ("DELETE FROM grants", "grants are kept"),
+        ("UPDATE after_reviews SET due_at = due_at + 1", "never changes"),
+        ("UPDATE after_reviews SET person = 'per_other'", "never changes"),
+        ("UPDATE after_reviews SET state = 'justified'", "CHECK"),
+        ("DELETE FROM after_reviews", "after-reviews are kept"),
         ("UPDATE sessions SET grant_id = 'grt_x'", "one grant"),
         ("UPDATE sessions SET settled_lines = 1", "CHECK"),
         ("DELETE FROM sessions", "sessions are kept"),
@@ -127,11 +134,33 @@ def test_terminal_states_are_those_that_the_model_never_leaves() -> None:
         ("INSERT INTO policy_bundles SELECT 2, bundle_sha256, 1, 'prp_1', document FROM policy_bundles", "accepted"),
         ("INSERT OR REPLACE INTO policy_bundles SELECT * FROM policy_bundles", "only rise"),
         *((f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", "never replaced")
-          for table in ("requests", "reviews", "grants", "sessions", "locks", "tokens", "seq_head", "proposals", "proposal_reviews")),
+          for table in (
+              "requests", "reviews", "grants", "after_reviews", "sessions", "locks", "tokens", "seq_head",
+              "proposals", "proposal_reviews",
+          )),
     ],
 )  # fmt: skip
 def test_raw_sql_is_refused(store: SqliteStore, statement: str, why: str) -> None:
     refused(store, statement, why)
+
+
+def test_an_after_review_moves_only_as_the_model_says(store: SqliteStore) -> None:
+    allowed = {(before, after) for (before, _), after in AFTER_MOVES.items()}
+    for before in AfterState:
+        for after in AfterState:
+            if before is after:
+                continue
+            raw(store, "DROP TRIGGER after_reviews_terminal", move_after(before))
+            raw(store, TRIGGERS["after_reviews_terminal"])
+            if (before, after) in allowed:
+                raw(store, move_after(after))
+            else:
+                refused(store, move_after(after), "not undone")
+
+
+def move_after(state: AfterState) -> str:
+    decided = "NULL" if state is AfterState.OPEN else "1"
+    return f"UPDATE after_reviews SET state = '{state}', decided_at = {decided}"
 
 
 @pytest.mark.parametrize("terminal", ["denied", "withdrawn", "superseded"])

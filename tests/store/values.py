@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from loglease.model.access_request import AccessRequest, RequestState, Wish
+from loglease.model.after_review import AfterOpinion, AfterReview, AfterState, AfterVerdict
 from loglease.model.grant import EndWhy, Grant, GrantState, Usage
 from loglease.model.hold import Lock, LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import (
@@ -26,7 +27,7 @@ from loglease.model.ids import (
 from loglease.model.instant import EventWindow, Instant
 from loglease.model.labels import Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
-from loglease.model.offer import Joint, Offer, Outcome, Plan, Shape, Slots, Stage, Terms
+from loglease.model.offer import AfterPlan, Joint, Offer, Outcome, Plan, Shape, Slots, Stage, Terms
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.proposal import Proposal, ProposalReview, ProposalState, ProposedChange, StoredBundle
 from loglease.model.review import Channel, Review, Verdict
@@ -81,6 +82,12 @@ shapes = st.builds(
     single_use=st.booleans(),
     idle_timeout_s=st.none() | counts,
 )
+after_plans = st.builds(
+    AfterPlan,
+    plans=st.lists(plans, min_size=1, max_size=2).map(tuple),
+    within_s=counts,
+    escalate_to=st.lists(names, max_size=2).map(tuple),
+)
 offers = st.builds(
     Offer,
     number=st.integers(1, 9),
@@ -92,6 +99,7 @@ offers = st.builds(
     shape=shapes,
     bundle_sha256=st.just("a" * 64),
     revision=counts,
+    after=st.none() | after_plans,
 )
 wishes = st.builds(
     Wish,
@@ -100,6 +108,7 @@ wishes = st.builds(
     ticket=st.none() | texts,
     duration_s=st.none() | counts,
     limits=limits,
+    break_glass=st.booleans(),
 )
 requests = st.builds(
     AccessRequest,
@@ -341,6 +350,38 @@ def active(number: int = 1, **changes: Any) -> Grant:
 
 def ended(number: int = 1) -> Grant:
     return replace(active(number), state=GrantState.ENDED, ended_at=NOW, ended_why=EndWhy.RETURNED, version=3)
+
+
+def after_review(number: int = 1, **changes: Any) -> AfterReview:
+    asked = request(number)
+    found = AfterReview(
+        request=asked.id,
+        grant=grant(number).id,
+        basis=Outcome.BREAK_GLASS,
+        policy="emergency",
+        requester=asked.requester,
+        person=PersonId("per_dave"),
+        persons=asked.persons,
+        plan=AfterPlan(plans=(Plan("emergency", (Stage((Slots(("group:leads",), 1),)),)),), within_s=60),
+        eligible=frozenset({PrincipalId("prn_ivo")}),
+        escalated=frozenset({PrincipalId("prn_ivo"), PrincipalId("prn_priya")}),
+        opened_at=NOW,
+        due_at=Instant(NOW + 60_000_000),
+    )
+    return replace(found, **changes)
+
+
+def looked_at(number: int = 1, state: AfterState = AfterState.NOT_JUSTIFIED) -> AfterReview:
+    opinion = AfterOpinion(
+        id=ReviewId("rev_after"),
+        reviewer=PrincipalId("prn_ivo"),
+        person=PersonId("per_ivo"),
+        verdict=AfterVerdict(state.value),
+        given_at=Instant(NOW + 1),
+        channel=Channel.WEB,
+        comment="nobody knew of it",
+    )
+    return after_review(number, state=state, opinions=(opinion,), decided_at=Instant(NOW + 1), version=2)
 
 
 def session(number: int = 1, **changes: Any) -> Session:

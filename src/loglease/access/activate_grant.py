@@ -10,11 +10,14 @@ from loglease.access.errors import PolicyDenied
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import refs
 from loglease.access.rules import Rules
+from loglease.access.standing import closed_to
 from loglease.access.watch import Watch
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
 from loglease.model.instant import Instant, instant_text
+from loglease.model.offer import Outcome
+from loglease.model.principal import Directory
 from loglease.model.rights import Right
 from loglease.policy.decision import Point
 from loglease.store.interface import Transaction
@@ -61,6 +64,8 @@ def activated(
     if request is None:
         raise LookupError(grant.request)
     directory = tx.principals.directory()
+    if grant.basis is Outcome.AUTO:
+        _require_open(tx, caller, directory, rules, now)
     reviews = tx.reviews.of_request(request.id)
     counted = rules.satisfied(request, reviews, directory, now)
     if counted is None:
@@ -89,3 +94,12 @@ def activated(
         },
     )
     return active, (entry,)
+
+
+def _require_open(tx: Transaction, caller: Caller, directory: Directory, rules: Rules, now: Instant) -> None:
+    closed = closed_to(tx, caller.principal, directory, rules, now)
+    if closed is not None:
+        raise PolicyDenied(
+            f"Nothing is given to you without a review for now: {closed}.",
+            next_step="Ask for access that somebody approves, or ask for your after-review to be done.",
+        )

@@ -1,4 +1,7 @@
-"""What the last missing approval does: the request is approved and its grant is scheduled, in one transaction."""
+"""What the last missing approval does: the request is approved and its grant is scheduled, in one transaction.
+
+So is a grant that takes no approval; with it, where policy asks for that, an after-review opens.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from loglease.access.records import actor_of, refs, scheduled_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import Draft
 from loglease.model.access_request import AccessRequest, RequestMove, move
+from loglease.model.after_review import AfterReview
 from loglease.model.grant import Grant
 from loglease.model.ids import ENTRY, GRANT, EntryId, GrantId, NewId
 from loglease.model.instant import Instant, after
 from loglease.model.offer import Terms
-from loglease.model.principal import Principal
+from loglease.model.principal import Directory, Principal
 from loglease.model.reveal import Reveal
 from loglease.model.review import Review
 from loglease.store.interface import Transaction
@@ -25,6 +29,32 @@ def bounded(tx: Transaction, reveal: Reveal | None, until: Instant) -> Instant:
     """Return `until`, for a reveal not later than the end of the grant that it is about."""
     parent = None if reveal is None else tx.grants.find(reveal.grant)
     return until if parent is None else min(until, parent.due_at)
+
+
+def opened_with(
+    request: AccessRequest, grant: Grant, *, rules: Rules, directory: Directory, now: Instant
+) -> AfterReview | None:
+    """Return the after-review that opens with a grant; None where the offer asks for none."""
+    plan, requester = request.offer.after, directory.principal(request.requester)
+    if plan is None or requester is None:
+        return None
+    in_time, late = (
+        rules.eligible(plan.demanded(late=late), requester=requester, directory=directory) for late in (False, True)
+    )
+    return AfterReview(
+        request=request.id,
+        grant=grant.id,
+        basis=request.offer.outcome,
+        policy=request.offer.policy,
+        requester=request.requester,
+        person=requester.person,
+        persons=request.persons,
+        plan=plan,
+        eligible=in_time,
+        escalated=late,
+        opened_at=now,
+        due_at=after(now, plan.within_s),
+    )
 
 
 def approved(
@@ -64,11 +94,15 @@ def approved(
     )
     tx.requests.update(done)
     tx.grants.insert(grant)
+    after_review = opened_with(request, grant, rules=rules, directory=tx.principals.directory(), now=now)
+    if after_review is not None:
+        tx.after_reviews.insert(after_review)
     commitments = commitments_of(request.private, random)
     holder = tx.principals.directory().principal(request.requester)
     if holder is None:
         raise LookupError(request.requester)
-    data = scheduled_data(grant, reveal, holder, commitments, rules.profile_digests)
+    review_by = None if after_review is None else after_review.due_at
+    data = scheduled_data(grant, reveal, holder, commitments, rules.profile_digests, review_by)
     actor = actor_of(by)
     return (
         done,

@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 import orjson
 
 from loglease.access.caller import Caller
+from loglease.access.errors import NotFound
+from loglease.access.exposure import Exposure, exposure
 from loglease.access.permissions import (
     concerned,
     is_held,
@@ -21,6 +23,7 @@ from loglease.access.permissions import (
     visible_request,
 )
 from loglease.model.access_request import AccessRequest, RequestState
+from loglease.model.after_review import AfterReview, AfterState
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import Lock, Suspension
 from loglease.model.ids import GrantId, RequestId
@@ -38,6 +41,7 @@ _DECIDING: Final = frozenset(
         *(f"grant.{what}" for what in ("scheduled", "activated", "suspended", "resumed", "ended", "revoked")),
         "offer.made",
         "review.given",
+        "breakglass.reviewed",
     }
 )
 _READING: Final = frozenset({"session.opened", "query.recorded", "reveal.served", "session.closed", "access.refused"})
@@ -57,6 +61,8 @@ class RequestView:
     reviews: Sequence[Review]
     grant: Grant | None
     may_review: bool
+    after_review: AfterReview | None
+    may_review_afterwards: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,7 @@ class Inbox:
     """What waits for a person, and what is theirs."""
 
     to_review: Sequence[RequestView]
+    to_review_afterwards: Sequence[RequestView]
     my_requests: Sequence[RequestView]
     my_grants: Sequence[GrantView]
 
@@ -106,6 +113,7 @@ def _request_view(tx: Transaction, caller: Caller, request: AccessRequest, now: 
     state = request.state_at(now)
     me = caller.principal
     reviewed = any(review.person in me.persons for review in reviews)
+    after_review = tx.after_reviews.find(request.id)
     return RequestView(
         request=request,
         state=state,
@@ -116,6 +124,10 @@ def _request_view(tx: Transaction, caller: Caller, request: AccessRequest, now: 
         and me.id in request.eligible
         and not me.persons & request.persons
         and not reviewed,
+        after_review=after_review,
+        may_review_afterwards=after_review is not None
+        and after_review.state is not AfterState.JUSTIFIED
+        and after_review.may_be_done_by(me, now),
     )
 
 
@@ -178,6 +190,59 @@ def requests_page(
     return found
 
 
+def after_reviews_page(
+    tx: Transaction,
+    caller: Caller,
+    now: Instant,
+    *,
+    undone: bool = False,
+    needs_me: bool = False,
+    before: RequestId | None = None,
+    limit: int = 50,
+) -> list[RequestView]:
+    """Return the requests with an after-review that the caller may see, newest first.
+
+    Args:
+        tx: what to read from.
+        caller: who asks.
+        now: as of when.
+        undone: leave out those that were done.
+        needs_me: leave out those that the caller may not do.
+        before: only requests older than this one.
+        limit: at most so many.
+    """
+    caller.require(Right.REQUESTS_READ)
+
+    def page(last: RequestId | None) -> Sequence[AfterReview]:
+        return tx.after_reviews.page(undone=undone, before=last, limit=_CHUNK)
+
+    found: list[RequestView] = []
+    for one in _all(page, before, lambda review: review.request):
+        request = tx.requests.find(one.request)
+        if request is None or not may_see_request(caller, request):
+            continue
+        view = _request_view(tx, caller, request, now)
+        if needs_me and not view.may_review_afterwards:
+            continue
+        found.append(view)
+        if len(found) >= min(limit, MAX_PAGE):
+            break
+    return found
+
+
+def exposure_of(tx: Transaction, caller: Caller, request_id: RequestId) -> Exposure:
+    """Return exactly what was read under a grant that has an after-review.
+
+    Raises:
+        NotFound: there is no such request that the caller may see, or it has no after-review.
+    """
+    request = visible_request(tx, caller, request_id)
+    grant = tx.grants.of_request(request.id)
+    if grant is None or tx.after_reviews.find(request.id) is None:
+        raise NotFound(f"{request.id} has no after-review.", next_step=f"loglease requests {request.id}")
+    return exposure(tx, grant)
+
+
 def grants_page(
     tx: Transaction,
     caller: Caller,
@@ -233,11 +298,17 @@ def _all(
 def inbox(tx: Transaction, caller: Caller, now: Instant) -> Inbox:
     """Return what waits for the caller, most urgent first, and what is theirs, newest first."""
     waiting = requests_page(tx, caller, now, state=RequestState.PENDING, needs_my_review=True, limit=MAX_PAGE)
+    late = after_reviews_page(tx, caller, now, undone=True, needs_me=True, limit=MAX_PAGE)
     return Inbox(
         to_review=sorted(waiting, key=lambda view: view.request.expires_at),
+        to_review_afterwards=sorted(late, key=_due),
         my_requests=requests_page(tx, caller, now, mine=True, limit=20),
         my_grants=grants_page(tx, caller, now, mine=True, limit=20),
     )
+
+
+def _due(view: RequestView) -> Instant:
+    return Instant(0) if view.after_review is None else view.after_review.due_at
 
 
 def timeline(tx: Transaction, caller: Caller, request_id: RequestId) -> list[HistoryItem]:

@@ -153,10 +153,15 @@ def terms_bytes(*, offer: Data, request: str, subject: str, wish: Data) -> bytes
 
 
 def scheduled_data(
-    grant: Grant, reveal: Reveal | None, holder: Principal, commitments: Commitments, profiles: ProfileDigests
+    grant: Grant,
+    reveal: Reveal | None,
+    holder: Principal,
+    commitments: Commitments,
+    profiles: ProfileDigests,
+    review_by: Instant | None = None,
 ) -> Data:
-    """Return the data of `grant.scheduled`."""
-    return {
+    """Return the data of `grant.scheduled`; `review_by` is when its after-review is due."""
+    data: Data = {
         "holder": holder.subject,
         "basis": "reviews" if grant.basis == "review" else str(grant.basis),
         "reviews": list(grant.reviews),
@@ -166,6 +171,7 @@ def scheduled_data(
         "not_before_at": instant_text(grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
     }
+    return data if review_by is None else data | {"review_by_at": instant_text(review_by)}
 
 
 def refs(**ids: str | None) -> dict[str, str]:

@@ -108,7 +108,7 @@ async def review_request(
         NarrowingNotSubset, NarrowingEmpty: the narrowing is none.
         StepUpRequired: the sign-in is too old for this act.
     """
-    _require_person(caller)
+    require_person(caller)
     if len(comment) > MAX_COMMENT:
         raise ReasonRequired(f"The comment has more than {MAX_COMMENT} characters.", next_step="Shorten it.")
 
@@ -117,7 +117,7 @@ async def review_request(
             once.created(tx, now)
         request = visible_request(tx, caller, request_id)
         require_may_decide(tx, caller, now)
-        _require_other_person(caller, request)
+        require_other_person(caller, request)
         _require_same_terms(digest, request)
         reviews = tx.reviews.of_request(request.id)
         repeated = _repeated(caller, verdict, reviews)
@@ -179,14 +179,24 @@ def _narrowed(request: AccessRequest, verdict: Verdict, narrowing: Narrowing | N
     return checked_narrowing(request, narrowing.applied_to(request.terms))
 
 
-def _require_person(caller: Caller) -> None:
+def require_person(caller: Caller) -> None:
+    """Refuse whoever is no person who signed in interactively.
+
+    Raises:
+        ReviewerNotHuman: an agent, a service, or a token.
+    """
     if caller.principal.kind is not Kind.HUMAN:
         raise ReviewerNotHuman(f"A {caller.principal.kind} cannot review.", next_step="Ask a person.")
     if caller.rights is not None or caller.signed_in_at is None:
         raise ReviewerNotHuman("A token cannot review; reviewing takes a sign-in.", next_step="loglease login")
 
 
-def _require_other_person(caller: Caller, request: AccessRequest) -> None:
+def require_other_person(caller: Caller, request: AccessRequest) -> None:
+    """Refuse the requester, and whoever is or may be the same person.
+
+    Raises:
+        SelfReview, SamePerson: it is one of them.
+    """
     if caller.principal.id == request.requester:
         raise SelfReview(
             "Nobody reviews their own request.",

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 import orjson
 
 from loglease.access import errors
+from loglease.access.caller import Caller
 from loglease.model.access_request import AccessRequest, RequestState, Wish
+from loglease.model.after_review import AfterOpinion, AfterReview
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import Instant, duration_text, instant_text
-from loglease.model.offer import Outcome, Plan, Terms
+from loglease.model.offer import Offer, Outcome, Plan, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
 from loglease.policy.bundle import Bundle
@@ -76,9 +78,28 @@ class Rules:
         """The revision of the bundle."""
         return self.bundle.revision
 
-    def decide(self, wish: Wish, principal: Principal, directory: Directory, now: Instant) -> Decision:
-        """Return what is offered for a wish, with the reasons; no offers is a denial."""
-        return decide(self.bundle, wish, principal, directory=directory, now=now, profiles=self.profiles)
+    def decide(
+        self, wish: Wish, principal: Principal, directory: Directory, now: Instant, *, closed: str | None
+    ) -> Decision:
+        """Return what is offered for a wish, with the reasons; no offers is a denial.
+
+        Args:
+            wish: what is asked.
+            principal: who asks.
+            directory: everybody.
+            now: the instant of the decision.
+            closed: what `access.standing` says of who asks.
+        """
+        return decide(self.bundle, wish, principal, directory=directory, now=now, profiles=self.profiles, closed=closed)
+
+    def require_step_up(self, offer: Offer, caller: Caller, now: Instant) -> None:
+        """Refuse to break the glass with a sign-in that is older than its document allows.
+
+        Raises:
+            StepUpRequired: it is, or there is none.
+        """
+        document = self.bundle.emergency(offer.policy)
+        caller.require_sign_in(now, 0 if document is None else document.step_up_s)
 
     def eligible(self, plans: Sequence[Plan], *, requester: Principal, directory: Directory) -> frozenset[PrincipalId]:
         """Return who may review such a request, now that it is submitted; nobody joins later."""
@@ -111,7 +132,7 @@ class Rules:
     ) -> tuple[Review, ...] | None:
         """Return the approvals that count, if they satisfy all plans; None if they do not."""
         plans = self.plans(request, directory, now)
-        if request.offer.outcome is Outcome.AUTO and not any(plan.stages for plan in plans):
+        if request.offer.outcome is not Outcome.REVIEW and not any(plan.stages for plan in plans):
             return ()
         state = plan_state(plans, reviews, self._bench(request, directory))
         return state.counted if state.satisfied else None
@@ -134,6 +155,35 @@ class Rules:
         refusal = review_refusal(self.plans(request, directory, now), reviews, bench, reviewer, verdict)
         if refusal is not None:
             raise refused(refusal)
+
+    def require_may_review_afterwards(
+        self, request: AccessRequest, after_review: AfterReview, reviewer: Principal, directory: Directory, now: Instant
+    ) -> None:
+        """Refuse a verdict on an after-review that policy does not let this person give now.
+
+        Raises:
+            LogLeaseError: with the code of policy's refusal.
+        """
+        plans = after_review.plan.demanded(late=after_review.is_late(now))
+        bench = self._bench(request, directory)
+        refusal = review_refusal(plans, (), bench, reviewer, Verdict.DENY)
+        if refusal is not None:
+            raise refused(refusal)
+        own = People(directory, self.bundle.approver_sets)
+        if not own.counted(reviewer.persons).isdisjoint(own.counted(after_review.objectors())):
+            raise errors.SamePerson(
+                "You said that it was not justified; only somebody else can say that it was.",
+                next_step="Ask another person who may do this after-review.",
+            )
+
+    def is_justified(
+        self, request: AccessRequest, after_review: AfterReview, opinion: AfterOpinion, directory: Directory
+    ) -> bool:
+        """Say whether everybody who has to has called it justified, with one more opinion."""
+        late = opinion.given_at >= after_review.due_at
+        reviews = [_as_review(request, one) for one in (*after_review.counted, opinion)]
+        bench = self._bench(request, directory)
+        return plan_state(after_review.plan.demanded(late=late), reviews, bench).satisfied
 
     def names_of(
         self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
@@ -215,6 +265,19 @@ class Rules:
             excluded=request.persons,
             eligible=request.eligible,
         )
+
+
+def _as_review(request: AccessRequest, opinion: AfterOpinion) -> Review:
+    return Review(
+        id=opinion.id,
+        request=request.id,
+        reviewer=opinion.reviewer,
+        person=opinion.person,
+        verdict=Verdict.APPROVE,
+        digest=request.digest,
+        given_at=opinion.given_at,
+        channel=opinion.channel,
+    )
 
 
 def decision_record(decision: Decision) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from loglease.access.activate_grant import activated
 from loglease.access.approval import approved, bounded
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
@@ -11,13 +14,14 @@ from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Rules, decision_record, refused
+from loglease.access.standing import closed_to
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.digest import sha256_hex
-from loglease.model.errors import ScopeInvalid
+from loglease.model.errors import InvalidField, ScopeInvalid
 from loglease.model.ids import ENTRY, REQUEST, EntryId, NewId, RequestId
 from loglease.model.instant import Instant, after
-from loglease.model.offer import Offer, Outcome
+from loglease.model.offer import Offer, Outcome, Plan
 from loglease.model.principal import Kind
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
@@ -42,42 +46,113 @@ async def submit_request(
 
     Raises:
         PolicyDenied, GuardrailDenied, NoEligibleApprover, ReasonRequired: what policy says, with what would help.
-        NotFound, GrantEnded, GrantNotActive, InvalidField: see `RevealDraft.at`.
+        NotFound, GrantEnded, GrantNotActive, InvalidField: see `RevealDraft.at`. Emergencies have `break_glass`.
         OfferChanged: the numbered offer is not among those that are made now.
         TooManyPending: undecided requests have to be decided or cancelled first.
         Locked: a lock applies to the caller or the source.
     """
     caller.require(Right.REQUESTS_WRITE)
+    if isinstance(wish, WishDraft) and wish.break_glass:
+        raise InvalidField("An emergency is no ordinary request.", next_step="Ask without it, or break the glass.")
+    submission = Submission(wish=wish, caller=caller, offer=offer, rules=rules, new_id=new_id, random=random, once=once)
+    return await log.commit(submission.work)
 
-    def work(tx: Transaction, now: Instant) -> Recorded[AccessRequest]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One wish on its way in; `work` runs inside one transaction of the log."""
+
+    wish: WishDraft | RevealDraft
+    caller: Caller
+    offer: int | None
+    rules: Rules
+    new_id: NewId
+    random: Random
+    once: Once | None
+
+    def work(self, tx: Transaction, now: Instant) -> Recorded[AccessRequest]:
+        """Decide, fix the terms, store and record; what needs no approval is granted here.
+
+        Raises:
+            LogLeaseError: as `submit_request` and `break_glass`.
+        """
+        caller, once = self.caller, self.once
         if once is not None and (created := once.created(tx, now)) is not None:
             found = tx.requests.find(RequestId(created))
             if found is not None:
                 return Recorded(found)
-        asked = wished(wish, tx, caller, now)
+        asked = wished(self.wish, tx, caller, now)
         require_unlocked(tx, caller, now, source=asked.scopes[0].source)
-        _require_room(tx, caller, now)
+        if not asked.break_glass:
+            _require_room(tx, caller, now)
         directory = tx.principals.directory()
-        decision = rules.decide(asked, caller.principal, directory, now)
+        closed = closed_to(tx, caller.principal, directory, self.rules, now)
+        decision = self.rules.decide(asked, caller.principal, directory, now, closed=closed)
         if decision.refusal is not None:
             raise refused(decision.refusal)
-        taken = _taken(decision.offers, offer)
-        request, entries = _request(
-            asked,
-            taken,
-            caller,
-            now,
-            rules=rules,
-            tx=tx,
-            new_id=new_id,
-            random=random,
-            record=decision_record(decision),
-        )
+        taken = _taken(decision.offers, self.offer)
+        if taken.outcome is Outcome.BREAK_GLASS:
+            self.rules.require_step_up(taken, caller, now)
+        request, entries = self._request(tx, now, asked, taken, decision_record(decision))
         if once is not None:
             once.remember(tx, request.id, now)
         return Recorded(request, entries)
 
-    return await log.commit(work)
+    def _request(
+        self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, record: str
+    ) -> tuple[AccessRequest, tuple[Draft, ...]]:
+        principal, new_id, rules = self.caller.principal, self.new_id, self.rules
+        request_id = RequestId(new_id(REQUEST))
+        commitments = Commitments(self.random)
+        expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
+        wish_part = wish_data(wish, offer, commitments, expires_at)
+        wish_private = commitments.taken()
+        offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, record)
+        offer_private = commitments.taken()
+        bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
+        if len(bound) > MAX_TERMS_BYTES:
+            raise ScopeInvalid("The request names too many label values to be recorded.", next_step="Use a prefix.")
+        request = AccessRequest(
+            id=request_id,
+            requester=principal.id,
+            subject=principal.subject,
+            persons=principal.persons,
+            wish=wish,
+            offer=offer,
+            eligible=rules.eligible(_all_plans(offer), requester=principal, directory=tx.principals.directory()),
+            terms_bytes=bound,
+            digest=sha256_hex(bound),
+            private=commitments.known,
+            submitted_at=now,
+            expires_at=expires_at,
+        )
+        ref = refs(request=request_id)
+        submitted = Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="request.submitted",
+            actor=principal.subject,
+            ref=ref,
+            data={**wish_part, "digest_sha256": request.digest, "channel": str(self.caller.channel)},
+            private=wish_private,
+        )
+        made = Draft(
+            id=EntryId(new_id(ENTRY)),
+            type="offer.made",
+            actor=principal.subject,
+            ref=ref,
+            data=offer_part,
+            private=offer_private,
+        )
+        tx.requests.insert(request)
+        if offer.outcome is Outcome.REVIEW:
+            return request, (submitted, made)
+        request, grant, entries = approved(
+            tx, request, (), by=None, now=now, terms=offer.terms, rules=rules, new_id=new_id, random=self.random
+        )
+        if offer.outcome is Outcome.BREAK_GLASS:
+            _, started = activated(tx, grant, self.caller, now, rules=rules, new_id=new_id)
+            entries = (*entries, *started)
+        return request, (submitted, made, *entries)
 
 
 def wished(wish: WishDraft | RevealDraft, tx: Transaction, caller: Caller, now: Instant) -> Wish:
@@ -111,64 +186,6 @@ def _taken(offers: tuple[Offer, ...], number: int | None) -> Offer:
     )
 
 
-def _request(
-    wish: Wish,
-    offer: Offer,
-    caller: Caller,
-    now: Instant,
-    *,
-    rules: Rules,
-    tx: Transaction,
-    new_id: NewId,
-    random: Random,
-    record: str,
-) -> tuple[AccessRequest, tuple[Draft, ...]]:
-    principal = caller.principal
-    request_id = RequestId(new_id(REQUEST))
-    commitments = Commitments(random)
-    expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
-    wish_part = wish_data(wish, offer, commitments, expires_at)
-    wish_private = commitments.taken()
-    offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, record)
-    offer_private = commitments.taken()
-    bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
-    if len(bound) > MAX_TERMS_BYTES:
-        raise ScopeInvalid("The request names too many label values to be recorded.", next_step="Use a prefix.")
-    request = AccessRequest(
-        id=request_id,
-        requester=principal.id,
-        subject=principal.subject,
-        persons=principal.persons,
-        wish=wish,
-        offer=offer,
-        eligible=rules.eligible(offer.plans, requester=principal, directory=tx.principals.directory()),
-        terms_bytes=bound,
-        digest=sha256_hex(bound),
-        private=commitments.known,
-        submitted_at=now,
-        expires_at=expires_at,
-    )
-    ref = refs(request=request_id)
-    submitted = Draft(
-        id=EntryId(new_id(ENTRY)),
-        type="request.submitted",
-        actor=principal.subject,
-        ref=ref,
-        data={**wish_part, "digest_sha256": request.digest, "channel": str(caller.channel)},
-        private=wish_private,
-    )
-    made = Draft(
-        id=EntryId(new_id(ENTRY)),
-        type="offer.made",
-        actor=principal.subject,
-        ref=ref,
-        data=offer_part,
-        private=offer_private,
-    )
-    tx.requests.insert(request)
-    if offer.outcome is not Outcome.AUTO:
-        return request, (submitted, made)
-    request, _, entries = approved(
-        tx, request, (), by=None, now=now, terms=offer.terms, rules=rules, new_id=new_id, random=random
-    )
-    return request, (submitted, made, *entries)
+def _all_plans(offer: Offer) -> tuple[Plan, ...]:
+    """Return the plans of an offer with those of its after-review: whoever does that may see the request."""
+    return offer.plans if offer.after is None else (*offer.plans, *offer.after.demanded(late=True))

@@ -81,6 +81,8 @@ def need_words(offer: Mapping[str, Any]) -> str:
     """Say which approvals an offer takes, and within what time."""
     if offer["outcome"] == "auto":
         return "no approval"
+    if offer["outcome"] == "break_glass":
+        return "at once, looked at afterwards"
     words = plans_words(offer["plans"]) or f"{offer['need']} approvals"
     return f"{words}, answer within {duration_text(offer['review_within_s'])}"
 

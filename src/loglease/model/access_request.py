@@ -66,6 +66,7 @@ class Wish:
     Attributes:
         duration_s: None asks for what the offer's policy gives by default.
         reveal: the one value that is asked for; its line is all that the scope holds. None asks for lines.
+        break_glass: asks for access in an emergency, which nobody approves and somebody looks at afterwards.
     """
 
     scopes: tuple[Scope, ...]
@@ -74,6 +75,7 @@ class Wish:
     duration_s: int | None = None
     limits: Limits = Limits()
     reveal: Reveal | None = None
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

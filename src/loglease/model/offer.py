@@ -90,6 +90,32 @@ class Plan:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterPlan:
+    """Who looks afterwards at what was read under a grant that nobody approved.
+
+    Attributes:
+        plans: all must be satisfied; the first is the policy's own, the others are demanded by guardrails.
+        within_s: it is late after so many seconds.
+        escalate_to: approvers who may do it, too, once it is late.
+    """
+
+    plans: tuple[Plan, ...]
+    within_s: int
+    escalate_to: tuple[str, ...] = ()
+
+    def demanded(self, *, late: bool) -> tuple[Plan, ...]:
+        """Return the plans as of now: a late one takes the people it is escalated to beside those of the policy."""
+        own, *others = self.plans
+        if not (late and self.escalate_to):
+            return self.plans
+        stages = tuple(replace(stage, blocks=tuple(map(self._escalated, stage.blocks))) for stage in own.stages)
+        return (replace(own, stages=stages), *others)
+
+    def _escalated(self, block: Slots) -> Slots:
+        return replace(block, approvers=tuple(sorted({*block.approvers, *self.escalate_to})))
+
+
 def need_of(plans: Iterable[Plan]) -> int:
     """Return the number of approvals that can satisfy all plans: one review may count in several of them."""
     return max((plan.need for plan in plans), default=0)
@@ -135,6 +161,7 @@ class Offer:
         revision: revision of that bundle.
         notify: who is told when the grant is there, beside those whom it concerns: names as the policy writes them.
         route: number of the route that was taken; None for a reveal, which takes none.
+        after: who looks at it afterwards, where nobody has to approve; None where that is not demanded.
     """
 
     number: int
@@ -148,6 +175,7 @@ class Offer:
     revision: int
     notify: tuple[str, ...] = ()
     route: int | None = None
+    after: AfterPlan | None = None
 
     @property
     def need(self) -> int:

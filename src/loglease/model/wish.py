@@ -47,7 +47,10 @@ class WindowDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WishDraft:
-    """What somebody asks for. `all_streams` has to be said in so many words; an empty selector alone is refused."""
+    """What somebody asks for.
+
+    `all_streams` has to be said in so many words; an empty selector alone is refused. So has `break_glass`.
+    """
 
     source: str
     selector: Selector
@@ -60,6 +63,7 @@ class WishDraft:
     ticket: str | None = None
     duration_s: int | None = None
     limits: Limits = Limits()
+    break_glass: bool = False
 
     def at(self, now: Instant) -> Wish:
         """Return the wish as of `now`.
@@ -83,5 +87,10 @@ class WishDraft:
             profile=self.profile,
         )
         return Wish(
-            scopes=(scope,), reason=self.reason, ticket=self.ticket, duration_s=self.duration_s, limits=self.limits
+            scopes=(scope,),
+            reason=self.reason,
+            ticket=self.ticket,
+            duration_s=self.duration_s,
+            limits=self.limits,
+            break_glass=self.break_glass,
         )

@@ -39,6 +39,9 @@ def _found(bundle: Bundle, schema: Record) -> Iterator[_Found]:
         if policy.when is not None:
             yield from _dead(policy.when, schema, "nobody ever gets an offer of this policy")
         yield from _routes(policy, schema)
+    for one in bundle.emergencies:
+        if one.policy.when is not None:
+            yield from _dead(one.policy.when, schema, "the glass can never be broken")
     for guardrail in bundle.guardrails:
         if guardrail.condition is not None:
             yield from _dead(guardrail.condition, schema, "the guardrail applies only where nobody can tell")

@@ -33,7 +33,7 @@ def askable(
     """Return those labels of a source that a policy for this principal covers; empty where none covers the source."""
     selectors = [
         rule.selector
-        for policy in bundle.policies
+        for policy in bundle.every_policy
         if people.fits(policy.who, principal)
         for rule in policy.scopes
         if source in rule.sources

@@ -7,13 +7,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 
+from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
 from loglease.model.instant import Instant
 from loglease.model.labels import Selector
 from loglease.model.selector_text import selector_text
 from loglease.policy.calendars import Calendar
 from loglease.policy.conditions import Condition
-from loglease.policy.documents import AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
+from loglease.policy.documents import AccessPolicy, ApproverSet, BreakGlass, Catalog, Guardrail, PolicyTest
 from loglease.policy.index import PolicyIndex
 from loglease.policy.problems import At, Problem
 
@@ -24,13 +25,15 @@ class Bundle:
 
     Attributes:
         approver_sets: by id.
-        policies: sorted by id; so are guardrails and tests.
+        policies: sorted by id; so are guardrails, tests and emergencies.
         hash: SHA-256, 64 hex digits, over what the documents mean: not over layout, comments, titles of files, tests.
         revision: rises with every accepted bundle; given by whoever loads it.
         expires: from when on nothing new is granted; None is never. It is no part of the hash.
+        emergencies: the BreakGlass documents.
         calendars: by name, of all Facts documents.
         warnings: what should be looked at, though it is allowed.
         index: finds the policies that could fit.
+        emergency_index: finds what could fit in an emergency.
     """
 
     catalog: Catalog
@@ -41,12 +44,28 @@ class Bundle:
     hash: str
     revision: int
     expires: Instant | None = None
+    emergencies: tuple[BreakGlass, ...] = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     index: PolicyIndex = field(init=False, repr=False, compare=False)
+    emergency_index: PolicyIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", PolicyIndex.of(self.policies))
+        object.__setattr__(self, "emergency_index", PolicyIndex.of(tuple(one.policy for one in self.emergencies)))
+
+    @property
+    def every_policy(self) -> tuple[AccessPolicy, ...]:
+        """The policies, and what BreakGlass documents have of one."""
+        return (*self.policies, *(one.policy for one in self.emergencies))
+
+    def index_for(self, wish: Wish) -> PolicyIndex:
+        """Return the policies that are asked: those for emergencies where the wish says it is one, and only there."""
+        return self.emergency_index if wish.break_glass else self.index
+
+    def emergency(self, name: str) -> BreakGlass | None:
+        """Return a BreakGlass document by its id."""
+        return next((one for one in self.emergencies if one.id == name), None)
 
 
 def bundle_hash(
@@ -54,13 +73,14 @@ def bundle_hash(
     sets: Mapping[str, ApproverSet],
     policies: tuple[AccessPolicy, ...],
     rails: tuple[Guardrail, ...],
+    emergencies: tuple[BreakGlass, ...],
     calendars: Mapping[str, Calendar],
 ) -> str:
     """Return the hash over the digests of all documents, in the order of kinds and ids, and of the calendars.
 
     Calendars count by name: which Facts document declares one changes nothing. A bundle without any keeps its hash.
     """
-    documents: list[object] = [catalog, *(sets[name] for name in sorted(sets)), *policies, *rails]
+    documents: list[object] = [catalog, *(sets[name] for name in sorted(sets)), *policies, *rails, *emergencies]
     digests: list[Canonical] = [
         {"kind": type(one).__name__, "sha256": sha256_hex(canonical_bytes(canonical_form(one)))} for one in documents
     ]

@@ -125,7 +125,7 @@ class TestDocuments:
         read = self._reader
         title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
-        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal")
+        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal", "break_glass")
         ask = read.record(ask_node, "ask", known)
         want_node = record.need("want", "{outcome: review}") or Table(node.at, ())
         want = read.record(want_node, "want", ("outcome", "policy", "duration", "redaction", "stages"))
@@ -141,6 +141,7 @@ class TestDocuments:
             reason=read.text(ask.node("reason"), "reason"),
             limits=self._parts.limits(ask.node("limits")),
             reveal=self._reveal(ask.node("reveal")),
+            break_glass=read.boolean(ask.node("break_glass"), "break_glass"),
             outcome=TestOutcome(outcome),
             policy=self._known(want.node("policy"), "policy", self._policies) or None,
             granted_s=None if granted is None else read.duration(granted, "duration"),

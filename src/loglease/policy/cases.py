@@ -90,6 +90,7 @@ def _pinned(bundle: Bundle) -> Iterator[tuple[str, str]]:
     wanted = [policy.grant.redaction for policy in bundle.policies]
     wanted += [route.grant.redaction or "" for policy in bundle.policies for route in policy.routes]
     wanted += [rail.at_least or "" for rail in bundle.guardrails]
+    wanted += [one.policy.grant.redaction for one in bundle.emergencies]
     for text in wanted:
         name, marked, version = text.partition("@")
         if marked:
@@ -106,6 +107,7 @@ def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -
         duration_s=case.duration_s,
         limits=case.limits,
         reveal=None if case.reveal is None else _reveal(case.reveal, test, scope),
+        break_glass=case.break_glass,
     )
     asks = people.principals[PrincipalId(case.person)]
     found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles)

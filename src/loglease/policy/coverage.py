@@ -99,8 +99,8 @@ def covered(bundle: Bundle, decisions: Sequence[Decision]) -> Coverage:
     routes = [(policy, route) for policy in bundle.policies for route in policy.routes]
     return Coverage(
         policies=Share(
-            len(bundle.policies),
-            tuple(Gap(one.at, f"{one.id} is never offered") for one in bundle.policies if one.id not in offering),
+            len(bundle.every_policy),
+            tuple(Gap(one.at, f"{one.id} is never offered") for one in bundle.every_policy if one.id not in offering),
         ),
         routes=Share(
             len(routes),
@@ -133,7 +133,7 @@ def _leaves(bundle: Bundle, asked: Sequence[tuple[str, Condition, _Roots]]) -> S
             answer = leaf.answer(roots)
             if isinstance(answer, bool):
                 answers[name, number].add(answer)
-    conditions = [pair for one in bundle.policies for pair in _of_policy(one)]
+    conditions = [pair for one in bundle.every_policy for pair in _of_policy(one)]
     conditions += [pair for one in bundle.guardrails for pair in _of_guardrail(one)]
     gaps = [
         Gap(condition.at or _NOWHERE, f"{name}: {leaf.text} is never {_never(answers[name, number])}")

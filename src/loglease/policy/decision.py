@@ -16,7 +16,7 @@ import re2
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text, instant_text
-from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
+from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.reveal import is_class_among
 from loglease.model.scope import Scope
@@ -67,6 +67,7 @@ class _Asked:
     roots: Mapping[str, Value]
     route: int | None = None
     rails: tuple[Guardrail, ...] = ()
+    closed: str | None = None
 
 
 def decide(
@@ -80,8 +81,11 @@ def decide(
     submitted_at: Instant | None = None,
     point: Point = Point.SUBMIT,
     route: int | None = None,
+    closed: str | None = None,
 ) -> Decision:
     """Decide on a wish, real or hypothetical.
+
+    Policies answer an ordinary wish, BreakGlass documents one that says it is an emergency; never both.
 
     Args:
         bundle: the policy; one with no policies denies everything.
@@ -94,19 +98,23 @@ def decide(
             count from the request of the grant that it is about.
         point: where in the life of the request the decision is made.
         route: number of the route that a grant came by, for a session of that grant.
+        closed: why nothing is given to this person without a review, in words for them; None where that is not so.
     """
     counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
     asked = replace(_asked(bundle, wish, principal, directory, counted_from, now, profiles, point), route=route)
+    if wish.reveal is None:  # routes do not apply to reveals
+        asked = replace(asked, closed=closed)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
     asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
-    near = bundle.index.candidates(principal, {scope.source for scope in wish.scopes})
+    index = bundle.index_for(wish)
+    near = index.candidates(principal, {scope.source for scope in wish.scopes})
     candidates = [one for one in near if _scope(one, asked).ok]
     offers = _numbered([one.offer for one in _answers(asked, candidates) if one.offer is not None])
 
     def smaller(found: Decision) -> tuple[Wish, ...]:
         if point is not Point.SUBMIT or wish.reveal is not None:
             return ()
-        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle)
+        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle, closed=closed)
 
     return Decision(
         bundle_sha256=bundle.hash,
@@ -117,8 +125,8 @@ def decide(
         offers=offers,
         guardrails=rails,
         bans=tuple(_rails(asked)),
-        named=bundle.index.for_principal(principal),
-        answers=lambda policies: _answers(asked, bundle.policies if policies is None else policies),
+        named=index.for_principal(principal),
+        answers=lambda policies: _answers(asked, index.policies if policies is None else policies),
         smaller=smaller,
     )
 
@@ -151,13 +159,14 @@ def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
         and guardrail.applies.selector.overlaps(scope.selector)
         for scope in asked.wish.scopes
     )
-    applies = overlaps and routes.applies(guardrail, asked.roots)
-    return GuardrailTrace(guardrail=guardrail, applies=applies, overlaps=overlaps, roots=asked.roots)
+    is_about = overlaps and (guardrail.even_break_glass or not asked.wish.break_glass)
+    applies = is_about and routes.applies(guardrail, asked.roots)
+    return GuardrailTrace(guardrail=guardrail, applies=applies, overlaps=is_about, roots=asked.roots)
 
 
 def _answers(asked: _Asked, policies: Iterable[AccessPolicy]) -> tuple[PolicyTrace, ...]:
     """Ask policies; what overlaps an exclusive one is left to exclusive ones."""
-    exclusive = [one for one in asked.bundle.index.exclusive if _overlaps(one, asked.wish)]
+    exclusive = [one for one in asked.bundle.index_for(asked.wish).exclusive if _overlaps(one, asked.wish)]
     traces = []
     for policy in policies:
         trace = _answer(policy, asked)
@@ -179,7 +188,7 @@ def _overlaps(policy: AccessPolicy, wish: Wish) -> bool:
 
 def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     """Ask one policy for its offer."""
-    taken = routes.taken_route(policy, asked.roots)
+    taken = routes.taken_route(policy, asked.roots, closed=asked.closed)
     route = taken.route
     if asked.point is Point.SESSION_OPEN:
         # That another route would be taken by now changes nothing; what its own one became does.
@@ -190,15 +199,18 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
         steps += _ask(policy, asked)
     if asked.point is not Point.SESSION_OPEN:
-        steps += routes.when_steps(policy, asked.roots)
+        steps += [*routes.when_steps(policy, asked.roots), *routes.standing_steps(policy, taken)]
     steps += _reveal(policy, asked)
     is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
     plans = _plans(policy, taken, asked)
+    after = routes.after_plan(policy, route, asked.rails, plans)
     if asked.point is Point.SUBMIT and is_candidate:
-        steps.append(_plan_step(plans, asked))
+        steps.append(_plan_step(plans if after is None else after.demanded(late=True), after, asked))
     offer = None
     if profile is not None and all(step.ok for step in steps):
         offer, shape_step = _offer(policy, route, plans, profile, asked)
+        emergency = asked.bundle.emergency(policy.id) if asked.wish.break_glass else None
+        offer = replace(offer, after=after, notify=() if emergency is None else emergency.notify)
         steps.append(shape_step)
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
     return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=asked.roots)
@@ -367,16 +379,18 @@ def _plans(policy: AccessPolicy, taken: routes.Taken, asked: _Asked) -> tuple[Pl
     """Return the plans of the route, or of a reveal, and one for each guardrail that demands a stage."""
     rule = policy.grant.reveal if asked.wish.reveal is not None else None
     own = (taken.route.stages, *taken.also) if rule is None else (rule.stages,)
-    rails = [rail for rail in asked.rails if rail.require is not None]
+    rails = [rail for rail in asked.rails if rail.require is not None and not asked.wish.break_glass]
     extra = tuple(Plan(rail.id, (rail.require,)) for rail in rails if rail.require is not None)
     return (*(Plan(policy.id, stages) for stages in own), *extra)
 
 
-def _plan_step(plans: tuple[Plan, ...], asked: _Asked) -> Step:
+def _plan_step(plans: tuple[Plan, ...], after: AfterPlan | None, asked: _Asked) -> Step:
     for plan in plans:
         refusal = unsatisfiable(plan, asked.bench)
         if refusal is not None:
             return Step(StepName.PLAN, ok=False, text=refusal.message, fix=Fix.ASK_OWNER, refusal=refusal)
+    if after is not None:
+        return Step(StepName.PLAN, ok=True, text=f"looked at afterwards, within {duration_text(after.within_s)}")
     need = max(plan.need for plan in plans)
     return Step(StepName.PLAN, ok=True, text=f"{need} approval{'' if need == 1 else 's'}")
 
@@ -402,10 +416,13 @@ def _offer(
         cut_on_change=policy.grant.cut_on_change,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
+    way = f"route {route.number}" if reveal is None else "reveal"
+    if asked.wish.break_glass:
+        outcome, way = Outcome.BREAK_GLASS, "break-glass"
     offer = Offer(
         number=1,
         policy=policy.id,
-        rule=f"{policy.title}, {f'route {route.number}' if reveal is None else 'reveal'}",
+        rule=f"{policy.title}, {way}",
         outcome=outcome,
         plans=plans,
         terms=Terms(scopes=scopes, duration_s=duration_s, limits=limits),
@@ -430,7 +447,9 @@ def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, s
     return most, f"{duration_text(most)}, {f'asked {duration_text(wanted)}, ' if wanted else ''}{whose}"
 
 
-def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles) -> tuple[Wish, ...]:
+def _narrowed(
+    found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles, closed: str | None
+) -> tuple[Wish, ...]:
     """Propose smaller wishes that policies would cover; each is tried before it is shown, and no more than twenty are.
 
     Reason, ticket and approvers are left aside: a draft may lack them, and they are named on their own.
@@ -440,7 +459,7 @@ def _narrowed(found: Decision, *, bundle: Bundle, directory: Directory, profiles
         rivals = tuple(one for one in bundle.policies if one.exclusive or one.id == policy.id)
         again = decide(
             replace(bundle, policies=rivals), wish, found.principal,
-            directory=directory, now=found.decided_at, profiles=profiles, point=Point.DRAFT,
+            directory=directory, now=found.decided_at, profiles=profiles, point=Point.DRAFT, closed=closed,
         )  # fmt: skip
         if again.offer_of(policy.id) is not None and wish not in wishes:
             wishes.append(wish)

@@ -14,7 +14,7 @@ from typing import Final
 from loglease.model.instant import Instant
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
-from loglease.model.offer import Outcome, Stage
+from loglease.model.offer import Outcome, Slots, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import Level, Scope
 from loglease.policy.conditions import Condition, Type
@@ -169,11 +169,31 @@ class Tightening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AfterRule:
+    """Who looks at it afterwards, where nobody has to approve.
+
+    Attributes:
+        within_s: it is late after so many seconds.
+        escalate_to: approvers who may do it, too, once it is late.
+    """
+
+    slots: Slots
+    within_s: int
+    escalate_to: tuple[str, ...] = ()
+
+    @property
+    def stage(self) -> Stage:
+        """The one stage of its plan."""
+        return Stage(blocks=(self.slots,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One way to a grant: automatic, or through stages; never neither.
 
     Attributes:
         condition: when it is taken; None for the last one, which takes all that is left.
+        after_review: only automatic ones have it.
     """
 
     number: int
@@ -181,6 +201,7 @@ class Route:
     auto: bool
     stages: tuple[Stage, ...]
     grant: Tightening
+    after_review: AfterRule | None = None
     at: At
 
 
@@ -206,6 +227,39 @@ class AccessPolicy:
     grant: GrantRule
     routes: tuple[Route, ...]
     pending_max_s: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often the glass may be broken.
+
+    Attributes:
+        per_person: so many times; the next one is refused.
+        window_s: counted back from now.
+        alarm_at: so many times by everybody together raise an alarm and stop nobody.
+    """
+
+    per_person: int
+    window_s: int
+    alarm_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlass:
+    """Who gets what in an emergency, at once; it is asked only by those who say that it is one.
+
+    Attributes:
+        policy: whom it is for, which scopes it has and what it gives, by one automatic route with an after-review.
+        step_up_s: so recent must the sign-in be.
+        notify: channels and people who are told.
+    """
+
+    id: str
+    policy: AccessPolicy
+    step_up_s: int
+    notify: tuple[str, ...]
+    rate: Rate
     at: At
 
 
@@ -255,6 +309,7 @@ class TestOutcome(StrEnum):
 
     AUTO = Outcome.AUTO.value
     REVIEW = Outcome.REVIEW.value
+    BREAK_GLASS = Outcome.BREAK_GLASS.value
     DENY = "deny"
 
 
@@ -295,6 +350,7 @@ class TestCase:
     reason: str
     limits: Limits
     reveal: TestReveal | None
+    break_glass: bool
     outcome: TestOutcome
     policy: str | None
     granted_s: int | None

@@ -6,6 +6,7 @@ of the bundle changes a byte of what they see. Auditors and policy owners see al
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -107,19 +108,28 @@ def wish_data(wish: Wish) -> dict[str, Canonical]:
     asked: dict[str, Canonical] = {"scopes": scopes}
     if wish.reveal is not None:
         asked["reveal"] = {"token": wish.reveal.token, "class": wish.reveal.cls, "span": wish.reveal.span}
+    if wish.break_glass:
+        asked["break_glass"] = True
     return asked | ({"duration_s": wish.duration_s} if wish.duration_s is not None else {})
 
 
 def _offer(offer: Offer) -> dict[str, Canonical]:
-    return {
+    data: dict[str, Canonical] = {
         "offer": offer.number,
         "policy": offer.policy,
         "rule": offer.rule,
         "outcome": str(offer.outcome),
         "duration_s": offer.terms.duration_s,
         "approvals": offer.need,
-        "plans": [{"origin": plan.origin, "stages": list(stages_words(plan))} for plan in offer.plans],
+        "plans": _plans(offer.plans),
     }
+    if offer.after is not None:
+        data["after_review"] = {"within_s": offer.after.within_s, "plans": _plans(offer.after.plans)}
+    return data
+
+
+def _plans(plans: Iterable[Plan]) -> list[Canonical]:
+    return [{"origin": plan.origin, "stages": list(stages_words(plan))} for plan in plans]
 
 
 def stages_words(plan: Plan) -> tuple[str, ...]:
@@ -209,8 +219,9 @@ def _listed(words: list[Canonical]) -> str:
 
 
 def _approval_words(offer: Offer) -> str:
-    if offer.outcome is Outcome.AUTO:
-        return "automatic"
+    if offer.outcome is not Outcome.REVIEW:
+        afterwards = "" if offer.after is None else f", looked at within {duration_text(offer.after.within_s)}"
+        return f"{'automatic' if offer.outcome is Outcome.AUTO else 'at once'}{afterwards}"
     return f"{offer.need} approval{'' if offer.need == 1 else 's'}"
 
 

@@ -12,7 +12,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.people import MANAGER, People
 from loglease.policy.plan import Bench, unsatisfiable
 from loglease.policy.problems import Problem, Problems, Severity
-from loglease.policy.supposed import some_manager
+from loglease.policy.supposed import after_rules, some_manager
 
 
 def complaints(bundle: Bundle, *, today: date, directory: Directory | None = None) -> list[Problem]:
@@ -53,9 +53,10 @@ def _about_people(bundle: Bundle, people: People, problems: Problems) -> None:
     # Whether those who ask have a manager is seen when they ask.
     boss = some_manager()
     managed = People(directory_of([*humans, boss]), bundle.approver_sets, boss.person)
-    for policy in bundle.policies:
+    for policy in bundle.every_policy:
         reveal = policy.grant.reveal
         plans = [route.stages for route in policy.routes] + ([] if reveal is None else [reveal.stages])
+        plans += [(rule.stage,) for rule in after_rules(policy)]
         if any(_is_open_to_nobody(stages, managed if _names(stages, MANAGER) else people) for stages in plans):
             problems.add(
                 policy.at, "P415", f"nobody could complete the plan of '{policy.id}'", "add people", Severity.WARNING

@@ -36,8 +36,8 @@ from loglease.policy.tree import Node, Table
 
 _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
 _NOTICES: Final = ("P906", "notifications come with a later version")
-_HEAD: Final = ("api", "kind", "id")
-_GRANT_LATER: Final[Later] = {
+HEAD: Final = ("api", "kind", "id")
+GRANT_LATER: Final[Later] = {
     "extend": ("P906", "extensions come with a later version"),
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
@@ -60,7 +60,7 @@ class Kinds:
     def approver_set(self, node: Table, name: str) -> ApproverSet:
         """Read an ApproverSet; sets do not nest."""
         later = {"stand_ins": ("P906", "stand-ins come with a later version")}
-        record = self._reader.record(node, "an ApproverSet", (*_HEAD, "any_of", "none_of", "at_least"), later)
+        record = self._reader.record(node, "an ApproverSet", (*HEAD, "any_of", "none_of", "at_least"), later)
         any_of = self._parts.approvers(record.need("any_of", "[group:payments-leads]"), "any_of")
         none_of = self._parts.approvers(record.node("none_of"), "none_of")
         for nested in (one for one in (*any_of, *none_of) if one.startswith("approvers:")):
@@ -75,7 +75,7 @@ class Kinds:
         """Read an AccessPolicy."""
         later = {"approver_when": LATER_CONDITIONS, "elevation": _ELEVATION}
         known = ("title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant")
-        record = self._reader.record(node, "an AccessPolicy", (*_HEAD, *known, "approve", "pending_max"), later)
+        record = self._reader.record(node, "an AccessPolicy", (*HEAD, *known, "approve", "pending_max"), later)
         read = self._reader
         grant = self._grant(record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}"))
         scopes = read.items(
@@ -146,7 +146,7 @@ class Kinds:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal")
-        record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), _GRANT_LATER)
+        record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
         self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
@@ -240,12 +240,9 @@ class Kinds:
 
     def _route(self, node: Node, number: int) -> tuple[Route, bool]:
         """Read a route; say whether it is the one without a condition."""
-        later: Later = {
-            "elevation": _ELEVATION, "notify": _NOTICES,
-            "after_review": ("P906", "reviews after the fact come with a later version"),
-        }  # fmt: skip
+        later: Later = {"elevation": _ELEVATION, "notify": _NOTICES}
         read = self._reader
-        record = read.record(node, "a route", ("if", "otherwise", "auto", "stages", "grant"), later)
+        record = read.record(node, "a route", ("if", "otherwise", "auto", "stages", "grant", "after_review"), later)
         given, otherwise = record.node("if"), record.node("otherwise")
         if given is not None and otherwise is not None:
             read.problems.add(node.at, "P118", "a route has either 'if' or 'otherwise: true'", "choose one")
@@ -256,6 +253,11 @@ class Kinds:
             read.problems.add(
                 node.at, "P118", "a route has either 'stages' or 'auto: true'", "a person decides unless auto says not"
             )
+        if record.node("after_review") is not None and not auto:
+            read.problems.add(
+                record.key_at("after_review"), "P118", "only an automatic route has an after-review",
+                "remove it: whoever approves has looked before",
+            )  # fmt: skip
         grant = record.node("grant")
         route = Route(
             number=number,
@@ -263,13 +265,14 @@ class Kinds:
             auto=auto,
             stages=self._parts.stages(record.node("stages")),
             grant=Tightening() if grant is None else self._tightening(grant),
+            after_review=self._parts.after_review(record.node("after_review")),
             at=node.at,
         )
         return route, given is None
 
     def _tightening(self, node: Node) -> Tightening:
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
-        record = self._reader.record(node, "a route's grant", known, _GRANT_LATER)
+        record = self._reader.record(node, "a route's grant", known, GRANT_LATER)
         rest = self._narrower(record)
         longest = None
         if (duration := record.node("duration")) is not None:
@@ -288,7 +291,7 @@ class Kinds:
         """Read a Guardrail; one that does nothing is a problem."""
         later = {"add": ("P906", "bindings and notifications come with a later version")}
         known = ("title", "mode", "even_break_glass", "applies", "if", "caps", "at_least", "deny", "require", "help")
-        record = self._reader.record(node, "a Guardrail", (*_HEAD, *known), later)
+        record = self._reader.record(node, "a Guardrail", (*HEAD, *known), later)
         read = self._reader
         effects = [one for one in ("caps", "at_least", "deny", "require") if record.node(one) is not None]
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False

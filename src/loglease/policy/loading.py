@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from loglease.model.instant import Instant
 from loglease.policy import tree
+from loglease.policy.break_glass import EmergencyKinds
 from loglease.policy.bundle import Bundle, bundle_hash
 from loglease.policy.calendars import Calendar
 from loglease.policy.case_documents import TestDocuments
 from loglease.policy.catalog import Claims, catalog_of, joined
 from loglease.policy.condition_fields import Conditions
-from loglease.policy.documents import API, AccessPolicy, ApproverSet, Catalog, Guardrail, PolicyTest
+from loglease.policy.documents import API, AccessPolicy, ApproverSet, BreakGlass, Catalog, Guardrail, PolicyTest
 from loglease.policy.facts import calendars_of
 from loglease.policy.fields import Reader
-from loglease.policy.kinds import Kinds
 from loglease.policy.names import Names, Outside
 from loglease.policy.problems import At, Problem, Problems, Severity, did_you_mean, shown
 from loglease.policy.roots import schema_of
@@ -28,10 +28,7 @@ MAX_BUNDLE_BYTES: Final = 64 << 20
 MAX_POLICIES: Final = 10_000
 
 _ID = re.compile(r"[a-z][a-z0-9-]{1,62}")
-_LATER_KINDS: Final = {
-    "BreakGlass": ("P903", "break-glass comes with a later version"),
-}
-_KINDS: Final = ("Catalog", "Facts", "ApproverSet", "AccessPolicy", "Guardrail", "PolicyTest")
+_KINDS: Final = ("Catalog", "Facts", "ApproverSet", "AccessPolicy", "Guardrail", "BreakGlass", "PolicyTest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,9 @@ def load(
     reported = problems.found()
     if any(one.severity is Severity.ERROR for one in reported):
         return reported
-    sha256 = bundle_hash(found.catalog, found.sets, found.policies, found.guardrails, found.calendars)
+    sha256 = bundle_hash(
+        found.catalog, found.sets, found.policies, found.guardrails, found.emergencies, found.calendars
+    )
     return Bundle(
         catalog=found.catalog,
         approver_sets=found.sets,
@@ -80,6 +79,7 @@ def load(
         hash=sha256,
         revision=revision if isinstance(revision, int) else revision(sha256),
         expires=expires,
+        emergencies=found.emergencies,
         calendars=found.calendars,
         warnings=tuple(reported),
     )
@@ -133,14 +133,8 @@ def _kind(node: Node | None, reader: Reader) -> str | None:
     kind = reader.text(node, "kind")
     if node is None or not kind:
         return None
-    if kind in _LATER_KINDS:
-        code, when = _LATER_KINDS[kind]
-        reader.problems.add(node.at, code, f"kind '{kind}' is not supported yet: {when}", "remove the document for now")
-        return None
     if kind not in _KINDS:
-        reader.problems.add(
-            node.at, "P116", f"unknown kind {shown(kind)}", did_you_mean(kind, {*_KINDS, *_LATER_KINDS})
-        )
+        reader.problems.add(node.at, "P116", f"unknown kind {shown(kind)}", did_you_mean(kind, _KINDS))
         return None
     return kind
 
@@ -176,6 +170,7 @@ class _Resolved:
     sets: dict[str, ApproverSet]
     policies: tuple[AccessPolicy, ...]
     guardrails: tuple[Guardrail, ...]
+    emergencies: tuple[BreakGlass, ...]
     tests: tuple[PolicyTest, ...]
 
 
@@ -187,17 +182,20 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     set_ids = {one.id for one in documents if one.kind == "ApproverSet"}
     names = Names(reader.problems, catalog, set_ids, outside)
     _prove([claims for _, claims in catalogs], names)
-    kinds = Kinds(reader, names, Conditions(reader.problems, schema_of(catalog, calendars)))
+    kinds = EmergencyKinds(reader, names, Conditions(reader.problems, schema_of(catalog, calendars)))
     policies = tuple(kinds.access_policy(one.node, one.id) for one in documents if one.kind == "AccessPolicy")
-    tests = TestDocuments(reader, names, {one.id for one in policies})
+    emergencies = tuple(kinds.break_glass(one.node, one.id) for one in documents if one.kind == "BreakGlass")
+    tests = TestDocuments(reader, names, {one.id for one in policies} | {one.id for one in emergencies})
     found = _Resolved(
         catalog=catalog,
         calendars=calendars,
         sets={one.id: kinds.approver_set(one.node, one.id) for one in documents if one.kind == "ApproverSet"},
         policies=policies,
         guardrails=tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail"),
+        emergencies=emergencies,
         tests=tuple(tests.read(one.node, one.id) for one in documents if one.kind == "PolicyTest"),
     )
+    _tell_apart(found, reader.problems)
     _warn_untested(found, reader.problems)
     return found
 
@@ -208,9 +206,18 @@ def _prove(all_claims: list[Claims], names: Names) -> None:
             names.strictness(profile, looser, at)
 
 
+def _tell_apart(found: _Resolved, problems: Problems) -> None:
+    """Refuse a BreakGlass with the id of a policy: offers, grants and locks name either by its id alone."""
+    policies = {one.id: one.at for one in found.policies}
+    for one in found.emergencies:
+        if one.id in policies:
+            help_text = f"it is at {policies[one.id]}"
+            problems.add(one.at, "P301", f"AccessPolicy {shown(one.id)} exists already", help_text)
+
+
 def _warn_untested(found: _Resolved, problems: Problems) -> None:
     tested = {case.policy for test in found.tests for case in test.cases}
-    for policy in found.policies:
+    for policy in (*found.policies, *(one.policy for one in found.emergencies)):
         if policy.id not in tested:
             problems.add(
                 policy.at, "P412", f"'{policy.id}' has no test", "add a PolicyTest that wants it", Severity.WARNING

@@ -17,6 +17,7 @@ from loglease.policy.profiles import RAW, Profiles, below
 
 _PRINCIPALS: Final = ("group", "user", "agent", "service")
 _APPROVERS: Final = ("group", "user", "approvers", "oncall", "relation")
+_RECIPIENTS: Final = ("channel", "group", "user", "approvers")
 _LATER: Final = {
     "oncall": "rotas come with the providers of facts, in a later version",
     "relation:target-owner": "owners of targets come with raising debug levels, in a later version",
@@ -87,6 +88,16 @@ class Names:
     def source(self, name: str, at: At) -> bool:
         """Check the name of a source."""
         return self._one_of(name, at, "source", self._catalog.sources)
+
+    def recipient(self, name: str, at: At) -> bool:
+        """Check a name such as `channel:security` or `group:sre-leads` of somebody who is told."""
+        prefix, _, rest = name.partition(":")
+        if prefix == "channel":
+            return self._one_of(rest, at, "channel", self._catalog.channels)
+        if prefix in _LATER:
+            self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {_LATER[prefix]}", "name a group")
+            return False
+        return self._prefixed(name, at, _RECIPIENTS)
 
     def tracker(self, name: str, at: At) -> bool:
         """Check the name of a ticket tracker."""

@@ -13,7 +13,7 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Joint, Slots, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import MAX_LITERALS, Level, Scope
-from loglease.policy.documents import ScopeRule, Who
+from loglease.policy.documents import AfterRule, ScopeRule, Who
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names
 from loglease.policy.problems import shown
@@ -37,13 +37,15 @@ class Parts:
         self._reader = reader
         self._names = names
 
-    def who(self, node: Node | None) -> Who:
-        """Read whom a policy is for."""
+    def who(self, node: Node | None, *, people_only: bool = False) -> Who:
+        """Read whom a policy is for; with `people_only` it cannot be for agents and services."""
         if node is None:
             return Who(any_of=())
-        record = self._reader.record(node, "who", ("kinds", "any_of", "none_of"))
+        record = self._reader.record(
+            node, "who", ("any_of", "none_of") if people_only else ("kinds", "any_of", "none_of")
+        )
         kinds = frozenset({Kind.HUMAN})
-        if (given := record.node("kinds")) is not None:
+        if not people_only and (given := record.node("kinds")) is not None:
             words = (
                 self._reader.word(item, "a kind", tuple(Kind), "human") for item in self._reader.items(given, "kinds")
             )
@@ -226,6 +228,25 @@ class Parts:
             self._reader.problems.add(record.at, "P108", "the stage has too many slots", f"at most {MAX_SLOTS} in all")
         ordered = sorted(blocks, key=lambda one: (one.approvers, one.need))
         return Stage(blocks=tuple(ordered), joint=Joint(ways[0]))
+
+    def after_review(self, node: Node | None) -> AfterRule | None:
+        """Read who looks at what was read afterwards, and by when."""
+        if node is None:
+            return None
+        record = self._reader.record(node, "after_review", ("from", "need", "within", "escalate"))
+        block = self._block(record.need("from", "[group:sre-leads]"), record.node("need"))
+        within_s = self._reader.duration(record.need("within", "24h"), "within")
+        escalated = record.node("escalate")
+        to: tuple[str, ...] = ()
+        if escalated is not None:
+            field = self._reader.record(escalated, "escalate", ("to",)).need("to", "[group:privacy]")
+            to = self.approvers(field, "to")
+        return AfterRule(slots=block, within_s=within_s, escalate_to=to)
+
+    def recipients(self, node: Node | None, what: str) -> tuple[str, ...]:
+        """Read names of channels and people who are told, sorted."""
+        found = self._reader.texts(node, what)
+        return tuple(sorted(name for name, at in found if self._names.recipient(name, at)))
 
     def _block(self, approvers: Node | None, need: Node | None) -> Slots:
         if need is None and approvers is not None:

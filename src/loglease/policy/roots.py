@@ -86,7 +86,7 @@ def values_of(
         "lookback": _span(max(0, submitted_at - oldest_ns // 1_000)),
         "live": any(scope.window.live for scope in scopes),
         "redaction": profiles.pop() if len(profiles) == 1 else Fault("the scopes ask for different profiles"),
-        "break_glass": False,
+        "break_glass": wish.break_glass,
     }
     who: dict[str, Value] = {
         "id": str(principal.id) if len(principal.id) <= LONGEST_TEXT else Fault("the principal's id is too long"),

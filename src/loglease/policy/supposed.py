@@ -10,7 +10,7 @@ from loglease.model.offer import Stage
 from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.case_documents import TestDocuments
-from loglease.policy.documents import TestPerson
+from loglease.policy.documents import AccessPolicy, AfterRule, TestPerson
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
 from loglease.policy.people import MANAGER
@@ -86,7 +86,14 @@ def somebody(name: str, kind: Kind = Kind.HUMAN) -> Principal:
 def _plans(bundle: Bundle) -> Iterator[tuple[Stage, ...]]:
     for policy in bundle.policies:
         yield from (route.stages for route in policy.routes)
+        yield from ((rule.stage,) for rule in after_rules(policy))
+    yield from ((rule.stage,) for one in bundle.emergencies for rule in after_rules(one.policy))
     yield from ((rail.require,) for rail in bundle.guardrails if rail.require is not None)
+
+
+def after_rules(policy: AccessPolicy) -> tuple[AfterRule, ...]:
+    """Return the after-reviews of a policy's routes."""
+    return tuple(route.after_review for route in policy.routes if route.after_review is not None)
 
 
 def _named(name: str, count: int, asks: Principal) -> Iterator[Principal]:

@@ -29,6 +29,7 @@ class StepName(StrEnum):
     REVEAL = "reveal"
     ASK = "ask"
     WHEN = "when"
+    STANDING = "standing"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
     SHAPE = "shape"

@@ -48,6 +48,8 @@ class Answer:
         if self.offer is None:
             return "; ".join(f"{name}: {text}" for name, text in self.why)
         demanded = [" then ".join(stages_words(plan)) for plan in self.offer.plans if plan.stages]
+        if self.offer.after is not None:
+            demanded = [f"afterwards {' then '.join(stages_words(plan))}" for plan in self.offer.after.plans]
         return "; ".join(demanded) or "automatic"
 
     @property
@@ -77,7 +79,9 @@ def who_can(bundle: Bundle, wish: Wish, *, now: Instant, profiles: Profiles) -> 
     Reason, ticket and approvers are left aside: they say what somebody has to bring, not whom a policy is for. Each
     name in `who` is asked for on its own, as somebody who is in no other group.
     """
-    answers = [answer for policy in bundle.policies for answer in _answers(bundle, wish, policy, now, profiles)]
+    answers = [
+        answer for policy in bundle.index_for(wish).policies for answer in _answers(bundle, wish, policy, now, profiles)
+    ]
     return tuple(sorted(answers, key=_order))
 
 

@@ -28,6 +28,7 @@ _PRIVATE: Final = (
     .where(private.c.entry_id == bindparam("key"))
     .order_by(private.c.field)
 )
+_SERVED: Final = select(served.c.bytes).where(served.c.entry_id == bindparam("key"))
 _HEAD: Final = select(seq_head.c.next, seq_head.c.last_at, seq_head.c.epoch, seq_head.c.min_index)
 _ADVANCE: Final = update(seq_head).values(next=bindparam("after"), last_at=bindparam("at"))
 
@@ -159,6 +160,10 @@ class SqlEntries:
         """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
         found = self._connection.execute(_PRIVATE, {"key": entry_id})
         return [(row.field, row.salt, row.clear) for row in found]
+
+    def served(self, entry_id: str) -> bytes | None:
+        """Return the served list that an entry commits to; None if it has none."""
+        return self._connection.execute(_SERVED, {"key": entry_id}).scalar_one_or_none()
 
     def head(self) -> StoredHead:
         """Return the end of the log."""

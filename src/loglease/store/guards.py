@@ -71,6 +71,20 @@ _RULES: Final = (
     ),
     _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
     _refusal(
+        "after_reviews_terminal",
+        "UPDATE ON after_reviews",
+        "OLD.state = 'justified' OR (OLD.state <> 'open' AND NEW.state = 'open')"
+        " OR (OLD.state = 'not_justified' AND NEW.state = 'follow_up')",
+        "an after-review that was done is not undone",
+    ),
+    _refusal(
+        "after_reviews_subject",
+        "UPDATE OF request_id, grant_id, policy, basis, person, opened_at, due_at ON after_reviews",
+        "",
+        "whom an after-review is about, and until when, never changes",
+    ),
+    _refusal("after_reviews_kept", "DELETE ON after_reviews", "", "after-reviews are kept"),
+    _refusal(
         "sessions_terminal",
         "UPDATE ON sessions",
         "OLD.state = 'closed'",
@@ -126,6 +140,7 @@ _RULES: Final = (
     _once("requests", "id = NEW.id"),
     _once("reviews", "id = NEW.id OR position = NEW.position"),
     _once("grants", "id = NEW.id OR request_id = NEW.request_id"),
+    _once("after_reviews", "request_id = NEW.request_id OR grant_id = NEW.grant_id"),
     _once("sessions", "id = NEW.id"),
     _once("proposals", "id = NEW.id"),
     _once("proposal_reviews", "id = NEW.id OR position = NEW.position"),

@@ -29,6 +29,7 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.model.session import Session
+from loglease.store.after_review_interface import AfterReviews
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 
@@ -386,6 +387,9 @@ class Entries(Protocol):
     def size(self) -> int:
         """Return the number of entries."""
 
+    def served(self, entry_id: str) -> bytes | None:
+        """Return the served list that an entry commits to; None if it has none."""
+
     def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
         """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
 
@@ -414,6 +418,10 @@ class Transaction(Protocol):
     @property
     def grants(self) -> Grants:
         """Grants."""
+
+    @property
+    def after_reviews(self) -> AfterReviews:
+        """After-reviews."""
 
     @property
     def holds(self) -> Holds:

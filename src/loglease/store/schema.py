@@ -28,9 +28,11 @@ from sqlalchemy import (
 )
 
 from loglease.model.access_request import RequestState
+from loglease.model.after_review import AfterState
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.hold import LockKind, SuspendCause
 from loglease.model.notice import NoticeState
+from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.proposal import ProposalState
 from loglease.model.review import Verdict
@@ -133,6 +135,28 @@ grants: Final = Table(
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
     Index(None, "holder", "id"),
     _partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
+)
+
+after_reviews: Final = Table(
+    "after_reviews",
+    metadata,
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("grant_id", Text, ForeignKey("grants.id"), nullable=False, unique=True),
+    Column("policy", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    _one_of("state", AfterState),
+    _one_of("basis", (Outcome.AUTO, Outcome.BREAK_GLASS)),
+    CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided"),
+    _partial("ix_after_reviews_unjustified", "person", "due_at", where="state <> 'justified'"),
+    _partial("ix_after_reviews_undone", "due_at", where="state = 'open'"),
+    _partial("ix_after_reviews_broken", "policy", "opened_at", where="basis = 'break_glass'"),
 )
 
 sessions: Final = Table(

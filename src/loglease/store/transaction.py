@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
@@ -24,6 +25,7 @@ class SqlTransaction:
         self.requests = SqlRequests(connection)
         self.reviews = SqlReviews(connection)
         self.grants = SqlGrants(connection)
+        self.after_reviews = SqlAfterReviews(connection)
         self.holds = SqlHolds(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection)

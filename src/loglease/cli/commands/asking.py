@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from loglease.cli.afterwards import accepted, after_words
 from loglease.cli.asked import asked_of
 from loglease.cli.client import Body
 from loglease.cli.errors import Exit, Usage
@@ -50,6 +51,7 @@ def request(
     ] = None,
     span: Annotated[int | None, flag("with --reveal: which of the line's tokens, from 1")] = None,
     class_: Annotated[str | None, flag("with --reveal: class of the value, such as pii.email", name="--class")] = None,
+    break_glass: Annotated[bool, flag("an emergency: access at once, for a price that is told before")] = False,
     new: Annotated[bool, flag("ask even if a grant of yours covers it already")] = False,
     dry_run: Annotated[bool, flag("show the offers; ask for nothing")] = False,
     wait: Annotated[str | None, flag("wait so long for the decision; 0 does not wait")] = None,
@@ -64,7 +66,7 @@ def request(
     wait_s = _wait_s(wait)
     if reveal is not None:
         scope = (selector, source, window, from_, to, live, level, contains, profile, all_streams)
-        _require_no_others(*scope, for_, limit_lines, limit_bytes, like)
+        _require_no_others(*scope, for_, limit_lines, limit_bytes, like, break_glass)
         asked_value = RevealAsked(reveal=reveal, line=line, span=span, cls=class_, reason=reason, ticket=ticket)
         return _ask_for_value(run, reveal_draft(run, asked_value), offer, wait_s, dry_run=dry_run)
     unsaid = selector is None and like is None and not all_streams
@@ -88,7 +90,7 @@ def request(
         size=None if limit_bytes is None else size_of(limit_bytes, "--limit-bytes"),
     )
     earlier = None if like is None else run.client.get(f"/requests/{chosen(run, like, REQUEST)}")
-    draft = draft_of(run, asked, earlier)
+    draft = draft_of(run, asked, earlier) | ({"break_glass": True} if break_glass else {})
     offers = run.client.post("/offers", draft)
     if dry_run:
         return _offers_only(run, offers, offer)
@@ -97,6 +99,8 @@ def request(
     whole, offers = filled_in(run, draft, offers)
     if not run.out.json:
         show_offers(run, offers, offer)
+    if break_glass and offers["offers"] and not accepted(run, whole):
+        return Exit.NO
     if (whole != draft or (unsaid and selector)) and offers["offers"] and not run.confirm("Send this request?"):
         run.out.notice("Nothing was sent.")
         return Exit.NO
@@ -170,9 +174,9 @@ def _follow(run: Run, sent: Body, wait_s: int | None) -> Exit:
     if not run.out.json:
         told = len(sent["eligible"])
         people = "person" if told == 1 else "people"
-        run.out.facts(
-            [("Sent", f"{sent['id']}   digest {sent['digest'][:4]}…{sent['digest'][-4:]}   {told} {people} may decide")]
-        )
+        what = "look at it afterwards" if sent.get("after_review") else "decide"
+        digest = f"{sent['digest'][:4]}…{sent['digest'][-4:]}"
+        run.out.facts([("Sent", f"{sent['id']}   digest {digest}   {told} {people} may {what}")])
     shown = sent if sent["state"] != "pending" else _decided(run, sent, wait_s)
     if run.out.json:
         run.out.resource(shown)
@@ -224,10 +228,17 @@ def _tell_verdict(run: Run, shown: Body) -> None:
         [
             ("Approved", (f"by {by}" if by else "by policy") + (", narrowed (proven subset)" if narrowed else "")),
             ("You may", grant["words"]),
-            ("Grant", f"{grant['id']} {grant['state']}, use it before {moment(grant['activate_by'])} UTC"),
+            ("Grant", _clock_words(grant)),
+            ("Afterwards", after_words(shown)),
             ("Next", _next_words(grant)),
         ]
     )
+
+
+def _clock_words(grant: Body) -> str:
+    if grant["state"] == "active":
+        return f"{grant['id']} active, until {moment(grant['valid_until'])} UTC"
+    return f"{grant['id']} {grant['state']}, use it before {moment(grant['activate_by'])} UTC"
 
 
 def _next_words(grant: Body) -> str:

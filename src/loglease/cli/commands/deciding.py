@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from loglease.cli.afterwards import review_afterwards
 from loglease.cli.client import Body
-from loglease.cli.errors import AlreadyDecided, Differs, Exit
+from loglease.cli.errors import AlreadyDecided, Differs, Exit, NotFoundHere, Usage
 from loglease.cli.ids import NEWEST, chosen
 from loglease.cli.narrowing import narrowing
 from loglease.cli.offers import more_words
@@ -20,6 +21,7 @@ from loglease.model.instant import parse_duration
 
 Verdict = Literal["approve", "deny"]
 ID = Annotated[str, Parameter(name="ID", help="the request; @last is the newest that waits for you")]
+After = Annotated[bool, flag("do its after-review instead")]
 Digest = Annotated[str | None, flag("the digest that you expect; another one is refused")]
 
 
@@ -33,13 +35,17 @@ def approve(
     ] = None,
     for_: Annotated[str | None, flag("allow a shorter time, such as 10m", name="--for")] = None,
     digest: Digest = None,
+    after: After = False,
     run: Here,
 ) -> Exit:
     """Look at a request and approve it, perhaps narrower than it was asked.
 
     The digest that goes with the review is computed here from the terms that are shown; --yes skips the question, not
-    the check.
+    the check. With --after it is an after-review: you see exactly what was read, and say that it was justified.
     """
+    if after:
+        _require_no_others(narrow, for_, digest)
+        return review_afterwards(run, _chosen_afterwards(run, id_), "justified", comment)
     request_id = _chosen(run, id_)
     shown = _pending(run, request_id)
     terms = _checked(run, request_id, digest)
@@ -62,12 +68,21 @@ def deny(
     *,
     comment: Annotated[str | None, flag("why; the requester reads it")] = None,
     digest: Digest = None,
+    after: After = False,
+    follow_up: Annotated[bool, flag("with --after: more has to be found out")] = False,
     run: Here,
 ) -> Exit:
     """Look at a request and deny it, with a comment.
 
-    One denial ends the request. The digest is checked as with `approve`.
+    One denial ends the request. The digest is checked as with `approve`. With --after it is an after-review: you see
+    exactly what was read, and say that it was not justified.
     """
+    if after:
+        _require_no_others(digest)
+        verdict = "follow_up" if follow_up else "not_justified"
+        return review_afterwards(run, _chosen_afterwards(run, id_), verdict, comment)
+    if follow_up:
+        raise Usage("Only an after-review has a follow-up.", next_step="Give --after, too.")
     request_id = _chosen(run, id_)
     shown = _pending(run, request_id)
     terms = _checked(run, request_id, digest)
@@ -77,6 +92,20 @@ def deny(
         run.out.notice("Nothing was decided.")
         return Exit.NO
     return _sent(run, request_id, terms, {"verdict": "deny", "comment": said})
+
+
+def _require_no_others(*flags: object) -> None:
+    if any(flags):
+        raise Usage("An after-review narrows nothing and has no digest.", next_step="Leave those flags out.")
+
+
+def _chosen_afterwards(run: Run, text: str) -> str:
+    if text != NEWEST:
+        return chosen(run, text, REQUEST)
+    found = list(run.client.items("/after-reviews", most=1, undone=True, needs="my-review"))
+    if not found:
+        raise NotFoundHere("No after-review waits for you.", next_step="loglease requests --after-review")
+    return str(found[0]["id"])
 
 
 def _chosen(run: Run, text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from loglease.cli.afterwards import after_words, exposure_facts
 from loglease.cli.client import Body
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
@@ -24,6 +25,7 @@ def requests(
     *,
     mine: Annotated[bool, flag("only your own")] = False,
     needs_me: Annotated[bool, flag("only those that wait for your review")] = False,
+    after_review: Annotated[bool, flag("only those whose after-review nobody has done; late ones first")] = False,
     state: Annotated[State | None, flag("only those that are so")] = None,
     source: Annotated[str | None, flag("only those about this source")] = None,
     since: Annotated[str | None, flag("only those of the last 2h or so")] = None,
@@ -35,6 +37,9 @@ def requests(
     """List access requests, or show one with its timeline."""
     if id_ is not None:
         _show(run, chosen(run, id_, REQUEST))
+        return
+    if after_review:
+        _list_after_reviews(run, needs_me=needs_me, most=None if all_ else limit)
         return
     filters = {"mine": mine or None, "needs": "my-review" if needs_me else None, "state": state, "source": source}
     found = recent(run, "/requests", most=None if all_ else limit, since=since, at="submitted_at", **filters)
@@ -61,6 +66,30 @@ def requests(
     )
 
 
+def _list_after_reviews(run: Run, *, needs_me: bool, most: int | None) -> None:
+    needs = "my-review" if needs_me else None
+    found = list(run.client.items("/after-reviews", most=most, undone=True, needs=needs))
+    found.sort(key=lambda one: one["after_review"]["due_at"])
+    if run.out.json:
+        run.out.resource({"items": found})
+        return
+    run.out.table(
+        ["REQUEST", "DUE", "BY", "BASIS", "YOURS", "WHAT"],
+        [
+            [
+                one["id"],
+                f"{moment(one['after_review']['due_at'])}{' LATE' if one['after_review']['late'] else ''}",
+                one["requester"]["account"],
+                one["after_review"]["basis"].replace("_", "-"),
+                "yes" if one["after_review"]["may_review"] else "",
+                one["words"],
+            ]
+            for one in found
+        ],
+        none="No after-review waits.",
+    )
+
+
 def _line(one: Body) -> str:
     return f"{one['id']}  {one['state']}  {one['requester']['account']}  {one['words']}"
 
@@ -84,6 +113,7 @@ def _show(run: Run, request_id: str) -> None:
             ("By now", more_words(shown)),
             ("Until", f"{moment(shown['expires_at'])} UTC" if shown["state"] == "pending" else ""),
             ("Grant", shown.get("grant", "")),
+            ("Afterwards", after_words(shown)),
             ("Digest", shown["digest"]),
         ]
     )
@@ -91,7 +121,11 @@ def _show(run: Run, request_id: str) -> None:
         narrowed = ", narrowed" if one.get("narrowed") or one.get("narrowed_duration_s") else ""
         comment = f": {one['comment']}" if one["comment"] else ""
         run.out.facts([("Review", f"{one['verdict']}{narrowed} by {one['reviewer']['account']}{comment}")])
+    if shown.get("after_review"):
+        run.out.facts(exposure_facts(run.client.get(f"/requests/{request_id}/exposure")))
     for step in steps:
         run.out.facts([(moment(step["at"])[11:], step["text"])])
     if shown["state"] == "pending" and shown["may_review"]:
         run.out.notice(f"next: loglease approve {shown['id']}")
+    if shown.get("after_review", {}).get("may_review"):
+        run.out.notice(f"next: loglease approve {shown['id']} --after")

@@ -8,14 +8,16 @@ from typing import Final
 from loglease.model.instant import duration_text
 from loglease.model.reveal import is_class_among
 from loglease.policy.difference.found import Comparison, Verdict
-from loglease.policy.difference.plans import compare_stages
+from loglease.policy.difference.plans import compare_stage, compare_stages
 from loglease.policy.difference.redaction import compare_redaction
 from loglease.policy.difference.scopes import compare_scopes
 from loglease.policy.difference.words import route_text, routes_text, stages_text
 from loglease.policy.documents import (
     AccessPolicy,
+    AfterRule,
     ApproverSet,
     AskRule,
+    BreakGlass,
     GrantRule,
     RevealRule,
     Route,
@@ -131,11 +133,43 @@ def _compare_routes(found: Comparison, old: Sequence[Route], new: Sequence[Route
             part.add(verdict, "auto" if after.auto else "stages", route_text(before), route_text(after))
         else:
             compare_stages(part, "stages", before.stages, after.stages)
+        _compare_after(part, before.after_review, after.after_review)
         grant = part.inside("grant.")
         _compare_shared(grant, before.grant, after.grant)
         compare_redaction(grant, "redaction", before.grant.redaction, after.grant.redaction, profiles)
         grant.rest(before.grant, after.grant, _SHARED)
-        part.rest(before, after, ("number", "condition", "auto", "stages", "grant"))
+        part.rest(before, after, ("number", "condition", "auto", "stages", "grant", "after_review"))
+
+
+def _compare_after(found: Comparison, old: AfterRule | None, new: AfterRule | None) -> None:
+    """Compare who looks afterwards; that nobody does any more means fewer eyes on it."""
+    if old is None or new is None:
+        if old is not new:
+            verdict = Verdict.WIDENS if new is None else Verdict.NARROWS
+            found.add(verdict, "after_review", _after_text(old), _after_text(new))
+        return
+    part = found.inside("after_review.")
+    compare_stage(part, "stage", old.stage, new.stage)
+    part.ordered("within", old.within_s, new.within_s, text=duration_text)
+    part.names("escalate.to", old.escalate_to, new.escalate_to)
+    part.rest(old, new, ("slots", "within_s", "escalate_to"))
+
+
+def _after_text(rule: AfterRule | None) -> str | None:
+    return None if rule is None else f"{stages_text((rule.stage,))} within {duration_text(rule.within_s)}"
+
+
+def compare_emergencies(found: Comparison, old: BreakGlass, new: BreakGlass, profiles: Profiles) -> None:
+    """Compare what two versions of a BreakGlass give, and what it costs."""
+    compare_policies(found, old.policy, new.policy, profiles)
+    found.ordered("step_up.within", old.step_up_s, new.step_up_s, text=duration_text)
+    found.names("notify", old.notify, new.notify, more=Verdict.NARROWS)
+    rate = found.inside("rate.")
+    rate.ordered("per_person", old.rate.per_person, new.rate.per_person)
+    rate.ordered("window", old.rate.window_s, new.rate.window_s, text=duration_text, more=Verdict.NARROWS)
+    rate.ordered("alarm_at", old.rate.alarm_at, new.rate.alarm_at)
+    rate.rest(old.rate, new.rate, ("per_person", "window_s", "alarm_at"))
+    found.rest(old, new, ("id", "policy", "step_up_s", "notify", "rate"))
 
 
 def _text(route: Route) -> str | None:

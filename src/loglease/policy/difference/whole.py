@@ -13,13 +13,14 @@ from loglease.policy.difference.cheaper import cheaper
 from loglease.policy.difference.exclusive import compare_exclusive, compare_kept
 from loglease.policy.difference.found import Comparison, Difference, Verdict
 from loglease.policy.difference.guardrails import compare_guardrails
-from loglease.policy.difference.policies import compare_policies, compare_sets
+from loglease.policy.difference.policies import compare_emergencies, compare_policies, compare_sets
 from loglease.policy.difference.words import policy_text
 from loglease.policy.problems import At
 from loglease.policy.profiles import below
 
 _KNOWN: Final = (
-    "catalog", "approver_sets", "policies", "guardrails", "tests", "hash", "revision", "calendars", "warnings",
+    "catalog", "approver_sets", "policies", "guardrails", "emergencies", "tests", "hash", "revision", "calendars",
+    "warnings",
 )  # fmt: skip
 _NAMES: Final = ("groups", "rotas", "sources", "channels", "trackers", "labels", "redaction")
 
@@ -40,6 +41,7 @@ def differences(old: Bundle, new: Bundle) -> tuple[Difference, ...]:
     return (
         *_policies(old, new),
         *cheaper(old, new),
+        *_emergencies(old, new),
         *_guardrails(old, new),
         *_sets(old, new),
         *_catalogs(old, new),
@@ -62,6 +64,20 @@ def _policies(old: Bundle, new: Bundle) -> Iterator[Difference]:
         else:
             compare_exclusive(found, was, now, (old, new))
             compare_policies(found, was, now, profiles)
+        yield from found.found
+
+
+def _emergencies(old: Bundle, new: Bundle) -> Iterator[Difference]:
+    before, after = ({one.id: one for one in bundle.emergencies} for bundle in (old, new))
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        found = _comparison("BreakGlass", name, was, now)
+        if was is None:
+            found.add(Verdict.WIDENS, "break-glass", None, policy_text(after[name].policy))
+        elif now is None:
+            found.add(Verdict.NARROWS, "break-glass", policy_text(was.policy), None)
+        else:
+            compare_emergencies(found, was, now, catalog_profiles(new))
         yield from found.found
 
 

@@ -85,6 +85,10 @@ class WishBody(Body):
     ticket: Ticket | None = None
     duration_s: Seconds | None = None
     limits: LimitsWanted | None = None
+    break_glass: Annotated[
+        bool,
+        Field(description="It is an emergency: the grant starts at once, people are told, and somebody looks at it."),
+    ] = False
 
 
 class RequestBody(WishBody):

@@ -58,6 +58,7 @@ def wish_of(body: WishBody, sources: Mapping[str, Source]) -> WishDraft:
         ticket=body.ticket,
         duration_s=body.duration_s,
         limits=limits_of(body.limits),
+        break_glass=body.break_glass,
     )
 
 

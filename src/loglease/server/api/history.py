@@ -19,6 +19,7 @@ _PHRASES: Final[Mapping[str, str]] = MappingProxyType(
         "request.denied": "denied",
         "request.cancelled": "cancelled",
         "request.expired": "expired: nobody decided in time",
+        "breakglass.reviewed": "reviewed afterwards",
         "grant.scheduled": "grant scheduled, it starts at first use",
         "grant.activated": "grant activated",
         "grant.suspended": "grant suspended",
@@ -56,6 +57,8 @@ def _detail(entry_type: str, data: Mapping[str, Any]) -> str:
         case "review.given":
             narrowed = ", narrowed" if data.get("narrowed") else ""
             return f": {data.get('verdict', '')}{narrowed}"
+        case "breakglass.reviewed":
+            return f": {str(data.get('verdict', '')).replace('_', ' ')}"
         case "grant.activated":
             return f", until {str(data.get('until_at', ''))[:19].replace('T', ' ')} UTC"
         case "grant.ended" | "session.closed" | "request.cancelled":

@@ -13,7 +13,6 @@ from loglease.access.permissions import visible_request
 from loglease.access.queries import RequestView, request_view, requests_page, timeline
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.review_request import review_request
-from loglease.access.submit_request import submit_request, wished
 from loglease.model.access_request import RequestState
 from loglease.model.errors import FieldFault, ScopeInvalid
 from loglease.model.ids import RequestId
@@ -39,6 +38,7 @@ from loglease.server.api.history import step_shown
 from loglease.server.api.operations import Routes
 from loglease.server.api.reveals import reveal_draft
 from loglease.server.api.views import offer_shown, request_shown, review_shown, terms_words
+from loglease.server.asking import decided, submitted
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
 
@@ -71,14 +71,15 @@ async def shown(services: Services, caller: Caller, request_id: RequestId) -> r.
     now = services.clock.now()
 
     def query(tx: Transaction) -> r.RequestShown:
-        return _all_shown(tx, services, [request_view(tx, caller, request_id, now)], now)[0]
+        return all_shown(tx, services, [request_view(tx, caller, request_id, now)], now)[0]
 
     return await services.store.read(query)
 
 
-def _all_shown(tx: Transaction, services: Services, views: Sequence[RequestView], now: Instant) -> list[r.RequestShown]:
+def all_shown(tx: Transaction, services: Services, views: Sequence[RequestView], now: Instant) -> list[r.RequestShown]:
+    """Return requests as they are shown in lists."""
     directory, rules = tx.principals.directory(), services.rules.current
-    return [request_shown(tx, view, rules.demanded(view.request, directory, now)) for view in views]
+    return [request_shown(tx, view, rules.demanded(view.request, directory, now), now) for view in views]
 
 
 async def _wish(body: WishBody, caller: Caller, services: Services) -> WishDraft | RevealDraft:
@@ -89,11 +90,11 @@ async def _wish(body: WishBody, caller: Caller, services: Services) -> WishDraft
     """
     if body.reveal is None:
         return wish_of(body, services.sources)
-    if body.scopes or body.duration_s is not None or body.limits is not None:
+    if body.scopes or body.duration_s is not None or body.limits is not None or body.break_glass:
         raise ScopeInvalid(
-            "A reveal has no scope, duration or limits of its own.",
+            "A reveal has no scope, duration or limits of its own, and is no emergency.",
             next_step="Leave them out: the line is all that it covers.",
-            faults=(FieldFault("/reveal", "exclusive", "It excludes scopes, duration_s and limits."),),
+            faults=(FieldFault("/reveal", "exclusive", "It excludes scopes, duration_s, limits and break_glass."),),
         )
     return await reveal_draft(
         body.reveal, reason=body.reason.strip(), ticket=body.ticket, caller=caller, services=services
@@ -105,19 +106,17 @@ async def make_offers(body: WishBody, caller: CallerOf, services: ServicesOf) ->
     """Ask what policy would offer for a draft; nothing is changed."""
     wish = await _wish(body, caller, services)
     caller.require(Right.REQUESTS_WRITE)
-    now = services.clock.now()
-    asked, directory = await services.store.read(lambda tx: (wished(wish, tx, caller, now), tx.principals.directory()))
-    found = services.rules.current.decide(asked, caller.principal, directory, now)
+    found = await decided(services, caller, wish)
     explanation = [offer.rule for offer in found.offers]
     if found.refusal is not None:
         explanation = [found.refusal.message]
         explanation += [text for text in (found.refusal.rule, found.refusal.next_step) if text]
     explanation += [f"narrow to: {scope_in_words(scope)}" for wish in found.narrowed for scope in wish.scopes]
     words = "; ".join(scope_in_words(scope, found.wish.limits, found.wish.duration_s) for scope in found.wish.scopes)
-    if asked.reveal is not None:
-        words = reveal_in_words(asked.reveal)
+    if found.wish.reveal is not None:
+        words = reveal_in_words(found.wish.reveal)
     return r.Offers(
-        offers=[offer_shown(offer, asked.reveal) for offer in found.offers],
+        offers=[offer_shown(offer, found.wish.reveal) for offer in found.offers],
         explanation=explanation,
         code=None if found.refusal is None else found.refusal.code,
         words=words,
@@ -150,7 +149,7 @@ async def list_requests(
             limit=page.limit,
         )
         last = views[-1].request.id if views else None
-        return r.Page(items=_all_shown(tx, services, views, now), next=next_cursor(services, caller, page, views, last))
+        return r.Page(items=all_shown(tx, services, views, now), next=next_cursor(services, caller, page, views, last))
 
     return await services.store.read(query)
 
@@ -160,7 +159,15 @@ async def list_requests(
     answers=r.RequestShown,
     status=201,
     creates=True,
-    problems=(*SCOPE_PROBLEMS, *REVEAL_PROBLEMS, *POLICY_PROBLEMS, "offer_changed", "too_many_pending"),
+    problems=(
+        *SCOPE_PROBLEMS,
+        *REVEAL_PROBLEMS,
+        *POLICY_PROBLEMS,
+        "offer_changed",
+        "too_many_pending",
+        "step_up_required",
+        "clock_suspect",
+    ),
 )
 async def create_request(
     body: RequestBody, caller: CallerOf, services: ServicesOf, once: OnceOf, response: Response
@@ -171,16 +178,7 @@ async def create_request(
         response.headers[REPLAYED] = "true"
     else:
         services.rates.take_submission(caller.principal)
-    request = await submit_request(
-        wish,
-        caller=caller,
-        offer=body.offer,
-        log=services.log,
-        rules=services.rules.current,
-        new_id=services.new_id,
-        random=services.random,
-        once=once,
-    )
+    request = await submitted(services, caller, wish, offer=body.offer, once=once)
     response.headers["Location"] = f"/api/v1/requests/{request.id}"
     return await shown(services, seeing(caller), request.id)
 
@@ -314,7 +312,7 @@ async def create_review(
         view = request_view(tx, seeing(caller), done.request.id, now)
         return r.Reviewed(
             review=review_shown(tx, done.review),
-            request=_all_shown(tx, services, [view], now)[0],
+            request=all_shown(tx, services, [view], now)[0],
             grant=None if view.grant is None else view.grant.id,
         )
 

@@ -15,6 +15,7 @@ from loglease.model.review import Channel, Verdict
 from loglease.model.rights import Right
 from loglease.model.scope import Level
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
+from loglease.server.api.after_reviews import AfterReviewShown
 from loglease.server.api.fields import (
     At,
     Count,
@@ -178,6 +179,7 @@ class RequestShown(Resource):
     decided_by: Who | None = None
     cause: str | None = None
     grant: GrantIdText | None = None
+    after_review: AfterReviewShown | None = None
     words: str
     version: int
 

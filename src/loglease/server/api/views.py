@@ -19,6 +19,7 @@ from loglease.model.selector_text import selector_text
 from loglease.model.session import Session, SessionState
 from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
+from loglease.server.api.after_reviews import after_review_shown
 from loglease.server.api.fields import TokenKind
 from loglease.server.api.reveals import reveal_shown
 from loglease.server.identity import secrets
@@ -140,7 +141,7 @@ def review_shown(tx: Transaction, review: Review) -> r.ReviewShown:
     )
 
 
-def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan]) -> r.RequestShown:
+def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan], now: Instant) -> r.RequestShown:
     """Return a request with the plans that it is under by now."""
     request = view.request
     return r.RequestShown(
@@ -167,6 +168,7 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan]) -> 
         decided_by=maybe_who(tx, request.decided_by),
         cause=request.cause,
         grant=None if view.grant is None else view.grant.id,
+        after_review=after_review_shown(tx, view, now),
         words=terms_words(request.terms, request.wish.reveal),
         version=request.version,
     )

@@ -15,7 +15,6 @@ from loglease.access.once import Once
 from loglease.access.permissions import visible_request
 from loglease.access.queries import request_view, requests_page, timeline
 from loglease.access.rules import refused
-from loglease.access.submit_request import submit_request
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.ids import REQUEST, PrincipalId, RequestId, checked_id
@@ -25,6 +24,7 @@ from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
 from loglease.model.words import scope_in_words
 from loglease.policy.trace import Decision
+from loglease.server.asking import decided, submitted
 from loglease.server.pages import request_form
 from loglease.server.pages.catalogue import source_entries
 from loglease.server.pages.drafts import Fields
@@ -120,26 +120,13 @@ async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields:
     key = text_of(fields, "key")[:64]
     once = Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None
     site.services.rates.take_submission(caller.principal)
-    made = await submit_request(
-        request_form.wish_of(typed, site.services.sources),
-        caller=caller,
-        offer=int(number) if number else None,
-        log=site.services.log,
-        rules=site.services.rules.current,
-        new_id=site.services.new_id,
-        random=site.services.random,
-        once=once,
-    )
+    wish = request_form.wish_of(typed, site.services.sources)
+    made = await submitted(site.services, caller, wish, offer=int(number) if number else None, once=once)
     return made.id
 
 
 async def _decide(site: Site, caller: Caller, typed: request_form.Typed) -> Decision:
-    services = site.services
-    wish = request_form.wish_of(typed, services.sources)
-    rules = services.rules.current
-    now = services.clock.now()
-    directory = await services.store.read(lambda tx: tx.principals.directory())
-    return rules.decide(wish.at(now), caller.principal, directory, now)
+    return await decided(site.services, caller, request_form.wish_of(typed, site.services.sources))
 
 
 async def _form(

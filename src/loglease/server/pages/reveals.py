@@ -14,11 +14,11 @@ from loglease.access.caller import Caller
 from loglease.access.once import Once
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import refused
-from loglease.access.submit_request import submit_request, wished
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError
 from loglease.model.offer import Offer
 from loglease.model.words import reveal_in_words
 from loglease.server.api.reveals import RevealWanted, reveal_draft
+from loglease.server.asking import decided, submitted
 from loglease.server.pages.drafts import Fields
 from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.problems import kind_of
@@ -56,16 +56,8 @@ async def ask_to_reveal(site: Site, request: Request, caller: Caller) -> Respons
         key = text_of(fields, "key")[:64]
         body = hashlib.sha256(repr(draft).encode()).digest()
         site.services.rates.take_submission(caller.principal)
-        made = await submit_request(
-            draft,
-            caller=caller,
-            offer=None,
-            log=site.services.log,
-            rules=site.services.rules.current,
-            new_id=site.services.new_id,
-            random=site.services.random,
-            once=Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None,
-        )
+        once = Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None
+        made = await submitted(site.services, caller, draft, offer=None, once=once)
         return site.go(f"/requests/{made.id}")
     except LogLeaseError as error:
         return _form_again(site, request, fields, error)
@@ -106,10 +98,8 @@ async def _offer(site: Site, caller: Caller, draft: RevealDraft) -> tuple[str, O
     Raises:
         LogLeaseError: policy does not offer it.
     """
-    services = site.services
-    now = services.clock.now()
-    wish, directory = await services.store.read(lambda tx: (wished(draft, tx, caller, now), tx.principals.directory()))
-    found = services.rules.current.decide(wish, caller.principal, directory, now)
+    found = await decided(site.services, caller, draft)
+    wish = found.wish
     words = "" if wish.reveal is None else reveal_in_words(wish.reveal)
     if found.refusal is None:
         return words, found.offers[0]

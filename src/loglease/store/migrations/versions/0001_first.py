@@ -314,6 +314,42 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('scheduled', 'active')"),
     )
     op.create_table(
+        "after_reviews",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("grant_id", sa.Text(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name=op.f("ck_after_reviews_decided")),
+        sa.CheckConstraint("basis IN ('auto', 'break_glass')", name=op.f("ck_after_reviews_basis")),
+        sa.CheckConstraint(
+            "state IN ('open', 'justified', 'not_justified', 'follow_up')", name=op.f("ck_after_reviews_state")
+        ),
+        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_after_reviews_grant_id")),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_after_reviews_request_id")),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_after_reviews")),
+        sa.UniqueConstraint("grant_id", name=op.f("uq_after_reviews_grant_id")),
+    )
+    for name, columns, where in (
+        ("ix_after_reviews_broken", ["policy", "opened_at"], "basis = 'break_glass'"),
+        ("ix_after_reviews_undone", ["due_at"], "state = 'open'"),
+        ("ix_after_reviews_unjustified", ["person", "due_at"], "state <> 'justified'"),
+    ):
+        op.create_index(
+            name,
+            "after_reviews",
+            columns,
+            unique=False,
+            sqlite_where=sa.text(where),
+            postgresql_where=sa.text(where),
+        )
+    op.create_table(
         "local_accounts",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),

@@ -18,6 +18,7 @@ from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
 from loglease.server.notifications.building import missing
 from loglease.server.services import Services
+from loglease.sources.interface import Health
 from loglease.sources.registry import Source
 from loglease.store.interface import StoreUnavailable
 
@@ -53,6 +54,7 @@ async def checks(services: Services) -> list[Check]:
         _disk(services),
         Check("draining", not services.standing.draining, "The process is not stopping."),
         *await asyncio.gather(*map(_source, services.sources.values())),
+        *(_facts(name, provider.health()) for name, provider in services.fact_providers.items()),
     ]
 
 
@@ -60,6 +62,10 @@ async def _source(source: Source) -> Check:
     health = await source.reader.check()
     detail = "The source can be read." if health.ok else health.detail
     return Check(f"source {source.name}", health.ok, detail, decisive=False)
+
+
+def _facts(name: str, health: Health) -> Check:
+    return Check(f"facts {name}", health.ok, health.detail, decisive=False)
 
 
 async def _redactor(engines: Engines) -> Check:

@@ -28,6 +28,8 @@ from loglease.server.configured_sources import (
     source_configurations,
     source_of,
 )
+from loglease.server.facts.configuration import ProviderConfig, provider_configurations
+from loglease.server.facts.providers import opened
 from loglease.server.health import FREE_SHARE
 from loglease.server.identity.sign_in import ADMIN_FILE
 from loglease.server.policies import policy_directory
@@ -177,7 +179,7 @@ def findings(*, config: Path | None = None, data_dir: Path | None = None) -> lis
     found.append(Finding("settings", "ok", f"The data directory is {settings.data_dir}."))
     rules, library = _rules(settings)
     return [
-        *found, *rules, *_redactor(library), *_data(settings), _listener(settings),
+        *found, *rules, *_redactor(library), *_data(settings), _listener(settings), *_facts(settings),
         *_sources_and_policy(settings, library),
     ]  # fmt: skip
 
@@ -299,6 +301,32 @@ def _source(one: SourceConfig, settings: Settings) -> Finding:
         detail = f"{one.name}: {', '.join(missing)} is no directory."
         return Finding("source", "warn", detail, "Correct the path, or make the directory.")
     return Finding("source", "ok", f"{one.name}: {len(one.watches)} {'watch' if len(one.watches) == 1 else 'watches'}.")
+
+
+def _facts(settings: Settings) -> list[Finding]:
+    try:
+        configurations = provider_configurations(settings)
+    except SettingsInvalid as error:
+        return [Finding("facts", "fail", f"{one.pointer}: {one.detail}", error.next_step) for one in error.faults]
+    return [_provider(one) for one in configurations]
+
+
+def _provider(configuration: ProviderConfig) -> Finding:
+    health = asyncio.run(_probed(configuration))
+    grade: Grade = "ok" if health.ok else "warn"
+    return Finding("facts", grade, f"{configuration.name}: {health.detail}", "Check what it reads, and its address.")
+
+
+async def _probed(configuration: ProviderConfig) -> Health:
+    provider = opened(configuration, _nobody_known, SystemClock())
+    try:
+        return await provider.probe()
+    finally:
+        await provider.aclose()
+
+
+async def _nobody_known(_issuer: str, _account: str) -> None:
+    """Know nobody: a probe asks about no one."""
 
 
 async def _health(configuration: RemoteConfig) -> Health:

@@ -21,6 +21,7 @@ SWEEP_EVERY_S: Final = 1.0
 LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
+FACTS_EVERY_S: Final = 1.0
 CLEAN_EVERY_S: Final = 3_600.0
 UNKNOWN_EVERY_S: Final = 5.0
 RESTART_AFTER_S: Final = 1.0
@@ -78,6 +79,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, late),
+        "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),
         "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, services.courier.bury_unknown),

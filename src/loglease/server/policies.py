@@ -108,6 +108,7 @@ def rules_of(
         profiles=profiles,
         trusted_labels={one.name: one.trusted_labels for one in sources.values()},
         presence=None if settings is None else presence_types(networks_named(settings.networks)),
+        providers=None if settings is None else frozenset(settings.facts.providers),
     )
     bundle = load(files, revision=revision, expires=expires, outside=outside)
     if isinstance(bundle, list):

@@ -21,10 +21,12 @@ from loglease.model.instant import Instant
 from loglease.redaction import KEY_BYTES, Keys, Library
 from loglease.server.bundles import BundleRefused, Proved, accepted, proved
 from loglease.server.engines import prove
+from loglease.server.facts.providers import closed
 from loglease.server.lifecycle import rules_entry
 from loglease.server.policies import PolicyInvalid
 from loglease.server.redaction_rules import library_of, require_same_versions
 from loglease.server.services import Services
+from loglease.server.settings import Settings
 from loglease.store.interface import StoreUnavailable, Transaction
 
 _log: Final = structlog.get_logger("loglease.reload")
@@ -33,24 +35,29 @@ _RECHECK_AGAIN_S: Final = 0.5
 
 
 async def reload_rules(services: Services) -> bool:
-    """Read packs, profiles and policies again; return whether they are in force now.
+    """Read packs, profiles, policies and providers of facts again; return whether they are in force now.
 
     One call waits for the other, so what was read first is not taken last. A set that is refused is logged, recorded as
     `policy.refused` and shown by the health check until a good one comes.
     """
     async with services.standing.reloading:
         try:
-            library, policy = await _read(services)
+            settings = services.settings.with_facts_of(await asyncio.to_thread(services.settings.reread))
+            library, policy = await _read(services, settings)
+            providers = await services.facts.prepared(settings)
             await _recorded(services, library, policy)
         except LogLeaseError as error:
             await _refused(services, error)
             return False
+        before = services.fact_providers
+        # In the same step of the event loop as the rules that read what they say.
+        services.facts.current = providers
         await take_into_force(services, library, policy.rules)
+        await closed(before)
         return True
 
 
-async def _read(services: Services) -> tuple[Library, Proved]:
-    settings = services.settings
+async def _read(services: Services, settings: Settings) -> tuple[Library, Proved]:
     library = await asyncio.to_thread(library_of, settings)
     await services.store.read(lambda tx: require_same_versions(tx, library))
     keys = Keys.derived(services.pseudonym_key, salt=services.random(KEY_BYTES), grant_id="self-test")

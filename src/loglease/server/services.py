@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from loglease.redaction import Redactor
 from loglease.server.cursors import Cursors
 from loglease.server.engines import Engines
 from loglease.server.events import Hub
+from loglease.server.facts.interface import Provider
+from loglease.server.facts.providers import FactProviders
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.sign_in import SignIns
@@ -70,6 +72,7 @@ class Services:
         log: the entrance to the audit log, which also writes down whom to tell.
         sequencer: what is behind it; works of its own tell nobody.
         engines: what redacts here, and what was withheld.
+        facts: who is asked for facts that policies read.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
 
@@ -99,5 +102,11 @@ class Services:
     refusals: Refusals
     redactor_of: Callable[[Grant], Redactor]
     engines: Engines
+    facts: FactProviders
     pseudonym_key: bytes = field(repr=False)
     standing: Standing = field(default_factory=Standing)
+
+    @property
+    def fact_providers(self) -> Mapping[str, Provider]:
+        """The providers of facts in force, by name."""
+        return self.facts.current

@@ -10,12 +10,13 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -207,6 +208,12 @@ class PolicySettings(_Area):
         return self
 
 
+class FactSettings(_Area):
+    """Providers of facts by name. Each is checked by the kind that it names."""
+
+    providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 class ScanSettings(_Area):
     """What one query may look at, before its filters: permitted lines, their redacted bytes, and how long."""
 
@@ -245,10 +252,23 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
     areas: ClassVar[frozenset[str]] = frozenset(
-        {"HTTP", "IDENTITY", "LIMITS", "LOKI", "NETWORKS", "NOTIFICATIONS", "POLICY", "REDACTION", "SCAN", "SOURCES"}
+        (
+            "FACTS",
+            "HTTP",
+            "IDENTITY",
+            "LIMITS",
+            "LOKI",
+            "NETWORKS",
+            "NOTIFICATIONS",
+            "POLICY",
+            "REDACTION",
+            "SCAN",
+            "SOURCES",
+        )
     )
 
     data_dir: Path
+    facts: FactSettings = Field(default_factory=FactSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -260,6 +280,19 @@ class Settings(BaseSettings):
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     scan: ScanSettings = Field(default_factory=ScanSettings)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    _again: Callable[[], Settings] | None = PrivateAttr(default=None)
+
+    def reread(self) -> Settings:
+        """Read the same file, variables and flags again; settings that no file was read for stay as they are.
+
+        Raises:
+            SettingsInvalid: with one fault for each mistake.
+        """
+        return self if self._again is None else self._again()
+
+    def with_facts_of(self, other: Settings) -> Settings:
+        """Return these settings with the providers of facts of others: the one area that is read again."""
+        return self.model_copy(update={"facts": other.facts})
 
     @field_validator("networks")
     @classmethod
@@ -320,6 +353,7 @@ def load_settings(
         raise _with_mistakes([*faults, *(_fault(one) for one in error.errors(include_url=False))]) from error
     if faults:
         raise _with_mistakes(faults)
+    settings._again = partial(load_settings, config=config, overrides=overrides, environment=environment)  # noqa: SLF001 - no setting
     return settings
 
 

@@ -34,6 +34,7 @@ from loglease.server.cursors import Cursors
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines, prove
 from loglease.server.events import Hub
+from loglease.server.facts.providers import FactProviders, principals_in
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.brake import Brake
 from loglease.server.identity.credentials import Credentials
@@ -134,6 +135,8 @@ async def _built(
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
+    facts = FactProviders(principals_in(store), clock)
+    facts.current = await facts.prepared(settings)
     scrub = scrubber(engines, key, random)
     courier = Courier(
         channels_of(settings.notifications, settings.data_dir, clock),
@@ -178,6 +181,7 @@ async def _built(
         redactor_of=Redactors(key, engines).of,
         pseudonym_key=key,
         engines=engines,
+        facts=facts,
         standing=standing,
     )
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
@@ -321,6 +325,7 @@ async def close(services: Services, *, why: str = "signal") -> None:
         await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
         await keep_head(services.head, services.store)
     finally:
+        await services.facts.aclose()
         await services.sources.aclose()
         await services.sequencer.aclose()
         services.journal.close()

@@ -59,7 +59,7 @@ def authorization_of(faults: Faults, raw: Mapping[str, Any], base: Path) -> str 
     fields = faults.mapping("/credentials", given)
     faults.unknown("/credentials", fields, ("token_file", "user", "password_file"))
     if set(fields) == {"token_file"}:
-        token = _secret(faults, "/credentials/token_file", fields["token_file"], base)
+        token = secret_in(faults, "/credentials/token_file", fields["token_file"], base)
         if any(byte not in _VISIBLE for byte in token):
             faults.add("/credentials/token_file", "A token is one line of visible ASCII letters.")
             return None
@@ -68,7 +68,7 @@ def authorization_of(faults: Faults, raw: Mapping[str, Any], base: Path) -> str 
         user = faults.text("/credentials/user", fields["user"])
         if ":" in user or not user.isprintable():
             faults.add("/credentials/user", "A user name has no colon and no control characters.")
-        password = _secret(faults, "/credentials/password_file", fields["password_file"], base)
+        password = secret_in(faults, "/credentials/password_file", fields["password_file"], base)
         return "Basic " + base64.b64encode(user.encode() + b":" + password).decode()
     faults.add("/credentials", "Write token_file, or user and password_file.")
     return None
@@ -109,7 +109,8 @@ def labels_of_source(
     return trusted, clear
 
 
-def _secret(faults: Faults, pointer: str, value: object, base: Path) -> bytes:
+def secret_in(faults: Faults, pointer: str, value: object, base: Path) -> bytes:
+    """Return the secret in a file that only the server may read."""
     path = base / faults.text(pointer, value)
     try:
         with path.open("rb") as file:

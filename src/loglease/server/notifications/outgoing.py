@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 
 from loglease.server.notifications.channel import Undelivered
+from loglease.server.outgoing import may_call
+from loglease.server.proxies import address_in
 
 
 async def permitted_address(host: str, port: int, *, private: bool) -> str:
@@ -36,9 +37,5 @@ def is_permitted(address: str, *, private: bool) -> bool:
     SECURITY: never a multicast, unspecified or link-local one: behind the last are the keys of cloud machines.
     tests/server/notifications/test_outgoing.py.
     """
-    known = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None:
-        known = known.ipv4_mapped
-    if known.is_multicast or known.is_unspecified or known.is_link_local or known.is_reserved:
-        return known.is_loopback and private
-    return known.is_global or private
+    known = address_in(f"[{address}]")
+    return known is not None and may_call(known, private=private)

@@ -93,6 +93,7 @@ def grant_shown(**changes: Any) -> dict[str, Any]:
         "reviews": [],
         "holds": [],
         "open_sessions": 0,
+        "submitted_at": "2026-11-23T09:40:00.000000Z",
         "scheduled_at": "2026-11-23T09:41:00.000000Z",
         "activate_by": LATER,
         "valid_from": "2026-11-23T09:42:00.000000Z",

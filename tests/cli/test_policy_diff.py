@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Cli
 from tests.cli.fake_server import FakeServer
+from tests.policy.test_live import GRANT
 from tests.policy.world import EXAMPLE_TEST, ORGANISATION
 
 OPEN = """\
@@ -181,3 +182,45 @@ def test_the_how_to_shows_what_is_printed(cli: Cli, tmp_path: Path, monkeypatch:
     (shown,) = re.findall(r"\$ loglease policy diff policies/ new/\n(.*?)```", HOW_TO, re.DOTALL)
     found = cli("policy", "diff", "policies/", "new/")
     assert found.out + found.err == shown
+
+
+def test_markdown_is_for_a_pull_request(cli: Cli, two: Directories) -> None:
+    two.edit("level_from: info", "level_from: debug")
+    found = cli("policy", "diff", str(two.old), str(two.new), "--output", "markdown", "--fail-on", "widens")
+    assert (found.code, found.err) == (5, "")
+    assert found.out.startswith("### Policy: WIDENS\n")
+    assert cli("policy", "show", str(two.old), "--output", "markdown").code == 2
+
+
+def test_live_grants_are_held_against_the_new_documents(cli: Cli, two: Directories, tmp_path: Path) -> None:
+    grants = tmp_path / "grants.ndjson"
+    shorter = GRANT | {"id": "grt_2", "policy": "payments-prod-debug"}
+    grants.write_text(json.dumps(GRANT) + "\n" + json.dumps(shorter | {"duration_s": 10}))
+    two.edit("duration: {default: 30m, max: 2h}", "duration: {max: 1h}")
+    words = ["policy", "diff", str(two.old), str(two.new), "--live", str(grants)]
+    found = cli(*words, "--fail-on", "live")
+    assert (found.code, found.out.splitlines()[-1]) == (
+        0,
+        "LESS     grt_1  maria  payments-prod-debug: duration 2h -> 1h",
+    )
+    assert found.err.endswith("Of 2 live grants 0 could not be issued now, 1 with less.\n")
+    two.edit("id: payments-prod-debug", "id: payments-debug")
+    (two.new / "main.test.yaml").unlink()
+    refused = cli(*words, "--fail-on", "live")
+    assert (refused.code, "REFUSED  grt_2  maria  payments-prod-debug: the policy is gone" in refused.out) == (5, True)
+    assert cli(*words).code == 0
+    body = json.loads(cli(*words, "--output", "json").out)
+    assert [one["grant"] for one in body["live"]] == ["grt_1", "grt_2"]
+    people = tmp_path / "people.json"
+    people.write_text('{"items": []}')
+    two.edit("id: payments-debug", "id: payments-prod-debug")
+    assert "the directory does not know the holder" in cli(*words, "--directory", str(people)).out
+
+
+def test_flags_about_grants_need_grants(cli: Cli, two: Directories, tmp_path: Path) -> None:
+    words = ["policy", "diff", str(two.old), str(two.new)]
+    assert cli(*words, "--fail-on", "live").code == 2
+    assert cli(*words, "--directory", str(tmp_path / "none")).code == 2
+    assert cli(*words, "--live", str(tmp_path / "none")).code == 2
+    (tmp_path / "bad").write_text("{")
+    assert cli(*words, "--live", str(tmp_path / "bad")).code == 2

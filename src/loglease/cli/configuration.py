@@ -24,10 +24,11 @@ _CONTEXT_KEYS: Final = ("server", "ca_file", "output", "source", "duration", "in
 
 
 class OutputForm(StrEnum):
-    """For people or for programs."""
+    """For people or for programs; Markdown for people who review a change, where a command has it."""
 
     TABLE = "table"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 class Color(StrEnum):
@@ -191,7 +192,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _output(text: str) -> OutputForm:
-    if text not in set(OutputForm):
+    if text not in (OutputForm.TABLE, OutputForm.JSON):
         raise ConfigurationInvalid(f"{text!r} is no form of output.", next_step="Choose table or json.")
     return OutputForm(text)
 

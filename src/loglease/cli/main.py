@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -20,6 +20,7 @@ from loglease.model.errors import LogLeaseError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_IN_MARKDOWN: Final = frozenset({"loglease.cli.commands.differing"})
 _EVERYWHERE = Group("Everywhere", sort_key=1_000)
 
 
@@ -82,7 +83,8 @@ def launcher(start: Callable[[Flags, Sequence[str], App], int], words: Sequence[
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         output: Annotated[
-            OutputForm | None, Parameter(group=_EVERYWHERE, help="tables for people or JSON for programs")
+            OutputForm | None,
+            Parameter(group=_EVERYWHERE, help="tables for people, JSON for programs; `policy diff` also has markdown"),
         ] = None,
         color: Annotated[Color, Parameter(group=_EVERYWHERE, help="colour on terminals, always or never")] = Color.AUTO,
         server: Annotated[str | None, Parameter(group=_EVERYWHERE, help="address of the server")] = None,
@@ -117,6 +119,8 @@ def _started(
         answer = command(*bound.args, **bound.kwargs, **given)
         return int(answer) if isinstance(answer, int) else Exit.DONE
     settings = settings_from(flags, environment)
+    if settings.output is OutputForm.MARKDOWN and command.__module__ not in _IN_MARKDOWN:
+        raise Usage("This command prints no Markdown.", next_step="Choose table or json.")
     out = Output(stdout=stdout, stderr=stderr, form=settings.output, color=settings.color)
     run = Run(settings=settings, out=out, stdin=stdin)
     try:

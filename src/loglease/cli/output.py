@@ -40,6 +40,7 @@ class Output:
         self.stdout = stdout
         self.stderr = stderr
         self.json = form is OutputForm.JSON
+        self.markdown = form is OutputForm.MARKDOWN
         self._color = color
 
     def resource(self, body: Any) -> None:

@@ -73,6 +73,18 @@ def files_in(directory: Path | None) -> dict[str, bytes]:
         raise Usage(f"{error.filename} cannot be read.", next_step="Check its mode.") from error
 
 
+def content_of(path: Path) -> bytes:
+    """Return what a file holds that a flag names.
+
+    Raises:
+        Usage: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Usage(f"{path} cannot be read.", next_step="Check its name and its mode.") from error
+
+
 def clock_now() -> Instant:
     """Return the time of this machine, for local commands where none is given."""
     return Instant(time.time_ns() // 1_000)  # noqa: TID251 - there is no server whose time would count

@@ -25,7 +25,7 @@ _OWN: Final = frozenset({"use", "return", "env"})
 _VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": _SOURCES}
 _WHOLE_LISTS: Final[dict[tuple[str, ...], str]] = {("token", "delete"): "/tokens", ("lock", "lift"): "/locks"}
 _EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
-    "--output": tuple(OutputForm),
+    "--output": (OutputForm.TABLE, OutputForm.JSON),
     "--color": tuple(Color),
     "--server": (),
     "--context": (),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from loglease.cli.errors import Exit, Usage
-from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, counted, files_in
+from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, content_of, counted, files_in
 from loglease.cli.run import Here, flag
 from loglease.model.instant import duration_text, instant_text, parse_instant
 from loglease.model.principal import Directory
@@ -44,7 +44,7 @@ def check(
     """
     files = files_in(directory)
     today = date.fromisoformat(instant_text(clock_now() if at is None else parse_instant(at))[:10])
-    known = None if people is None else read_snapshot(_content(people))
+    known = None if people is None else read_snapshot(content_of(people))
     found = load(files)
     problems = _problems(found, files, today, known)
     if run.out.json:
@@ -72,13 +72,6 @@ def _problems(
     if known is not None:
         problems.add_all(unknown_groups(files, known))
     return problems.found()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Usage(f"{path} cannot be read.", next_step="Check its name and its mode.") from error
 
 
 def run_cases(

@@ -302,6 +302,7 @@ class GrantShown(Resource):
     reviews: list[ReviewIdText]
     holds: list[HoldShown]
     open_sessions: Count
+    submitted_at: Annotated[At, Field(description="When it was asked for; lookbacks count from there.")]
     scheduled_at: At
     activate_by: At
     valid_from: At | None = None

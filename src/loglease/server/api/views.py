@@ -249,6 +249,7 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         reviews=list(grant.reviews),
         holds=_holds(tx, view),
         open_sessions=sum(one.state is not SessionState.CLOSED for one in view.sessions),
+        submitted_at=instant_text(view.request.submitted_at),
         scheduled_at=instant_text(grant.scheduled_at),
         activate_by=instant_text(grant.activate_by),
         valid_from=at(grant.valid_from),

@@ -27,7 +27,7 @@ from bench.deciding.setting import NOW, Setting, files_of, person, wish_of
 from loglease.policy import Bundle, Viewer, explain, load
 from loglease.policy.conditions import Condition, compiled
 from loglease.policy.conditions.compiling import MAX_COST
-from loglease.policy.roots import schema_of, values_of
+from loglease.policy.roots import Readable, values_of
 
 GOALS: Final = {
     "1,000 policies ÷ 10": 8.0,
@@ -139,7 +139,7 @@ def dearest() -> tuple[Condition, dict[str, Any]]:
     bundle = load(files_of(1))
     if not isinstance(bundle, Bundle):
         raise SystemExit("the bundle of one policy does not load")
-    schema = schema_of(bundle.catalog, ())
+    schema = Readable(catalog=bundle.catalog).asked()
     one = 'req.labels.app.exists(x, x.contains("yy"))'
     text = one
     while compiled(text, schema).cost + compiled(one, schema).cost + 1 <= MAX_COST:

@@ -17,9 +17,9 @@ from loglease.policy import Problem
 from loglease.policy.analysis import analysed
 from loglease.policy.conditions import compiled
 from loglease.policy.conditions.points import can_hold
-from loglease.policy.roots import schema_of, values_of
+from loglease.policy.roots import Readable, values_of
 
-SCHEMA = schema_of(bundle_of(CATALOG).catalog, ("office",))
+SCHEMA = Readable(catalog=bundle_of(CATALOG).catalog, calendars=("office",)).asked()
 
 
 def found_in(*documents: str) -> list[Problem]:

@@ -92,7 +92,7 @@ def test_what_it_costs_has_to_be_said(field: str) -> None:
         ("limits: {lines: 50000, bytes: 100MB, tails: 2}", "reveal: {classes: [pii]}", "P110"),
         ("limits: {lines: 50000, bytes: 100MB, tails: 2}", "activate_within: 8h", "P110"),
         ("ask: {reason: {min: 30}}", "allow_self: true", "P307"),
-        ("ask: {reason: {min: 30}}", 'when: ctx.net != "other"', "P901"),
+        ("ask: {reason: {min: 30}}", 'when: ctx.net != "other"', "P205"),
     ],
 )
 def test_what_it_may_not_say(old: str, new: str, code: str) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.policy.world import CATALOG, SRE, bundle_of, codes, files_of, problems_of
 
 from loglease.model.instant import Instant, parse_instant
+from loglease.policy.calendar_documents import hours_of
 from loglease.policy.calendars import WEEKDAYS, Calendar, Hours
-from loglease.policy.facts import hours_of
 
 WORK = "mon tue wed thu fri"
 EVERY = " ".join(WEEKDAYS)
@@ -334,8 +334,8 @@ ONE = '{zone: Europe/Berlin, days: [mon, fri], hours: ["08:00-18:00"], closed: [
         ("office:", "in:", ["P114"]),
         ("office:", "true:", ["P114"]),
         ("office:", "package:", ["P114"]),
-        ("calendars:", "facts: {}\ncalendars:", ["P902"]),
-        ("calendars:", "risk: []\ncalendars:", ["P902"]),
+        ("calendars:", "facts: {}\ncalendars:", ["P119"]),
+        ("calendars:", "risk: []\ncalendars:", ["P119"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_calendar_has_a_code(old: str, new: str, wrong: list[str]) -> None:
@@ -362,9 +362,8 @@ def test_what_is_right(old: str, new: str) -> None:
     assert len(bundle_of(CATALOG, FACTS.replace(old, new, 1)).calendars) == 1
 
 
-def test_only_facts_and_risk_are_refused_as_not_supported_yet() -> None:
+def test_a_facts_document_declares_something() -> None:
     head = "".join(FACTS.splitlines(keepends=True)[:3])
-    assert codes(problems_of(head + "facts: {ctx.net: {type: [corp], from: gateway}}\nrisk: []\n")) == ["P902", "P902"]
     assert codes(problems_of(head)) == ["P111"]
     assert codes(problems_of(head + "calendars: {}\n")) == ["P119"]
     assert codes(problems_of(head + "calendars: [office]\n")) == ["P112"]

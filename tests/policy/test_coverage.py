@@ -8,7 +8,7 @@ from loglease.policy import Bundle, load, run_tests
 from loglease.policy.conditions import compiled
 from loglease.policy.coverage import Coverage, Gap, Share, covered
 from loglease.policy.problems import At
-from loglease.policy.roots import schema_of
+from loglease.policy.roots import Readable
 
 SHORT = """\
 api: loglease/v1
@@ -136,8 +136,10 @@ def test_leaves_are_what_and_or_and_not_are_made_of() -> None:
     text = (
         '!(req.live || req.duration < duration("1h")) && req.labels.env.all(x, x == "dev" || x == "prod") && !!req.live'
     )
-    found = compiled(text, schema_of(bundle_of(CATALOG).catalog, ()))
+    found = compiled(text, Readable(catalog=bundle_of(CATALOG).catalog).asked())
     assert [one.text for one in found.leaves] == [
         "req.live", 'req.duration < duration("1h")', 'req.labels.env.all(x, x == "dev" || x == "prod")', "req.live"
     ]  # fmt: skip
-    assert [one.text for one in compiled("req.live", schema_of(bundle_of(CATALOG).catalog, ())).leaves] == ["req.live"]
+    assert [one.text for one in compiled("req.live", Readable(catalog=bundle_of(CATALOG).catalog).asked()).leaves] == [
+        "req.live"
+    ]

@@ -216,7 +216,6 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
         ("need: 1", "need: 1, escalate: {after: 30m, to: [group:sre]}", "P906"),
         ("otherwise: true", "otherwise: true, notify: [channel:x]", "P906"),
         ("otherwise: true", "otherwise: true, elevation: true", "P904"),
-        ("redaction: pii-default", "redaction: pii-default, keep: {when: x}", "P901"),
         ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 30m}", "P906"),
         ("redaction: pii-default", "redaction: pii-default, bind: [network]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, labels_only: true", "P906"),
@@ -233,14 +232,17 @@ def test_what_comes_later_is_refused_and_says_so(old: str, new: str, code: str) 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("when: ctx.mfa_age <= duration('15m')", "P901"),
-        ("approver_when: 'true'", "P901"),
+        ("when: ctx.mfa_age <= duration('15m')", "P205"),
+        ("approver_when: 'true'", "P213"),
+        ('exclusive: true\nwhen: ask.customer == "x"', "P205"),
+        ("approver_when: approver.mfa_age <= duration('15m')", "P205"),
         ("elevation: {targets: [x]}", "P904"),
-        ("ask: {inputs: {customer: {type: string}}}", "P906"),
-        ("ask: {ticket: {tracker: tickets, key: 'A', state: [open]}}", "P901"),
+        ("ask: {inputs: {Customer: {type: string}}}", "P114"),
+        ("ask: {inputs: {customer: {type: text}}}", "P115"),
+        ("ask: {ticket: {tracker: tickets, key: 'A', state: [open]}}", "P205"),
     ],
 )
-def test_conditions_and_other_later_fields_are_refused(line: str, code: str) -> None:
+def test_what_is_not_declared_or_comes_later_is_refused(line: str, code: str) -> None:
     assert with_line(line) == [code]
 
 
@@ -335,7 +337,7 @@ def test_approver_sets(body: str, code: str) -> None:
         ("applies: {all_streams: true}\ncaps: {subjects: 3}", "P906"),
         ("applies: {all_streams: true}\nat_least: {redaction: none}", "P302"),
         ("applies: {all_streams: true}\nadd: {bind: [network]}", "P906"),
-        ("applies: {all_streams: true}\ndeny: true\nif: ctx.on_call", "P901"),
+        ("applies: {all_streams: true}\ndeny: true\nif: ctx.on_call", "P205"),
         ("applies: {all_streams: true}\ndeny: true\nmode: off", "P113"),
         ("applies: {all_streams: true}\ndeny: true\nmode: warn", "P115"),
         ("applies: {all_streams: true}\nrequire: {stage: {from: [agent:x], need: 1}}", "P310"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from loglease.access.approval import bounded
 from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
+from loglease.access.knowing import commit_knowing
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import refs
 from loglease.access.rules import Rules
@@ -37,13 +38,13 @@ async def activate_grant(
     caller.require(Right.LOGS_READ)
     watch.require_ready()
 
-    def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
+    def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Grant]:
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         active, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
         return Recorded(active, entries)
 
-    return await log.commit(work)
+    return await commit_knowing(work, caller=caller, log=log, rules=rules)
 
 
 def activated(

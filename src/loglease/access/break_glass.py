@@ -41,4 +41,4 @@ async def break_glass(
     caller.require(Right.REQUESTS_WRITE)
     watch.require_ready()
     submission = Submission(wish=wish, caller=caller, offer=offer, rules=rules, new_id=new_id, random=random, once=once)
-    return await log.commit(submission.work)
+    return await submission.commit(log)

@@ -25,6 +25,7 @@ class Caller:
         signed_in_at: when the person proved who they are, interactively; None for long-lived tokens.
         sign_in: the first token of the sign-in that the credential belongs to; None for long-lived tokens.
         only_grant: the one grant that a grant token or viewer code works for.
+        address: where on the network the call is from; None where that is not known.
     """
 
     principal: Principal
@@ -34,6 +35,7 @@ class Caller:
     token: TokenId | None = None
     sign_in: TokenId | None = None
     only_grant: GrantId | None = None
+    address: str | None = None
 
     def has(self, right: Right) -> bool:
         """Say whether the credential carries the right."""

@@ -90,6 +90,18 @@ class PolicyDenied(LogLeaseError):
     code = "policy_denied"
 
 
+class PolicyUndecided(LogLeaseError):
+    """A fact that the policy needs cannot be had at the moment; no rule said no."""
+
+    code = "policy_undecided"
+
+
+class InputRequired(LogLeaseError):
+    """The policy asks for something in a field of its own that is missing or does not fit."""
+
+    code = "input_required"
+
+
 class GuardrailDenied(LogLeaseError):
     """An organisation-wide guardrail forbids what was asked."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from loglease.model.clock import Clock
 from loglease.policy.conditions import Fault
-from loglease.policy.observed import Facts, Observed, Question
+from loglease.policy.observed import NOTHING_KNOWN, FactKey, Facts, Observed, Question
 
 ANSWER_WITHIN_S: Final = 2.0
 
@@ -24,6 +24,23 @@ class FactProvider(Protocol):
         """Return what is known now; a fault is an answer, too. It may be cancelled after two seconds."""
 
 
+Ask = Callable[[Collection[Question]], Awaitable[Facts]]
+"""Asks all of these questions at once."""
+
+
+async def nobody(_questions: Collection[Question]) -> Facts:
+    """Answer nothing: where there are no providers, what is asked is in fault."""
+    return NOTHING_KNOWN
+
+
+class FactsNeeded(Exception):
+    """Raised out of a transaction that cannot decide before providers were asked; nothing of it was written."""
+
+    def __init__(self, questions: Collection[Question]) -> None:
+        super().__init__(f"{len(questions)} facts are needed")
+        self.questions = questions
+
+
 async def gather(questions: Collection[Question], providers: Mapping[str, FactProvider], clock: Clock) -> Facts:
     """Ask all questions at once.
 
@@ -32,8 +49,12 @@ async def gather(questions: Collection[Question], providers: Mapping[str, FactPr
         seconds leaves a fault.
     """
     answers = await asyncio.gather(*(_answer(one, providers.get(one.rule.provider), clock) for one in questions))
-    keys = ((one.rule.name, None if one.label is None else one.label[1]) for one in questions)
-    return dict(zip(keys, answers, strict=True))
+    return dict(zip(map(key_of, questions), answers, strict=True))
+
+
+def key_of(question: Question) -> FactKey:
+    """Return where the answer to a question is kept."""
+    return question.rule.name, None if question.label is None else question.label[1]
 
 
 async def _answer(question: Question, provider: FactProvider | None, clock: Clock) -> Observed:

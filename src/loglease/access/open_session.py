@@ -10,6 +10,7 @@ from loglease.access.activate_grant import activated
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
+from loglease.access.knowing import commit_knowing
 from loglease.access.permissions import held_grant, require_unlocked
 from loglease.access.records import Data, refs, scope_data
 from loglease.access.rules import Rules
@@ -94,7 +95,7 @@ async def open_session(
     session_id = SessionId(new_id(SESSION))
     is_given_up = False
 
-    def work(tx: Transaction, now: Instant) -> Recorded[Opened]:
+    def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Opened]:
         if is_given_up:
             raise AuditUnavailable("Nobody waits for this session any more.")
         require_unlocked(tx, caller, now)
@@ -136,7 +137,7 @@ async def open_session(
         return Recorded(opened, (*entries, *recorded))
 
     try:
-        return await log.commit(work)
+        return await commit_knowing(work, caller=caller, log=log, rules=rules)
     except AuditUnavailable as error:
         is_given_up = True
         raise OpeningUncertain(session_id, error) from error

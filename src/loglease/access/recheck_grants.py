@@ -67,9 +67,10 @@ class _Change:
         self, tx: Transaction, before: Rules | None, rules: Rules, now: Instant, *, new_id: NewId, random: Random
     ) -> None:
         self._tx = tx
-        self._rules = rules
+        # What a policy wants to stay true is for `keep_grants` to look at; here only the documents are others.
+        self._rules = rules = rules.shown()
         # Under the same profiles, so that what differs is what the documents say.
-        self._before = None if before is None else replace(before, profiles=rules.profiles)
+        self._before = None if before is None else replace(before.shown(), profiles=rules.profiles)
         self._guarded = None if before is None else before.with_guardrails_of(rules)
         self._directory: Directory = tx.principals.directory()
         self._now = now

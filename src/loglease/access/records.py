@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import orjson
+
 from loglease.access.commitments import Commitments
 from loglease.audit.interface import SYSTEM
 from loglease.model.access_request import Wish
@@ -124,6 +126,8 @@ def wish_data(wish: Wish, offer: Offer, commitments: Commitments, expires_at: In
     }
     if wish.ticket is not None:
         data["ticket_c"] = commitments.to("ticket_c", wish.ticket)
+    if wish.inputs:
+        data["inputs_c"] = commitments.to("inputs_c", orjson.dumps(wish.inputs, option=orjson.OPT_SORT_KEYS).decode())
     return data
 
 

@@ -11,6 +11,7 @@ from loglease.access.close_session import closed_entry
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.ending import ended
 from loglease.access.errors import GuardrailDenied, LineNotAvailable, NotPermitted, PolicyDenied
+from loglease.access.knowing import commit_knowing
 from loglease.access.open_session import opened_entry
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import served_data
@@ -100,7 +101,7 @@ async def reveal(
         AuditUnavailable: it could not be recorded.
     """
 
-    def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
+    def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Grant]:
         require_unlocked(tx, caller, now)
         grant = revealable(tx, caller, found.grant.id, now).grant
         grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
@@ -126,7 +127,7 @@ async def reveal(
         used, end = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
         return Recorded(used, (*entries, opened, served, closed, end))
 
-    return await log.commit(work)
+    return await commit_knowing(work, caller=caller, log=log, rules=rules)
 
 
 def _require_allowed(

@@ -20,6 +20,7 @@ from loglease.access.errors import (
     SamePerson,
     SelfReview,
 )
+from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import require_may_decide, visible_request
 from loglease.access.records import Data, refs, terms_data
@@ -112,7 +113,7 @@ async def review_request(
     if len(comment) > MAX_COMMENT:
         raise ReasonRequired(f"The comment has more than {MAX_COMMENT} characters.", next_step="Shorten it.")
 
-    def work(tx: Transaction, now: Instant) -> Recorded[Reviewed]:
+    def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Reviewed]:
         if once is not None:
             once.created(tx, now)
         request = visible_request(tx, caller, request_id)
@@ -168,7 +169,7 @@ async def review_request(
         )
         return Recorded(Reviewed(request=done, review=review, grant=grant), (given, *entries))
 
-    return await log.commit(work)
+    return await commit_knowing(work, caller=caller, log=log, rules=rules)
 
 
 def _narrowed(request: AccessRequest, verdict: Verdict, narrowing: Narrowing | None) -> Terms | None:

@@ -5,13 +5,14 @@ Everything that `access` wants to know of policy is asked here, so that policy's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import orjson
 
 from loglease.access import errors
 from loglease.access.caller import Caller
+from loglease.access.facts import Ask, FactsNeeded, key_of, nobody
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.after_review import AfterOpinion, AfterReview
 from loglease.model.errors import LogLeaseError
@@ -23,16 +24,23 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
+from loglease.policy.documents import AccessPolicy, KeepRule
+from loglease.policy.fact_records import facts_data, facts_of
+from loglease.policy.observed import NOTHING_KNOWN, Facts, Question
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, PlanState, Refusal, eligible_reviewers, plan_state, review_refusal
 from loglease.policy.profiles import Profiles
+from loglease.policy.questions import APPROVER, questions_again, questions_for_review, questions_of
 from loglease.policy.recheck import Recheck, redecide, stricter_terms
+from loglease.policy.reviewing import approver_refusal, keep_refusal
+from loglease.policy.roots import PRESENCE
 from loglease.policy.trace import Decision
 
 _ERRORS: Mapping[str, type[LogLeaseError]] = {
     error.code: error
     for error in (
         errors.GuardrailDenied,
+        errors.InputRequired,
         errors.NoEligibleApprover,
         errors.NotPermitted,
         errors.PolicyDenied,
@@ -51,22 +59,42 @@ _ERRORS: Mapping[str, type[LogLeaseError]] = {
 
 def refused(refusal: Refusal) -> LogLeaseError:
     """Return policy's refusal as the error that doors show."""
-    error = _ERRORS.get(refusal.code, errors.PolicyDenied)
+    error = errors.PolicyUndecided if refusal.for_now else _ERRORS.get(refusal.code, errors.PolicyDenied)
     return error(refusal.message, next_step=refusal.next_step, rule=refusal.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """One version of the rules.
+    """One version of the rules, and what is known where they are applied.
 
     Attributes:
         profiles: all redaction profiles of this server, by name.
         profile_digests: SHA-256 of each profile by ``name@version``.
+        presence: returns what a call itself says: `ctx` for whoever asks, `approver` for whoever reviews.
+        ask: asks providers for other facts.
+        caller: whose call this is; None outside of calls, where what is not known is in fault.
+        answers: what providers said for this call.
+        asks: whether what is missing may still be asked for.
+        recalls: take the facts of submit for those of now: to show something, never to decide it.
     """
 
     bundle: Bundle
     profiles: Profiles
     profile_digests: Mapping[str, str]
+    presence: Callable[[Caller, Instant], Facts] = lambda _caller, _now: NOTHING_KNOWN
+    ask: Ask = nobody
+    caller: Caller | None = None
+    answers: Facts = field(default_factory=dict)
+    asks: bool = False
+    recalls: bool = False
+
+    def for_call(self, caller: Caller) -> Rules:
+        """Return the same rules for one call, for which facts may be asked for."""
+        return replace(self, caller=caller, asks=True)
+
+    def knowing(self, answers: Facts, *, last: bool) -> Rules:
+        """Return the same rules with more answers; after the last ones, what is missing is in fault."""
+        return replace(self, answers={**self.answers, **answers}, asks=not last)
 
     @property
     def bundle_sha256(self) -> str:
@@ -89,8 +117,21 @@ class Rules:
             directory: everybody.
             now: the instant of the decision.
             closed: what `access.standing` says of who asks.
+
+        Raises:
+            FactsNeeded: providers have to be asked first.
         """
-        return decide(self.bundle, wish, principal, directory=directory, now=now, profiles=self.profiles, closed=closed)
+        facts = self._facts(questions_of(self.bundle, wish, principal), principal, NOTHING_KNOWN, now)
+        return decide(
+            self.bundle,
+            wish,
+            principal,
+            directory=directory,
+            now=now,
+            profiles=self.profiles,
+            facts=facts,
+            closed=closed,
+        )
 
     def require_step_up(self, offer: Offer, caller: Caller, now: Instant) -> None:
         """Refuse to break the glass with a sign-in that is older than its document allows.
@@ -100,6 +141,26 @@ class Rules:
         """
         document = self.bundle.emergency(offer.policy)
         caller.require_sign_in(now, 0 if document is None else document.step_up_s)
+
+    def _facts(self, questions: Sequence[Question], about: Principal, kept: Facts, now: Instant) -> Facts:
+        """Return what is known of somebody: what their call says, else what an earlier one said, and answers.
+
+        Raises:
+            FactsNeeded: there are questions without an answer, and they may be asked.
+        """
+        if not self.bundle.facts:
+            return NOTHING_KNOWN
+        missing = [one for one in questions if key_of(one) not in self.answers]
+        if missing and self.asks:
+            raise FactsNeeded(missing)
+        return {**kept, **self._own("ctx", about, now), **self.answers}
+
+    def _own(self, root: str, about: Principal, now: Instant) -> Facts:
+        """Return what this call says of somebody, who has to be the caller."""
+        if self.caller is None or self.caller.principal.id != about.id:
+            return NOTHING_KNOWN
+        found = self.presence(self.caller, now)
+        return {key: one for key, one in found.items() if key[0].startswith(f"{root}.")}
 
     def eligible(self, plans: Sequence[Plan], *, requester: Principal, directory: Directory) -> frozenset[PrincipalId]:
         """Return who may review such a request, now that it is submitted; nobody joins later."""
@@ -121,7 +182,14 @@ class Rules:
     def demanded(self, request: AccessRequest, directory: Directory, now: Instant) -> tuple[Plan, ...]:
         """Return the plans to show with a request: those of today while it is pending, else those it was under."""
         pending = request.state_at(now) is RequestState.PENDING
-        return self.plans(request, directory, now) if pending else request.offer.plans
+        return self.shown().plans(request, directory, now) if pending else request.offer.plans
+
+    def shown(self) -> Rules:
+        """Return the same rules to show a pending request with: as if what was known at submit were so still.
+
+        Nothing may be granted by them.
+        """
+        return replace(self, recalls=True)
 
     def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant) -> PlanState:
         """Return how far the reviews of a request satisfy the plans, counting only who is still eligible."""
@@ -153,6 +221,9 @@ class Rules:
         """
         bench = self._bench(request, directory)
         refusal = review_refusal(self.plans(request, directory, now), reviews, bench, reviewer, verdict)
+        policy = self._policy(request.offer.policy)
+        if refusal is None and policy is not None and verdict is Verdict.APPROVE:
+            refusal = self._approver_refusal(policy, request, reviewer, directory, now)
         if refusal is not None:
             raise refused(refusal)
 
@@ -185,6 +256,19 @@ class Rules:
         bench = self._bench(request, directory)
         return plan_state(after_review.plan.demanded(late=late), reviews, bench).satisfied
 
+    def _approver_refusal(
+        self, policy: AccessPolicy, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
+    ) -> Refusal | None:
+        """Return what the policy demands of whoever approves, where it does not hold."""
+        requester = directory.principal(request.requester)
+        if policy.approver_when is None or requester is None:
+            return None
+        questions = questions_for_review(self.bundle, policy, request.wish, requester=requester, reviewer=reviewer)
+        known = {**self._facts(questions, requester, _present(request), now), **self._own(APPROVER, reviewer, now)}
+        return approver_refusal(
+            policy, self.bundle, request.wish, requester, known, submitted_at=request.submitted_at, now=now
+        )
+
     def names_of(
         self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
     ) -> tuple[str, ...]:
@@ -202,6 +286,7 @@ class Rules:
 
         Raises:
             PolicyDenied, GuardrailDenied: nothing of it is allowed any more.
+        PolicyUndecided: nobody can tell at the moment.
         """
         again = self._again(point, request, directory, now)
         if again is None:
@@ -225,6 +310,28 @@ class Rules:
             raise errors.PolicyDenied(f"The policy allows this for {span} only by now.", rule=request.offer.policy)
         return found
 
+    def keeps(self, grant: Grant) -> KeepRule | None:
+        """Return what the policy of a grant wants to stay true while it is active."""
+        policy = self._policy(grant.policy)
+        return None if policy is None else policy.grant.keep
+
+    def keep_questions(self, request: AccessRequest, holder: Principal) -> tuple[Question, ...]:
+        """Return what providers have to be asked before it is known whether that is still so."""
+        return questions_again(self.bundle, request.offer.policy, request.wish, holder, Point.SESSION_OPEN)
+
+    def keep_refusal(self, request: AccessRequest, holder: Principal, answers: Facts, now: Instant) -> Refusal | None:
+        """Return what of it does not hold; None if all of it does."""
+        policy = self._policy(request.offer.policy)
+        if policy is None:
+            return None
+        known = {**_present(request), **answers}
+        return keep_refusal(
+            policy, self.bundle, request.wish, holder, known, submitted_at=request.submitted_at, now=now
+        )
+
+    def _policy(self, policy_id: str) -> AccessPolicy | None:
+        return next((one for one in self.bundle.policies if one.id == policy_id), None)
+
     def is_stricter(self, terms: Terms, before: Terms) -> bool:
         """Say whether these terms take away from those before."""
         both = stricter_terms(before, terms, self.profiles)
@@ -234,7 +341,7 @@ class Rules:
 
     def cuts(self, request: AccessRequest) -> bool:
         """Say whether open sessions end at once when the policy of a request gives less than before."""
-        policy = next((one for one in self.bundle.policies if one.id == request.offer.policy), None)
+        policy = self._policy(request.offer.policy)
         return request.offer.shape.cut_on_change or (policy is not None and policy.grant.cut_on_change)
 
     def with_guardrails_of(self, other: Rules) -> Rules:
@@ -245,6 +352,12 @@ class Rules:
         requester = directory.principal(request.requester)
         if requester is None:
             return None
+        questions = questions_again(self.bundle, request.offer.policy, request.wish, requester, point)
+        if self.recalls:
+            known = facts_of(orjson.loads(request.facts))
+            facts: Facts = {key: replace(one, observed_at=now) for key, one in known.items()}
+        else:
+            facts = self._facts(questions, requester, _present(request), now)
         return redecide(
             point,
             request.offer,
@@ -255,6 +368,7 @@ class Rules:
             now=now,
             submitted_at=request.submitted_at,
             profiles=self.profiles,
+            facts=facts,
         )
 
     def _bench(self, request: AccessRequest, directory: Directory) -> Bench:
@@ -280,6 +394,12 @@ def _as_review(request: AccessRequest, opinion: AfterOpinion) -> Review:
     )
 
 
+def _present(request: AccessRequest) -> Facts:
+    """Return what the requester's own call said when they submitted."""
+    known = facts_of(orjson.loads(request.facts))
+    return {key: one for key, one in known.items() if one.provider in PRESENCE}
+
+
 def decision_record(decision: Decision) -> str:
     """Return what a decision rests on as JSON: bundle, offers, answers of the policies for this person; no lines."""
     record = {
@@ -292,5 +412,6 @@ def decision_record(decision: Decision) -> str:
             {"id": trace.policy.id, "steps": [{"step": str(step.name), "ok": step.ok} for step in trace.steps]}
             for trace in decision.own
         ],
+        "facts": facts_data(decision.facts),
     }
     return orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import orjson
 
 from loglease.access.activate_grant import activated
 from loglease.access.approval import approved, bounded
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import OfferChanged, TooManyPending
+from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
@@ -25,6 +28,8 @@ from loglease.model.offer import Offer, Outcome, Plan
 from loglease.model.principal import Kind
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
+from loglease.policy.fact_records import facts_data
+from loglease.policy.trace import Decision
 from loglease.store.interface import Transaction
 
 MAX_PENDING = {Kind.HUMAN: 10, Kind.AGENT: 2, Kind.SERVICE: 2}
@@ -55,7 +60,7 @@ async def submit_request(
     if isinstance(wish, WishDraft) and wish.break_glass:
         raise InvalidField("An emergency is no ordinary request.", next_step="Ask without it, or break the glass.")
     submission = Submission(wish=wish, caller=caller, offer=offer, rules=rules, new_id=new_id, random=random, once=once)
-    return await log.commit(submission.work)
+    return await submission.commit(log)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,19 @@ class Submission:
     new_id: NewId
     random: Random
     once: Once | None
+
+    async def commit(self, log: EntryLog[Transaction]) -> AccessRequest:
+        """Commit it, with the facts that policy needs.
+
+        Raises:
+            LogLeaseError: as `work`.
+        """
+        return await commit_knowing(
+            lambda tx, now, rules: replace(self, rules=rules).work(tx, now),
+            caller=self.caller,
+            log=log,
+            rules=self.rules,
+        )
 
     def work(self, tx: Transaction, now: Instant) -> Recorded[AccessRequest]:
         """Decide, fix the terms, store and record; what needs no approval is granted here.
@@ -93,13 +111,13 @@ class Submission:
         taken = _taken(decision.offers, self.offer)
         if taken.outcome is Outcome.BREAK_GLASS:
             self.rules.require_step_up(taken, caller, now)
-        request, entries = self._request(tx, now, asked, taken, decision_record(decision))
+        request, entries = self._request(tx, now, asked, taken, decision)
         if once is not None:
             once.remember(tx, request.id, now)
         return Recorded(request, entries)
 
     def _request(
-        self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, record: str
+        self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, decision: Decision
     ) -> tuple[AccessRequest, tuple[Draft, ...]]:
         principal, new_id, rules = self.caller.principal, self.new_id, self.rules
         request_id = RequestId(new_id(REQUEST))
@@ -107,7 +125,7 @@ class Submission:
         expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
         wish_part = wish_data(wish, offer, commitments, expires_at)
         wish_private = commitments.taken()
-        offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, record)
+        offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, decision_record(decision))
         offer_private = commitments.taken()
         bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
         if len(bound) > MAX_TERMS_BYTES:
@@ -125,6 +143,7 @@ class Submission:
             private=commitments.known,
             submitted_at=now,
             expires_at=expires_at,
+            facts=orjson.dumps(facts_data(decision.facts)).decode(),
         )
         ref = refs(request=request_id)
         submitted = Draft(

@@ -40,8 +40,9 @@ SHAPES_TEXT: Final[Mapping[str, str]] = MappingProxyType(
 ON_TEXT: Final = "{grant|request|principal|person|group|token|policy|source|target|everything}"
 
 ENTRY_TYPES_TEXT: Final = """
-request.submitted 300401 [request] digest_sha256, offer#, beneficiary?, scopes:[Scope], reason_c, ticket_c?, duration_s,
-    limits:Limits, elevation:Raise?, reveal:Reveal?, extends?, expires_at, channel{web|cli|api|chat}
+request.submitted 300401 [request] digest_sha256, offer#, beneficiary?, scopes:[Scope], reason_c, ticket_c?,
+    inputs_c?, duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, extends?, expires_at,
+    channel{web|cli|api|chat}
 offer.made 300403 [request] offer#, policy, bundle_sha256, revision#, outcome{auto|review|break_glass|deny}, rule?,
     plans:[Plan], scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, activate_within_s,
     review_within_s?, record_c

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from loglease.cli.errors import Usage
 from loglease.cli.narrowing import level_of
 from loglease.model.instant import NANOSECONDS, parse_duration, parse_event_time
 from loglease.model.wish import WindowDraft
@@ -29,6 +31,7 @@ class Asked:
     duration_s: int | None
     reason: str | None
     ticket: str | None
+    inputs: Mapping[str, str] = field(default_factory=dict)
     lines: int | None = None
     size: int | None = None
 
@@ -62,13 +65,14 @@ def asked_of(
     for_: str | None,
     reason: str | None,
     ticket: str | None,
+    inputs: Sequence[str] = (),
     lines: int | None = None,
     size: int | None = None,
 ) -> Asked:
     """Read flags as people write them.
 
     Raises:
-        Usage: there is no such level.
+        Usage: there is no such level, or an input is no NAME=VALUE.
         DurationInvalid: a duration is none; Malformed: a time is none.
     """
     return Asked(
@@ -85,6 +89,14 @@ def asked_of(
         duration_s=None if for_ is None else parse_duration(for_),
         reason=reason,
         ticket=ticket,
+        inputs=dict(map(_input, inputs)),
         lines=lines,
         size=size,
     )
+
+
+def _input(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Usage(f"{text[:60]!r} is no input.", next_step="Write --input NAME=VALUE.")
+    return name, value

@@ -141,8 +141,8 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
             Exit.REFUSED: (
                 "not_permitted policy_denied guardrail_denied self_review same_person reviewer_not_eligible "
                 "reviewer_not_human locked chat_not_allowed csrf_failed label_not_requestable reason_required "
-                "ticket_required ticket_invalid no_eligible_approver narrowing_not_subset narrowing_unproven "
-                "narrowing_empty too_many_pending password_change_required"
+                "ticket_required ticket_invalid input_required no_eligible_approver narrowing_not_subset "
+                "narrowing_unproven narrowing_empty too_many_pending password_change_required"
             ),
             Exit.NOT_FOUND: "not_found",
             Exit.CONFLICT: (

@@ -45,6 +45,7 @@ def draft_of(run: Run, asked: Asked, like: Body | None) -> Body:
         ticket=asked.ticket or (like or {}).get("ticket"),
         duration_s=asked.duration_s or (like or {}).get("duration_s") or run.settings.duration_s,
         limits=limits or None,
+        inputs=dict(asked.inputs) or None,
     )
     return draft
 

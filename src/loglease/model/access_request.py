@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -65,6 +65,7 @@ class Wish:
 
     Attributes:
         duration_s: None asks for what the offer's policy gives by default.
+        inputs: what a policy asks for in fields of its own, by name, as text; claims that nobody has checked.
         reveal: the one value that is asked for; its line is all that the scope holds. None asks for lines.
         break_glass: asks for access in an emergency, which nobody approves and somebody looks at afterwards.
     """
@@ -76,6 +77,7 @@ class Wish:
     limits: Limits = Limits()
     reveal: Reveal | None = None
     break_glass: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,8 @@ class AccessRequest:
         persons: who counts as the requester: the person, those suspected to be the same, an agent's owner.
         eligible: principals who could review when the request was submitted; nobody joins later.
         terms_bytes: the canonical bytes that `digest` names; what reviews are bound to.
+        facts: what was known of facts at submit, as a JSON list; those of the requester's own call count until the
+            next one.
         private: salt (hex) and clear text behind each commitment in `terms_bytes`, by field.
         cause: why it left pending, from a closed list; None while pending.
     """
@@ -102,6 +106,7 @@ class AccessRequest:
     private: Mapping[str, tuple[str, str]]
     submitted_at: Instant
     expires_at: Instant
+    facts: str = "[]"
     state: RequestState = RequestState.PENDING
     decided_at: Instant | None = None
     decided_by: PrincipalId | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from loglease.model.access_request import Wish
 from loglease.model.errors import ScopeInvalid, WindowInvalid
@@ -64,6 +65,7 @@ class WishDraft:
     duration_s: int | None = None
     limits: Limits = Limits()
     break_glass: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, now: Instant) -> Wish:
         """Return the wish as of `now`.
@@ -93,4 +95,5 @@ class WishDraft:
             duration_s=self.duration_s,
             limits=self.limits,
             break_glass=self.break_glass,
+            inputs=self.inputs,
         )

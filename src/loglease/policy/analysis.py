@@ -12,7 +12,7 @@ from loglease.policy.conditions import Condition, Record
 from loglease.policy.conditions.points import can_hold
 from loglease.policy.documents import AccessPolicy
 from loglease.policy.problems import At, Problem, Problems
-from loglease.policy.roots import schema_of
+from loglease.policy.roots import Readable
 
 
 def analysed(bundle: Bundle, files: Mapping[str, bytes]) -> list[Problem]:
@@ -22,29 +22,36 @@ def analysed(bundle: Bundle, files: Mapping[str, bytes]) -> list[Problem]:
         bundle: the documents.
         files: what it was loaded from, to show lines with what is found.
     """
-    schema = schema_of(bundle.catalog, bundle.calendars)
+    readable = readable_of(bundle)
     problems = Problems()
     for file, content in files.items():
         problems.read(file, content.decode().replace("\r\n", "\n").split("\n"))
-    for at, code, message, remedy in _found(bundle, schema):
+    for at, code, message, remedy in _found(bundle, readable):
         problems.add(at, code, message, remedy)
     return problems.found()
+
+
+def readable_of(bundle: Bundle) -> Readable:
+    """Return what the conditions of a bundle may read."""
+    return Readable(catalog=bundle.catalog, calendars=bundle.calendars, facts=bundle.facts, has_risk=bool(bundle.risk))
 
 
 _Found = tuple[At, str, str, str]
 
 
-def _found(bundle: Bundle, schema: Record) -> Iterator[_Found]:
+def _found(bundle: Bundle, readable: Readable) -> Iterator[_Found]:
     for policy in bundle.policies:
+        schema = readable.asked(policy.ask.inputs)
         if policy.when is not None:
             yield from _dead(policy.when, schema, "nobody ever gets an offer of this policy")
         yield from _routes(policy, schema)
     for one in bundle.emergencies:
         if one.policy.when is not None:
+            schema = readable.alone(one.policy.ask.inputs)
             yield from _dead(one.policy.when, schema, "the glass can never be broken")
     for guardrail in bundle.guardrails:
         if guardrail.condition is not None:
-            yield from _dead(guardrail.condition, schema, "the guardrail applies only where nobody can tell")
+            yield from _dead(guardrail.condition, readable.asked(), "the guardrail applies only where nobody can tell")
 
 
 def _routes(policy: AccessPolicy, schema: Record) -> Iterator[_Found]:

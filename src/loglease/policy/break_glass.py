@@ -31,6 +31,14 @@ class EmergencyKinds(Kinds):
         scopes = read.items(
             record.need("scopes", "[{sources: [prod-logs], all_streams: true, lookback: 6h}]"), "scopes"
         )
+        ask = self._ask.read(record.node("ask"))
+        # An outage elsewhere locks nobody out: facts of the call and calendars, and nothing that a provider says.
+        alone = self._conditions.within(self._readable.alone(ask.inputs))
+        if ask.ticket is not None and ask.ticket.state is not None:
+            read.problems.add(
+                ask.ticket.state.at or node.at, "P324", "the outage of a tracker would close break-glass",
+                "leave out the state of the ticket",
+            )  # fmt: skip
         policy = AccessPolicy(
             id=name,
             title=read.text(record.node("title"), "title", longest=200) or name,
@@ -40,8 +48,8 @@ class EmergencyKinds(Kinds):
             discoverable=False,
             who=self._parts.who(record.need("who", "{any_of: [group:sre]}"), people_only=True),
             scopes=tuple(self._parts.scope_rule(item) for item in scopes),
-            ask=self._ask(record.node("ask")),
-            when=self._conditions.read(record.node("when"), "when", Effect.GIVES),
+            ask=ask,
+            when=alone.read(record.node("when"), "when", Effect.GIVES),
             grant=self._emergency_grant(record.need("grant", "{duration: {max: 30m}, redaction: pii-default}")),
             routes=(_only_route(after, node),),
             pending_max_s=LONGEST_S,

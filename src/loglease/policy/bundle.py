@@ -14,7 +14,17 @@ from loglease.model.labels import Selector
 from loglease.model.selector_text import selector_text
 from loglease.policy.calendars import Calendar
 from loglease.policy.conditions import Condition
-from loglease.policy.documents import AccessPolicy, ApproverSet, BreakGlass, Catalog, Guardrail, PolicyTest
+from loglease.policy.conditions.types import Bool, Duration, Int, name_of
+from loglease.policy.documents import (
+    AccessPolicy,
+    ApproverSet,
+    BreakGlass,
+    Catalog,
+    FactRule,
+    Guardrail,
+    PolicyTest,
+    RiskTerm,
+)
 from loglease.policy.index import PolicyIndex
 from loglease.policy.problems import At, Problem
 
@@ -31,6 +41,8 @@ class Bundle:
         expires: from when on nothing new is granted; None is never. It is no part of the hash.
         emergencies: the BreakGlass documents.
         calendars: by name, of all Facts documents.
+        facts: by name, likewise.
+        risk: its terms by id; none where the bundle has no risk.
         warnings: what should be looked at, though it is allowed.
         index: finds the policies that could fit.
         emergency_index: finds what could fit in an emergency.
@@ -46,6 +58,8 @@ class Bundle:
     expires: Instant | None = None
     emergencies: tuple[BreakGlass, ...] = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    facts: Mapping[str, FactRule] = field(default_factory=dict)
+    risk: tuple[RiskTerm, ...] = ()
     warnings: tuple[Problem, ...] = ()
     index: PolicyIndex = field(init=False, repr=False, compare=False)
     emergency_index: PolicyIndex = field(init=False, repr=False, compare=False)
@@ -75,12 +89,16 @@ def bundle_hash(
     rails: tuple[Guardrail, ...],
     emergencies: tuple[BreakGlass, ...],
     calendars: Mapping[str, Calendar],
+    facts: Mapping[str, FactRule],
+    risk: tuple[RiskTerm, ...],
 ) -> str:
-    """Return the hash over the digests of all documents, in the order of kinds and ids, and of the calendars.
+    """Return the hash over the digests of all documents, in the order of kinds and ids, and of what Facts declare.
 
-    Calendars count by name: which Facts document declares one changes nothing. A bundle without any keeps its hash.
+    Calendars, facts and terms of risk count by name: which Facts document declares one changes nothing. A bundle
+    without any keeps its hash.
     """
     documents: list[object] = [catalog, *(sets[name] for name in sorted(sets)), *policies, *rails, *emergencies]
+    documents += [*(facts[name] for name in sorted(facts)), *risk]
     digests: list[Canonical] = [
         {"kind": type(one).__name__, "sha256": sha256_hex(canonical_bytes(canonical_form(one)))} for one in documents
     ]
@@ -102,12 +120,8 @@ def canonical_form(value: object) -> Canonical:
             return value
         case str():
             return str(value)
-        case Selector():
-            return selector_text(value)
-        case Condition():
-            return value.text
-        case date():
-            return value.isoformat()
+        case Selector() | Condition() | Bool() | Int() | Duration() | date():
+            return _word(value)
         case Mapping():
             return [[str(key), canonical_form(value[key])] for key in sorted(value) if value[key] is not None] + [
                 [str(key)] for key in sorted(value) if value[key] is None
@@ -120,6 +134,18 @@ def canonical_form(value: object) -> Canonical:
             return _record(value)
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _word(value: Selector | Condition | Bool | Int | Duration | date) -> str:
+    match value:
+        case Selector():
+            return selector_text(value)
+        case Condition():
+            return value.text
+        case date():
+            return value.isoformat()
+        case _:
+            return name_of(value)
 
 
 def _record(value: object) -> Canonical:

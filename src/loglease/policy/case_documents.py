@@ -9,16 +9,16 @@ from loglease.model.errors import Malformed, WindowInvalid
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
-from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestPerson, TestReveal
-from loglease.policy.fields import LATER_CONDITIONS, Reader
+from loglease.policy.documents import FactRule, PolicyTest, TestCase, TestOutcome, TestPerson, TestReveal
+from loglease.policy.fact_literals import FactLiterals
+from loglease.policy.fields import Reader
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
 from loglease.policy.problems import did_you_mean, shown
-from loglease.policy.scalars import duration_s
+from loglease.policy.scalars import duration_s, integer
 from loglease.policy.tree import Node, Scalar, Table
 
-_LATER: Final = {"facts": LATER_CONDITIONS, "never": LATER_CONDITIONS}
-_CASE_LATER: Final = {"fault": LATER_CONDITIONS, "absent": LATER_CONDITIONS}
+_LATER: Final = {"never": ("P906", "conditions over outcomes come with a later version")}
 
 
 class TestDocuments:
@@ -26,15 +26,18 @@ class TestDocuments:
 
     __test__ = False  # no test class of pytest's
 
-    def __init__(self, reader: Reader, names: Names, policies: Collection[str]) -> None:
+    def __init__(
+        self, reader: Reader, names: Names, policies: Collection[str], facts: Mapping[str, FactRule] | None = None
+    ) -> None:
         self._reader = reader
         self._names = names
         self._parts = Parts(reader, names)
         self._policies = policies
+        self._facts = FactLiterals(reader, facts or {})
 
     def read(self, node: Table, name: str) -> PolicyTest:
         """Read one document."""
-        known = ("api", "kind", "id", "now", "people", "scopes", "cases")
+        known = ("api", "kind", "id", "now", "people", "facts", "scopes", "cases")
         record = self._reader.record(node, "a PolicyTest", known, _LATER)
         now = self._instant(record.need("now", "2026-11-23T09:30:00Z"))
         people_node = record.need("people", "{maria: {groups: [engineering]}}")
@@ -49,6 +52,7 @@ class TestDocuments:
             id=name,
             now=now,
             people=people,
+            facts=self._facts.values(record.node("facts")),
             scopes=scopes,
             cases=tuple(self._case(item, people, scopes) for item in cases),
             at=node.at,
@@ -121,11 +125,11 @@ class TestDocuments:
         return self._instant(node) * 1_000
 
     def _case(self, node: Node, people: Mapping[str, TestPerson], scopes: Mapping[str, Scope]) -> TestCase:
-        record = self._reader.record(node, "a case", ("it", "ask", "want"), _CASE_LATER)
+        record = self._reader.record(node, "a case", ("it", "ask", "facts", "fault", "absent", "want"))
         read = self._reader
         title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
-        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal", "break_glass")
+        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal", "break_glass", "inputs")
         ask = read.record(ask_node, "ask", known)
         want_node = record.need("want", "{outcome: review}") or Table(node.at, ())
         want = read.record(want_node, "want", ("outcome", "policy", "duration", "redaction", "stages"))
@@ -142,6 +146,10 @@ class TestDocuments:
             limits=self._parts.limits(ask.node("limits")),
             reveal=self._reveal(ask.node("reveal")),
             break_glass=read.boolean(ask.node("break_glass"), "break_glass"),
+            inputs=self._inputs(ask.node("inputs")),
+            facts=self._facts.values(record.node("facts")),
+            fault=self._facts.names(record.node("fault"), "fault"),
+            absent=self._facts.names(record.node("absent"), "absent", optional=True),
             outcome=TestOutcome(outcome),
             policy=self._known(want.node("policy"), "policy", self._policies) or None,
             granted_s=None if granted is None else read.duration(granted, "duration"),
@@ -149,6 +157,17 @@ class TestDocuments:
             stages=None if stages is None else read.number(stages, "stages", least=0),
             at=node.at,
         )
+
+    def _inputs(self, node: Node | None) -> dict[str, str]:
+        """Read what the form is filled in with, as text."""
+        found = {}
+        for key, value in self._reader.table(node, "inputs") if node is not None else ():
+            is_typed = isinstance(value, Scalar) and (
+                value.text in ("true", "false") or integer(value.text) is not None
+            )
+            text = value.text if isinstance(value, Scalar) and is_typed else self._reader.text(value, key.text)
+            found[key.text] = text
+        return found
 
     def _reveal(self, node: Node | None) -> TestReveal | None:
         if node is None:

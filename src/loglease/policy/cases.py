@@ -12,8 +12,10 @@ from loglease.model.offer import Offer
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
+from loglease.policy.conditions import ABSENT
 from loglease.policy.decision import decide
 from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestReveal
+from loglease.policy.fact_literals import SUPPOSED, supposed_facts
 from loglease.policy.problems import At, Problem
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
 from loglease.policy.supposed import made_up
@@ -108,9 +110,12 @@ def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -
         limits=case.limits,
         reveal=None if case.reveal is None else _reveal(case.reveal, test, scope),
         break_glass=case.break_glass,
+        inputs=case.inputs,
     )
+    values = {**test.facts, **case.facts, **dict.fromkeys(case.absent, ABSENT), **dict.fromkeys(case.fault, SUPPOSED)}
+    facts = supposed_facts(bundle, wish, values, test.now)
     asks = people.principals[PrincipalId(case.person)]
-    found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles)
+    found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
     return CaseResult(
         test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)), decision=found
     )

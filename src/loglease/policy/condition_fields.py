@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from loglease.policy.conditions import Condition, ConditionRefused, Record, compiled
-from loglease.policy.conditions.vagueness import widening
+from loglease.policy.conditions.vagueness import Path, widening
+from loglease.policy.documents import Combine, FactRule
+from loglease.policy.fields import Reader
 from loglease.policy.problems import At, Problems, Severity
 from loglease.policy.tree import Node, Scalar
 
-_LATER: Final = frozenset({"ctx", "ask"})
+_DECLARED: Final = {
+    "ctx": "declare it in a document of kind Facts: ctx.on_call: {type: bool, from: rota, …}",
+    "approver": "declare it in a document of kind Facts, and read it in 'approver_when'",
+    "ask": "declare it under 'ask', 'inputs' of this policy",
+    "cal": "declare it under 'calendars' in a document of kind Facts",
+}
+"""Where roots come from that a schema has only if something is declared in them."""
 LineOf = Callable[[At], str]
 _EXAMPLE: Final = 'when: req.duration <= duration("1h")'
 
@@ -25,12 +34,27 @@ class Effect(Enum):
     BANS = "bans"
 
 
-class Conditions:
-    """Reads conditions against the schema of their bundle."""
+def turning_facts(facts: Mapping[str, FactRule]) -> dict[Path, bool]:
+    """Return which facts asking for more labels can turn, and what into."""
+    joined = ((name, rule.combine) for name, rule in facts.items() if rule.combine is not None)
+    return {tuple(name.split(".")): combine is Combine.ANY for name, combine in joined}
 
-    def __init__(self, problems: Problems, schema: Record) -> None:
+
+class Conditions:
+    """Reads conditions against a schema.
+
+    Args:
+        turning: see `turning_facts`.
+    """
+
+    def __init__(self, problems: Problems, schema: Record, turning: Mapping[Path, bool] | None = None) -> None:
         self._problems = problems
         self._schema = schema
+        self._turning = turning or {}
+
+    def within(self, schema: Record) -> Conditions:
+        """Return the same for another schema of the bundle."""
+        return Conditions(self._problems, schema, self._turning)
 
     def read(self, node: Node | None, what: str, effect: Effect) -> Condition | None:
         """Read a condition; None where there is none, or it is refused.
@@ -68,6 +92,35 @@ class Conditions:
             self._judge_widening(found, place, effect)
         return replace(found, at=place.at(0, len(node.text.rstrip())))
 
+    def one_of(self, path: str, node: Node | None, what: str) -> Condition | None:
+        """Read a list of words, one of which a field of an optional fact has to be, as the condition that says so.
+
+        Args:
+            path: such as ``ctx.ticket.state``.
+            node: the words; None asks nothing.
+            what: the field that they stand in.
+        """
+        if node is None:
+            return None
+        fact = path.rpartition(".")[0]
+        text = f"{path} in {json.dumps([word for word, _ in Reader(self._problems).texts(node, what)])}"
+        if self._is_optional(fact):
+            text = f"has({fact}) && {text}"
+        try:
+            return replace(compiled(text, self._schema), at=node.at)
+        except ConditionRefused as fault:
+            self._problems.add(
+                node.at, fault.code, f"{what} asks for {text}, and {fault}",
+                f"declare {fact} as a record with these words in a document of kind Facts",
+            )  # fmt: skip
+            return None
+
+    def _is_optional(self, fact: str) -> bool:
+        root, _, name = fact.partition(".")
+        known = self._schema.fields.get(root)
+        field = known.type.fields.get(name) if known is not None and isinstance(known.type, Record) else None
+        return field is not None and field.optional
+
     def warn_of_widening(self, node: Node | None, found: Condition | None) -> None:
         """Warn of what asking for more could make true in a condition that was read from a node."""
         if isinstance(node, Scalar) and found is not None:
@@ -76,17 +129,13 @@ class Conditions:
     def _refused(self, fault: ConditionRefused, text: str, place: _Place) -> None:
         root = text[fault.start : fault.end].partition(".")[0]
         at = place.at(fault.start, fault.end)
-        if fault.code == "P205" and root in _LATER:
-            self._problems.add(
-                at, "P901", f"'{root}' is not supported yet: facts come with a later version", "ask req or who instead"
-            )
-        else:
-            self._problems.add(at, fault.code, str(fault), fault.help)
+        undeclared = fault.code == "P205" and root in _DECLARED and root not in self._schema.fields
+        self._problems.add(at, fault.code, str(fault), _DECLARED[root] if undeclared else fault.help)
 
     def _judge_widening(self, found: Condition, place: _Place, effect: Effect) -> None:
         """Refuse what gives access by asking for more; warn where that makes it cheaper."""
         bans = effect is Effect.BANS
-        for part in widening(found.tree, positive=not bans):
+        for part in widening(found.tree, positive=not bans, turning=self._turning):
             at = place.at(part.start, part.end)
             if effect is Effect.GIVES:
                 self._problems.add(

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-import re2
-
 from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text, instant_text
 from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Terms
@@ -21,20 +19,21 @@ from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.reveal import is_class_among
 from loglease.model.scope import Scope
 from loglease.policy import routes
+from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, when_steps
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule, Tightening
 from loglease.policy.near import narrowed_scopes
+from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, Refusal, unsatisfiable
 from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
-from loglease.policy.roots import values_of
+from loglease.policy.roots import roots_of
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
 MAX_SUGGESTIONS: Final = 3
 MAX_TRIED: Final = 20
-MAX_TICKET: Final = 128
 EXPIRED: Final = "bundle"
 """The rule that a refusal names once the bundle has expired."""
 
@@ -65,6 +64,7 @@ class _Asked:
     profiles: Profiles
     point: Point
     roots: Mapping[str, Value]
+    known: Facts
     route: int | None = None
     rails: tuple[Guardrail, ...] = ()
     closed: str | None = None
@@ -78,6 +78,7 @@ def decide(
     directory: Directory,
     now: Instant,
     profiles: Profiles,
+    facts: Facts = NOTHING_KNOWN,
     submitted_at: Instant | None = None,
     point: Point = Point.SUBMIT,
     route: int | None = None,
@@ -94,6 +95,7 @@ def decide(
         directory: everybody, as of now.
         now: the instant of the decision.
         profiles: the redaction profiles of this server; a policy whose profile is not among them offers nothing.
+        facts: what providers and the call say; what is not among them is in fault.
         submitted_at: when the wish was submitted, from where lookbacks count; now where it is new. Those of a reveal
             count from the request of the grant that it is about.
         point: where in the life of the request the decision is made.
@@ -101,7 +103,8 @@ def decide(
         closed: why nothing is given to this person without a review, in words for them; None where that is not so.
     """
     counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
-    asked = replace(_asked(bundle, wish, principal, directory, counted_from, now, profiles, point), route=route)
+    asked = _asked(bundle, wish, principal, directory, counted_from, now, profiles, facts, point)
+    asked = replace(asked, route=route)
     if wish.reveal is None:  # routes do not apply to reveals
         asked = replace(asked, closed=closed)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
@@ -114,7 +117,7 @@ def decide(
     def smaller(found: Decision) -> tuple[Wish, ...]:
         if point is not Point.SUBMIT or wish.reveal is not None:
             return ()
-        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle, closed=closed)
+        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle, facts=facts, closed=closed)
 
     return Decision(
         bundle_sha256=bundle.hash,
@@ -124,6 +127,7 @@ def decide(
         wish=wish,
         offers=offers,
         guardrails=rails,
+        facts=facts,
         bans=tuple(_rails(asked)),
         named=index.for_principal(principal),
         answers=lambda policies: _answers(asked, index.policies if policies is None else policies),
@@ -139,13 +143,13 @@ def _asked(
     at: Instant,
     now: Instant,
     profiles: Profiles,
+    facts: Facts,
     point: Point,
 ) -> _Asked:
     people = People(directory, bundle.approver_sets, principal.manager)
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
-    open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
-    roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=at)
-    return _Asked(bundle, wish, principal, people, bench, at, now, profiles, point, roots)
+    roots = roots_of(bundle, wish, principal, facts, submitted_at=at, now=now)
+    return _Asked(bundle, wish, principal, people, bench, at, now, profiles, point, roots, facts)
 
 
 def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
@@ -188,7 +192,8 @@ def _overlaps(policy: AccessPolicy, wish: Wish) -> bool:
 
 def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     """Ask one policy for its offer."""
-    taken = routes.taken_route(policy, asked.roots, closed=asked.closed)
+    reading = _reading(policy, asked)
+    taken = routes.taken_route(policy, reading.roots, closed=asked.closed)
     route = taken.route
     if asked.point is Point.SESSION_OPEN:
         # That another route would be taken by now changes nothing; what its own one became does.
@@ -197,9 +202,11 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     profile, profile_step = _profile(policy, route, asked)
     steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
-        steps += _ask(policy, asked)
-    if asked.point is not Point.SESSION_OPEN:
-        steps += [*routes.when_steps(policy, asked.roots), *routes.standing_steps(policy, taken)]
+        steps += ask_steps(policy, asked.wish, reading)
+    if asked.point is Point.SESSION_OPEN:
+        steps += keep_steps(policy, reading)
+    else:
+        steps += [*when_steps(policy, reading), *routes.standing_steps(policy, taken)]
     steps += _reveal(policy, asked)
     is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
     plans = _plans(policy, taken, asked)
@@ -213,7 +220,15 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
         offer = replace(offer, after=after, notify=() if emergency is None else emergency.notify)
         steps.append(shape_step)
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
-    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=asked.roots)
+    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=reading.roots)
+
+
+def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
+    """Return what the conditions of a policy may read: what those of all may, and the claims that it asks for."""
+    roots = asked.roots
+    if policy.ask.inputs:
+        roots = {**roots, "ask": ask_values(policy.ask, asked.wish)}
+    return Reading(asked.bundle, roots, asked.known, asked.now)
 
 
 def _rails(asked: _Asked) -> list[Step]:
@@ -324,36 +339,6 @@ def _profile(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[str | N
     return profiles[chosen].pinned, Step(StepName.PROFILE, ok=True, text=profiles[chosen].pinned)
 
 
-def _ask(policy: AccessPolicy, asked: _Asked) -> list[Step]:
-    """Check reason and ticket, whatever the client checked before."""
-    steps = []
-    reason, least = asked.wish.reason.strip(), policy.ask.reason_min
-    if len(reason) < least:
-        refusal = Refusal(
-            code="reason_required",
-            message=f"The reason has {len(reason)} characters; the policy asks for {least} or more.",
-            next_step="Say in a sentence why you need this.",
-            rule=policy.id,
-        )
-        steps.append(Step(StepName.ASK, ok=False, text=f"the reason is shorter than {least} characters",
-                          fix=Fix.FILL_INPUT, refusal=refusal))  # fmt: skip
-    rule, ticket = policy.ask.ticket, asked.wish.ticket
-    if rule is not None and (ticket is None or not _is_ticket(rule.key, ticket)):
-        code = "ticket_required" if ticket is None else "ticket_invalid"
-        what = "A ticket is missing." if ticket is None else "The ticket does not have the form of the policy."
-        refusal = Refusal(
-            code=code, message=what, next_step=f"Name a ticket of {rule.tracker} like {rule.key}.", rule=policy.id
-        )
-        steps.append(
-            Step(StepName.ASK, ok=False, text=what.lower().rstrip("."), fix=Fix.ATTACH_TICKET, refusal=refusal)
-        )
-    return steps or [Step(StepName.ASK, ok=True, text="")]
-
-
-def _is_ticket(pattern: str, ticket: str) -> bool:
-    return len(ticket) <= MAX_TICKET and re2.fullmatch(pattern, ticket) is not None
-
-
 def _reveal(policy: AccessPolicy, asked: _Asked) -> list[Step]:
     """Say whether the policy lets people ask for the value that is asked for; nothing where lines are."""
     reveal, rule = asked.wish.reveal, policy.grant.reveal
@@ -448,7 +433,7 @@ def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, s
 
 
 def _narrowed(
-    found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles, closed: str | None
+    found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles, facts: Facts, closed: str | None
 ) -> tuple[Wish, ...]:
     """Propose smaller wishes that policies would cover; each is tried before it is shown, and no more than twenty are.
 
@@ -459,7 +444,7 @@ def _narrowed(
         rivals = tuple(one for one in bundle.policies if one.exclusive or one.id == policy.id)
         again = decide(
             replace(bundle, policies=rivals), wish, found.principal,
-            directory=directory, now=found.decided_at, profiles=profiles, point=Point.DRAFT, closed=closed,
+            directory=directory, now=found.decided_at, profiles=profiles, facts=facts, point=Point.DRAFT, closed=closed,
         )  # fmt: skip
         if again.offer_of(policy.id) is not None and wish not in wishes:
             wishes.append(wish)

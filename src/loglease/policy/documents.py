@@ -17,7 +17,9 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Outcome, Slots, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import Level, Scope
-from loglease.policy.conditions import Condition, Type
+from loglease.policy.conditions import Condition, Text, Type
+from loglease.policy.conditions.types import Bool, Int
+from loglease.policy.conditions.values import Value
 from loglease.policy.problems import At
 
 API: Final = "loglease/v1"
@@ -78,6 +80,22 @@ class FactRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskTerm:
+    """One term of the risk of a request: its points count unless the condition is certainly false.
+
+    Attributes:
+        add: 1 to 100; the sum counts to 100.
+        show: what people read of it.
+    """
+
+    id: str
+    add: int
+    condition: Condition
+    show: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverSet:
     """A named set of approvers: members of `any_of` who are in none of `none_of`."""
 
@@ -111,10 +129,25 @@ class ScopeRule:
 
 @dataclass(frozen=True, slots=True)
 class TicketRule:
-    """A ticket that has to be named; `key` is matched in full."""
+    """A ticket that has to be named; `key` is matched in full.
+
+    Attributes:
+        state: what the fact about the ticket has to say; None asks nobody.
+    """
 
     tracker: str
     key: str
+    state: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRule:
+    """A field of a policy's own in the request form: a claim, which conditions read as ``ask.<name>``."""
+
+    name: str
+    type: Bool | Int | Text
+    label: str
+    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +156,7 @@ class AskRule:
 
     reason_min: int = 1
     ticket: TicketRule | None = None
+    inputs: tuple[InputRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,22 @@ class RevealRule:
 
     classes: tuple[str, ...]
     stages: tuple[Stage, ...]
+
+
+class Otherwise(StrEnum):
+    """What becomes of a grant whose `keep` does not hold any more."""
+
+    SUSPEND = "suspend"
+    REVOKE = "revoke"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRule:
+    """What has to stay true while a grant is active, looked at every so many seconds."""
+
+    when: Condition
+    every_s: int
+    otherwise: Otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +204,7 @@ class GrantRule:
     redaction: str
     reveal: RevealRule | None = None
     cut_on_change: bool = False
+    keep: KeepRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +263,7 @@ class AccessPolicy:
     Attributes:
         when: what must hold besides; None is nothing.
         routes: in the order in which they are tried.
+        approver_when: what must hold for whoever reviews, when they do; None is nothing.
     """
 
     id: str
@@ -226,6 +278,7 @@ class AccessPolicy:
     when: Condition | None = None
     grant: GrantRule
     routes: tuple[Route, ...]
+    approver_when: Condition | None = None
     pending_max_s: int
     at: At
 
@@ -337,7 +390,13 @@ class TestReveal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestCase:
-    """One request and what should come of it; None of a wanted value is not looked at."""
+    """One request and what should come of it; None of a wanted value is not looked at.
+
+    Attributes:
+        facts: what is different from the facts of the whole document.
+        fault: facts that cannot be had.
+        absent: optional facts that do not exist.
+    """
 
     __test__ = False
 
@@ -351,6 +410,10 @@ class TestCase:
     limits: Limits
     reveal: TestReveal | None
     break_glass: bool
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    fault: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     outcome: TestOutcome
     policy: str | None
     granted_s: int | None
@@ -368,6 +431,7 @@ class PolicyTest:
     id: str
     now: Instant
     people: Mapping[str, TestPerson]
+    facts: Mapping[str, Value] = field(default_factory=dict)
     scopes: Mapping[str, Scope]
     cases: tuple[TestCase, ...]
     at: At

@@ -13,12 +13,12 @@ from typing import Final
 
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
-from loglease.model.instant import duration_text
+from loglease.model.instant import MICROSECONDS, duration_text
 from loglease.model.offer import Joint, Offer, Outcome, Plan, Stage
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, scope_in_words
 from loglease.policy.documents import Guardrail
-from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
+from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Seen, Step, StepName
 
 MAX_SHOWN: Final = 20
 _HIDDEN_STEPS: Final = frozenset({StepName.BUNDLE, StepName.GUARDRAIL})
@@ -180,9 +180,16 @@ def _shown_steps(trace: PolicyTrace) -> list[Step]:
 
 
 def _step(step: Step) -> dict[str, Canonical]:
-    data: dict[str, Canonical] = {"step": str(step.name), "ok": step.ok}
+    data: dict[str, Canonical] = {"step": str(step.name), "ok": "fault" if step.is_fault else step.ok}
     data |= {"text": step.text} if step.text else {}
+    data |= {"leaf": step.leaf} if step.leaf is not None else {}
+    data |= {"facts": [_seen(one) for one in step.seen]} if step.seen else {}
     return data | ({"fix": str(step.fix)} if step.fix is not None else {})
+
+
+def _seen(seen: Seen) -> dict[str, Canonical]:
+    data: dict[str, Canonical] = {"name": seen.name, "value": seen.value, "provider": seen.provider}
+    return data if seen.age_us is None else {**data, "age_s": seen.age_us // MICROSECONDS}
 
 
 def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[PolicyTrace], viewer: Viewer) -> str:
@@ -227,4 +234,12 @@ def _approval_words(offer: Offer) -> str:
 
 def _step_line(step: Step) -> str:
     fix = f"  -> {step.fix}" if step.fix is not None and not step.ok else ""
-    return f"   {'ok' if step.ok else 'no'}  {step.name:<8} {step.text}{fix}".rstrip()
+    seen = "".join(f"; {one.name} is {one.value}{_source(one)}" for one in step.seen)
+    return f"   {'ok' if step.ok else 'no'}  {step.name:<8} {step.text}{seen}{fix}".rstrip()
+
+
+def _source(seen: Seen) -> str:
+    """Say who says so, and since when; a sum of ours has neither."""
+    if seen.age_us is None:
+        return ""
+    return f" ({seen.provider}, {duration_text(seen.age_us // MICROSECONDS)} old)"

@@ -13,7 +13,6 @@ from loglease.policy.problems import At, Problems, did_you_mean, shown
 from loglease.policy.scalars import day, duration_s, integer, is_ambiguous, size_bytes
 from loglease.policy.tree import Items, Node, Scalar, Table
 
-LATER_CONDITIONS: Final = ("P901", "conditions come with a later version")
 Later = Mapping[str, tuple[str, str]]
 """Fields that are part of the format and not implemented yet: code and when they come."""
 

@@ -6,32 +6,35 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import re2
-
 from loglease.model.limits import Limits
 from loglease.model.offer import Plan, Stage
+from loglease.policy.ask_documents import AskDocuments
 from loglease.policy.condition_fields import Conditions, Effect
+from loglease.policy.conditions import Condition
 from loglease.policy.documents import (
     ACTIVATE_WITHIN_S,
     PENDING_MAX_S,
     AccessPolicy,
     Applies,
     ApproverSet,
-    AskRule,
     Caps,
     GrantRule,
     Guardrail,
+    KeepRule,
+    Otherwise,
     RevealRule,
+    RiskTerm,
     Route,
-    TicketRule,
     Tightening,
 )
-from loglease.policy.fields import LATER_CONDITIONS, Later, Reader, Record
+from loglease.policy.fields import Later, Reader, Record
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
 from loglease.policy.people import MANAGER
-from loglease.policy.problems import shown
+from loglease.policy.problems import At, shown
 from loglease.policy.profiles import RAW
+from loglease.policy.questions import facts_read
+from loglease.policy.roots import PRESENCE, Readable
 from loglease.policy.tree import Node, Table
 
 _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
@@ -42,20 +45,27 @@ GRANT_LATER: Final[Later] = {
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
     "bind": ("P906", "binding to a network comes with a later version"),
-    "keep": LATER_CONDITIONS,
 }
 _CAP_COUNTS: Final = ("lines", "queries", "queries_per_min", "tails")
+KEEP_EVERY_S: Final = 60
+LEAST_EVERY_S: Final = 10
+MOST_EVERY_S: Final = 15 * 60
 _CLASS: Final = re.compile(r"[a-z][a-z0-9-]{0,62}(\.[a-z0-9-]{1,63}){0,3}")
 
 
 class Kinds:
     """Reads documents against the names of their bundle."""
 
-    def __init__(self, reader: Reader, names: Names, conditions: Conditions) -> None:
+    def __init__(
+        self, reader: Reader, names: Names, conditions: Conditions, readable: Readable, risk: Sequence[RiskTerm]
+    ) -> None:
         self._reader = reader
         self._names = names
         self._conditions = conditions
+        self._readable = readable
+        self._risk = risk
         self._parts = Parts(reader, names)
+        self._ask = AskDocuments(reader, names, conditions)
 
     def approver_set(self, node: Table, name: str) -> ApproverSet:
         """Read an ApproverSet; sets do not nest."""
@@ -73,11 +83,17 @@ class Kinds:
 
     def access_policy(self, node: Table, name: str) -> AccessPolicy:
         """Read an AccessPolicy."""
-        later = {"approver_when": LATER_CONDITIONS, "elevation": _ELEVATION}
+        later = {"elevation": _ELEVATION}
         known = ("title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant")
-        record = self._reader.record(node, "an AccessPolicy", (*HEAD, *known, "approve", "pending_max"), later)
+        rest = ("approve", "approver_when", "pending_max")
+        record = self._reader.record(node, "an AccessPolicy", (*HEAD, *known, *rest), later)
         read = self._reader
-        grant = self._grant(record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}"))
+        ask = self._ask.read(record.node("ask"))
+        conditions = self._conditions.within(self._readable.asked(ask.inputs))
+        reviewing = self._conditions.within(self._readable.reviewed(ask.inputs))
+        grant = self._grant(
+            conditions, record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}")
+        )
         scopes = read.items(
             record.need("scopes", "[{sources: [prod-logs], all_streams: true, lookback: 24h}]"), "scopes"
         )
@@ -90,10 +106,11 @@ class Kinds:
             discoverable=read.boolean(record.node("discoverable"), "discoverable"),
             who=self._parts.who(record.need("who", "{any_of: [group:engineering]}")),
             scopes=tuple(self._parts.scope_rule(item) for item in scopes),
-            ask=self._ask(record.node("ask")),
-            when=self._conditions.read(record.node("when"), "when", Effect.GIVES),
+            ask=ask,
+            when=conditions.read(record.node("when"), "when", Effect.GIVES),
             grant=grant,
-            routes=self._routes(record.need("approve", "[{otherwise: true, stages: […]}]")),
+            approver_when=reviewing.read(record.node("approver_when"), "approver_when", Effect.GIVES),
+            routes=self._routes(conditions, record.need("approve", "[{otherwise: true, stages: […]}]")),
             pending_max_s=read.duration(record.node("pending_max"), "pending_max", PENDING_MAX_S),
             at=node.at,
         )
@@ -115,37 +132,10 @@ class Kinds:
                 "unmasked lines are never given automatically",
             )  # fmt: skip
 
-    def _ask(self, node: Node | None) -> AskRule:
-        if node is None:
-            return AskRule()
-        later = {"inputs": ("P906", "form fields of a policy's own come with a later version")}
-        record = self._reader.record(node, "ask", ("reason", "ticket"), later)
-        least = 1
-        if (reason := record.node("reason")) is not None:
-            field = self._reader.record(reason, "reason", ("min",)).need("min", "20")
-            least = self._reader.number(field, "min", most=500)
-        return AskRule(reason_min=least, ticket=self._ticket(record.node("ticket")))
-
-    def _ticket(self, node: Node | None) -> TicketRule | None:
-        if node is None:
-            return None
-        later = {"state": ("P901", "the state of a ticket is a fact, and facts come with conditions")}
-        record = self._reader.record(node, "ticket", ("tracker", "key"), later)
-        tracker = self._reader.text(given := record.need("tracker", "tickets"), "tracker")
-        if given is not None and tracker:
-            self._names.tracker(tracker, given.at)
-        key_node = record.need("key", "'PAY-[0-9]{1,6}'")
-        key = self._reader.text(key_node, "key", longest=128)
-        if key_node is not None and not _is_pattern(key):
-            self._reader.problems.add(
-                key_node.at, "P114", "key is no regular expression", "RE2 syntax, no backreference"
-            )
-        return TicketRule(tracker, key)
-
-    def _grant(self, node: Node | None) -> GrantRule:
+    def _grant(self, conditions: Conditions, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
-        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal")
+        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal", "keep")
         record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
@@ -162,7 +152,23 @@ class Kinds:
             redaction=profile,
             reveal=self._reveal(record, profile),
             cut_on_change=on_change == "cut",
+            keep=self._keep(conditions, record.node("keep")),
         )
+
+    def _keep(self, conditions: Conditions, node: Node | None) -> KeepRule | None:
+        if node is None:
+            return None
+        read = self._reader
+        record = read.record(node, "keep", ("when", "every", "otherwise"))
+        when = conditions.read(record.need("when", "ctx.risk < 80"), "when", Effect.GIVES)
+        every = record.node("every")
+        every_s = read.duration(every, "every", KEEP_EVERY_S)
+        if every is not None and not LEAST_EVERY_S <= every_s <= MOST_EVERY_S:
+            read.problems.add(
+                every.at, "P114", f"'every' is {LEAST_EVERY_S}s to {MOST_EVERY_S // 60}m", "write every: 60s"
+            )
+        otherwise = Otherwise(read.word(record.node("otherwise"), "otherwise", tuple(Otherwise), "suspend"))
+        return None if when is None else KeepRule(when=when, every_s=every_s, otherwise=otherwise)
 
     def _reveal(self, record: Record, profile: str) -> RevealRule | None:
         node = record.node("reveal")
@@ -213,7 +219,7 @@ class Kinds:
         if node is not None and self._reader.text(node, field) not in (word, ""):
             self._reader.problems.add(node.at, "P906", f"{field} can only be '{word}' yet: {later}", f"write {word}")
 
-    def _routes(self, node: Node | None) -> tuple[Route, ...]:
+    def _routes(self, conditions: Conditions, node: Node | None) -> tuple[Route, ...]:
         items = self._reader.items(node, "approve")
         routes: list[Route] = []
         ended = False
@@ -222,23 +228,23 @@ class Kinds:
                 self._reader.problems.add(
                     item.at, "P306", "this route is never reached", "'otherwise' takes all that is left: put it last"
                 )
-            route, is_last = self._route(item, number)
+            route, is_last = self._route(conditions, item, number)
             routes.append(route)
             ended = ended or is_last
         if node is not None and items and not ended:
             self._reader.problems.add(node.at, "P306", "no route is left for the rest", "end with otherwise: true")
-        self._warn_of_cheaper(items, routes)
+        self._warn_of_cheaper(conditions, items, routes)
         return tuple(routes)
 
-    def _warn_of_cheaper(self, items: Sequence[Node], routes: Sequence[Route]) -> None:
+    def _warn_of_cheaper(self, conditions: Conditions, items: Sequence[Node], routes: Sequence[Route]) -> None:
         """Warn where asking for more could lead to a route with fewer approvals than one behind it."""
         needs = [Plan("", route.stages).need for route in routes]
         for place, (item, route) in enumerate(zip(items, routes, strict=True)):
             if not route.auto and needs[place] < max(needs[place + 1 :], default=0) and isinstance(item, Table):
                 condition = next((value for key, value in item.entries if key.text == "if"), None)
-                self._conditions.warn_of_widening(condition, route.condition)
+                conditions.warn_of_widening(condition, route.condition)
 
-    def _route(self, node: Node, number: int) -> tuple[Route, bool]:
+    def _route(self, conditions: Conditions, node: Node, number: int) -> tuple[Route, bool]:
         """Read a route; say whether it is the one without a condition."""
         later: Later = {"elevation": _ELEVATION, "notify": _NOTICES}
         read = self._reader
@@ -261,7 +267,7 @@ class Kinds:
         grant = record.node("grant")
         route = Route(
             number=number,
-            condition=self._conditions.read(given, "if", Effect.GIVES if auto else Effect.ASKS),
+            condition=conditions.read(given, "if", Effect.GIVES if auto else Effect.ASKS),
             auto=auto,
             stages=self._parts.stages(record.node("stages")),
             grant=Tightening() if grant is None else self._tightening(grant),
@@ -295,17 +301,21 @@ class Kinds:
         read = self._reader
         effects = [one for one in ("caps", "at_least", "deny", "require") if record.node(one) is not None]
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
+        condition = self._conditions.read(record.node("if"), "if", Effect.BANS)
         if not effects or ("deny" in effects and not deny):
             read.problems.add(
                 record.key_at("deny"), "P118", "the guardrail does nothing", "deny: true, caps, at_least or require"
             )
+        even_break_glass = read.boolean(record.node("even_break_glass"), "even_break_glass", default=True)
+        if deny and even_break_glass and condition is not None:
+            self._refuse_outages(condition, record.key_at("if"))
         return Guardrail(
             id=name,
             title=read.text(record.node("title"), "title", longest=200) or name,
             enforced=read.word(record.node("mode"), "mode", ("enforce", "observe"), "enforce") == "enforce",
-            even_break_glass=read.boolean(record.node("even_break_glass"), "even_break_glass", default=True),
+            even_break_glass=even_break_glass,
             applies=self._applies(record.need("applies", "{all_streams: true}")),
-            condition=self._conditions.read(record.node("if"), "if", Effect.BANS),
+            condition=condition,
             caps=self._caps(record.node("caps")),
             at_least=self._at_least(record.node("at_least")),
             deny=deny,
@@ -313,6 +323,17 @@ class Kinds:
             help=read.text(record.node("help"), "help"),
             at=node.at,
         )
+
+    def _refuse_outages(self, condition: Condition, at: At) -> None:
+        """Refuse what would close break-glass because some provider cannot be reached."""
+        facts = self._readable.facts
+        for name in sorted(facts_read([condition], facts, self._risk)):
+            if (provider := facts[name].provider) in PRESENCE:
+                continue
+            self._reader.problems.add(
+                condition.at or at, "P324", f"an outage of '{provider}' would close break-glass: this reads {name}",
+                "add even_break_glass: false, or ask for a stage instead",
+            )  # fmt: skip
 
     def _applies(self, node: Node | None) -> Applies:
         if node is None:
@@ -355,18 +376,3 @@ class Kinds:
             return None
         stage = self._reader.record(node, "require", ("stage",)).need("stage", "{from: [group:privacy], need: 1}")
         return None if stage is None else self._parts.stage(stage)
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re2.compile(text, options=_quiet())
-    except re2.error:
-        return False
-    return bool(text)
-
-
-def _quiet() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 20
-    return options

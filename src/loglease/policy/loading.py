@@ -11,16 +11,24 @@ from loglease.model.instant import Instant
 from loglease.policy import tree
 from loglease.policy.break_glass import EmergencyKinds
 from loglease.policy.bundle import Bundle, bundle_hash
-from loglease.policy.calendars import Calendar
 from loglease.policy.case_documents import TestDocuments
 from loglease.policy.catalog import Claims, catalog_of, joined
-from loglease.policy.condition_fields import Conditions
-from loglease.policy.documents import API, AccessPolicy, ApproverSet, BreakGlass, Catalog, Guardrail, PolicyTest
-from loglease.policy.facts import calendars_of
+from loglease.policy.condition_fields import Conditions, turning_facts
+from loglease.policy.documents import (
+    API,
+    AccessPolicy,
+    ApproverSet,
+    BreakGlass,
+    Catalog,
+    Guardrail,
+    PolicyTest,
+    RiskTerm,
+)
+from loglease.policy.fact_documents import Declared, declared_of, risk_of
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
 from loglease.policy.problems import At, Problem, Problems, Severity, did_you_mean, shown
-from loglease.policy.roots import schema_of
+from loglease.policy.roots import Readable
 from loglease.policy.tree import Node, Table
 
 MAX_FILES: Final = 10_000
@@ -68,7 +76,14 @@ def load(
     if any(one.severity is Severity.ERROR for one in reported):
         return reported
     sha256 = bundle_hash(
-        found.catalog, found.sets, found.policies, found.guardrails, found.emergencies, found.calendars
+        found.catalog,
+        found.sets,
+        found.policies,
+        found.guardrails,
+        found.emergencies,
+        found.declared.calendars,
+        found.declared.facts,
+        found.risk,
     )
     return Bundle(
         catalog=found.catalog,
@@ -80,7 +95,9 @@ def load(
         revision=revision if isinstance(revision, int) else revision(sha256),
         expires=expires,
         emergencies=found.emergencies,
-        calendars=found.calendars,
+        calendars=found.declared.calendars,
+        facts=found.declared.facts,
+        risk=found.risk,
         warnings=tuple(reported),
     )
 
@@ -166,7 +183,8 @@ def _unique(documents: Iterable[_Document], problems: Problems) -> list[_Documen
 @dataclass(frozen=True, slots=True)
 class _Resolved:
     catalog: Catalog
-    calendars: dict[str, Calendar]
+    declared: Declared
+    risk: tuple[RiskTerm, ...]
     sets: dict[str, ApproverSet]
     policies: tuple[AccessPolicy, ...]
     guardrails: tuple[Guardrail, ...]
@@ -178,17 +196,24 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     """Read the Catalogs and Facts, then everything else against them."""
     catalogs = [catalog_of(one.node, reader) for one in documents if one.kind == "Catalog"]
     catalog = joined(one for one, _ in catalogs)
-    calendars = calendars_of((one.node for one in documents if one.kind == "Facts"), reader)
     set_ids = {one.id for one in documents if one.kind == "ApproverSet"}
     names = Names(reader.problems, catalog, set_ids, outside)
     _prove([claims for _, claims in catalogs], names)
-    kinds = EmergencyKinds(reader, names, Conditions(reader.problems, schema_of(catalog, calendars)))
+    declared = declared_of((one.node for one in documents if one.kind == "Facts"), reader, names)
+    readable = Readable(
+        catalog=catalog, calendars=declared.calendars, facts=declared.facts, has_risk=bool(declared.risk)
+    )
+    conditions = Conditions(reader.problems, readable.asked(), turning_facts(declared.facts))
+    risk = risk_of(declared.risk, reader, conditions.within(readable.weighed()))
+    kinds = EmergencyKinds(reader, names, conditions, readable, risk)
     policies = tuple(kinds.access_policy(one.node, one.id) for one in documents if one.kind == "AccessPolicy")
     emergencies = tuple(kinds.break_glass(one.node, one.id) for one in documents if one.kind == "BreakGlass")
-    tests = TestDocuments(reader, names, {one.id for one in policies} | {one.id for one in emergencies})
+    named = {one.id for one in policies} | {one.id for one in emergencies}
+    tests = TestDocuments(reader, names, named, declared.facts)
     found = _Resolved(
         catalog=catalog,
-        calendars=calendars,
+        declared=declared,
+        risk=risk,
         sets={one.id: kinds.approver_set(one.node, one.id) for one in documents if one.kind == "ApproverSet"},
         policies=policies,
         guardrails=tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from loglease.model.instant import Instant
 from loglease.model.principal import Kind
@@ -51,3 +53,4 @@ class Observed:
 FactKey = tuple[str, str | None]
 """The name of a fact, and the value of the label that it was asked for."""
 Facts = Mapping[FactKey, Observed]
+NOTHING_KNOWN: Final[Facts] = MappingProxyType({})

@@ -61,12 +61,17 @@ class PlanState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why something is refused: a public error code, a text for the person, and what to do next."""
+    """Why something is refused: a public error code, a text for the person, and what to do next.
+
+    Attributes:
+        for_now: nobody could tell, and that may change by itself: no rule said no.
+    """
 
     code: str
     message: str
     next_step: str | None = None
     rule: str | None = None
+    for_now: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,10 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import EXPIRED, Point, decide
+from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.plan import Refusal
 from loglease.policy.profiles import Profiles, known_profile, strictest
+from loglease.policy.trace import Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ def redecide(
     now: Instant,
     submitted_at: Instant,
     profiles: Profiles,
+    facts: Facts = NOTHING_KNOWN,
     pinned_bundle: Bundle | None = None,
 ) -> Recheck:
     """Decide again at a later point of a request's life.
@@ -55,6 +58,7 @@ def redecide(
         now: the instant of the decision.
         submitted_at: from where lookbacks count.
         profiles: redaction profiles of this server.
+        facts: what providers and the latest call of the requester say.
         pinned_bundle: the bundle that made the offer, where it is still at hand; it is asked as well.
     """
     bundles = [current]
@@ -64,11 +68,11 @@ def redecide(
     for bundle in bundles:
         found = decide(
             bundle, wish, principal, directory=directory, now=now, profiles=profiles, submitted_at=submitted_at,
-            point=point, route=pinned.route if point is Point.SESSION_OPEN else None,
+            facts=facts, point=point, route=pinned.route if point is Point.SESSION_OPEN else None,
         )  # fmt: skip
         offer = found.offer_of(pinned.policy)
         if offer is None:
-            return Recheck(refusal=_withdrawn(pinned, found.refusal))
+            return Recheck(refusal=_withdrawn(pinned, found))
         plans += [plan for plan in offer.plans if plan not in plans]
         both = stricter_terms(terms, offer.terms, profiles)
         if both is None:
@@ -77,15 +81,28 @@ def redecide(
     return Recheck(refusal=None, plans=tuple(plans), terms=terms)
 
 
-def _withdrawn(pinned: Offer, refusal: Refusal | None) -> Refusal:
+def _withdrawn(pinned: Offer, found: Decision | None) -> Refusal:
+    refusal = None if found is None else found.refusal
     if refusal is not None and (refusal.code == "guardrail_denied" or refusal.rule == EXPIRED):
         return refusal
+    fault = None if found is None else _fault(pinned, found)
+    if fault is not None:
+        return fault
     return Refusal(
         code="policy_denied",
         message=f"The policy {pinned.policy} does not allow this any more.",
         next_step="Ask again: `loglease request` shows what is offered now.",
         rule=pinned.policy,
     )
+
+
+def _fault(pinned: Offer, found: Decision) -> Refusal | None:
+    """Return why nobody can tell, if that alone stands in the way of the policy: no rule says no then."""
+    trace = next((one for one in found.own if one.policy.id == pinned.policy), None)
+    failed = [step for step in trace.steps if not step.ok] if trace is not None else []
+    if failed and all(step.refusal is not None and step.refusal.for_now for step in failed):
+        return failed[0].refusal
+    return None
 
 
 def stricter_terms(one: Terms, other: Terms, profiles: Profiles) -> Terms | None:

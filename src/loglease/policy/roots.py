@@ -7,6 +7,7 @@ have there, or is in fault where that cannot be told.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from loglease.model.access_request import Wish
@@ -14,48 +15,96 @@ from loglease.model.instant import Instant
 from loglease.model.labels import Matcher
 from loglease.model.principal import Kind, Principal
 from loglease.model.scope import Level, Scope
-from loglease.policy.conditions import BOOL, DURATION, Fault, Field, Listed, Record, Text
+from loglease.policy.bundle import Bundle
+from loglease.policy.conditions import BOOL, DURATION, INT, Fault, Field, Listed, Record, Text
 from loglease.policy.conditions.types import LONGEST_TEXT, MOST_ITEMS
 from loglease.policy.conditions.values import LONGEST_DURATION, Value
-from loglease.policy.documents import Catalog
+from loglease.policy.documents import Catalog, FactRule, InputRule, RiskTerm
+from loglease.policy.fact_values import OTHER, fact_values
+from loglease.policy.observed import Facts
 from loglease.policy.people import MAX_GROUPS
 from loglease.policy.profiles import RAW
 
-OTHER: Final = "?"
-"""Stands in a label's list for values that the Catalog does not declare, and for streams without the label."""
+PRESENCE: Final = frozenset({"identity", "gateway"})
+"""Who knows of a call itself: such facts exist only while the person is calling."""
+RISK: Final = "risk"
+MAX_RISK: Final = 100
 UNASKED: Final = ""
 """Stands for the profile of a request that asks for none."""
 _MICROSECONDS: Final = 1_000_000
 _LEVELS: Final = tuple(str(level) for level in Level if level is not Level.UNKNOWN)
 
 
-def schema_of(catalog: Catalog, calendars: Collection[str]) -> Record:
-    """Return the types of all that a condition may read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readable:
+    """What the conditions of a bundle may read: a schema for each place that has conditions.
 
-    Args:
+    Attributes:
         catalog: the names that the bundle may use; a label's values are the words of its list.
         calendars: their names.
+        facts: by name.
+        has_risk: whether `ctx.risk` is declared.
     """
-    labels = {name: Field(_label_type(words)) for name, words in catalog.labels.items()}
-    request = {
-        "sources": Field(Listed(Text(words=catalog.sources), max(1, len(catalog.sources)))),
-        "labels": Field(Record(labels)),
-        "level_from": Field(Text(words=frozenset(_LEVELS))),
-        "duration": Field(DURATION),
-        "lookback": Field(DURATION),
-        "live": Field(BOOL),
-        "redaction": Field(Text(words=frozenset({*catalog.redaction, RAW, UNASKED}))),
-        "break_glass": Field(BOOL),
-    }
-    who = {
-        "id": Field(Text()),
-        "kind": Field(Text(words=frozenset(map(str, Kind)))),
-        "groups": Field(Listed(Text(words=catalog.groups), MAX_GROUPS)),
-    }
-    roots = {"req": Field(Record(request)), "who": Field(Record(who))}
-    if calendars:
-        roots["cal"] = Field(Record({name: Field(BOOL) for name in calendars}))
-    return Record(roots)
+
+    catalog: Catalog
+    calendars: Collection[str] = ()
+    facts: Mapping[str, FactRule] = field(default_factory=dict)
+    has_risk: bool = False
+
+    def asked(self, inputs: Iterable[InputRule] = ()) -> Record:
+        """Return what the conditions of a policy may read, with the inputs of its own, or those of a guardrail."""
+        roots = self._common()
+        if facts := self._facts("ctx"):
+            roots["ctx"] = Field(Record(facts))
+        if fields := {one.name: Field(one.type, optional=not one.required) for one in inputs}:
+            roots["ask"] = Field(Record(fields))
+        return Record(roots)
+
+    def reviewed(self, inputs: Iterable[InputRule] = ()) -> Record:
+        """Return what `approver_when` may read: besides, what is known of whoever reviews."""
+        roots = dict(self.asked(inputs).fields)
+        if facts := self._facts("approver"):
+            roots["approver"] = Field(Record(facts))
+        return Record(roots)
+
+    def weighed(self) -> Record:
+        """Return what the terms of risk may read: not the risk."""
+        return replace(self, has_risk=False).asked()
+
+    def alone(self, inputs: Iterable[InputRule] = ()) -> Record:
+        """Return what can be told without any provider: the request, who asks, calendars, facts of the call."""
+        own = {name: rule for name, rule in self.facts.items() if rule.provider in PRESENCE}
+        return replace(self, facts=own, has_risk=False).asked(inputs)
+
+    def _facts(self, root: str) -> dict[str, Field]:
+        found = {
+            name.removeprefix(f"{root}."): Field(rule.type, rule.optional)
+            for name, rule in self.facts.items()
+            if name.startswith(f"{root}.")
+        }
+        return found | ({RISK: Field(INT)} if self.has_risk and root == "ctx" else {})
+
+    def _common(self) -> dict[str, Field]:
+        catalog = self.catalog
+        request = {
+            "sources": Field(Listed(Text(words=catalog.sources), max(1, len(catalog.sources)))),
+            "labels": Field(Record({name: Field(_label_type(words)) for name, words in catalog.labels.items()})),
+            "level_from": Field(Text(words=frozenset(_LEVELS))),
+            "duration": Field(DURATION),
+            "lookback": Field(DURATION),
+            "live": Field(BOOL),
+            "redaction": Field(Text(words=frozenset({*catalog.redaction, RAW, UNASKED}))),
+            "break_glass": Field(BOOL),
+        }
+        who = {
+            "id": Field(Text()),
+            "kind": Field(Text(words=frozenset(map(str, Kind)))),
+            "groups": Field(Listed(Text(words=catalog.groups), MAX_GROUPS)),
+        }
+        roots = {"req": Field(Record(request)), "who": Field(Record(who))}
+        if self.calendars:
+            roots["cal"] = Field(Record({name: Field(BOOL) for name in self.calendars}))
+        return roots
 
 
 def _label_type(words: frozenset[str] | None) -> Listed:
@@ -65,7 +114,7 @@ def _label_type(words: frozenset[str] | None) -> Listed:
 def values_of(
     wish: Wish, principal: Principal, *, catalog: Catalog, open_now: Mapping[str, bool], submitted_at: Instant
 ) -> dict[str, Value]:
-    """Return what a condition reads of one wish.
+    """Return what a condition reads of one wish, of who asks, and of calendars.
 
     Args:
         wish: what is asked.
@@ -75,12 +124,11 @@ def values_of(
         submitted_at: from where lookbacks count.
     """
     scopes = wish.scopes
-    labels: dict[str, Value] = {name: _label_values(name, words, scopes) for name, words in catalog.labels.items()}
     oldest_ns = min((scope.window.start_ns for scope in scopes), default=0)
     profiles = {(scope.profile or UNASKED).partition("@")[0] for scope in scopes}
     request: dict[str, Value] = {
         "sources": tuple(sorted({scope.source for scope in scopes})),
-        "labels": labels,
+        "labels": label_values(wish, catalog),
         "level_from": _lowest(scopes),
         "duration": _span(None if wish.duration_s is None else wish.duration_s * _MICROSECONDS),
         "lookback": _span(max(0, submitted_at - oldest_ns // 1_000)),
@@ -94,6 +142,45 @@ def values_of(
         "groups": tuple(sorted(principal.groups)),
     }
     return {"req": request, "who": who, "cal": dict(open_now)}
+
+
+def label_values(wish: Wish, catalog: Catalog) -> dict[str, Value]:
+    """Return for each declared label all values that the wish may read, or a fault where that cannot be told."""
+    return {name: _label_values(name, words, wish.scopes) for name, words in catalog.labels.items()}
+
+
+def roots_of(
+    bundle: Bundle, wish: Wish, principal: Principal, known: Facts, *, submitted_at: Instant, now: Instant
+) -> dict[str, Value]:
+    """Return all that a condition of a bundle may read of one wish but for what is a policy's own.
+
+    Args:
+        known: what providers and the call say.
+        submitted_at: from where lookbacks count.
+        now: the instant of the decision.
+    """
+    open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
+    roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=submitted_at)
+    if bundle.facts or bundle.risk:
+        roots["ctx"] = context_of(bundle.facts, bundle.risk, roots, known, now)
+    return roots
+
+
+def context_of(
+    facts: Mapping[str, FactRule], risk: Iterable[RiskTerm], roots: Mapping[str, Value], known: Facts, now: Instant
+) -> dict[str, Value]:
+    """Return `ctx`: the facts, and the risk that its terms add up to, with these and the other roots read.
+
+    A term that cannot be told counts.
+    """
+    request = roots["req"]
+    labels = request["labels"] if isinstance(request, dict) else {}
+    found = fact_values(facts, "ctx", known, labels if isinstance(labels, dict) else {}, now)
+    terms = tuple(risk)
+    if terms:
+        within = {**roots, "ctx": dict(found)}
+        found[RISK] = min(MAX_RISK, sum(term.add for term in terms if term.condition.answer(within) is not False))
+    return found
 
 
 def _span(microseconds: int | None) -> int | Fault:

@@ -1,4 +1,4 @@
-"""Which route of a policy a request takes, and what its `when` says; a condition that nobody can answer never helps."""
+"""Which route of a policy a request takes; a condition that nobody can answer never helps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loglease.policy.conditions import Fault
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, Guardrail, Route
 from loglease.policy.plan import Refusal
-from loglease.policy.trace import Fix, Step, StepName
+from loglease.policy.trace import Step, StepName
 
 Roots = Mapping[str, Value]
 
@@ -93,27 +93,3 @@ def granted_route(policy: AccessPolicy, number: int) -> Route:
 def applies(guardrail: Guardrail, roots: Roots) -> bool:
     """Say whether the condition of a guardrail lets it apply: unless it is certainly false."""
     return guardrail.condition is None or guardrail.condition.answer(roots) is not False
-
-
-def when_steps(policy: AccessPolicy, roots: Roots) -> list[Step]:
-    """Ask what the policy demands besides; each part of it that does not hold is named."""
-    if policy.when is None:
-        return []
-    if policy.when.answer(roots) is True:
-        return [Step(StepName.WHEN, ok=True, text=policy.when.text)]
-    asks_less = any(path[0] == "req" for path in policy.when.reads)
-    steps = []
-    for part in policy.when.parts:
-        answer = part.answer(roots)
-        if answer is True:
-            continue
-        why = f"cannot be told: {answer.reason}" if isinstance(answer, Fault) else "does not hold"
-        refusal = Refusal(
-            code="policy_denied",
-            message=f"The policy demands {part.text}, which {why}.",
-            next_step="Ask for less, or ask the owner of the policy." if asks_less else "Ask the owner of the policy.",
-            rule=policy.id,
-        )
-        fix = Fix.NARROW if asks_less else Fix.ASK_OWNER
-        steps.append(Step(StepName.WHEN, ok=False, text=f"{part.text}  {why}", fix=fix, refusal=refusal))
-    return steps

@@ -10,7 +10,9 @@ from loglease.model.offer import Stage
 from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.case_documents import TestDocuments
+from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, AfterRule, TestPerson
+from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
 from loglease.policy.people import MANAGER
@@ -50,6 +52,25 @@ def read_people(bundle: Bundle, file: str, content: bytes) -> tuple[TestPerson, 
             "write maria: {groups: [engineering]}",
         )  # fmt: skip
     return problems.found() or people
+
+
+def read_facts(bundle: Bundle, file: str, content: bytes) -> dict[str, Value] | list[Problem]:
+    """Read values of facts from a file of their own, written as in a PolicyTest: `ctx.on_call: true`.
+
+    Returns:
+        The values by name; or what is wrong, in the order of lines.
+    """
+    problems = Problems()
+    nodes = documents(file, content, problems)
+    found: dict[str, Value] = {}
+    if len(nodes) == 1:
+        found = FactLiterals(Reader(problems), bundle.facts).values(nodes[0])
+    elif not problems.found():
+        problems.add(
+            At(file, 1, 1), "P119", f"the file holds {len(nodes) or 'no'} documents, not one with facts",
+            "write ctx.on_call: true",
+        )  # fmt: skip
+    return problems.found() or found
 
 
 def with_approvers(bundle: Bundle, asks: Principal) -> Directory:

@@ -15,6 +15,7 @@ from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, window_in_words
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, Guardrail
+from loglease.policy.observed import Facts
 from loglease.policy.plan import Refusal
 
 
@@ -30,6 +31,7 @@ class StepName(StrEnum):
     ASK = "ask"
     WHEN = "when"
     STANDING = "standing"
+    KEEP = "keep"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
     SHAPE = "shape"
@@ -44,6 +46,24 @@ class Fix(StrEnum):
     SHORTEN = "shorten"
     CHOOSE_OFFER = "choose_offer"
     ASK_OWNER = "ask_owner"
+    SIGN_IN = "sign_in"
+    WAIT_FOR_SOURCE = "wait_for_source"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A fact that a condition read.
+
+    Attributes:
+        name: as the condition writes it.
+        value: in words.
+        age_us: how long ago it was true, in microseconds; None where that is not known.
+    """
+
+    name: str
+    value: str
+    provider: str
+    age_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,9 @@ class Step:
     """The answer to one question.
 
     Attributes:
+        leaf: the part of a condition that the step is about.
+        seen: the facts that it read.
+        is_fault: nobody can tell, which counts as a no.
         refusal: the error to show if nothing but this step stands in the way.
     """
 
@@ -59,6 +82,9 @@ class Step:
     text: str
     fix: Fix | None = None
     refusal: Refusal | None = None
+    leaf: str | None = None
+    seen: tuple[Seen, ...] = ()
+    is_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +137,7 @@ class Decision:
     What only explanations need is found out when it is asked for.
 
     Attributes:
+        facts: what was known of facts.
         bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
         named: the policies that name the principal who asked.
         answers: asks policies what they say.
@@ -124,6 +151,7 @@ class Decision:
     wish: Wish
     offers: tuple[Offer, ...]
     guardrails: tuple[GuardrailTrace, ...]
+    facts: Facts
     bans: tuple[Step, ...]
     named: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
     answers: Answers = field(repr=False, compare=False)
@@ -190,6 +218,7 @@ _ORDER = (
     "reason_required",
     "ticket_required",
     "ticket_invalid",
+    "input_required",
     "profile_unknown",
     "no_eligible_approver",
 )

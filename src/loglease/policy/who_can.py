@@ -14,6 +14,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
 from loglease.policy.documents import AccessPolicy, TestOutcome
 from loglease.policy.explain import stages_words, wish_data
+from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.parts import MAX_SLOTS
 from loglease.policy.profiles import Profiles
 from loglease.policy.supposed import somebody
@@ -73,15 +74,16 @@ class Answer:
         }
 
 
-def who_can(bundle: Bundle, wish: Wish, *, now: Instant, profiles: Profiles) -> tuple[Answer, ...]:
+def who_can(
+    bundle: Bundle, wish: Wish, *, now: Instant, profiles: Profiles, facts: Facts = NOTHING_KNOWN
+) -> tuple[Answer, ...]:
     """Ask every policy what those whom it is for would be offered; what is offered comes first.
 
     Reason, ticket and approvers are left aside: they say what somebody has to bring, not whom a policy is for. Each
     name in `who` is asked for on its own, as somebody who is in no other group.
     """
-    answers = [
-        answer for policy in bundle.index_for(wish).policies for answer in _answers(bundle, wish, policy, now, profiles)
-    ]
+    policies = bundle.index_for(wish).policies
+    answers = [answer for policy in policies for answer in _answers(bundle, wish, policy, now, profiles, facts)]
     return tuple(sorted(answers, key=_order))
 
 
@@ -106,12 +108,21 @@ def _order(answer: Answer) -> tuple[int, int, str]:
     return answer.offer.need, -answer.offer.terms.duration_s, answer.policy.id
 
 
-def _answers(bundle: Bundle, wish: Wish, policy: AccessPolicy, now: Instant, profiles: Profiles) -> Iterator[Answer]:
+def _answers(
+    bundle: Bundle, wish: Wish, policy: AccessPolicy, now: Instant, profiles: Profiles, facts: Facts
+) -> Iterator[Answer]:
     """Yield one answer for all names that get the same."""
     found: dict[tuple[Kind, Offer | None, tuple[tuple[StepName, str], ...]], list[str]] = {}
     for name, asks in _asking(policy):
         decision = decide(
-            bundle, wish, asks, directory=directory_of([asks]), now=now, profiles=profiles, point=Point.DRAFT
+            bundle,
+            wish,
+            asks,
+            directory=directory_of([asks]),
+            now=now,
+            profiles=profiles,
+            facts=facts,
+            point=Point.DRAFT,
         )
         (trace,) = decision.answers([policy])
         found.setdefault((asks.kind, trace.offer, _why(trace)), []).append(name)

@@ -8,6 +8,7 @@ import structlog
 
 from loglease.access.break_glass import break_glass
 from loglease.access.caller import Caller
+from loglease.access.knowing import decide_knowing
 from loglease.access.once import Once
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.standing import Alarm, alarm, closed_to
@@ -36,7 +37,7 @@ async def decided(services: Services, caller: Caller, draft: WishDraft | RevealD
         return wished(draft, tx, caller, now), directory, closed_to(tx, caller.principal, directory, rules, now)
 
     wish, directory, closed = await services.store.read(query)
-    return rules.decide(wish, caller.principal, directory, now, closed=closed)
+    return await decide_knowing(wish, caller=caller, rules=rules, directory=directory, now=now, closed=closed)
 
 
 async def submitted(

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from loglease.access.expire_due import expire_due
+from loglease.access.keep_grants import Keeper
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
 from loglease.server.lifecycle import keep_head
@@ -18,6 +19,7 @@ from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
+KEEP_EVERY_S: Final = 1.0
 LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
@@ -51,6 +53,11 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def sweep() -> None:
         await expire_due(log=services.log, new_id=services.new_id)
 
+    keeper = Keeper(log=services.log, new_id=services.new_id, random=services.random)
+
+    async def keep() -> None:
+        await keeper.step(services.rules.current)
+
     async def refusals() -> None:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
@@ -77,6 +84,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
+        "keep": lambda: _every(KEEP_EVERY_S, keep),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, late),
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),

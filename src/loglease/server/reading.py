@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
@@ -75,11 +76,12 @@ class ViewerDoor:
         """
         admitted = self._admitted.pop(token, None)
         if admitted is not None:
-            return admitted
+            return replace(admitted, address=address)
         rates = self._services.rates
         rates.take_call(address, token)
         with rates.judging(address, token):
-            return (await self._services.credentials.bearer(token, Channel.API)).caller
+            known = await self._services.credentials.bearer(token, Channel.API)
+        return replace(known.caller, address=address)
 
     def guarding(self, gateway: App) -> App:
         """Return the gateway with the door before it."""

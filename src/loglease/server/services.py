@@ -22,6 +22,7 @@ from loglease.redaction import Redactor
 from loglease.server.cursors import Cursors
 from loglease.server.engines import Engines
 from loglease.server.events import Hub
+from loglease.server.facts.desk import FactDesk
 from loglease.server.facts.interface import Provider
 from loglease.server.facts.providers import FactProviders
 from loglease.server.identity.accounts import Accounts
@@ -36,11 +37,21 @@ from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
 
 
-@dataclass(slots=True)
 class RulesHolder:
     """The rules in force; a new bundle replaces the value, and running use cases keep theirs."""
 
-    current: Rules
+    def __init__(self, rules: Rules, facts: FactDesk) -> None:
+        self._facts = facts
+        self.current = rules
+
+    @property
+    def current(self) -> Rules:
+        """The rules, which ask for facts where the process has them from."""
+        return self._current
+
+    @current.setter
+    def current(self, rules: Rules) -> None:
+        self._current = self._facts.informed(rules)
 
 
 @dataclass(slots=True)

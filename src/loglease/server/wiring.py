@@ -34,6 +34,8 @@ from loglease.server.cursors import Cursors
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines, prove
 from loglease.server.events import Hub
+from loglease.server.facts.desk import FactDesk
+from loglease.server.facts.presence import networks_named
 from loglease.server.facts.providers import FactProviders, principals_in
 from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.brake import Brake
@@ -131,12 +133,13 @@ async def _built(
     await store.read(lambda tx: require_same_versions(tx, library))
     holder = LibraryHolder(library)
     policy = await proved(settings, store, sources, library, clock)
-    in_force, standing = RulesHolder(policy.rules), Standing(origins=_origins(settings))
+    facts = FactProviders(principals_in(store), clock)
+    facts.current = await facts.prepared(settings)
+    desk = FactDesk(networks=networks_named(settings.networks), providers=facts, clock=clock)
+    in_force, standing = RulesHolder(policy.rules, desk), Standing(origins=_origins(settings))
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
-    facts = FactProviders(principals_in(store), clock)
-    facts.current = await facts.prepared(settings)
     scrub = scrubber(engines, key, random)
     courier = Courier(
         channels_of(settings.notifications, settings.data_dir, clock),

@@ -31,6 +31,9 @@ def request(
     *,
     reason: Annotated[str | None, flag("why, for the people who decide and for the record")] = None,
     ticket: Annotated[str | None, flag("the ticket that it is about")] = None,
+    input_: Annotated[
+        tuple[str, ...], flag("what a policy asks for in a field of its own: NAME=VALUE; repeatable", name="--input")
+    ] = (),
     source: Annotated[str | None, flag("where the logs are; not needed if there is only one")] = None,
     window: Annotated[str | None, flag("events of so long until now, such as 2h; default: 1h and live")] = None,
     from_: Annotated[str | None, flag("first event time, RFC 3339", name="--from")] = None,
@@ -86,6 +89,7 @@ def request(
         for_=for_,
         reason=reason,
         ticket=ticket,
+        inputs=input_,
         lines=_lines(limit_lines),
         size=None if limit_bytes is None else size_of(limit_bytes, "--limit-bytes"),
     )

@@ -23,13 +23,16 @@ from loglease.model.wish import WishDraft
 from loglease.model.words import scope_in_words
 from loglease.policy.bundle import Bundle
 from loglease.policy.cases import catalog_profiles
+from loglease.policy.conditions.values import Value
 from loglease.policy.decision import decide
 from loglease.policy.documents import Catalog, TestPerson
 from loglease.policy.explain import Viewer
 from loglease.policy.explain import explain as explained
+from loglease.policy.fact_literals import supposed_facts
+from loglease.policy.observed import Facts
 from loglease.policy.problems import did_you_mean, nearest, shown
 from loglease.policy.profiles import RAW
-from loglease.policy.supposed import MANAGED, made_up, read_people, with_approvers
+from loglease.policy.supposed import MANAGED, made_up, read_facts, read_people, with_approvers
 from loglease.policy.trace import Decision
 from loglease.policy.who_can import Answer, profile_of, who_can_data
 from loglease.policy.who_can import who_can as who_can_of
@@ -61,6 +64,10 @@ def explain(
     for_: Annotated[str | None, flag("how long to read, from first use on, such as 30m", name="--for")] = None,
     reason: Annotated[str | None, flag("the reason that would be given")] = None,
     ticket: Annotated[str | None, flag("the ticket that would be named")] = None,
+    input_: Annotated[
+        tuple[str, ...], flag("what a policy asks for in a field of its own: NAME=VALUE; repeatable", name="--input")
+    ] = (),
+    facts: Annotated[Path | None, flag("file with values of facts; any other one cannot be had then")] = None,
     at: Annotated[str | None, flag("when it would be asked, RFC 3339; default: now")] = None,
     who_can: Annotated[bool, flag("for each policy: what those whom it is for would get; nobody asks then")] = False,
     run: Here,
@@ -86,15 +93,33 @@ def explain(
         for_=for_,
         reason=reason,
         ticket=ticket,
+        inputs=input_,
     )
     now = clock_now() if at is None else parse_instant(at)
     bundle = bundle_in(run, directory)
-    if bundle is None:
+    known = None if bundle is None else _facts(run, bundle, facts)
+    if bundle is None or known is None:
         return Exit.CHECK_FAILED
+    wish = _wish(run, bundle, asked, now)
+    supposed = supposed_facts(bundle, wish, known, now)
     if who_can:
-        return _show_who_can(run, bundle, _wish(run, bundle, asked, now), now)
+        return _show_who_can(run, bundle, wish, supposed, now)
     asking = _asking(run, bundle, as_, group, kind, people)
-    return Exit.CHECK_FAILED if asking is None else _show(run, bundle, _wish(run, bundle, asked, now), asking, now)
+    return Exit.CHECK_FAILED if asking is None else _show(run, bundle, wish, asking, supposed, now)
+
+
+def _facts(run: Run, bundle: Bundle, file: Path | None) -> dict[str, Value] | None:
+    """Return what is supposed of facts, or None after saying what is wrong with their file."""
+    if file is None:
+        return {}
+    try:
+        found = read_facts(bundle, str(file), file.read_bytes())
+    except OSError as error:
+        raise Usage(f"{file}: {error.strerror}.", next_step="Check path and mode.") from error
+    if isinstance(found, list):
+        tell_problems(run, found)
+        return None
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +199,7 @@ def _wish(run: Run, bundle: Bundle, asked: Asked, now: Instant) -> Wish:
         profile=asked.profile,
         ticket=asked.ticket,
         duration_s=asked.duration_s,
+        inputs=asked.inputs,
     )
     wish = draft.at(now)
     for note in _unknown_labels(catalog, draft.selector):
@@ -203,11 +229,11 @@ def _unknown_labels(catalog: Catalog, selector: Selector) -> Iterator[str]:
             yield f"{shown(value)} is no declared value of {label}: {did_you_mean(value, declared or ())}"
 
 
-def _show(run: Run, bundle: Bundle, wish: Wish, asking: _Asking, now: Instant) -> Exit:
+def _show(run: Run, bundle: Bundle, wish: Wish, asking: _Asking, known: Facts, now: Instant) -> Exit:
     asks = asking.principal
 
     def decision(directory: Directory) -> Decision:
-        return decide(bundle, wish, asks, directory=directory, now=now, profiles=catalog_profiles(bundle))
+        return decide(bundle, wish, asks, directory=directory, now=now, profiles=catalog_profiles(bundle), facts=known)
 
     found = decision(asking.directory or with_approvers(bundle, asks))
     explanation = explained(found, Viewer.AUDITOR)
@@ -221,8 +247,8 @@ def _show(run: Run, bundle: Bundle, wish: Wish, asking: _Asking, now: Instant) -
     return Exit.DONE
 
 
-def _show_who_can(run: Run, bundle: Bundle, wish: Wish, now: Instant) -> Exit:
-    answers = who_can_of(bundle, wish, now=now, profiles=catalog_profiles(bundle))
+def _show_who_can(run: Run, bundle: Bundle, wish: Wish, known: Facts, now: Instant) -> Exit:
+    answers = who_can_of(bundle, wish, now=now, profiles=catalog_profiles(bundle), facts=known)
     if run.out.json:
         run.out.resource(who_can_data(bundle, wish, answers))
         return Exit.DONE

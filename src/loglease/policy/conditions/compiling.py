@@ -25,6 +25,7 @@ from loglease.policy.conditions.syntax import (
     Select,
     Unary,
     path_of,
+    paths_in,
 )
 from loglease.policy.conditions.types import (
     BOOL,
@@ -57,12 +58,18 @@ class Part:
     """One of the operands of ``&&`` of which a condition is made, for explanations."""
 
     text: str
+    tree: Expression = field(compare=False, repr=False)
     run: Run = field(compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Return what this part says by itself."""
         found: bool | Fault = self.run(roots, None)
         return found
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The chains of members in it, those of variables that `exists` and `all` bind among them."""
+        return frozenset(paths_in(self.tree))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def compiled(text: str, schema: Record) -> Condition:
         text=text,
         cost=whole.cost,
         reads=frozenset(checker.reads),
-        parts=tuple(Part(text[top.start : top.end], part.run) for top, part in zip(tops, parts, strict=True)),
+        parts=tuple(Part(text[top.start : top.end], top, part.run) for top, part in zip(tops, parts, strict=True)),
         leaves=tuple(Leaf(text[node.start : node.end], run) for node, run in checker.leaves),
         tree=tree,
         run=whole.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -90,6 +91,16 @@ def path_of(node: Expression) -> tuple[str, ...] | None:
     if not isinstance(node, Name):
         return None
     return (node.name, *reversed(names))
+
+
+def paths_in(node: Expression) -> Iterator[tuple[str, ...]]:
+    """Yield the chains of members that stand in a part, those of bound variables among them."""
+    path = path_of(node)
+    if path is not None:
+        yield path
+        return
+    for child in children(node):
+        yield from paths_in(child)
 
 
 def children(node: Expression) -> tuple[Expression, ...]:

@@ -19,6 +19,7 @@ from loglease.policy.documents import (
     AskRule,
     BreakGlass,
     GrantRule,
+    KeepRule,
     RevealRule,
     Route,
     TicketRule,
@@ -31,7 +32,7 @@ from loglease.policy.profiles import Profiles
 # it is about other policies.
 _POLICY: Final = (
     "id", "title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant", "routes",
-    "pending_max_s",
+    "approver_when", "pending_max_s",
 )  # fmt: skip
 _SHARED: Final = ("max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction")
 
@@ -45,6 +46,7 @@ def compare_policies(found: Comparison, old: AccessPolicy, new: AccessPolicy, pr
     found.condition("when", old.when, new.when)
     _compare_grants(found.inside("grant."), old.grant, new.grant, profiles)
     _compare_routes(found, old.routes, new.routes, profiles)
+    found.condition("approver_when", old.approver_when, new.approver_when)
     found.ordered("pending_max", old.pending_max_s, new.pending_max_s, text=duration_text)
     found.rest(old, new, _POLICY)
 
@@ -86,7 +88,24 @@ def _compare_grants(found: Comparison, old: GrantRule, new: GrantRule, profiles:
     if old.cut_on_change != new.cut_on_change:
         words = ("cut" if one.cut_on_change else "finish" for one in (old, new))
         found.add(Verdict.NARROWS if new.cut_on_change else Verdict.WIDENS, "on_change", *words)
-    found.rest(old, new, ("default_s", "reveal", "cut_on_change", *_SHARED))
+    _compare_keep(found, old.keep, new.keep)
+    found.rest(old, new, ("default_s", "reveal", "keep", "cut_on_change", *_SHARED))
+
+
+def _compare_keep(found: Comparison, old: KeepRule | None, new: KeepRule | None) -> None:
+    if old is None or new is None:
+        if old is not new:
+            verdict = Verdict.WIDENS if new is None else Verdict.NARROWS
+            found.add(verdict, "keep", _keep_text(old), _keep_text(new))
+        return
+    part = found.inside("keep.")
+    part.condition("when", old.when, new.when)
+    part.ordered("every", old.every_s, new.every_s, text=duration_text)
+    part.rest(old, new, ("when", "every_s"))
+
+
+def _keep_text(rule: KeepRule | None) -> str | None:
+    return None if rule is None else f"{rule.when.text}, else {rule.otherwise}"
 
 
 def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRule | Tightening) -> None:

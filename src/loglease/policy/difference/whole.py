@@ -17,10 +17,12 @@ from loglease.policy.difference.policies import compare_emergencies, compare_pol
 from loglease.policy.difference.words import policy_text
 from loglease.policy.problems import At
 from loglease.policy.profiles import below
+from loglease.policy.questions import facts_read
+from loglease.policy.roots import RISK
 
 _KNOWN: Final = (
     "catalog", "approver_sets", "policies", "guardrails", "emergencies", "tests", "hash", "revision", "calendars",
-    "warnings",
+    "warnings", "facts", "risk",
 )  # fmt: skip
 _NAMES: Final = ("groups", "rotas", "sources", "channels", "trackers", "labels", "redaction")
 
@@ -46,6 +48,7 @@ def differences(old: Bundle, new: Bundle) -> tuple[Difference, ...]:
         *_sets(old, new),
         *_catalogs(old, new),
         *_calendars(old, new),
+        *_facts(old, new),
         *_rest(old, new),
     )
 
@@ -147,6 +150,19 @@ def _calendars(old: Bundle, new: Bundle) -> Iterator[Difference]:
     found = Comparison(kind="Facts", document="Facts", at=None)
     for name in sorted(old.calendars.keys() & new.calendars.keys()):
         found.inside(f"calendars.{name}.").rest(old.calendars[name], new.calendars[name], ())
+    yield from found.found
+
+
+def _facts(old: Bundle, new: Bundle) -> Iterator[Difference]:
+    """Compare what both declare under one name, where conditions read it: what only one declares, only its own read."""
+    found = Comparison(kind="Facts", document="Facts", at=None)
+    read = facts_read(_conditions(new), new.facts, new.risk)
+    for name in sorted(old.facts.keys() & new.facts.keys() & read):
+        found.inside(f"facts.{name}.").rest(old.facts[name], new.facts[name], ("name", "at"))
+    if any(("ctx", RISK) in one.reads for one in _conditions(new)):
+        was, now = (", ".join(f"{one.add} if {one.condition.text}" for one in bundle.risk) for bundle in (old, new))
+        if was != now:
+            found.add(Verdict.UNDECIDED, "risk", was, now, "which conditions read")
     yield from found.found
 
 

@@ -17,6 +17,7 @@ from loglease.server.api.fields import (
     EventNs,
     GrantIdText,
     GroupName,
+    Inputs,
     OnText,
     Password,
     PersonIdText,
@@ -83,6 +84,7 @@ class WishBody(Body):
     reveal: RevealWanted | None = None
     reason: Reason = ""
     ticket: Ticket | None = None
+    inputs: Inputs = Field(default_factory=dict)
     duration_s: Seconds | None = None
     limits: LimitsWanted | None = None
     break_glass: Annotated[

@@ -133,13 +133,17 @@ async def authenticated(request: Request, services: Services) -> Known:
         channel = Channel.CLI if agent.startswith(CLI_AGENT) else Channel.API
         token = text.strip()
         with services.rates.judging(address, token):
-            return await services.credentials.bearer(token, channel, before_change=True)
+            return _from(address, await services.credentials.bearer(token, channel, before_change=True))
     cookie = cookie_of(request.headers.get("cookie"), tls=services.settings.http.tls)
     if cookie is None:
         raise NotAuthenticated("There is no sign-in or token with this call.", next_step="loglease login")
     _require_own_page(request, services, cookie)
     with services.rates.judging(address, cookie):
-        return await services.credentials.cookie(cookie, before_change=True)
+        return _from(address, await services.credentials.cookie(cookie, before_change=True))
+
+
+def _from(address: str, known: Known) -> Known:
+    return replace(known, caller=replace(known.caller, address=address))
 
 
 def _require_own_page(request: Request, services: Services, cookie: str) -> None:

@@ -59,6 +59,7 @@ def wish_of(body: WishBody, sources: Mapping[str, Source]) -> WishDraft:
         duration_s=body.duration_s,
         limits=limits_of(body.limits),
         break_glass=body.break_glass,
+        inputs=body.inputs,
     )
 
 

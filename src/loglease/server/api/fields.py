@@ -74,6 +74,13 @@ SelectorText = Annotated[
     ),
 ]
 Reason = Annotated[str, Field(max_length=2_000, pattern=_TEXT, description="Why, for the people who decide.")]
+Inputs = Annotated[
+    dict[
+        Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,62}$")],
+        Annotated[str, Field(max_length=256, pattern=_NO_CONTROLS)],
+    ],
+    Field(max_length=16, description="What a policy asks for in fields of its own, by name."),
+]
 Ticket = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS, examples=["PAY-1432"])]
 ProfileName = Annotated[
     str,

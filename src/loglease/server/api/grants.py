@@ -108,7 +108,14 @@ async def find_grant_usage(grant_id: GrantPath, caller: CallerOf, services: Serv
 @routes.post(
     "/grants/{grant_id}/activate",
     answers=r.GrantShown,
-    problems=(*MOVE_PROBLEMS, "policy_denied", "guardrail_denied", "step_up_required", "clock_suspect"),
+    problems=(
+        *MOVE_PROBLEMS,
+        "policy_denied",
+        "policy_undecided",
+        "guardrail_denied",
+        "step_up_required",
+        "clock_suspect",
+    ),
 )
 async def activate_scheduled_grant(grant_id: GrantPath, caller: CallerOf, services: ServicesOf) -> r.GrantShown:
     """Start the clock of a grant; an active one stays as it is."""

@@ -60,6 +60,8 @@ POLICY_PROBLEMS = (
     "reason_required",
     "ticket_required",
     "ticket_invalid",
+    "input_required",
+    "policy_undecided",
 )
 REPLAYED = "Idempotent-Replayed"
 
@@ -278,6 +280,7 @@ async def list_reviews(request_id: RequestPath, caller: CallerOf, services: Serv
         "scope_undecidable",
         "window_invalid",
         "policy_denied",
+        "policy_undecided",
         "guardrail_denied",
     ),
 )

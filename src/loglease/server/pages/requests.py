@@ -229,7 +229,7 @@ def _stages(
 ) -> list[dict[str, Any]]:
     """Return the stages of every plan, those that the policy has added since included, with how far each is."""
     rules = site.services.rules.current
-    complete = rules.state(request, reviews, directory, now).complete
+    complete = rules.shown().state(request, reviews, directory, now).complete
     return [
         {
             "origin": plan.origin,

@@ -6,7 +6,7 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -94,9 +94,8 @@ class Site:
                 rates.refused(address, cookie)  # a stale cookie is no guess: pages take it as none
             else:
                 rates.proven(address, cookie)
-                return Visitor(
-                    caller=known.caller, token=known.token, csrf=csrf_token(cookie), must_change=known.must_change
-                )
+                caller = replace(known.caller, address=address)
+                return Visitor(caller=caller, token=known.token, csrf=csrf_token(cookie), must_change=known.must_change)
         return Visitor(caller=None, token=None, csrf=_form_token(request.cookies.get(_FORM_COOKIE, "")))
 
     def page(

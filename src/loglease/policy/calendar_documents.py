@@ -1,71 +1,38 @@
-"""Reads Facts documents. Today they hold calendars; the facts themselves and risk are refused as not supported yet."""
+"""Reads the calendars of Facts documents."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
 from loglease.policy.calendars import DAY_MINUTES, WEEKDAYS, Calendar, Hours, known_zones
-from loglease.policy.conditions.parsing import RESERVED
-from loglease.policy.fields import Later, Reader
+from loglease.policy.fact_names import check_name
+from loglease.policy.fields import Reader
 from loglease.policy.problems import At, did_you_mean, nearest, shown
-from loglease.policy.tree import Items, Node, Scalar, Table
+from loglease.policy.tree import Items, Node, Scalar
 
 MAX_CALENDARS: Final = 200
 MAX_HOURS: Final = 24
 MAX_CLOSED: Final = 1_000
 
-_FIELDS: Final = ("api", "kind", "id", "calendars")
-_LATER: Final[Later] = {
-    "facts": ("P902", "facts from providers come with a later version"),
-    "risk": ("P902", "risk is a sum over facts, which come with a later version"),
-}
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_NO_NAMES: Final = RESERVED | {"true", "false", "in"}
 _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)")
 _Placed = tuple[Hours, str, At]
 
 
-def calendars_of(documents: Iterable[Table], reader: Reader) -> dict[str, Calendar]:
-    """Read the calendars of all Facts documents; a name means one calendar in the whole bundle."""
+def calendars_of(declared: Iterable[tuple[Scalar, Node]], reader: Reader) -> dict[str, Calendar]:
+    """Read the calendars of all Facts documents, in the order of files and lines."""
     found: dict[str, Calendar] = {}
-    first: dict[str, At] = {}
-    for number, (key, node) in enumerate(_declared(documents, reader)):
+    for number, (key, node) in enumerate(declared):
         if number == MAX_CALENDARS:
             reader.problems.add(
                 key.at, "P108", f"the bundle has more than {MAX_CALENDARS} calendars", "share one between policies"
             )
             break
-        if key.text in first:
-            reader.problems.add(
-                key.at, "P107", f"calendar {shown(key.text)} is given twice", f"the first is at {first[key.text]}"
-            )
-        first.setdefault(key.text, key.at)
-        _check_name(key, reader)
+        check_name(key, key.text, "a calendar", "cal.<name>", reader)
         found[key.text] = _calendar(node, f"calendar {shown(key.text)}", reader)
     return found
-
-
-def _declared(documents: Iterable[Table], reader: Reader) -> Iterator[tuple[Scalar, Node]]:
-    """Yield names and values in the order of files and lines, whatever the ids of the documents are."""
-    for document in sorted(documents, key=lambda one: one.at):
-        record = reader.record(document, "a Facts document", _FIELDS, _LATER)
-        node = record.node("calendars")
-        if node is None and not any(key.text in _LATER for key, _ in document.entries):
-            record.need("calendars", '{office: {zone: Europe/Berlin, days: [mon], hours: ["08:00-18:00"]}}')
-        yield from reader.table(node, "calendars") if node is not None else ()
-
-
-def _check_name(key: Scalar, reader: Reader) -> None:
-    if not _NAME.fullmatch(key.text):
-        reader.problems.add(
-            key.at, "P114", f"{shown(key.text)} is no name of a calendar",
-            "1 to 63 of a-z, 0-9 and _, first a letter: conditions read it as cal.<name>",
-        )  # fmt: skip
-    elif key.text in _NO_NAMES:
-        reader.problems.add(key.at, "P114", f"{shown(key.text)} is a reserved word of conditions", "name it otherwise")
 
 
 def _calendar(node: Node, what: str, reader: Reader) -> Calendar:

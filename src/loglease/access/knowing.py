@@ -1,0 +1,68 @@
+"""Commits that need facts: what has to be asked is found out inside the transaction, and asked outside of it.
+
+A transaction holds the log's lock and waits for nobody. Where it finds that a decision needs facts, it is given up with
+nothing written, the facts are asked for, and it is begun anew with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from loglease.access.caller import Caller
+from loglease.access.facts import FactsNeeded
+from loglease.access.rules import Rules
+from loglease.audit.interface import EntryLog, Recorded
+from loglease.model.access_request import Wish
+from loglease.model.instant import Instant
+from loglease.model.principal import Directory
+from loglease.policy.trace import Decision
+from loglease.store.interface import Transaction
+
+ROUNDS: Final = 3
+"""How often facts are asked for, since what is needed may change meanwhile; after that, what lacks is in fault."""
+
+Result = TypeVar("Result")
+Work = Callable[[Transaction, Instant, Rules], Recorded[Result]]
+
+
+async def commit_knowing(
+    work: Work[Result],
+    *,
+    caller: Caller,
+    log: EntryLog[Transaction],
+    rules: Rules,
+) -> Result:
+    """Commit `work(transaction, now, rules)` with rules that know what the call itself and providers say.
+
+    Raises:
+        LogLeaseError: as `EntryLog.commit`.
+    """
+    informed = rules.for_call(caller)
+    for left in reversed(range(ROUNDS)):
+        try:
+            return await _commit(work, log, informed)
+        except FactsNeeded as need:
+            informed = informed.knowing(await informed.ask(need.questions), last=not left)
+    return await _commit(work, log, informed)
+
+
+async def decide_knowing(
+    wish: Wish, *, caller: Caller, rules: Rules, directory: Directory, now: Instant, closed: str | None
+) -> Decision:
+    """Decide on a draft of the caller's, with what the call itself and providers say.
+
+    Args:
+        closed: what `access.standing` says of the caller.
+    """
+    informed = rules.for_call(caller)
+    for left in reversed(range(ROUNDS)):
+        try:
+            return informed.decide(wish, caller.principal, directory, now, closed=closed)
+        except FactsNeeded as need:
+            informed = informed.knowing(await informed.ask(need.questions), last=not left)
+    return informed.decide(wish, caller.principal, directory, now, closed=closed)
+
+
+async def _commit(work: Work[Result], log: EntryLog[Transaction], rules: Rules) -> Result:
+    return await log.commit(lambda tx, now: work(tx, now, rules))

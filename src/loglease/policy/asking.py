@@ -1,0 +1,179 @@
+"""What a policy says of the conditions and claims of a request: `ask`, `when` and `keep`, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import re2
+
+from loglease.model.access_request import Wish
+from loglease.model.instant import Instant
+from loglease.policy.bundle import Bundle
+from loglease.policy.conditions import ABSENT, Condition, Fault
+from loglease.policy.conditions.types import Bool, Int
+from loglease.policy.conditions.values import Value
+from loglease.policy.documents import AccessPolicy, AskRule, InputRule
+from loglease.policy.fact_values import fitting
+from loglease.policy.observed import Facts
+from loglease.policy.plan import Refusal
+from loglease.policy.roots import PRESENCE
+from loglease.policy.scalars import integer
+from loglease.policy.seen import seen_in
+from loglease.policy.trace import Fix, Step, StepName
+
+MAX_TICKET: Final = 128
+_SIGN_IN: Final = "identity"
+_ADVICE: Final = {
+    Fix.SIGN_IN: "Sign in again, then repeat.",
+    Fix.WAIT_FOR_SOURCE: "Try again in a moment.",
+    Fix.ATTACH_TICKET: "Name a ticket that fits.",
+    Fix.FILL_INPUT: "Fill in what the policy asks for.",
+    Fix.NARROW: "Ask for less, or ask the owner of the policy.",
+    Fix.ASK_OWNER: "Ask the owner of the policy.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What conditions are asked against: the bundle, what they may read, and where the facts came from."""
+
+    bundle: Bundle
+    roots: Mapping[str, Value]
+    facts: Facts
+    now: Instant
+
+
+def ask_values(rule: AskRule, wish: Wish) -> dict[str, Value]:
+    """Return `ask`: what the requester claims, where it fits; what is missing or does not fit is in fault or absent."""
+    return {one.name: _claim(one, wish) for one in rule.inputs}
+
+
+def _claim(rule: InputRule, wish: Wish) -> Value:
+    text = wish.inputs.get(rule.name, "").strip()
+    if not text:
+        return Fault("it was not filled in") if rule.required else ABSENT
+    match rule.type:
+        case Bool():
+            return text == "true" if text in ("true", "false") else Fault("it is true or false")
+        case Int():
+            number = integer(text)
+            return Fault("it is a whole number") if number is None else number
+        case _:
+            return fitting(rule.type, text)
+
+
+def ask_steps(policy: AccessPolicy, wish: Wish, reading: Reading) -> list[Step]:
+    """Check reason, ticket and inputs, whatever the client checked before."""
+    found = [*_reason(policy, wish), *_ticket(policy, wish, reading), *_inputs(policy, wish)]
+    return found or [Step(StepName.ASK, ok=True, text="")]
+
+
+def _reason(policy: AccessPolicy, wish: Wish) -> Iterator[Step]:
+    reason, least = wish.reason.strip(), policy.ask.reason_min
+    if len(reason) < least:
+        refusal = Refusal(
+            code="reason_required",
+            message=f"The reason has {len(reason)} characters; the policy asks for {least} or more.",
+            next_step="Say in a sentence why you need this.",
+            rule=policy.id,
+        )
+        text = f"the reason is shorter than {least} characters"
+        yield Step(StepName.ASK, ok=False, text=text, fix=Fix.FILL_INPUT, refusal=refusal)
+
+
+def _ticket(policy: AccessPolicy, wish: Wish, reading: Reading) -> Iterator[Step]:
+    rule, ticket = policy.ask.ticket, wish.ticket
+    if rule is None:
+        return
+    if ticket is None or not _is_ticket(rule.key, ticket):
+        code = "ticket_required" if ticket is None else "ticket_invalid"
+        what = "A ticket is missing." if ticket is None else "The ticket does not have the form of the policy."
+        refusal = Refusal(
+            code=code, message=what, next_step=f"Name a ticket of {rule.tracker} like {rule.key}.", rule=policy.id
+        )
+        yield Step(StepName.ASK, ok=False, text=what.lower().rstrip("."), fix=Fix.ATTACH_TICKET, refusal=refusal)
+    elif rule.state is not None:
+        yield from (one for one in condition_steps(StepName.ASK, rule.state, policy, reading) if not one.ok)
+
+
+def _is_ticket(pattern: str, ticket: str) -> bool:
+    return len(ticket) <= MAX_TICKET and re2.fullmatch(pattern, ticket) is not None
+
+
+def _inputs(policy: AccessPolicy, wish: Wish) -> Iterator[Step]:
+    for rule in policy.ask.inputs:
+        claim = _claim(rule, wish)
+        if isinstance(claim, Fault):
+            refusal = Refusal(
+                code="input_required",
+                message=f"{rule.label}: {claim.reason}.",
+                next_step=f"Fill in '{rule.name}'.",
+                rule=policy.id,
+            )
+            text = f"{rule.name}: {claim.reason}"
+            yield Step(StepName.ASK, ok=False, text=text, fix=Fix.FILL_INPUT, refusal=refusal)
+
+
+def when_steps(policy: AccessPolicy, reading: Reading) -> list[Step]:
+    """Ask what the policy demands besides; each part of it that does not hold is named."""
+    return [] if policy.when is None else condition_steps(StepName.WHEN, policy.when, policy, reading)
+
+
+def keep_steps(policy: AccessPolicy, reading: Reading) -> list[Step]:
+    """Ask what has to stay true while a grant is used."""
+    keep = policy.grant.keep
+    return [] if keep is None else condition_steps(StepName.KEEP, keep.when, policy, reading)
+
+
+def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, reading: Reading) -> list[Step]:
+    """Return one step where a condition holds, else one for each part that does not."""
+    if condition.answer(reading.roots) is True:
+        return [Step(name, ok=True, text=condition.text, leaf=condition.text)]
+    steps = []
+    for part in condition.parts:
+        answer = part.answer(reading.roots)
+        if answer is True:
+            continue
+        is_fault = isinstance(answer, Fault)
+        paths = part.paths & condition.reads
+        seen = tuple(seen_in(paths, reading.bundle, reading.roots, reading.facts, reading.now))
+        fix = _fix(paths, reading.bundle, is_fault=is_fault)
+        why = f"cannot be told: {answer.reason}" if isinstance(answer, Fault) else "does not hold"
+        values = ", ".join(f"{one.name} is {one.value}" for one in seen) if not is_fault else ""
+        refusal = Refusal(
+            code="policy_denied",
+            message=f"The policy demands {part.text}, which {why}{f' ({values})' if values else ''}.",
+            next_step=_ADVICE[fix],
+            rule=policy.id,
+            for_now=is_fault and fix is Fix.WAIT_FOR_SOURCE,
+        )
+        steps.append(
+            Step(
+                name,
+                ok=False,
+                text=f"{part.text}  {why}",
+                fix=fix,
+                refusal=refusal,
+                leaf=part.text,
+                seen=seen,
+                is_fault=is_fault,
+            )
+        )
+    return steps
+
+
+def _fix(paths: frozenset[tuple[str, ...]], bundle: Bundle, *, is_fault: bool) -> Fix:
+    """Return what helps most with a part that reads these paths."""
+    rules = [bundle.facts[name] for name in {".".join(path[:2]) for path in paths} if name in bundle.facts]
+    if any(rule.provider == _SIGN_IN for rule in rules):
+        return Fix.SIGN_IN
+    if any(rule.name == "ctx.ticket" for rule in rules):
+        return Fix.ATTACH_TICKET
+    if is_fault and any(rule.provider not in PRESENCE for rule in rules):
+        return Fix.WAIT_FOR_SOURCE
+    roots = {path[0] for path in paths}
+    if "ask" in roots:
+        return Fix.FILL_INPUT
+    return Fix.NARROW if "req" in roots else Fix.ASK_OWNER

@@ -1,0 +1,243 @@
+"""Facts on the way of a request: asked outside of transactions, decided with, kept while a grant is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from tests.access.journey import active_grant, reviewed, submitted
+from tests.fakes.world import POLICY, World, caller, principal, rules_of, wish
+
+from loglease.access.caller import Caller
+from loglease.access.errors import PolicyDenied, PolicyUndecided
+from loglease.access.facts import gather
+from loglease.access.keep_grants import NOT_KEPT, Keeper
+from loglease.access.knowing import decide_knowing
+from loglease.model.access_request import RequestState
+from loglease.model.grant import Grant, GrantState
+from loglease.model.ids import GrantId
+from loglease.model.instant import MICROSECONDS, Instant
+from loglease.policy.conditions import Fault
+from loglease.policy.conditions.values import Value
+from loglease.policy.observed import Facts, Observed, Question
+
+FACTS = b"""
+---
+api: loglease/v1
+kind: Facts
+id: main
+facts:
+  ctx.calm: {type: bool, from: desk, per: app, combine: all, max_age: 60s}
+  ctx.mfa_age: {type: duration, from: identity}
+  approver.mfa_age: {type: duration, from: identity}
+  approver.trained: {type: bool, from: hr, max_age: 1h}
+"""
+
+
+def policy_with(*, when: str = "", keep: str = "", approver_when: str = "") -> bytes:
+    policy = POLICY + FACTS
+    head, _, rest = policy.partition(b"kind: AccessPolicy\n")
+    if when:
+        rest = rest.replace(b"approve:\n", f"when: {when}\napprove:\n".encode(), 1)
+    if approver_when:
+        rest = rest.replace(b"approve:\n", f"approver_when: {approver_when}\napprove:\n".encode(), 1)
+    if keep:
+        rest = rest.replace(b"  redaction: pii-default\n", f"  redaction: pii-default\n  keep: {keep}\n".encode(), 1)
+    return head + b"kind: AccessPolicy\n" + rest
+
+
+class Desk:
+    """Providers that say what a test wants, and remember what they were asked."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.answers: dict[str, Value] = {"ctx.calm": True, "approver.trained": True}
+        self.asked: list[tuple[str, str, tuple[str, str] | None]] = []
+        self.sign_in_s = 60
+
+    async def ask(self, questions: Collection[Question]) -> Facts:
+        now = self.world.clock.now()
+        self.asked += [(one.rule.name, one.account, one.label) for one in questions]
+        return {
+            (one.rule.name, None if one.label is None else one.label[1]): Observed(
+                self.answers[one.rule.name], one.rule.provider, now
+            )
+            for one in questions
+        }
+
+    def presence(self, _caller: Caller, now: Instant) -> Facts:
+        age = self.sign_in_s * MICROSECONDS
+        return {(f"{root}.mfa_age", None): Observed(age, "identity", now) for root in ("ctx", "approver")}
+
+
+def informed(world: World, policy: bytes) -> Desk:
+    desk = Desk(world)
+    world.rules = replace(rules_of(policy), ask=desk.ask, presence=desk.presence)
+    return desk
+
+
+async def test_providers_are_asked_for_what_the_policy_reads(world: World) -> None:
+    desk = informed(world, policy_with(when='ctx.calm && ctx.mfa_age <= duration("5m")'))
+    request = await submitted(world)
+    assert desk.asked == [("ctx.calm", "alice", ("app", "web"))]
+    assert [(one["fact"], one["value"]) for one in orjson.loads(request.facts)] == [
+        ("ctx.calm", True), ("ctx.mfa_age", 60 * MICROSECONDS),
+    ]  # fmt: skip
+    done = await reviewed(world, request)
+    assert done.grant is not None
+
+
+async def test_nobody_is_asked_where_nothing_is_read(world: World) -> None:
+    desk = informed(world, policy_with())
+    await reviewed(world, await submitted(world))
+    assert desk.asked == []
+
+
+async def test_a_rule_that_says_no_denies_and_an_outage_only_waits(world: World) -> None:
+    desk = informed(world, policy_with(when="ctx.calm"))
+    request = await submitted(world)
+    desk.answers["ctx.calm"] = Fault("down")
+    with pytest.raises(PolicyUndecided):
+        await reviewed(world, request)
+    desk.answers["ctx.calm"] = False
+    denied = await reviewed(world, request)
+    assert (denied.grant, denied.request.state) == (None, RequestState.DENIED)
+    with pytest.raises(PolicyDenied, match="does not hold"):
+        await submitted(world)
+
+
+async def test_what_the_requesters_own_call_said_counts_when_somebody_else_calls(world: World) -> None:
+    desk = informed(world, policy_with(when='ctx.mfa_age <= duration("5m")'))
+    request = await submitted(world)
+    desk.sign_in_s = 3_000
+    assert (await reviewed(world, request)).grant is not None
+    with pytest.raises(PolicyDenied):
+        await submitted(world)
+
+
+async def test_what_is_demanded_of_an_approver_is_asked_about_the_approver(world: World) -> None:
+    demand = "'approver.trained && approver.mfa_age <= duration(\"5m\")'"
+    desk = informed(world, policy_with(approver_when=demand))
+    request = await submitted(world)
+    desk.answers["approver.trained"] = False
+    with pytest.raises(PolicyDenied, match=r"approver\.trained"):
+        await reviewed(world, request)
+    desk.answers["approver.trained"], desk.sign_in_s = True, 600
+    with pytest.raises(PolicyDenied, match=r"approver\.mfa_age"):
+        await reviewed(world, request)
+    desk.sign_in_s = 60
+    assert (await reviewed(world, request)).grant is not None
+    assert {account for _, account, _ in desk.asked} == {"bob"}
+
+
+async def test_a_draft_is_decided_with_facts_too(world: World) -> None:
+    desk = informed(world, policy_with(when="ctx.calm"))
+    now = world.clock.now()
+    alice = principal("alice")
+    directory = await world.store.read(lambda tx: tx.principals.directory())
+    asked = wish().at(now)
+    found = await decide_knowing(
+        asked, caller=caller(alice, now), rules=world.rules, directory=directory, now=now, closed=None
+    )
+    assert [one.policy for one in found.offers]
+    desk.answers["ctx.calm"] = False
+    found = await decide_knowing(
+        asked, caller=caller(alice, now), rules=world.rules, directory=directory, now=now, closed=None
+    )
+    assert not found.offers
+
+
+def keeper_of(world: World) -> Keeper:
+    return Keeper(log=world.log, new_id=world.new_id, random=world.random)
+
+
+async def held(world: World, grant: GrantId) -> list[str]:
+    found = await world.store.read(lambda tx: tx.holds.suspensions(grant))
+    return [f"{one.cause}: {one.reason}" for one in found]
+
+
+async def found_grant(world: World, grant: GrantId) -> Grant:
+    found = await world.store.read(lambda tx: tx.grants.find(grant))
+    assert found is not None
+    return found
+
+
+async def test_a_grant_is_suspended_when_what_is_kept_ends_and_goes_on_when_it_holds_again(world: World) -> None:
+    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 30s}"))
+    grant, keeper = await active_grant(world), keeper_of(world)
+    await keeper.step(world.rules)
+    assert await held(world, grant.id) == []
+    desk.answers["ctx.calm"] = False
+    world.clock.advance(29)
+    await keeper.step(world.rules)
+    assert await held(world, grant.id) == [], "not yet time to look"
+    world.clock.advance(1)
+    await keeper.step(world.rules)
+    assert await held(world, grant.id) == [f"policy: {NOT_KEPT}"]
+    desk.answers["ctx.calm"] = True
+    world.clock.advance(30)
+    await keeper.step(world.rules)
+    assert await held(world, grant.id) == []
+    wanted = frozenset({"grant.suspended", "grant.resumed"})
+    rows = await world.store.read(lambda tx: tx.entries.since(0, types=wanted))
+    assert [orjson.loads(row.content)["type"] for row in rows] == ["grant.suspended", "grant.resumed"]
+
+
+async def test_in_an_outage_the_last_good_answer_counts_until_it_is_too_old(world: World) -> None:
+    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 30s, otherwise: revoke}"))
+    grant, keeper = await active_grant(world), keeper_of(world)
+    await keeper.step(world.rules)
+    desk.answers["ctx.calm"] = Fault("down")
+    for _ in range(2):
+        world.clock.advance(30)
+        await keeper.step(world.rules)
+        assert await held(world, grant.id) == []
+    world.clock.advance(30)
+    await keeper.step(world.rules)
+    assert await held(world, grant.id) == [f"policy: {NOT_KEPT}"], "an outage suspends, and revokes nothing"
+
+
+async def test_a_grant_is_revoked_where_the_policy_says_so(world: World) -> None:
+    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 10s, otherwise: revoke}"))
+    grant, keeper = await active_grant(world), keeper_of(world)
+    desk.answers["ctx.calm"] = False
+    await keeper.step(world.rules)
+    assert (await found_grant(world, grant.id)).state is GrantState.REVOKED
+    await keeper.step(world.rules)
+    assert keeper.looked == {}
+
+
+async def test_a_provider_that_fails_or_hangs_is_a_fault_and_nothing_else(world: World) -> None:
+    class Broken:
+        name = "desk"
+
+        async def answer(self, question: Question) -> Observed:
+            raise RuntimeError(question)
+
+    rule = rules_of(policy_with()).bundle.facts["ctx.calm"]
+    question = Question(rule, "local", "alice", principal("alice").kind, ("app", "web"))
+    broken: dict[str, Any] = {"desk": Broken()}
+    (answer,) = (await gather([question], broken, world.clock)).values()
+    assert answer.value == Fault("desk failed")
+    (answer,) = (await gather([question], {}, world.clock)).values()
+    assert answer.value == Fault("the server has no provider desk")
+
+
+async def test_a_provider_has_two_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        name = "desk"
+
+        async def answer(self, question: Question) -> Observed:
+            await asyncio.Event().wait()
+            raise AssertionError(question)
+
+    monkeypatch.setattr("loglease.access.facts.ANSWER_WITHIN_S", 0.01)
+    rule = rules_of(policy_with()).bundle.facts["ctx.calm"]
+    slow: dict[str, Any] = {"desk": Slow()}
+    question = Question(rule, "local", "alice", principal("alice").kind, ("app", "web"))
+    (answer,) = (await gather([question], slow, world.clock)).values()
+    assert answer.value == Fault("desk did not answer in time")

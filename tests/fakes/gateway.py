@@ -16,13 +16,13 @@ from uvicorn.server import ServerState
 from loglease.access.caller import Caller
 from loglease.access.refusals import Refusals
 from loglease.access.watch import Watch
-from loglease.audit.interface import Recorded
+from loglease.audit.interface import Draft, Recorded
 from loglease.gateway import Services, SessionProtocol
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.clock import Clock
 from loglease.model.grant import Grant, GrantState
-from loglease.model.ids import GrantId, PersonId, PrincipalId, RequestId, SubjectId, id_of
-from loglease.model.instant import Instant, after
+from loglease.model.ids import EntryId, GrantId, PersonId, PrincipalId, RequestId, SubjectId, id_of
+from loglease.model.instant import Instant, after, instant_text
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.reveal import Reveal
@@ -115,10 +115,27 @@ async def insert_grant(
     def work(tx: Any, _now: Instant) -> Recorded[None]:
         tx.requests.insert(request)
         tx.grants.insert(grant)
-        return Recorded(None)
+        return Recorded(None, (_activated(grant, holder),) if active else ())
 
     await log.commit(work, urgent=True)
     return grant
+
+
+def _activated(grant: Grant, holder: Principal) -> Draft:
+    return Draft(
+        id=EntryId(made_id("ent")),
+        type="grant.activated",
+        actor=holder.subject,
+        ref={"request": grant.request, "grant": grant.id},
+        data={
+            "from_at": instant_text(grant.scheduled_at),
+            "until_at": instant_text(grant.due_at),
+            "reviews": [],
+            "bundle_sha256": "0" * 64,
+            "revision": 1,
+            "epoch": grant.epoch,
+        },
+    )
 
 
 def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant, reveal: Reveal | None = None) -> AccessRequest:

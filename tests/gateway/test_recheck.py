@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.gateway.world import line, page_of
 
-from loglease.gateway import recheck
+from loglease.gateway import covered_streams
+from loglease.gateway.covered_streams import CoveredStreams
 from loglease.gateway.recheck import Recheck, Violations
 from loglease.model.instant import EventWindow, Interval
 from loglease.model.scope import Scope
@@ -15,9 +16,10 @@ SCOPE = Scope(source="src", selector=parse_selector('{service="a"}'), window=Eve
 
 
 def test_a_source_with_many_streams_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recheck, "MAX_STREAMS", 3)
-    tests = Recheck(SCOPE, Interval(0, None), Violations())
+    monkeypatch.setattr(covered_streams, "MAX_STREAMS", 3)
+    streams = CoveredStreams()
+    tests = Recheck(SCOPE, Interval(0, None), Violations(), streams)
     for number in range(20):
         lines = [line(number, "seen", service="a", pod=str(number)), line(number, "hidden", service="b")]
         assert tests.admitted(page_of(lines)) == [0]
-        assert len(tests._admitted) <= 3
+        assert streams.size <= 3

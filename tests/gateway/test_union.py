@@ -222,7 +222,7 @@ async def test_more_grants_than_one_answer_is_made_under_are_refused(tmp_path):
 
 
 async def test_more_grants_than_are_looked_at_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("loglease.gateway.admission.MAX_GRANTS", 2)
+    monkeypatch.setattr("loglease.gateway.grant_index.GrantIndex.reread.__defaults__", (2,))
     async with world(tmp_path, lines=LINES) as w:
         for status in (200, 200, 409):
             await w.grant()

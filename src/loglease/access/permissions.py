@@ -5,6 +5,8 @@ List, detail, timeline, events and every use case ask here, so that no door know
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from loglease.access.caller import Caller
 from loglease.access.errors import Locked, NotFound, NotPermitted, TokenRevoked
 from loglease.model.access_request import AccessRequest
@@ -131,7 +133,7 @@ def matches(on: LockOn, *, principal: Principal | None, grant: Grant | None = No
 
 def locks_on_grant(tx: Transaction, grant: Grant, now: Instant) -> list[Lock]:
     """Return the locks in force that suspend a grant."""
-    return _locks(tx, grant, tx.principals.find(grant.holder), now)
+    return _matching(tx.holds.locks(now=now), grant, tx.principals.find(grant.holder))
 
 
 def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
@@ -142,14 +144,16 @@ def is_held(tx: Transaction, grant: Grant, now: Instant) -> bool:
     return is_held_from(tx, grant, tx.principals.find(grant.holder), now)
 
 
-def is_held_from(tx: Transaction, grant: Grant, holder: Principal | None, now: Instant) -> bool:
-    """Say the same for a caller who has read the holder already, in this transaction."""
+def is_held_from(
+    tx: Transaction, grant: Grant, holder: Principal | None, now: Instant, locks: Sequence[Lock] | None = None
+) -> bool:
+    """Say the same for who has read the holder already, and perhaps the locks in force, in this transaction."""
     return (
         holder is None
         or not holder.enabled
         or grant.epoch != tx.epoch
         or bool(tx.holds.suspensions(grant.id))
-        or bool(_locks(tx, grant, holder, now))
+        or bool(_matching(tx.holds.locks(now=now) if locks is None else locks, grant, holder))
         or _is_without_parent(tx, grant, now)
     )
 
@@ -162,8 +166,8 @@ def _is_without_parent(tx: Transaction, grant: Grant, now: Instant) -> bool:
     return parent is None or parent.state_at(now, held=is_held(tx, parent, now)) is not GrantState.ACTIVE
 
 
-def _locks(tx: Transaction, grant: Grant, holder: Principal | None, now: Instant) -> list[Lock]:
-    return [lock for lock in tx.holds.locks(now=now) if matches(lock.on, principal=holder, grant=grant)]
+def _matching(locks: Iterable[Lock], grant: Grant, holder: Principal | None) -> list[Lock]:
+    return [lock for lock in locks if matches(lock.on, principal=holder, grant=grant)]
 
 
 def require_unlocked(tx: Transaction, caller: Caller, now: Instant, *, source: str | None = None) -> None:

@@ -46,6 +46,11 @@ _CUTS: Final = frozenset(
         "token.revoked",
     }
 )
+_OPENINGS: Final = frozenset(
+    {"grant.scheduled", "grant.activated", "grant.resumed", "lock.lifted", "principal.unlocked", "principal.changed"}
+)
+"""Types of entries with which somebody may be able to use more than before, or something else."""
+_HEARD: Final = _CUTS | _OPENINGS
 _WHOLE_LOGIN: Final = frozenset({"password", "refresh_reused"})
 """Causes of a token's end with which other tokens of the same login end, too."""
 
@@ -94,6 +99,17 @@ class LeaseLost:
     text: str = "database"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is remembered of a grant, or of one person's, agent's or service's grants, may not hold any more.
+
+    With neither it is news of everybody's. `subject` is the name that entries use.
+    """
+
+    grant: GrantId | None = None
+    subject: str | None = None
+
+
 Cut = GrantCut | LockCut | SubjectCut | SignInCut | LeaseLost
 
 
@@ -105,6 +121,7 @@ class Watch:
         self._clock = clock
         self._random = random
         self._listeners: list[Callable[[Cut], None]] = []
+        self._readers: list[Callable[[News], None]] = []
         self._seen: int | None = None
         self._high_water = Instant(0)
         self._lost = True
@@ -123,18 +140,34 @@ class Watch:
         """Call `listener` for every cut, in the event loop, before anything else happens."""
         self._listeners.append(listener)
 
+    def subscribe_news(self, reader: Callable[[News], None]) -> None:
+        """Call `reader` for every change of what somebody may use, cuts among them, in the event loop."""
+        self._readers.append(reader)
+
     def apply(self, cut: Cut) -> None:
         """Tell everybody of a cut."""
+        self._tell(news_of_cut(cut))
         for listener in self._listeners:
             listener(cut)
+
+    def _hear(self, entry_type: str, actor: str, ref: object, data: object) -> None:
+        if (cut := cut_of(entry_type, ref, data)) is not None:
+            self.apply(cut)
+        elif entry_type in _OPENINGS:
+            self._tell(news_of(entry_type, actor, ref, data))
+
+    def _tell(self, news: News | None) -> None:
+        if news is not None:
+            for reader in self._readers:
+                reader(news)
 
     def committed(self, rows: Sequence[EntryRow]) -> None:
         """Hear of entries that this process has just made durable; polling does not repeat what was heard in order."""
         for row in rows:
             if row.index == self._seen:
                 self._seen += 1
-            if row.draft.type in _CUTS and (cut := cut_of(row.draft.type, row.draft.ref, row.draft.data)) is not None:
-                self.apply(cut)
+            if row.draft.type in _HEARD:
+                self._hear(row.draft.type, row.draft.actor, row.draft.ref, row.draft.data)
 
     def require_ready(self) -> None:
         """Refuse to begin anything while what was revoked is not recorded, or while the clock cannot be trusted.
@@ -147,6 +180,11 @@ class Watch:
             raise AuditUnavailable("A revocation is not on the record yet.", next_step="Try again in a moment.")
         if self.clock_suspect:
             raise ClockSuspect("The clock stepped back.", next_step="Tell an operator: loglease doctor.")
+
+    @property
+    def now(self) -> Instant:
+        """The database's time by the boot clock: it goes on evenly where the database's clock is set back."""
+        return Instant(self._clock.boot_ns() // 1_000 + self.now_minus_boot_us)
 
     def deadline_ns(self, until: Instant) -> int:
         """Return the boot time of an instant, by the offset that the last poll saw at its start."""
@@ -163,15 +201,17 @@ class Watch:
             self._high_water = Instant(int(mark or 0))
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
-        rows, size, self.epoch = await self._store.read(self._newer, urgent=True)
+        rows, size, epoch = await self._store.read(self._newer, urgent=True)
+        if epoch != self.epoch:
+            self._tell(News())
+        self.epoch = epoch
         heard = self._seen or 0
         for row in rows:
             # A cut that was heard already must not reach what was opened since, after a lock was lifted.
             if row.index < heard:
                 continue
             entry = orjson.loads(row.content)
-            if (cut := cut_of(entry["type"], entry.get("ref", {}), entry.get("data", {}))) is not None:
-                self.apply(cut)
+            self._hear(entry["type"], entry["actor"], entry.get("ref", {}), entry.get("data", {}))
         self._seen = max(heard, size)
         self.clock_suspect = database_now < self._high_water - CLOCK_BACK_S * MICROSECONDS
         self._high_water = max(self._high_water, database_now)
@@ -182,14 +222,14 @@ class Watch:
         self._lost = False
 
     def _newer(self, tx: Transaction) -> tuple[list[StoredEntry], int, int]:
-        """Return what may be a cut since the last poll, all of it, with the size and epoch of the log.
+        """Return what may be a cut or other news since the last poll, all of it, with the size and epoch of the log.
 
         What was there before the first poll is no news.
         """
         size = tx.entries.size()
         seen = size if self._seen is None else self._seen
         rows: list[StoredEntry] = []
-        while part := tx.entries.since(seen, types=_CUTS, limit=_AT_ONCE):
+        while part := tx.entries.since(seen, types=_HEARD, limit=_AT_ONCE):
             rows += part
             seen = part[-1].index + 1
         return rows, size, tx.epoch
@@ -249,3 +289,31 @@ def _credential_cut(entry_type: str, refs: dict[str, str], facts: dict[str, str]
     if facts["cause"] in _WHOLE_LOGIN:
         return SubjectCut(subject=facts["subject"], text=_TOKEN_REVOKED, why=CloseWhy.REVOKED)
     return token_cut(facts["token"])
+
+
+def news_of(entry_type: str, actor: str, ref: object, data: object) -> News:
+    """Return what an entry that is no cut means for what is remembered of grants."""
+    refs = ref if isinstance(ref, dict) else {}
+    facts = data if isinstance(data, dict) else {}
+    match entry_type:
+        case "grant.resumed":
+            return News(grant=GrantId(refs["grant"]))
+        case "grant.scheduled":
+            return News(subject=facts["holder"])
+        case "grant.activated":
+            return News(subject=actor)  # only the holder of a grant activates it
+        case "principal.changed" | "principal.unlocked":
+            return News(subject=facts["subject"])
+        case _:
+            return News()
+
+
+def news_of_cut(cut: Cut) -> News | None:
+    """Return what a cut means for what is remembered of grants; None where it is about a sign-in alone."""
+    if isinstance(cut, GrantCut):
+        return News(grant=cut.grant)
+    if isinstance(cut, SubjectCut):
+        return News(subject=cut.subject)
+    if isinstance(cut, SignInCut) or (isinstance(cut, LockCut) and cut.on.kind is LockKind.TOKEN):
+        return None
+    return News()

@@ -9,18 +9,18 @@ from loglease.access.caller import Caller
 from loglease.access.errors import GrantAmbiguous, NotPermitted
 from loglease.access.permissions import held_grant, is_held
 from loglease.gateway.asked import Asked
+from loglease.gateway.grant_index import MAX_GRANTS, GrantIndex, View
 from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.ids import GrantId
 from loglease.model.instant import Instant, Interval
 from loglease.model.rights import Right
 from loglease.store.interface import Store, Transaction
 
-MAX_GRANTS: Final = 200
 MAX_TOGETHER: Final = 10
 """Grants that one answer is made under at most: each takes a session of its own."""
 
 
-async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) -> Grant:
+async def named_grant(name: str, *, caller: Caller, index: GrantIndex, store: Store, now: Instant) -> Grant:
     """Return the caller's grant of that name, scheduled or active.
 
     Raises:
@@ -28,7 +28,12 @@ async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) 
         GrantEnded, GrantNotActive: it is over, or suspended.
     """
     caller.require(Right.LOGS_READ)
+    view = await index.view_of_few(caller.principal.id)
+    for grant in _of(caller, view):
+        if grant.id == name:
+            return grant
 
+    # Only the database knows why it cannot be used, or whether it is one to start.
     def query(tx: Transaction) -> Grant:
         grant = held_grant(tx, caller, GrantId(name))
         held = is_held(tx, grant, now)
@@ -39,7 +44,7 @@ async def named_grant(name: str, *, caller: Caller, store: Store, now: Instant) 
     return await store.read(query)
 
 
-async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[Grant]:
+async def active_grants(*, caller: Caller, index: GrantIndex) -> Sequence[Grant]:
     """Return the active grants of the caller to read lines as they rank, the oldest first, for calls that name none.
 
     Raises:
@@ -47,25 +52,23 @@ async def active_grants(*, caller: Caller, store: Store, now: Instant) -> list[G
         GrantAmbiguous: there are more than are looked at, so that the answer could lack lines of one.
     """
     caller.require(Right.LOGS_READ)
-
-    def query(tx: Transaction) -> list[Grant]:
-        found = tx.grants.page(holder=caller.principal.id, live_at=now, limit=MAX_GRANTS + 1)
-        if len(found) > MAX_GRANTS:
-            raise GrantAmbiguous(
-                f"You have more than {MAX_GRANTS} grants.", next_step=f"Name one: /g/{found[-1].id}/logs"
-            )
-        return [
-            grant
-            for grant in found
-            if caller.only_grant in (None, grant.id)
-            and grant.parent is None
-            and grant.state_at(now, held=is_held(tx, grant, now)) is GrantState.ACTIVE
-        ]
-
-    grants = await store.read(query)
+    view = await index.view(caller.principal.id)
+    # Nobody is sent away by what is remembered: another process may just have started a grant.
+    if view is not None and not _of(caller, view):
+        view = await index.reread(caller.principal.id)
+    if view is None:
+        raise GrantAmbiguous(f"You have more than {MAX_GRANTS} grants.", next_step="Name one: /g/<grant>/logs")
+    grants = _of(caller, view)
     if not grants:
         raise NotPermitted("You have no active grant.", next_step="loglease grants, then loglease use <grant>")
-    return sorted(grants, key=lambda grant: grant.id)
+    return grants
+
+
+def _of(caller: Caller, view: View | None) -> Sequence[Grant]:
+    grants = () if view is None else view.grants
+    if caller.only_grant is None:
+        return grants
+    return [grant for grant in grants if grant.id == caller.only_grant]
 
 
 def concerned(grants: Sequence[Grant], asked: Asked) -> Sequence[Grant]:

@@ -26,6 +26,7 @@ from loglease.gateway.frontends.loki.question import SINGLE, loki_question
 from loglease.gateway.frontends.loki.shapes import wants_categories
 from loglease.gateway.frontends.loki.tail import TAIL_SINGLE, tail_question
 from loglease.gateway.frontends.plain import numbers_question, plain_question
+from loglease.gateway.grant_index import GrantIndex
 from loglease.gateway.parameters import Parameters, Values, parameters_of
 from loglease.gateway.planner import parsed
 from loglease.gateway.recheck import Violations
@@ -86,7 +87,8 @@ class Gateway:
     def __init__(self, services: Services, settings: GatewaySettings | None = None) -> None:
         self._services = services
         self._settings = settings or GatewaySettings()
-        self._sessions = Sessions(services, self._settings)
+        self._index = GrantIndex(services.store, services.watch, services.clock)
+        self._sessions = Sessions(services, self._settings, self._index)
 
     @property
     def violations(self) -> Violations:
@@ -201,9 +203,10 @@ class Gateway:
         if caller is None:
             raise LookupError(route)
         if route.grant is None:
-            grants = await admission.active_grants(caller=caller, store=store, now=now)
+            grants = await admission.active_grants(caller=caller, index=self._index)
         else:
-            grants = [await admission.named_grant(route.grant, caller=caller, store=store, now=now)]
+            named = admission.named_grant(route.grant, caller=caller, index=self._index, store=store, now=now)
+            grants = [await named]
         if len(grants) == 1:
             call.ref = {"request": grants[0].request, "grant": grants[0].id}
         return caller, grants

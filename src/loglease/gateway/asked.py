@@ -8,6 +8,7 @@ from typing import Final
 
 from loglease.access.open_session import Opened
 from loglease.gateway.coverage import Coverage, has_line_rules
+from loglease.gateway.covered_streams import CoveredStreams
 from loglease.gateway.frontends.encoder import Encoder
 from loglease.gateway.lines import Covers
 from loglease.gateway.planner import pushed_literals
@@ -36,6 +37,7 @@ class Means:
         number: which of the answer's grants it is, as they rank; `of` is how many there are.
         before: the same of grants on the same source that rank before this one: a line that one of them covers is
             theirs.
+        streams: what is remembered of streams for who asks.
     """
 
     opened: Opened
@@ -46,6 +48,7 @@ class Means:
     number: int = 0
     of: int = 1
     before: tuple[Means, ...] = ()
+    streams: CoveredStreams | None = None
 
     @property
     def scope(self) -> Scope:
@@ -69,7 +72,7 @@ class Means:
 
     def recheck(self, interval: Interval | None = None) -> Recheck:
         """Return the tests of the lines in an interval, which lies inside what may be read."""
-        return Recheck(self.scope, interval or self.interval, self.violations)
+        return Recheck(self.scope, interval or self.interval, self.violations, self.streams)
 
     def plan(self, query: LogQuery, selector: Selector, interval: Interval | None = None) -> ReadPlan:
         """Return how to read the lines of a query forward, up to an end.
@@ -95,7 +98,7 @@ class Means:
     def others(self, *, backward: bool = False) -> Sequence[Covers]:
         """Return the tests for the lines that belong to a grant that ranks before this one, for one read."""
         return [
-            Coverage(one.scope, one.interval, one.redactor, backward=backward)
+            Coverage(one.scope, one.interval, one.redactor, backward=backward, streams=self.streams)
             for one in self.before
             if one.scope.intersect(self.scope) is not None and one.interval.intersect(self.interval) is not None
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from loglease.gateway.covered_streams import CoveredStreams
 from loglease.gateway.lines import Lines
 from loglease.gateway.recheck import Recheck, Violations
 from loglease.model.instant import Interval
@@ -23,11 +24,20 @@ class Coverage:
         interval: event times that are read under the grant whose coverage this is.
         redactor: of that grant.
         backward: pages come newest first.
+        streams: what is remembered of streams.
     """
 
-    def __init__(self, scope: Scope, interval: Interval, redactor: Redactor, *, backward: bool) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        interval: Interval,
+        redactor: Redactor,
+        *,
+        backward: bool,
+        streams: CoveredStreams | None = None,
+    ) -> None:
         # Lines outside that scope are no violation of the source here: nobody asked it to hold them back.
-        self._recheck = Recheck(scope, interval, Violations())
+        self._recheck = Recheck(scope, interval, Violations(), streams)
         self._lines = (
             Lines(
                 (),

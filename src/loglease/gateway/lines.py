@@ -16,7 +16,7 @@ import orjson
 
 from loglease.gateway.chunks import PIECE_BYTES, redacting
 from loglease.gateway.gathering import Gathering
-from loglease.gateway.recheck import MAX_STREAMS, Order, Recheck
+from loglease.gateway.recheck import Order, Recheck
 from loglease.gateway.scan import Scan
 from loglease.logql import (
     LEVELS,
@@ -36,6 +36,8 @@ from loglease.sources.interface import Metadata, Page
 
 CONTEXT_LINES: Final = 400
 """Lines before a backward page that can open a multi-line block reaching into it."""
+MAX_STREAMS: Final = 20_000
+"""Streams, and labels, that a session remembers; it begins anew with the next one."""
 
 DERIVED_LEVEL: Final = "detected_level"
 

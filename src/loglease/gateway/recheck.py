@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
+from loglease.gateway.covered_streams import CoveredStreams
 from loglease.logql import FilterOp, JoinedLines, LineFilter, early_test
 from loglease.model.instant import Interval
-from loglease.model.labels import Labels
 from loglease.model.scope import Level, Scope
 from loglease.sources.interface import Direction, Page, SourceProtocol
-
-MAX_STREAMS: Final = 20_000
-"""Streams whose answer a session keeps; it begins anew with the next one."""
 
 
 @dataclass(slots=True)
@@ -35,14 +32,17 @@ class Recheck:
 
     Args:
         interval: event times that the session may see, already inside the grant's window.
+        streams: what is remembered of streams; None remembers for this session alone.
     """
 
-    def __init__(self, scope: Scope, interval: Interval, violations: Violations) -> None:
+    def __init__(
+        self, scope: Scope, interval: Interval, violations: Violations, streams: CoveredStreams | None = None
+    ) -> None:
         self._scope = scope
         self._interval = interval
         self._violations = violations
         self._contains = early_test([LineFilter(FilterOp.HOLDS, (literal,)) for literal in scope.contains])
-        self._admitted: dict[Labels, bool] = {}
+        self._admits_stream = (streams or CoveredStreams()).of(scope.selector)
 
     def admitted(self, page: Page) -> Sequence[int]:
         """Return the places of the lines whose labels and event time are covered, in ascending order; count others."""
@@ -65,15 +65,6 @@ class Recheck:
             for place in range(len(page))
             if streams[stream[place]] and start <= ts[place] and (end is None or ts[place] < end)
         ]
-
-    def _admits_stream(self, labels: Labels) -> bool:
-        admitted = self._admitted.get(labels)
-        if admitted is None:
-            admitted = self._scope.admits_stream(labels)
-            if len(self._admitted) >= MAX_STREAMS:
-                self._admitted.clear()
-            self._admitted[labels] = admitted
-        return admitted
 
     @property
     def needs_level(self) -> bool:

@@ -17,7 +17,8 @@ from loglease.gateway.admission import concerned
 from loglease.gateway.asked import Asked, Means, Prepared
 from loglease.gateway.channel import Channel
 from loglease.gateway.errors import Draining, LeaseOver, Overload, RedactionUnavailable
-from loglease.gateway.grant_index import GrantIndex, OpenSession
+from loglease.gateway.grant_index import GrantIndex
+from loglease.gateway.open_sessions import OpenSession, OpenSessions
 from loglease.gateway.pump import Pump
 from loglease.gateway.recheck import Violations
 from loglease.gateway.reserve import Recorder
@@ -55,10 +56,11 @@ _log = logging.getLogger("loglease.gateway")
 class Sessions:
     """Opens and serves sessions under grants; every front end does it through here."""
 
-    def __init__(self, services: Services, settings: GatewaySettings) -> None:
+    def __init__(self, services: Services, settings: GatewaySettings, index: GrantIndex) -> None:
         self._services = services
+        self._index = index
         self._settings = settings
-        self._index = GrantIndex()
+        self._sessions = OpenSessions()
         self._turns = Turns(settings.workers, deadline_s=settings.deadline_s)
         self._recorder = Recorder(
             log=services.log,
@@ -74,12 +76,12 @@ class Sessions:
         self._is_draining = False
         self.violations = Violations()
         """Lines that sources should have held back."""
-        services.watch.subscribe(self._index.apply)
+        services.watch.subscribe(self._sessions.apply)
 
     @property
     def open(self) -> int:
         """The number of sessions that are open here."""
-        return len(list(self._index.all()))
+        return len(list(self._sessions.all()))
 
     async def serve(self, grants: Sequence[Grant], asked: Asked, *, caller: Caller, channel: Channel) -> None:
         """Open a session under each grant that allows a question, and serve it until it is over.
@@ -94,10 +96,10 @@ class Sessions:
         asked.admit(grants)
         parts = {grant.id: (grant.terms, await self._parts(grant)) for grant in grants}
         self._admit(asked.kind, len(grants))
-        with self._index.hearing(asked.kind, len(grants)) as heard:
+        with self._sessions.hearing(asked.kind, len(grants)) as heard:
             opened = await self._open_all(grants, asked, caller)
             try:
-                prepared = asked.prepare(await self._means(opened, parts))
+                prepared = asked.prepare(await self._means(opened, parts, caller))
             except LogLeaseError:
                 self._close_unserved(opened)
                 raise
@@ -110,7 +112,7 @@ class Sessions:
             LogLeaseError: nothing was revealed.
         """
         self._admit(SessionKind.REVEAL, 1)
-        with self._index.hearing(SessionKind.REVEAL):
+        with self._sessions.hearing(SessionKind.REVEAL):
             return await value_of(
                 grant,
                 caller=caller,
@@ -161,13 +163,16 @@ class Sessions:
         for one in opened:
             self.later(self._recorder.close(one.session.id, why=CloseWhy.ERROR, account=NOTHING, cut_ms=None))
 
-    async def _means(self, opened: Sequence[Opened], parts: Mapping[GrantId, tuple[Terms, _Parts]]) -> list[Means]:
+    async def _means(
+        self, opened: Sequence[Opened], parts: Mapping[GrantId, tuple[Terms, _Parts]], caller: Caller
+    ) -> list[Means]:
         """Return what an answer is made with under each grant.
 
         Args:
             parts: of each grant with the terms that they are for, which policy may have narrowed since.
         """
         made: list[Means] = []
+        view = self._index.kept(caller.principal.id)
         for number, one in enumerate(opened):
             terms, (reader, redactor) = parts[one.grant.id]
             if one.grant.terms != terms:
@@ -183,6 +188,7 @@ class Sessions:
                     number=number,
                     of=len(opened),
                     before=tuple(before for before in made if before.scope.source == source),
+                    streams=None if view is None else view.covered,
                 )
             )
         return made
@@ -243,7 +249,7 @@ class Sessions:
         if services.clock.boot_ns() >= services.watch.lease_until_ns:
             raise LeaseOver("This server does not know the newest revocations.", next_step="Try again in a moment.")
         most = settings.tails if kind is SessionKind.TAIL else settings.queries
-        if self._index.open(kind) + sessions > most:
+        if self._sessions.open(kind) + sessions > most:
             raise Overload(f"This server serves {most} of these at once.", next_step="Try again in a moment.")
 
     async def _serve(self, pump: Pump, opened: Sequence[Opened], caller: Caller, heard: list[Cut]) -> None:
@@ -261,7 +267,7 @@ class Sessions:
             for one in opened
         ]
         for entry in entries:
-            self._index.add(entry)
+            self._sessions.add(entry)
         self._empty.clear()
         for cut in heard:
             if any(entry.is_concerned(cut) for entry in entries):
@@ -272,7 +278,7 @@ class Sessions:
             await pump.run()
         finally:
             for entry in entries:
-                self._index.remove(entry)
+                self._sessions.remove(entry)
             self.later(pump.settle())
             if not self.open:
                 self._empty.set()
@@ -291,13 +297,13 @@ class Sessions:
     async def drain(self, within_s: float = DRAIN_S) -> None:
         """Open nothing new, end tails, let queries finish for a while, settle every account."""
         self._is_draining = True
-        for session in list(self._index.all()):
+        for session in list(self._sessions.all()):
             if session.kind is SessionKind.TAIL:
                 session.cut(CloseWhy.DRAIN, "drain")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
-        for session in list(self._index.all()):
+        for session in list(self._sessions.all()):
             session.cut(CloseWhy.DRAIN, "drain")
         await self._empty.wait()
         await self.settled()

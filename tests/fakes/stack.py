@@ -172,13 +172,14 @@ class Stack:
             raise Refused(response)
         return Person(self.url, name, response.json()["access_token"])
 
-    def add(self, name: str, *groups: str) -> Person:
+    def add(self, name: str, *groups: str, roles: tuple[str, ...] = ()) -> Person:
         admin = self.sign_in("admin")
         self.passwords[name] = PASSWORDS.get(name, f"{name} has a password")
         body = {
             "account": name,
             "email": f"{name}@example.com",
             "groups": list(groups),
+            "roles": list(roles),
             "password": self.passwords[name],
         }
         admin.create("/principals", body)

@@ -270,3 +270,11 @@ def test_a_version_that_somebody_changed_is_written_anew(cli: Cli, tmp_path: Pat
         file = tmp_path / "data" / "policy" / "policy.yaml"
         assert file.read_bytes() == DOCUMENTS["policy.yaml"]
         file.write_bytes(b"changed")
+
+
+def test_nothing_is_published_to_a_server_whose_policy_is_managed(cli: Callable[..., Result], tmp_path: Path) -> None:
+    config = tmp_path / "managed.toml"
+    config.write_text('[policy]\ntrust = "managed"\n')
+    found = cli("--config", str(config), "policy", "publish", str(tmp_path))
+    assert found.code == 2
+    assert "loglease policy propose" in found.err

@@ -130,5 +130,5 @@ def _require_approvers(tx: Transaction, proposal: Proposal) -> None:
     if able < proposal.needed:
         raise NoEligibleApprover(
             f"This change needs {proposal.needed} approvals, and {able or 'none'} of the other people may give one.",
-            next_step="Give somebody the role: loglease admin user change NAME --role policy_admin",
+            next_step="Give somebody the role: loglease admin user change NAME --add-role policy_admin",
         )

@@ -9,16 +9,21 @@ from typing import Any, Final
 from loglease.cli.errors import IdUnclear, NotFoundHere, Usage
 from loglease.cli.run import Run
 from loglease.cli.terminal import one_line
-from loglease.model.ids import GRANT, LOCK, REQUEST, TOKEN
+from loglease.model.ids import GRANT, LOCK, PROPOSAL, REQUEST, TOKEN
 
 NEWEST: Final = "@last"
 LAST_CHARACTERS: Final = 6
 SEARCHED: Final = 1_000
 _SHOWN: Final = 5
+_LISTED: Final = {
+    LOCK: "loglease lock list",
+    TOKEN: "loglease token list",
+    PROPOSAL: "loglease proposals list",
+}
 _WHOLE = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_PATHS: Final = {REQUEST: "/requests", GRANT: "/grants", LOCK: "/locks", TOKEN: "/tokens"}
-_PAGED: Final = frozenset({REQUEST, GRANT})
-_WORDS: Final = {REQUEST: "request", GRANT: "grant", LOCK: "lock", TOKEN: "token"}
+_PATHS: Final = {REQUEST: "/requests", GRANT: "/grants", LOCK: "/locks", TOKEN: "/tokens", PROPOSAL: "/proposals"}
+_PAGED: Final = frozenset({REQUEST, GRANT, PROPOSAL})
+_WORDS: Final = {REQUEST: "request", GRANT: "grant", LOCK: "lock", TOKEN: "token", PROPOSAL: "proposal"}
 
 
 def matching(text: str, ids: Iterable[str]) -> list[str]:
@@ -78,4 +83,4 @@ def chosen(run: Run, text: str, kind: str, **filters: Any) -> str:
 
 
 def _how_to_list(kind: str) -> str:
-    return {LOCK: "loglease lock list", TOKEN: "loglease token list"}.get(kind, f"loglease {_WORDS[kind]}s")
+    return _LISTED.get(kind, f"loglease {_WORDS[kind]}s")

@@ -97,6 +97,22 @@ GROUPS: Final = (
         ),
     ),
     (
+        _DECIDE,
+        "proposals",
+        "Changes of a managed policy.",
+        (
+            ("list", "proposals:list_", "List proposals to change the policy."),
+            ("show", "proposals:show", "Show one proposal: what it changes, who approved, how it stands."),
+            (
+                "approve",
+                "proposals:approve",
+                "Look at a proposal and approve it; with the last approval it is in force.",
+            ),
+            ("deny", "proposals:deny", "Look at a proposal and deny it, with a comment; that ends it."),
+            ("withdraw", "proposals:withdraw", "Withdraw a proposal of yours."),
+        ),
+    ),
+    (
         _LOOK,
         "policy",
         "Policy documents.",
@@ -116,6 +132,8 @@ GROUPS: Final = (
                 "signing:publish",
                 "Put a bundle where the server of this machine reads it, in one step, and have it read.",
             ),
+            ("fetch", "proposals:fetch", "Write the documents of a managed policy into a directory."),
+            ("propose", "proposals:propose", "Propose the documents of a directory for the policy of the server."),
             ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),
             ("diff", "differing:diff", "Say what separates two directories of policy documents, and whom it helps."),
             (

@@ -79,6 +79,11 @@ def publish(
     """
     overrides = {} if data_dir is None else {"data_dir": str(data_dir)}
     settings = load_settings(config=config, overrides=overrides)
+    if settings.policy.trust == "managed":
+        raise PolicyUsage(
+            "The policy of this server is managed, so no directory is read.",
+            next_step=f"loglease policy propose {directory} --comment …",
+        )
     place = _Place(settings.policy.directory or settings.data_dir / DIRECTORY)
     if place.link.exists() and not place.link.is_symlink():
         raise PolicyUsage(

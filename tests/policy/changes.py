@@ -186,6 +186,18 @@ CHANGES = (
            "      - {from: [group:privacy], need: 1}",
            "NARROWS payments-prod-debug approve[0].stages 1 of approvers:payments-approvers -> "
            "1 of approvers:payments-approvers; then 1 of group:privacy"),
+    change("from: [approvers:payments-approvers], need: 1",
+           "from: [approvers:payments-approvers], need: 1, escalate: {after: 30m, to: [group:sre-leads]}",
+           "WIDENS payments-prod-debug approve[0].stages[0].escalate + after 30m also group:sre-leads"),
+    change(f"{PRIVACY}]", f"{PRIVACY}]\n        escalate: {{after: 1h, to: [group:sre]}}",
+           f"WIDENS cards approve[0].stages[0] {BOTH} -> {BOTH}, after 1h also group:sre"),
+    change("from: [approvers:payments-approvers], need: 1", "from: [approvers:payments-approvers], need: 1, remind: 10m"),
+    # who is told
+    change("grant: {duration: {max: 40m}, limits: {lines: 700}}",
+           "grant: {duration: {max: 40m}, limits: {lines: 700}}\n    notify: [group:privacy]",
+           "NARROWS cards approve[1].notify + group:privacy"),
+    change("caps: {queries: 400}", "caps: {queries: 400}\nadd: {notify: [group:sre-leads]}",
+           "NARROWS asks-privacy add.notify + group:sre-leads"),
     change("auto: true}]", "stages: [{from: [group:sre-leads], need: 1}]}]",
            "NARROWS staging-open approve[0].stages automatic -> 1 of group:sre-leads"),
     change(PRIVACY, "{from: [group:privacy], need: 1}",

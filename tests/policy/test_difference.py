@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from tests.policy.changes import CARDS, CHANGES, TEXT, Change, bundle_with, lines_of, said
+from tests.policy.changes import CARDS, CHANGES, TEXT, Change, bundle_with, change, lines_of, said
 from tests.policy.world import (
     CATALOG,
     DIRECTORY,
@@ -31,7 +31,7 @@ from tests.policy.world import (
 from loglease.model.access_request import Wish
 from loglease.model.ids import GrantId
 from loglease.model.limits import Limits
-from loglease.model.offer import Joint, Offer, Slots, Stage
+from loglease.model.offer import Escalation, Joint, Offer, Slots, Stage
 from loglease.model.principal import Principal, directory_of
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Level
@@ -170,6 +170,33 @@ def test_a_stage_is_harder_where_its_slots_cover_the_others(harder: Stage, easie
     assert is_harder(harder, easier)
     assert is_harder(harder, harder)
     assert not is_harder(easier, harder)
+
+
+def test_an_escalation_is_harder_where_it_adds_fewer_people_and_later() -> None:
+    plain, early, late, more = (
+        replace(stage(block("a")), escalate=also)
+        for also in (None, Escalation(60, ("b",)), Escalation(120, ("b",)), Escalation(120, ("b", "c")))
+    )
+    assert is_harder(plain, early)
+    assert not is_harder(early, plain)
+    assert is_harder(late, early)
+    assert not is_harder(early, late)
+    assert is_harder(late, more)
+    assert not is_harder(more, early)
+    assert is_harder(replace(early, remind_s=60), early)
+    assert is_harder(early, replace(early, remind_s=60))
+
+
+def test_an_escalation_that_changes_says_how() -> None:
+    def with_escalation(also: str) -> Bundle:
+        return bundle_with(change("from: [approvers:payments-approvers], need: 1",
+                                  f"from: [approvers:payments-approvers], need: 1, escalate: {also}"))  # fmt: skip
+
+    place = "payments-prod-debug approve[0].stages[0].escalate"
+    old, new = with_escalation("{after: 30m, to: [group:sre]}"), with_escalation("{after: 10m, to: [group:sre-leads]}")
+    assert said(old, new) == [
+        f"WIDENS {place}.after 30m -> 10m", f"WIDENS {place}.to + group:sre-leads", f"NARROWS {place}.to - group:sre",
+    ]  # fmt: skip
 
 
 def test_one_slot_covers_one_other() -> None:

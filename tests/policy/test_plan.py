@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.policy.world import BOT, DIRECTORY, EVERYONE, LEE, MARIA, NOOR, OMAR, PRIYA, SAM, person, review_by
 
 from loglease.model.ids import PersonId, PrincipalId
-from loglease.model.offer import Joint, Plan, Slots, Stage
+from loglease.model.offer import Escalation, Joint, Plan, Slots, Stage
 from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.model.review import Review, Verdict
 from loglease.policy import Bench, People, Refusal, eligible_reviewers, plan_state, review_refusal, unsatisfiable
@@ -28,13 +28,18 @@ def plan_of(*stages: Stage) -> Plan:
 
 
 def bench_of(
-    directory: Directory = DIRECTORY, requester: Principal = MARIA, eligible: Sequence[Principal] | None = None
+    directory: Directory = DIRECTORY,
+    requester: Principal = MARIA,
+    eligible: Sequence[Principal] | None = None,
+    *,
+    waited_s: int = 0,
 ) -> Bench:
     return Bench(
         people=People(directory),
         requester=requester.id,
         excluded=requester.persons,
         eligible=None if eligible is None else frozenset(one.id for one in eligible),
+        waited_s=waited_s,
     )
 
 
@@ -180,6 +185,49 @@ def test_a_stage_takes_reviews_once_those_before_it_are_complete() -> None:
     assert code(review_refusal(plans, [], bench, SAM, Verdict.APPROVE)) == "reviewer_not_eligible"
 
 
+LATER = Escalation(1_800, (SRE,))
+
+
+def test_an_escalation_counts_from_its_instant_and_never_before() -> None:
+    plan = plan_of(Stage(blocks=(Slots((LEADS,), 1),), escalate=LATER))
+    before, since = (bench_of(eligible=[NOOR], waited_s=waited) for waited in (1_799, 1_800))
+    assert not satisfied(plan, SAM, bench=before)
+    assert satisfied(plan, SAM, bench=since)
+    assert code(review_refusal([plan], [], before, SAM, Verdict.APPROVE)) == "reviewer_not_eligible"
+    assert code(review_refusal([plan], [], before, SAM, Verdict.DENY)) == "reviewer_not_eligible"
+    assert review_refusal([plan], [], since, SAM, Verdict.APPROVE) is None
+    assert plan_state([plan], [], before).waiting[0].people == {NOOR.id}
+    waiting = plan_state([plan], [], since).waiting[0]
+    assert waiting.people == {NOOR.id, SAM.id}
+    assert waiting.approvers == (LEADS, SRE)
+    assert eligible_reviewers([plan], bench_of()) == {NOOR.id, OMAR.id}, "nobody is stored as eligible for later"
+
+
+def test_an_escalation_adds_people_and_no_approval_less() -> None:
+    two = plan_of(Stage(blocks=(Slots((LEADS,), 2),), escalate=LATER))
+    bench = bench_of(waited_s=9_999)
+    assert not satisfied(two, SAM, bench=bench)
+    assert satisfied(two, SAM, NOOR, bench=bench)
+    assert (
+        code(review_refusal([two], [], bench_of(requester=SAM, waited_s=9_999), SAM, Verdict.APPROVE)) == "self_review"
+    )
+
+
+def test_an_escalation_is_for_its_stage_alone_and_opens_none() -> None:
+    plan = plan_of(one_stage(LEADS), Stage(blocks=(Slots((PRIVACY,), 1),), escalate=LATER))
+    bench = bench_of(waited_s=9_999)
+    assert code(review_refusal([plan], [], bench, SAM, Verdict.APPROVE)) == "stage_not_open"
+    assert review_refusal([plan], [review_by(OMAR)], bench, SAM, Verdict.APPROVE) is None
+    assert not satisfied(plan, SAM, bench=bench)
+    assert satisfied(plan, OMAR, SAM, bench=bench)
+
+
+def test_a_plan_that_only_an_escalation_could_satisfy_is_refused() -> None:
+    plan = plan_of(Stage(blocks=(Slots((LEADS,), 1),), escalate=LATER))
+    alone = bench_of(directory_of([NOOR, SAM]), NOOR)
+    assert code(unsatisfiable(plan, alone)) == "no_eligible_approver"
+
+
 def test_what_nobody_can_satisfy_says_how_to_help() -> None:
     alone = bench_of(directory_of([NOOR]), NOOR)
     refusal = unsatisfiable(plan_of(one_stage(LEADS)), alone)
@@ -228,10 +276,14 @@ slots = st.builds(
     st.lists(st.sampled_from([f"group:{one}" for one in GROUPS]), min_size=1, max_size=2, unique=True).map(tuple),
     st.integers(1, 2),
 )
+escalations = st.none() | st.builds(
+    Escalation, st.integers(1, 3), st.sampled_from([f"group:{one}" for one in GROUPS]).map(lambda name: (name,))
+)
 stages = st.builds(
-    lambda blocks, joint: Stage(blocks=tuple(blocks), joint=joint),
+    lambda blocks, joint, escalate: Stage(blocks=tuple(blocks), joint=joint, escalate=escalate),
     st.lists(slots, min_size=1, max_size=2),
     st.sampled_from(Joint),
+    escalations,
 )
 plans_drawn = st.builds(lambda drawn: Plan("p", tuple(drawn)), st.lists(stages, min_size=1, max_size=2))
 
@@ -263,18 +315,34 @@ def human_beings(crowd: Sequence[Principal]) -> dict[PrincipalId, int]:
 
 
 def brute_satisfied(
-    plan: Plan, requester: Principal, reviewers: Sequence[Principal], crowd: Sequence[Principal]
+    plan: Plan,
+    requester: Principal,
+    reviewers: Sequence[Principal],
+    crowd: Sequence[Principal],
+    *,
+    waited_s: int = 0,
+    eligible: Sequence[Principal] | None = None,
 ) -> bool:
     being = human_beings(crowd)
     voters = [one for one in reviewers if one.kind is Kind.HUMAN and being[one.id] != being[requester.id]]
+    since_submit = {one.id for one in (crowd if eligible is None else eligible)}
+
+    def may(stage: Stage, block: Slots, one: Principal) -> bool:
+        names = [name for name in block.approvers if one.id in since_submit]
+        if stage.escalate is not None and waited_s >= stage.escalate.after_s:
+            names += stage.escalate.to
+        return any(name.removeprefix("group:") in one.groups for name in names)
+
     ways = [[stage.blocks] if stage.joint is Joint.ALL else [(one,) for one in stage.blocks] for stage in plan.stages]
     for chosen in itertools.product(*ways):
-        seats = [block for blocks in chosen for block in blocks for _ in range(block.need)]
+        seats = [
+            (stage, block)
+            for stage, blocks in zip(plan.stages, chosen, strict=True)
+            for block in blocks
+            for _ in range(block.need)
+        ]
         for seated in itertools.permutations(voters, len(seats)):
-            fits = all(
-                any(name.removeprefix("group:") in one.groups for name in seat.approvers)
-                for seat, one in zip(seats, seated, strict=True)
-            )
+            fits = all(may(*seat, one) for seat, one in zip(seats, seated, strict=True))
             if fits and len({being[one.id] for one in seated}) == len(seated):
                 return True
     return False
@@ -285,9 +353,11 @@ def brute_satisfied(
 def test_plans_agree_with_brute_force_in_every_order(plan: Plan, crowd: list[Principal], data: st.DataObject) -> None:
     requester = data.draw(st.sampled_from(crowd))
     reviewers = data.draw(st.lists(st.sampled_from(crowd), unique_by=lambda one: one.id, max_size=5))
-    bench = bench_of(directory_of(crowd), requester)
+    eligible = data.draw(st.none() | st.lists(st.sampled_from(crowd), unique_by=lambda one: one.id))
+    waited_s = data.draw(st.integers(0, 3))
+    bench = bench_of(directory_of(crowd), requester, eligible, waited_s=waited_s)
     reviews = [review_by(one, at=number) for number, one in enumerate(reviewers)]
-    expected = brute_satisfied(plan, requester, reviewers, crowd)
+    expected = brute_satisfied(plan, requester, reviewers, crowd, waited_s=waited_s, eligible=eligible)
     assert plan_state([plan], reviews, bench).satisfied == expected
     shuffled = data.draw(st.permutations(reviewers))
     other = plan_state([plan], [review_by(one, at=number) for number, one in enumerate(shuffled)], bench)

@@ -65,6 +65,8 @@ def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> boo
     request = tx.requests.find(RequestId(notice.about))
     if request is None or request.state_at(now) is not RequestState.PENDING:
         return False
+    if "every_s" in notice.data and now >= after(notice.at, int(notice.data["every_s"])):
+        return False  # the next reminder is due already
     return any(person.id in one.people for one in open_stages(tx, request, rules, now).values())
 
 

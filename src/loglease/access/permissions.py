@@ -22,11 +22,16 @@ _OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
 _ON_PEOPLE = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
 
 
-def may_see_request(caller: Caller, request: AccessRequest) -> bool:
+def is_reviewer(tx: Transaction, principal: Principal, request: AccessRequest) -> bool:
+    """Say whether somebody is one of a request's reviewers: since it was submitted, or called by an escalation."""
+    return principal.id in request.eligible or principal.id in tx.requests.called(request.id)
+
+
+def may_see_request(tx: Transaction, caller: Caller, request: AccessRequest) -> bool:
     """Say whether a request is the caller's business: theirs, theirs to review, or they oversee all."""
     # That two persons may be the same one only takes rights away, so it shows nobody the other's requests.
     mine = request.requester == caller.principal.id or request.persons == {caller.principal.person}
-    return mine or caller.principal.id in request.eligible or bool(caller.principal.roles & _OVERSEERS)
+    return mine or bool(caller.principal.roles & _OVERSEERS) or is_reviewer(tx, caller.principal, request)
 
 
 def concerned(caller: Caller) -> Login | None:
@@ -45,7 +50,7 @@ def visible_request(tx: Transaction, caller: Caller, request_id: RequestId) -> A
     """
     caller.require(Right.REQUESTS_READ)
     request = tx.requests.find(request_id)
-    if request is None or not may_see_request(caller, request):
+    if request is None or not may_see_request(tx, caller, request):
         raise NotFound(f"There is no request {request_id} for you.", next_step="loglease requests")
     return request
 
@@ -77,7 +82,7 @@ def visible_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> tuple[G
     if (
         grant is None
         or request is None
-        or not (grant.holder == caller.principal.id or may_see_request(caller, request))
+        or not (grant.holder == caller.principal.id or may_see_request(tx, caller, request))
     ):
         raise NotFound(f"There is no grant {grant_id} for you.", next_step="loglease grants")
     return grant, request
@@ -95,7 +100,7 @@ def held_grant(tx: Transaction, caller: Caller, grant_id: GrantId) -> Grant:
     return grant
 
 
-def require_may_revoke(caller: Caller, request: AccessRequest) -> None:
+def require_may_revoke(tx: Transaction, caller: Caller, request: AccessRequest) -> None:
     """Refuse whoever may not take this grant away; the right is wider than the right to approve.
 
     Raises:
@@ -103,7 +108,8 @@ def require_may_revoke(caller: Caller, request: AccessRequest) -> None:
     """
     caller.require(Right.REQUESTS_WRITE)
     principal = caller.principal
-    if principal.id not in request.eligible and principal.id != request.requester and Role.ADMIN not in principal.roles:
+    mine = principal.id == request.requester
+    if not (mine or Role.ADMIN in principal.roles or is_reviewer(tx, principal, request)):
         raise NotPermitted("You may not revoke this grant.", next_step="Ask one of its approvers.")
 
 

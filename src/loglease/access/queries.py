@@ -17,6 +17,7 @@ from loglease.access.exposure import Exposure, exposure
 from loglease.access.permissions import (
     concerned,
     is_held,
+    is_reviewer,
     locks_on_grant,
     may_see_request,
     readable_grant,
@@ -26,7 +27,7 @@ from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.after_review import AfterReview, AfterState
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import Lock, Suspension
-from loglease.model.ids import GrantId, RequestId
+from loglease.model.ids import GrantId, PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal
 from loglease.model.review import Review
@@ -53,13 +54,14 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """A request as of one moment, with those it concerns."""
+    """A request as of one moment, with those it concerns; reviewers are those since its submission and those called."""
 
     request: AccessRequest
     state: RequestState
     requester: Principal | None
     reviews: Sequence[Review]
     grant: Grant | None
+    reviewers: frozenset[PrincipalId]
     may_review: bool
     after_review: AfterReview | None
     may_review_afterwards: bool
@@ -120,8 +122,9 @@ def _request_view(tx: Transaction, caller: Caller, request: AccessRequest, now: 
         requester=tx.principals.find(request.requester),
         reviews=reviews,
         grant=tx.grants.of_request(request.id),
+        reviewers=request.eligible | tx.requests.called(request.id),
         may_review=state is RequestState.PENDING
-        and me.id in request.eligible
+        and is_reviewer(tx, me, request)
         and not me.persons & request.persons
         and not reviewed,
         after_review=after_review,
@@ -179,7 +182,7 @@ def requests_page(
 
     found: list[RequestView] = []
     for request in _all(page, before, lambda one: one.id):
-        if not may_see_request(caller, request) or state not in (None, request.state_at(now)):
+        if not may_see_request(tx, caller, request) or state not in (None, request.state_at(now)):
             continue
         view = _request_view(tx, caller, request, now)
         if needs_my_review and not view.may_review:
@@ -219,7 +222,7 @@ def after_reviews_page(
     found: list[RequestView] = []
     for one in _all(page, before, lambda review: review.request):
         request = tx.requests.find(one.request)
-        if request is None or not may_see_request(caller, request):
+        if request is None or not may_see_request(tx, caller, request):
             continue
         view = _request_view(tx, caller, request, now)
         if needs_me and not view.may_review_afterwards:
@@ -267,7 +270,7 @@ def grants_page(
     found: list[GrantView] = []
     for grant in _all(page, before, lambda one: one.id):
         request = tx.requests.find(grant.request)
-        if request is None or not (grant.holder == caller.principal.id or may_see_request(caller, request)):
+        if request is None or not (grant.holder == caller.principal.id or may_see_request(tx, caller, request)):
             continue
         view = _grant_view(tx, grant, request, now)
         if state not in (None, view.state):

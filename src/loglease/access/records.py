@@ -83,14 +83,16 @@ def plan_data(plan: Plan) -> list[Data]:
 
 
 def _stage_data(stage: Stage) -> Data:
-    blocks = [_slots_data(block) for block in stage.blocks]
+    """Return a stage with all who may ever count in it, those of an escalation among them: what a verifier matches."""
+    also = () if stage.escalate is None else stage.escalate.to
+    blocks = [_slots_data(block, also) for block in stage.blocks]
     if len(blocks) == 1:
         return blocks[0]
     return {"all_of" if stage.joint is Joint.ALL else "any_of": blocks}
 
 
-def _slots_data(slots: Slots) -> Data:
-    return {"from": list(slots.approvers), "need": slots.need}
+def _slots_data(slots: Slots, also: tuple[str, ...]) -> Data:
+    return {"from": sorted({*slots.approvers, *also}), "need": slots.need}
 
 
 def offer_data(

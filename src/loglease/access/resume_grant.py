@@ -34,7 +34,7 @@ async def resume_grant(
 
     def work(tx: Transaction, now: Instant) -> Recorded[Grant]:
         grant, request = visible_grant(tx, caller, grant_id)
-        require_may_revoke(caller, request)
+        require_may_revoke(tx, caller, request)
         if caller.principal.persons & request.persons:
             raise NotPermitted("Nobody resumes their own grant.", next_step="Ask whoever suspended it.")
         if not grant.is_live(now):

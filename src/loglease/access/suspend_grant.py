@@ -84,7 +84,7 @@ def _wanted(
 ) -> tuple[Grant, Suspension | None]:
     """Return the grant and the suspension to be; None if a person has suspended it before."""
     grant, request = visible_grant(tx, caller, grant_id)
-    require_may_revoke(caller, request)
+    require_may_revoke(tx, caller, request)
     if not grant.is_live(now):
         raise refusal(grant, now)
     if any(one.cause is SuspendCause.PERSON for one in tx.holds.suspensions(grant.id)):

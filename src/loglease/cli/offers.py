@@ -96,6 +96,7 @@ def plans_words(plans: Iterable[Mapping[str, Any]]) -> str:
                 f"{block['need']} approval{'s' * (block['need'] != 1)} of {_names(block['approvers'])}"
                 for block in stage["blocks"]
             )
+            + _later_words(stage)
             for stage in plan["stages"]
         )
         for plan in plans
@@ -106,6 +107,12 @@ def plans_words(plans: Iterable[Mapping[str, Any]]) -> str:
 def more_words(shown: Mapping[str, Any]) -> str:
     """Say what a newer policy demands of a request; empty where it is what the offer said."""
     return plans_words(shown["plans"]) if shown["plans"] != shown["offer"]["plans"] else ""
+
+
+def _later_words(stage: Mapping[str, Any]) -> str:
+    """Say who may approve once a request has waited for so long; empty where nobody is added."""
+    also = stage.get("escalate")
+    return "" if also is None else f", after {duration_text(also['after_s'])} also {_names(also['to'])}"
 
 
 def _names(approvers: Iterable[str]) -> str:

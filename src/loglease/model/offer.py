@@ -65,11 +65,29 @@ class Joint(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Who may approve besides once a request has waited so long since it was submitted; how many must stays the same.
+
+    Attributes:
+        to: prefixed names as in `Slots`; whom they mean is found out when somebody reviews.
+    """
+
+    after_s: int
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a plan; it takes reviews once the stages before it are complete."""
+    """One step of a plan; it takes reviews once the stages before it are complete.
+
+    Attributes:
+        remind_s: those who can still act are told again each time that nothing has happened for so long.
+    """
 
     blocks: tuple[Slots, ...]
     joint: Joint = Joint.ALL
+    remind_s: int | None = None
+    escalate: Escalation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from loglease.policy import routes
 from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, when_steps
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule, Tightening
+from loglease.policy.documents import AccessPolicy, BreakGlass, Guardrail, Route, ScopeRule, Tightening
 from loglease.policy.near import narrowed_scopes
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
@@ -217,7 +217,7 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     if profile is not None and all(step.ok for step in steps):
         offer, shape_step = _offer(policy, route, plans, profile, asked)
         emergency = asked.bundle.emergency(policy.id) if asked.wish.break_glass else None
-        offer = replace(offer, after=after, notify=() if emergency is None else emergency.notify)
+        offer = replace(offer, after=after, notify=_told(offer, emergency))
         steps.append(shape_step)
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
     return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=reading.roots)
@@ -415,8 +415,20 @@ def _offer(
         bundle_sha256=asked.bundle.hash,
         revision=asked.bundle.revision,
         route=route.number if reveal is None else None,
+        notify=_notified(route if reveal is None else None, asked),
     )
     return offer, Step(StepName.SHAPE, ok=True, text=why)
+
+
+def _told(offer: Offer, emergency: BreakGlass | None) -> tuple[str, ...]:
+    """Return whom an emergency tells besides."""
+    return offer.notify if emergency is None else tuple(sorted({*offer.notify, *emergency.notify}))
+
+
+def _notified(route: Route | None, asked: _Asked) -> tuple[str, ...]:
+    """Return who is told of the grant: whom the route names, and each guardrail that applies."""
+    named = [() if route is None else route.notify or (), *(rail.notify or () for rail in asked.rails)]
+    return tuple(sorted({name for names in named for name in names}))
 
 
 def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, str]:

@@ -245,6 +245,7 @@ class Route:
     Attributes:
         condition: when it is taken; None for the last one, which takes all that is left.
         after_review: only automatic ones have it.
+        notify: who is told of a grant of this route; None is nobody else.
     """
 
     number: int
@@ -253,6 +254,7 @@ class Route:
     stages: tuple[Stage, ...]
     grant: Tightening
     after_review: AfterRule | None = None
+    notify: tuple[str, ...] | None = None
     at: At
 
 
@@ -339,6 +341,7 @@ class Guardrail:
 
     Attributes:
         condition: it applies unless this is certainly false; None is always.
+        notify: who is told of each grant that it applies to; None is nobody else.
     """
 
     id: str
@@ -351,6 +354,7 @@ class Guardrail:
     at_least: str | None
     deny: bool
     require: Stage | None
+    notify: tuple[str, ...] | None = None
     help: str
     at: At
 

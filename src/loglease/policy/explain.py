@@ -139,7 +139,9 @@ def stages_words(plan: Plan) -> tuple[str, ...]:
 
 def _stage_words(stage: Stage) -> str:
     joint = " and " if stage.joint is Joint.ALL else " or "
-    return joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
+    words = joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
+    also = stage.escalate
+    return words if also is None else f"{words}, after {duration_text(also.after_s)} also {', '.join(also.to)}"
 
 
 def _rail(trace: GuardrailTrace) -> dict[str, Canonical]:

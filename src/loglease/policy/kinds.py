@@ -38,7 +38,6 @@ from loglease.policy.roots import PRESENCE, Readable
 from loglease.policy.tree import Node, Table
 
 _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
-_NOTICES: Final = ("P906", "notifications come with a later version")
 HEAD: Final = ("api", "kind", "id")
 GRANT_LATER: Final[Later] = {
     "extend": ("P906", "extensions come with a later version"),
@@ -246,9 +245,10 @@ class Kinds:
 
     def _route(self, conditions: Conditions, node: Node, number: int) -> tuple[Route, bool]:
         """Read a route; say whether it is the one without a condition."""
-        later: Later = {"elevation": _ELEVATION, "notify": _NOTICES}
+        later: Later = {"elevation": _ELEVATION}
         read = self._reader
-        record = read.record(node, "a route", ("if", "otherwise", "auto", "stages", "grant", "after_review"), later)
+        known = ("if", "otherwise", "auto", "stages", "grant", "after_review", "notify")
+        record = read.record(node, "a route", known, later)
         given, otherwise = record.node("if"), record.node("otherwise")
         if given is not None and otherwise is not None:
             read.problems.add(node.at, "P118", "a route has either 'if' or 'otherwise: true'", "choose one")
@@ -272,6 +272,7 @@ class Kinds:
             stages=self._parts.stages(record.node("stages")),
             grant=Tightening() if grant is None else self._tightening(grant),
             after_review=self._parts.after_review(record.node("after_review")),
+            notify=self._notify(record.node("notify")),
             at=node.at,
         )
         return route, given is None
@@ -295,16 +296,18 @@ class Kinds:
 
     def guardrail(self, node: Table, name: str) -> Guardrail:
         """Read a Guardrail; one that does nothing is a problem."""
-        later = {"add": ("P906", "bindings and notifications come with a later version")}
         known = ("title", "mode", "even_break_glass", "applies", "if", "caps", "at_least", "deny", "require", "help")
-        record = self._reader.record(node, "a Guardrail", (*HEAD, *known), later)
+        record = self._reader.record(node, "a Guardrail", (*HEAD, *known, "add"))
         read = self._reader
-        effects = [one for one in ("caps", "at_least", "deny", "require") if record.node(one) is not None]
+        effects = [one for one in ("caps", "at_least", "deny", "require", "add") if record.node(one) is not None]
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
         condition = self._conditions.read(record.node("if"), "if", Effect.BANS)
         if not effects or ("deny" in effects and not deny):
             read.problems.add(
-                record.key_at("deny"), "P118", "the guardrail does nothing", "deny: true, caps, at_least or require"
+                record.key_at("deny"),
+                "P118",
+                "the guardrail does nothing",
+                "deny: true, caps, at_least, add or require",
             )
         even_break_glass = read.boolean(record.node("even_break_glass"), "even_break_glass", default=True)
         if deny and even_break_glass and condition is not None:
@@ -320,6 +323,7 @@ class Kinds:
             at_least=self._at_least(record.node("at_least")),
             deny=deny,
             require=self._require(record.node("require")),
+            notify=self._add(record.node("add")),
             help=read.text(record.node("help"), "help"),
             at=node.at,
         )
@@ -334,6 +338,16 @@ class Kinds:
                 condition.at or at, "P324", f"an outage of '{provider}' would close break-glass: this reads {name}",
                 "add even_break_glass: false, or ask for a stage instead",
             )  # fmt: skip
+
+    def _add(self, node: Node | None) -> tuple[str, ...] | None:
+        if node is None:
+            return None
+        later: Later = {"bind": ("P906", "binding to a network comes with a later version")}
+        record = self._reader.record(node, "add", ("notify",), later)
+        return self._notify(record.need("notify", "[channel:security]"))
+
+    def _notify(self, node: Node | None) -> tuple[str, ...] | None:
+        return None if node is None else self._parts.recipients(node, "notify")
 
     def _applies(self, node: Node | None) -> Applies:
         if node is None:

@@ -10,7 +10,7 @@ from loglease.model.errors import InvalidField
 from loglease.model.instant import EventWindow
 from loglease.model.labels import MAX_VALUES, Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
-from loglease.model.offer import Joint, Slots, Stage
+from loglease.model.offer import Escalation, Joint, Slots, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import MAX_LITERALS, Level, Scope
 from loglease.policy.documents import AfterRule, ScopeRule, Who
@@ -27,7 +27,7 @@ MAX_WAYS: Final = 64
 
 LEVELS: Final = tuple(str(level) for level in Level if level is not Level.UNKNOWN)
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_NOTIFICATIONS: Final = ("P906", "reminders and escalation come with notifications, in a later version")
+SHORTEST_REMINDER_S: Final = 60
 
 
 class Parts:
@@ -209,8 +209,8 @@ class Parts:
 
     def stage(self, node: Node) -> Stage:
         """Read one stage: `from` and `need`, `all_of` or `any_of`."""
-        later = {"remind": _NOTIFICATIONS, "escalate": _NOTIFICATIONS}
-        record = self._reader.record(node, "a stage", ("from", "need", "all_of", "any_of"), later)
+        record = self._reader.record(node, "a stage", ("from", "need", "all_of", "any_of", "remind", "escalate"))
+        remind_s, escalate = self._remind(record.node("remind")), self._escalation(record.node("escalate"))
         ways = [name for name in ("from", "all_of", "any_of") if record.node(name) is not None]
         if len(ways) != 1 or (record.node("need") is not None and ways != ["from"]):
             self._reader.problems.add(
@@ -219,7 +219,8 @@ class Parts:
             )  # fmt: skip
             return Stage(blocks=(Slots(approvers=(), need=1),))
         if ways == ["from"]:
-            return Stage(blocks=(self._block(record.node("from"), record.node("need")),))
+            blocks = [self._block(record.node("from"), record.node("need"))]
+            return Stage(blocks=tuple(blocks), remind_s=remind_s, escalate=escalate)
         blocks = []
         for item in self._reader.items(record.node(ways[0]), ways[0])[:MAX_WAYS]:
             block = self._reader.record(item, "a block", ("from", "need"))
@@ -227,7 +228,22 @@ class Parts:
         if sum(block.need for block in blocks) > MAX_SLOTS:
             self._reader.problems.add(record.at, "P108", "the stage has too many slots", f"at most {MAX_SLOTS} in all")
         ordered = sorted(blocks, key=lambda one: (one.approvers, one.need))
-        return Stage(blocks=tuple(ordered), joint=Joint(ways[0]))
+        return Stage(blocks=tuple(ordered), joint=Joint(ways[0]), remind_s=remind_s, escalate=escalate)
+
+    def _remind(self, node: Node | None) -> int | None:
+        if node is None:
+            return None
+        seconds = self._reader.duration(node, "remind")
+        if seconds < SHORTEST_REMINDER_S:
+            self._reader.problems.add(node.at, "P114", "nobody is reminded more often than each minute", "write 10m")
+        return seconds
+
+    def _escalation(self, node: Node | None) -> Escalation | None:
+        if node is None:
+            return None
+        record = self._reader.record(node, "escalate", ("after", "to"))
+        after_s = self._reader.duration(record.need("after", "30m"), "after")
+        return Escalation(after_s=after_s, to=self.approvers(record.need("to", "[group:leads]"), "to"))
 
     def after_review(self, node: Node | None) -> AfterRule | None:
         """Read who looks at what was read afterwards, and by when."""

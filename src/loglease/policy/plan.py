@@ -81,13 +81,16 @@ class Bench:
     Attributes:
         requester: the principal that asks, for a message of its own.
         excluded: persons who count as the requester: the requester, the beneficiary, the owner of an agent.
-        eligible: principals who could review when the request was submitted; None before that.
+        eligible: principals who could review when the request was submitted; None before that. Whom an escalation
+            names need not have been among them.
+        waited_s: how long ago the request was submitted, in whole seconds.
     """
 
     people: People
     requester: PrincipalId
     excluded: frozenset[PersonId]
     eligible: frozenset[PrincipalId] | None = None
+    waited_s: int = 0
 
     def is_own(self, principal: Principal) -> bool:
         """Say whether a principal is, or may be, somebody who counts as the requester."""
@@ -96,11 +99,19 @@ class Bench:
 
     def humans(self) -> list[Principal]:
         """Return the people who could review something of this request, names of stages aside."""
-        return [
-            one
-            for one in self.people.directory.humans()
-            if (self.eligible is None or one.id in self.eligible) and not self.is_own(one)
-        ]
+        return [one for one in self.people.directory.humans() if not self.is_own(one)]
+
+    def may_fill(self, stage: Stage, block: Slots, principal: Principal) -> bool:
+        """Say whether a principal's approval counts in a block: by its names, or by an escalation that is due."""
+        known = self.eligible is None or principal.id in self.eligible
+        if known and self.people.may_approve(block.approvers, principal):
+            return True
+        also = stage.escalate
+        return also is not None and self.waited_s >= also.after_s and self.people.may_approve(also.to, principal)
+
+    def is_in(self, stages: Iterable[Stage], principal: Principal) -> bool:
+        """Say whether a principal's approval counts in some block of these stages."""
+        return any(self.may_fill(stage, block, principal) for stage in stages for block in stage.blocks)
 
 
 def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -> PlanState:
@@ -112,16 +123,18 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
         bench: who may review. Approvals of people who are not eligible any more do not count; a denial always does.
     """
     given = sorted(reviews, key=lambda one: (one.given_at, one.id))
+    stages = [stage for plan in plans for stage in plan.stages]
     humans = {one.id: one for one in bench.humans()}
-    approvals = [one for one in given if one.verdict is Verdict.APPROVE and one.reviewer in humans]
+    able = {one for one in {each.reviewer for each in given} & humans.keys() if bench.is_in(stages, humans[one])}
+    approvals = [one for one in given if one.verdict is Verdict.APPROVE and one.reviewer in able]
     voters = [humans[one.reviewer] for one in approvals]
     waiting, complete, useful = [], [], set[PrincipalId]()
     for plan in plans:
-        done = _complete_stages(plan, voters, bench.people)
+        done = _complete_stages(plan, voters, bench)
         complete.append(done)
-        useful |= {one.id for one in voters if _is_in(plan.stages, one, bench.people)}
+        useful |= {one.id for one in voters if bench.is_in(plan.stages, one)}
         if done < len(plan.stages):
-            waiting.append(_waiting(plan, done, voters, list(humans.values()), bench.people))
+            waiting.append(_waiting(plan, done, voters, list(humans.values()), bench))
     denied = next((one for one in given if one.verdict is Verdict.DENY), None)
     return PlanState(
         satisfied=bool(plans) and not waiting and denied is None,
@@ -132,12 +145,15 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
     )
 
 
-def _waiting(plan: Plan, done: int, voters: list[Principal], humans: list[Principal], people: People) -> Waiting:
-    open_stages = plan.stages[: done + 1]
+def _waiting(plan: Plan, done: int, voters: list[Principal], humans: list[Principal], bench: Bench) -> Waiting:
+    open_stages, people = plan.stages[: done + 1], bench.people
     voted = {people.counted_as(one) for one in voters}
-    missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, people))
-    helpful = (one.id for one in humans if people.counted_as(one) not in voted and _is_in(open_stages, one, people))
-    names = {name for block in plan.stages[done].blocks for name in block.approvers}
+    missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, bench))
+    helpful = (one.id for one in humans if people.counted_as(one) not in voted and bench.is_in(open_stages, one))
+    stage = plan.stages[done]
+    names = {name for block in stage.blocks for name in block.approvers}
+    if stage.escalate is not None and bench.waited_s >= stage.escalate.after_s:
+        names |= set(stage.escalate.to)
     return Waiting(
         origin=plan.origin,
         stage=done + 1,
@@ -148,25 +164,26 @@ def _waiting(plan: Plan, done: int, voters: list[Principal], humans: list[Princi
     )
 
 
-def _complete_stages(plan: Plan, voters: Collection[Principal], people: People) -> int:
+def _complete_stages(plan: Plan, voters: Collection[Principal], bench: Bench) -> int:
     """Return how many stages, from the first, these approvals fill completely."""
     for done in range(len(plan.stages), 0, -1):
-        if any(matched(seats) == len(seats) for seats in _ways(plan.stages[:done], voters, people)):
+        if any(matched(seats) == len(seats) for seats in _ways(plan.stages[:done], voters, bench)):
             return done
     return 0
 
 
-def _ways(stages: Sequence[Stage], voters: Collection[Principal], people: People) -> Iterable[Seats]:
+def _ways(stages: Sequence[Stage], voters: Collection[Principal], bench: Bench) -> Iterable[Seats]:
     """Yield the slots to fill, once for each way through the stages that let one choose a block."""
     choices = [
-        (stage.blocks,) if stage.joint is Joint.ALL else tuple((one,) for one in stage.blocks) for stage in stages
+        ((stage, stage.blocks),) if stage.joint is Joint.ALL else tuple((stage, (one,)) for one in stage.blocks)
+        for stage in stages
     ]
     for chosen in itertools.product(*choices):
-        yield [seat for blocks in chosen for block in blocks for seat in _seats(block, voters, people)]
+        yield [seat for stage, blocks in chosen for block in blocks for seat in _seats(stage, block, voters, bench)]
 
 
-def _seats(block: Slots, voters: Collection[Principal], people: People) -> Seats:
-    who = frozenset(people.counted_as(one) for one in voters if people.may_approve(block.approvers, one))
+def _seats(stage: Stage, block: Slots, voters: Collection[Principal], bench: Bench) -> Seats:
+    who = frozenset(bench.people.counted_as(one) for one in voters if bench.may_fill(stage, block, one))
     return [who] * block.need
 
 
@@ -190,25 +207,21 @@ def matched(seats: Sequence[frozenset[Sitter]]) -> int:
     return sum(seated(seat, set()) for seat in range(len(seats)))
 
 
-def _is_in(stages: Iterable[Stage], principal: Principal, people: People) -> bool:
-    return any(people.may_approve(block.approvers, principal) for stage in stages for block in stage.blocks)
-
-
 def eligible_reviewers(plans: Iterable[Plan], bench: Bench) -> frozenset[PrincipalId]:
     """Return everybody who could fill a slot of some plan, whatever stage is open."""
     stages = [stage for plan in plans for stage in plan.stages]
-    return frozenset(one.id for one in bench.humans() if _is_in(stages, one, bench.people))
+    return frozenset(one.id for one in bench.humans() if bench.is_in(stages, one))
 
 
 def unsatisfiable(plan: Plan, bench: Bench) -> Refusal | None:
     """Say why nobody could complete a plan now: the first such stage and the remedy; None if somebody could."""
     humans = bench.humans()
-    done = _complete_stages(plan, humans, bench.people)
+    done = _complete_stages(plan, humans, bench)
     if done == len(plan.stages):
         return None
     stage = plan.stages[done]
     names = ", ".join(sorted({name for block in stage.blocks for name in block.approvers}))
-    could = sum(1 for one in humans if _is_in((stage,), one, bench.people))
+    could = sum(1 for one in humans if bench.is_in((stage,), one))
     next_step = "Add a person: `loglease admin user add NAME --group GROUP`."
     if bench.people.manager is None and any(MANAGER in block.approvers for block in stage.blocks):
         next_step = "Have an administrator name your manager: `loglease admin person change YOU --manager NAME`."
@@ -264,10 +277,7 @@ def review_refusal(
     if verdict is Verdict.DENY:
         return None
     state = plan_state(plans, reviews, bench)
-    if any(
-        _is_in(plan.stages[: done + 1], reviewer, bench.people)
-        for plan, done in zip(plans, state.complete, strict=True)
-    ):
+    if any(bench.is_in(plan.stages[: done + 1], reviewer) for plan, done in zip(plans, state.complete, strict=True)):
         return None
     return Refusal(
         code="stage_not_open",

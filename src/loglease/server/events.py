@@ -79,7 +79,7 @@ def event_of(tx: Transaction, caller: Caller, row: StoredEntry) -> dict[str, Any
     entry = orjson.loads(row.content)
     ref: dict[str, str] = entry.get("ref", {})
     request = tx.requests.find(RequestId(ref["request"])) if "request" in ref else None
-    visible = bool(caller.principal.roles & _OVERSEERS) if request is None else may_see_request(caller, request)
+    visible = bool(caller.principal.roles & _OVERSEERS) if request is None else may_see_request(tx, caller, request)
     if not visible:
         return None
     kind, resource = next(((name, ref[name]) for name, _ in _PATHS if name in ref), ("", ""))

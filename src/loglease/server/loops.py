@@ -13,13 +13,16 @@ from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
+from loglease.access.remind_due import remind_due
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
+from loglease.server.notifications.building import ways_of
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
 KEEP_EVERY_S: Final = 1.0
+REMIND_EVERY_S: Final = 5.0
 LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
@@ -44,6 +47,32 @@ async def _every(seconds: float, step: Callable[[], Awaitable[object]]) -> None:
     while True:
         await step()
         await asyncio.sleep(seconds)
+
+
+def _telling(services: Services) -> dict[str, Callable[[], Awaitable[None]]]:
+    """Return the loops that tell people: one that looks at the clock, and one a channel that sends."""
+    courier = services.courier
+
+    async def remind() -> None:
+        written = await remind_due(
+            store=services.store,
+            log=services.log,
+            rules=lambda: services.rules.current,
+            ways=ways_of(services.settings.notifications),
+            new_id=services.new_id,
+            now=services.clock.now(),
+        )
+        if written:
+            courier.wake()
+
+    def sending(name: str) -> Callable[[], Awaitable[None]]:
+        return lambda: courier.run(name)
+
+    return {
+        "remind": lambda: _every(REMIND_EVERY_S, remind),
+        "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, courier.bury_unknown),
+        **{f"notify {name}": sending(name) for name in courier.channels},
+    }
 
 
 @asynccontextmanager
@@ -78,9 +107,6 @@ async def running(services: Services) -> AsyncIterator[None]:
         await services.tokens.clean_up()
         await services.courier.forget()
 
-    def sending(name: str) -> Callable[[], Awaitable[None]]:
-        return lambda: services.courier.run(name)
-
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
@@ -90,9 +116,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),
-        "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, services.courier.bury_unknown),
-        **{f"notify {name}": sending(name) for name in services.courier.channels},
         "policy": lambda: _every(FOLLOW_EVERY_S, lambda: follow(services)),
+        **_telling(services),
     }
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(supervised(name, body), name=name) for name, body in bodies.items()]

@@ -6,7 +6,7 @@ Reads inside `EntryLog.commit` see rows that nobody else can change until it end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -77,6 +77,15 @@ class Requests(Protocol):
 
     def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
         """Return the pending requests of one principal."""
+
+    def waiting(self) -> Sequence[AccessRequest]:
+        """Return the requests that are stored as pending, oldest first."""
+
+    def call(self, request_id: RequestId, principals: Collection[PrincipalId]) -> None:
+        """Store that an escalation has named these people; the same one twice is once."""
+
+    def called(self, request_id: RequestId) -> frozenset[PrincipalId]:
+        """Return whom escalations have named."""
 
     def page(
         self,

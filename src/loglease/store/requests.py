@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
@@ -12,7 +12,7 @@ from loglease.model.ids import PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
-from loglease.store.schema import requests, written_out
+from loglease.store.schema import called, requests, written_out
 
 _COLUMNS: Final = (
     "id",
@@ -47,10 +47,15 @@ _PENDING_OF: Final = _SELECT.where(
 ).order_by(requests.c.id)
 
 
+_WAITING: Final = _SELECT.where(requests.c.state == written_out(RequestState.PENDING)).order_by(requests.c.id)
+_CALLED: Final = select(called.c.principal).where(called.c.request_id == bindparam("key"))
+
+
 def concerns(login: Login) -> ColumnElement[bool]:
     """Return the test for requests in which a login occurs: a coarse sieve, so that few documents are read whole."""
     named = (requests.c.document.contains(f'"{one}"', autoescape=True) for one in (login.principal, login.person))
-    return or_(requests.c.requester == login.principal, *named)
+    invited = requests.c.id.in_(select(called.c.request_id).where(called.c.principal == login.principal))
+    return or_(requests.c.requester == login.principal, invited, *named)
 
 
 class SqlRequests:
@@ -88,6 +93,20 @@ class SqlRequests:
     def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
         """Return the pending requests of one principal, oldest first."""
         return [_request(row) for row in self._connection.execute(_PENDING_OF, {"requester": principal}).mappings()]
+
+    def waiting(self) -> Sequence[AccessRequest]:
+        """Return the requests that are stored as pending, oldest first."""
+        return [_request(row) for row in self._connection.execute(_WAITING).mappings()]
+
+    def call(self, request_id: RequestId, principals: Collection[PrincipalId]) -> None:
+        """Store that an escalation has named these people; the same one twice is once."""
+        fresh = sorted(set(principals) - self.called(request_id))
+        if fresh:
+            self._connection.execute(insert(called), [{"request_id": request_id, "principal": one} for one in fresh])
+
+    def called(self, request_id: RequestId) -> frozenset[PrincipalId]:
+        """Return whom escalations have named."""
+        return frozenset(self._connection.execute(_CALLED, {"key": request_id}).scalars())
 
     def page(
         self,

@@ -90,6 +90,14 @@ requests: Final = Table(
     _partial("ix_requests_due", "expires_at", where="state = 'pending'"),
 )
 
+called: Final = Table(
+    "called",
+    metadata,
+    Column("request_id", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Index(None, "principal"),
+)
+
 reviews: Final = Table(
     "reviews",
     metadata,

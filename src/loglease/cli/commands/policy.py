@@ -11,6 +11,7 @@ from loglease.cli.errors import Exit, Usage
 from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, content_of, counted, files_in
 from loglease.cli.run import Here, flag
 from loglease.model.instant import duration_text, instant_text, parse_instant
+from loglease.model.offer import Stage
 from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.policy.analysis import analysed
@@ -146,14 +147,15 @@ def _row(one: AccessPolicy) -> list[str]:
 
 
 def _approval(route: Route) -> str:
-    stages = " then ".join(
-        f" {stage.joint.removesuffix('_of')} ".join(
-            f"{block.need} of {' or '.join(block.approvers)}" for block in stage.blocks
-        )
-        for stage in route.stages
-    )
     condition = "" if route.condition is None else f"if {route.condition.text}: "
-    return f"{condition}{'automatic' if route.auto else stages}"
+    return f"{condition}{'automatic' if route.auto else ' then '.join(map(_stage, route.stages))}"
+
+
+def _stage(stage: Stage) -> str:
+    joint = f" {stage.joint.removesuffix('_of')} "
+    words = joint.join(f"{block.need} of {' or '.join(block.approvers)}" for block in stage.blocks)
+    also = stage.escalate
+    return words if also is None else f"{words}, after {duration_text(also.after_s)} also {' or '.join(also.to)}"
 
 
 def _summary(found: Bundle | list[Problem], problems: list[Problem]) -> str:

@@ -15,7 +15,7 @@ from loglease.policy.profiles import Profiles
 
 _KNOWN: Final = (
     "id", "title", "help", "enforced", "even_break_glass", "applies", "condition", "caps", "at_least", "deny",
-    "require",
+    "require", "notify",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def _compare_enforced(found: Comparison, old: Guardrail, new: Guardrail, profile
     compare_redaction(found, "at_least.redaction", old.at_least, new.at_least, profiles)
     found.flag("deny", old=old.deny, new=new.deny, on=Verdict.NARROWS)
     compare_required(found, "require.stage", old.require, new.require)
+    found.names("add.notify", old.notify or (), new.notify or (), more=Verdict.NARROWS)
     found.rest(old, new, _KNOWN)
 
 

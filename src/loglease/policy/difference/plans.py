@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from loglease.model.offer import Joint, Slots, Stage
+from loglease.model.instant import duration_text
+from loglease.model.offer import Escalation, Joint, Slots, Stage
 from loglease.policy.difference.found import OPPOSITE, Comparison, Verdict, unknown
-from loglease.policy.difference.words import stage_text, stages_text
+from loglease.policy.difference.words import escalation_text, stage_text, stages_text
 from loglease.policy.plan import matched
 
 Ways = Sequence[Sequence[Slots]]
-_STAGE: Final = ("blocks", "joint")
+_STAGE: Final = ("blocks", "joint", "remind_s", "escalate")  # to be reminded decides nothing
 _SLOTS: Final = ("approvers", "need")
 
 
 def is_harder(new: Stage, old: Stage) -> bool:
     """Say whether the people who complete `new` always complete `old`; a stage is harder than itself."""
-    return _extras(new) == _extras(old) and all(any(_covers(way, other) for other in _ways(old)) for way in _ways(new))
+    return (
+        _extras(new) == _extras(old)
+        and _escalates_less(new.escalate, old.escalate)
+        and all(any(_covers(way, other) for other in _ways(old)) for way in _ways(new))
+    )
+
+
+def _escalates_less(new: Escalation | None, old: Escalation | None) -> bool:
+    """Say whether an escalation adds nobody, at no time, whom the other one does not add by then."""
+    if new is None:
+        return True
+    return old is not None and new.after_s >= old.after_s and set(new.to) <= set(old.to)
 
 
 def are_harder(new: Sequence[Stage], old: Sequence[Stage]) -> bool:
@@ -36,8 +48,20 @@ def compare_stage(found: Comparison, place: str, old: Stage, new: Stage) -> None
         before, after = old.blocks[0], new.blocks[0]
         found.names(f"{place}.from", before.approvers, after.approvers)
         found.ordered(f"{place}.need", before.need, after.need, more=Verdict.NARROWS)
+        _compare_escalations(found, f"{place}.escalate", old.escalate, new.escalate)
     else:
         found.add(_verdict(harder=is_harder(new, old), easier=is_harder(old, new)), place, *map(stage_text, (old, new)))
+
+
+def _compare_escalations(found: Comparison, place: str, old: Escalation | None, new: Escalation | None) -> None:
+    """Compare who may approve later, besides: more people, or sooner, is more."""
+    if old is not None and new is not None:
+        found.ordered(f"{place}.after", old.after_s, new.after_s, text=duration_text, more=Verdict.NARROWS)
+        found.names(f"{place}.to", old.to, new.to)
+        found.inside(f"{place}.").rest(old, new, ("after_s", "to"))
+    elif old is not new:
+        before, after = (None if one is None else escalation_text(one) for one in (old, new))
+        found.add(Verdict.NARROWS if new is None else Verdict.WIDENS, place, before, after)
 
 
 def compare_stages(found: Comparison, place: str, old: Sequence[Stage], new: Sequence[Stage]) -> None:

@@ -157,7 +157,8 @@ def _compare_routes(found: Comparison, old: Sequence[Route], new: Sequence[Route
         _compare_shared(grant, before.grant, after.grant)
         compare_redaction(grant, "redaction", before.grant.redaction, after.grant.redaction, profiles)
         grant.rest(before.grant, after.grant, _SHARED)
-        part.rest(before, after, ("number", "condition", "auto", "stages", "grant", "after_review"))
+        part.names("notify", before.notify or (), after.notify or (), more=Verdict.NARROWS)
+        part.rest(before, after, ("number", "condition", "auto", "stages", "grant", "after_review", "notify"))
 
 
 def _compare_after(found: Comparison, old: AfterRule | None, new: AfterRule | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loglease.model.instant import duration_text
-from loglease.model.offer import Joint, Stage
+from loglease.model.offer import Escalation, Joint, Stage
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
 from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
@@ -14,7 +14,13 @@ from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
 def stage_text(stage: Stage) -> str:
     """Write a stage: ``1 of group:leads``."""
     joint = " and " if stage.joint is Joint.ALL else " or "
-    return joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
+    words = joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
+    return words if stage.escalate is None else f"{words}, {escalation_text(stage.escalate)}"
+
+
+def escalation_text(also: Escalation) -> str:
+    """Write an escalation: ``after 30m also group:leads``."""
+    return f"after {duration_text(also.after_s)} also {', '.join(also.to)}"
 
 
 def stages_text(stages: Iterable[Stage]) -> str:
@@ -71,5 +77,6 @@ def guardrail_text(rail: Guardrail) -> str:
         *(f"{name} at most {value:,}" for name, value in rail.caps.limits.named().items()),
         *([] if rail.at_least is None else [f"at least {rail.at_least}"]),
         *([] if rail.require is None else [stage_text(rail.require)]),
+        *([] if rail.notify is None else [f"tell {', '.join(rail.notify)}"]),
     ]
     return f"{selector_text(rail.applies.selector)} on {sources}: {', '.join(effects)}"

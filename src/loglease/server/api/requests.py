@@ -20,6 +20,7 @@ from loglease.model.instant import Instant
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
 from loglease.model.words import reveal_in_words, scope_in_words
+from loglease.policy.explain import stages_words
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import RequestBody, ReviewBody, WishBody
 from loglease.server.api.calls import (
@@ -230,10 +231,7 @@ async def explain_request(request_id: RequestPath, caller: CallerOf, services: S
     offer = request.offer
     lines = [f"{offer.policy}: {offer.rule}"]
     for plan in services.rules.current.demanded(request, directory, now):
-        for number, stage in enumerate(plan.stages, 1):
-            blocks = [f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks]
-            joint = " and " if stage.joint == "all_of" else " or "
-            lines.append(f"{plan.origin}, stage {number}: {joint.join(blocks)}")
+        lines += [f"{plan.origin}, stage {number}: {words}" for number, words in enumerate(stages_words(plan), 1)]
     return r.Explanation(
         request=request.id,
         policy=offer.policy,

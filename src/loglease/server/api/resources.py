@@ -9,7 +9,7 @@ from pydantic import Field
 
 from loglease.model.access_request import RequestState
 from loglease.model.grant import EndWhy, GrantState
-from loglease.model.offer import Joint, Outcome
+from loglease.model.offer import Outcome
 from loglease.model.principal import Kind, Role
 from loglease.model.review import Channel, Verdict
 from loglease.model.rights import Right
@@ -33,6 +33,7 @@ from loglease.server.api.fields import (
     TokenIdText,
     TokenKind,
 )
+from loglease.server.api.plans import PlanShown
 from loglease.server.api.reveals import RevealShown
 
 Item = TypeVar("Item")
@@ -75,27 +76,6 @@ class LimitsShown(Resource):
     queries: int | None = None
     queries_per_min: int | None = None
     tails: int | None = None
-
-
-class SlotsShown(Resource):
-    """So many people out of these."""
-
-    approvers: list[str]
-    need: int
-
-
-class StageShown(Resource):
-    """One step of an approval plan."""
-
-    joint: Joint
-    blocks: list[SlotsShown]
-
-
-class PlanShown(Resource):
-    """The approvals that one policy demands."""
-
-    origin: str
-    stages: list[StageShown]
 
 
 class OfferShown(Resource):

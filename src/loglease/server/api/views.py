@@ -21,6 +21,7 @@ from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
 from loglease.server.api.after_reviews import after_review_shown
 from loglease.server.api.fields import TokenKind
+from loglease.server.api.plans import plan_shown
 from loglease.server.api.reveals import reveal_shown
 from loglease.server.identity import secrets
 from loglease.store.interface import StoredToken, Transaction
@@ -91,18 +92,6 @@ def terms_words(terms: Terms, reveal: Reveal | None = None) -> str:
     return "; ".join(scope_in_words(scope, terms.limits, terms.duration_s) for scope in terms.scopes)
 
 
-def plan_shown(plan: Plan) -> r.PlanShown:
-    """Return an approval plan."""
-    stages = [
-        r.StageShown(
-            joint=stage.joint,
-            blocks=[r.SlotsShown(approvers=list(block.approvers), need=block.need) for block in stage.blocks],
-        )
-        for stage in plan.stages
-    ]
-    return r.PlanShown(origin=plan.origin, stages=stages)
-
-
 def offer_shown(offer: Offer, reveal: Reveal | None) -> r.OfferShown:
     """Return an offer."""
     return r.OfferShown(
@@ -156,7 +145,7 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan], now
         offer=offer_shown(request.offer, request.wish.reveal),
         reveal=reveal_shown(request.wish.reveal),
         digest=request.digest,
-        eligible=[who(tx, one) for one in sorted(request.eligible)],
+        eligible=[who(tx, one) for one in sorted(view.reviewers)],
         reviews=[review_shown(tx, review) for review in view.reviews],
         approvals=sum(review.verdict is Verdict.APPROVE for review in view.reviews),
         need=need_of(plans),

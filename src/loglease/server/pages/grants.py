@@ -55,11 +55,11 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
     """Return what the pages about one grant show."""
     now = site.services.clock.now()
 
-    def query(tx: Transaction) -> tuple[GrantView, list[Any], Directory]:
+    def query(tx: Transaction) -> tuple[GrantView, list[Any], Directory, bool]:
         view = grant_view(tx, caller, grant_id, now)
-        return view, timeline(tx, caller, view.request.id), tx.principals.directory()
+        return view, timeline(tx, caller, view.request.id), tx.principals.directory(), _may_revoke(tx, caller, view)
 
-    view, history, directory = await site.services.store.read(query)
+    view, history, directory, may_revoke = await site.services.store.read(query)
     grant = view.grant
     origins = site.services.standing.origins
     selector = selector_text(grant.terms.scopes[0].selector)
@@ -79,7 +79,7 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
         "ended_by": None if grant.ended_by is None else directory.principal(grant.ended_by),
         "steps": steps_of(history, directory),
         "mine": grant.holder == caller.principal.id,
-        "may_revoke": _may_revoke(caller, view),
+        "may_revoke": may_revoke,
         "live": view.state in (GrantState.SCHEDULED, GrantState.ACTIVE, GrantState.SUSPENDED),
         "address": f"{origins[0] if origins else ''}/g/{grant.id}",
         "now": now,
@@ -107,9 +107,9 @@ def _left_s(grant: Grant, now: Instant) -> int:
     return max(0, grant.due_at - now) // MICROSECONDS
 
 
-def _may_revoke(caller: Caller, view: GrantView) -> bool:
+def _may_revoke(tx: Transaction, caller: Caller, view: GrantView) -> bool:
     try:
-        require_may_revoke(caller, view.request)
+        require_may_revoke(tx, caller, view.request)
     except NotPermitted:
         return False
     return True

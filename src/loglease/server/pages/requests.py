@@ -204,7 +204,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "risks": risk_statements(asked, view.requester),
         "stages": _stages(site, asked, view.reviews, directory, now),
         "reviewers": [
-            one for one in (directory.principal(who) for who in sorted(asked.eligible - others_of)) if one is not None
+            one for one in (directory.principal(who) for who in sorted(view.reviewers - others_of)) if one is not None
         ],
         "who": {review.reviewer: directory.principal(review.reviewer) for review in view.reviews},
         "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),

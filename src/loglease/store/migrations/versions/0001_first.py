@@ -373,6 +373,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
     op.create_table(
+        "called",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_called_request_id")),
+        sa.PrimaryKeyConstraint("request_id", "principal", name=op.f("pk_called")),
+    )
+    op.create_index(op.f("ix_called_principal"), "called", ["principal"], unique=False)
+    op.create_table(
         "reviews",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),

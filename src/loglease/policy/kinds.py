@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from loglease.model.instant import MAX_DURATION_S
 from loglease.model.limits import Limits
 from loglease.model.offer import Plan, Stage
 from loglease.policy.ask_documents import AskDocuments
@@ -35,7 +36,7 @@ from loglease.policy.problems import At, shown
 from loglease.policy.profiles import RAW
 from loglease.policy.questions import facts_read
 from loglease.policy.roots import PRESENCE, Readable
-from loglease.policy.tree import Node, Table
+from loglease.policy.tree import Items, Node, Scalar, Table
 
 _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
 HEAD: Final = ("api", "kind", "id")
@@ -72,13 +73,24 @@ class Kinds:
         record = self._reader.record(node, "an ApproverSet", (*HEAD, "any_of", "none_of", "at_least"), later)
         any_of = self._parts.approvers(record.need("any_of", "[group:payments-leads]"), "any_of")
         none_of = self._parts.approvers(record.node("none_of"), "none_of")
-        for nested in (one for one in (*any_of, *none_of) if one.startswith("approvers:")):
-            self._reader.problems.add(node.at, "P303", f"'{nested}' stands inside a set", "name its groups instead")
-        if MANAGER in (*any_of, *none_of):
-            text = f"'{MANAGER}' stands inside a set, which is the same for everybody"
-            self._reader.problems.add(node.at, "P303", text, "name it beside the set, in the stage")
+        self._refuse_nested(record)
         at_least = self._reader.number(record.node("at_least"), "at_least", most=10_000)
         return ApproverSet(id=name, any_of=any_of, none_of=none_of, at_least=at_least, at=node.at)
+
+    def _refuse_nested(self, record: Record) -> None:
+        """Refuse what has another meaning for each request, or needs another set first."""
+        for names in (record.node("any_of"), record.node("none_of")):
+            for item in names.items if isinstance(names, Items) else ():
+                text = item.text if isinstance(item, Scalar) else ""
+                if text.startswith("approvers:"):
+                    self._reader.problems.add(
+                        item.at, "P303", f"{shown(text)} stands inside a set", "name its groups instead"
+                    )
+                elif text == MANAGER:
+                    self._reader.problems.add(
+                        item.at, "P303", f"'{MANAGER}' stands inside a set, which is the same for everybody",
+                        "name it beside the set, in the stage",
+                    )  # fmt: skip
 
     def access_policy(self, node: Table, name: str) -> AccessPolicy:
         """Read an AccessPolicy."""
@@ -133,11 +145,11 @@ class Kinds:
 
     def _grant(self, conditions: Conditions, node: Node | None) -> GrantRule:
         if node is None:
-            return GrantRule(default_s=1, max_s=1, redaction=RAW)
+            return GrantRule(default_s=1, max_s=1, redaction="")
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal", "keep")
         record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
-        profile = self._profile(record.need("redaction", "pii-default"), "redaction") or RAW
+        profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
         self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
         on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
         rest = self._narrower(record)
@@ -199,7 +211,7 @@ class Kinds:
         if node is None:
             return 1, 1
         record = self._reader.record(node, "duration", ("default", "max"))
-        longest = self._reader.duration(record.need("max", "2h"), "max")
+        longest = self._reader.duration(record.need("max", "2h"), "max", MAX_DURATION_S)
         given = record.node("default")
         usual = self._reader.duration(given, "default", longest)
         if given is not None and usual > longest:

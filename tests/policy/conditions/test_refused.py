@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.policy.conditions.facts import refusal
 
+from loglease.policy.conditions.errors import HELP
+
 Refused = tuple[str, str, str, str | None]
 """A marked text; code, message and help."""
 
@@ -203,5 +205,5 @@ def test_refused(marked: str, code: str, message: str, remedy: str | None) -> No
     before, _, rest = marked.partition("«")
     wrong, _, after = rest.partition("»")
     refused = refusal(before + wrong + after)
-    assert (refused.code, str(refused), refused.help) == (code, message, remedy)
+    assert (refused.code, str(refused), refused.help) == (code, message, remedy or HELP.get(code))
     assert (refused.start, refused.end) == (len(before), len(before) + max(1, len(wrong)))

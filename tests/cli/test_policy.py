@@ -124,3 +124,8 @@ def test_check_warns_of_look_alikes_in_documents_that_do_not_load(cli: Cli, docu
     file.write_text(file.read_text().replace("group:approvers", "group:аpprovers"))
     found = cli("policy", "check", str(documents))
     assert (found.code, "error[P302]" in found.out, "warning[P418]" in found.out) == (3, True, True)
+
+
+def test_the_schema_is_printed_as_json(cli: Cli) -> None:
+    found = cli("policy", "schema")
+    assert (found.code, json.loads(found.out)["title"]) == (0, "LogLease policy document")

@@ -134,6 +134,7 @@ GROUPS: Final = (
             ),
             ("fetch", "proposals:fetch", "Write the documents of a managed policy into a directory."),
             ("propose", "proposals:propose", "Propose the documents of a directory for the policy of the server."),
+            ("schema", "policy:schema", "Print a JSON Schema of policy documents, for editors."),
             ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),
             ("diff", "differing:diff", "Say what separates two directories of policy documents, and whom it helps."),
             (

@@ -23,6 +23,7 @@ from loglease.policy.health import complaints
 from loglease.policy.loading import load
 from loglease.policy.lookalikes import look_alikes
 from loglease.policy.problems import Problem, Problems, Severity
+from loglease.policy.schema import schema as document_schema
 from loglease.policy.snapshot import read_snapshot, unknown_groups
 
 
@@ -137,6 +138,14 @@ def show(directory: DIRECTORY = None, /, *, run: Here) -> Exit:
     for one in bundle.guardrails:
         run.out.facts([("Guardrail", f"{one.id}: {one.title}")])
     return Exit.DONE
+
+
+def schema(*, run: Here) -> None:
+    """Print a JSON Schema of policy documents, for editors.
+
+    It knows fields and the form of values; names, conditions and what fields mean together are checked by `check`.
+    """
+    run.out.resource(document_schema())
 
 
 def _row(one: AccessPolicy) -> list[str]:

@@ -25,6 +25,7 @@ from loglease.policy.lookalikes import look_alikes
 from loglease.policy.problems import Problem, Problems, Severity
 from loglease.policy.schema import schema as document_schema
 from loglease.policy.snapshot import read_snapshot, unknown_groups
+from loglease.policy.undercuts import undercuts
 
 
 def check(
@@ -40,9 +41,9 @@ def check(
     """Check policy documents.
 
     Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
-    Conditions that can never hold are found, too; a server takes them. Warnings name policies without a test or past
-    their review, and letters that look like others; with --directory also groups that nobody is in, approver sets with
-    too few people, and plans that nobody could complete.
+    Conditions that can never hold are found, too; a server takes them. Warnings name policies without a test, past
+    their review or cheaper than another one for what both cover, and letters that look like others; with --directory
+    also groups that nobody is in, approver sets with too few people, and plans that nobody could complete.
     """
     files = files_in(directory)
     today = date.fromisoformat(instant_text(clock_now() if at is None else parse_instant(at))[:10])
@@ -70,6 +71,7 @@ def _problems(
     problems.add_all(look_alikes(files))
     if isinstance(found, Bundle):
         problems.add_all(analysed(found, files))
+        problems.add_all(undercuts(found))
         problems.add_all(complaints(found, today=today, directory=known))
     if known is not None:
         problems.add_all(unknown_groups(files, known))

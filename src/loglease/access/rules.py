@@ -74,6 +74,7 @@ class Rules:
         ask: asks providers for other facts.
         caller: whose call this is; None outside of calls, where what is not known is in fault.
         answers: what providers said for this call.
+        zones: version of the time-zone data that calendars are decided with.
         asks: whether what is missing may still be asked for.
         recalls: take the facts of submit for those of now: to show something, never to decide it.
     """
@@ -83,6 +84,7 @@ class Rules:
     profile_digests: Mapping[str, str]
     presence: Callable[[Caller, Instant], Facts] = lambda _caller, _now: NOTHING_KNOWN
     ask: Ask = nobody
+    zones: str = ""
     caller: Caller | None = None
     answers: Facts = field(default_factory=dict)
     asks: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import orjson
@@ -18,19 +19,20 @@ from loglease.access.records import offer_data, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Rules, decision_record, refused
 from loglease.access.standing import closed_to
-from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
 from loglease.model.digest import sha256_hex
-from loglease.model.errors import InvalidField, ScopeInvalid
+from loglease.model.errors import InvalidField, LogLeaseError, ScopeInvalid
 from loglease.model.ids import ENTRY, REQUEST, EntryId, NewId, RequestId
 from loglease.model.instant import Instant, after
 from loglease.model.offer import Offer, Outcome, Plan
 from loglease.model.principal import Kind
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
+from loglease.policy.decision_records import decision_data
 from loglease.policy.fact_records import facts_data
 from loglease.policy.trace import Decision
-from loglease.store.interface import Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
 
 MAX_PENDING = {Kind.HUMAN: 10, Kind.AGENT: 2, Kind.SERVICE: 2}
 MAX_TERMS_BYTES = 12_288
@@ -63,6 +65,15 @@ async def submit_request(
     return await submission.commit(log)
 
 
+class Denied(Exception):
+    """Raised out of a transaction with a decision that denies; nothing of it was written."""
+
+    def __init__(self, error: LogLeaseError, document: str) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.document = document
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One wish on its way in; `work` runs inside one transaction of the log."""
@@ -81,12 +92,16 @@ class Submission:
         Raises:
             LogLeaseError: as `work`.
         """
-        return await commit_knowing(
-            lambda tx, now, rules: replace(self, rules=rules).work(tx, now),
-            caller=self.caller,
-            log=log,
-            rules=self.rules,
-        )
+        try:
+            return await commit_knowing(
+                lambda tx, now, rules: replace(self, rules=rules).work(tx, now),
+                caller=self.caller,
+                log=log,
+                rules=self.rules,
+            )
+        except Denied as denied:
+            await _keep_denial(denied, log)
+            raise denied.error from None
 
     def work(self, tx: Transaction, now: Instant) -> Recorded[AccessRequest]:
         """Decide, fix the terms, store and record; what needs no approval is granted here.
@@ -107,14 +122,24 @@ class Submission:
         closed = closed_to(tx, caller.principal, directory, self.rules, now)
         decision = self.rules.decide(asked, caller.principal, directory, now, closed=closed)
         if decision.refusal is not None:
-            raise refused(decision.refusal)
+            if asked.reveal is not None:
+                raise refused(decision.refusal)
+            raise Denied(refused(decision.refusal), self._document(decision, closed))
         taken = _taken(decision.offers, self.offer)
         if taken.outcome is Outcome.BREAK_GLASS:
             self.rules.require_step_up(taken, caller, now)
         request, entries = self._request(tx, now, asked, taken, decision)
+        if asked.reveal is None:
+            tx.decisions.insert(now, self._document(decision, closed, request.id, taken))
         if once is not None:
             once.remember(tx, request.id, now)
         return Recorded(request, entries)
+
+    def _document(
+        self, decision: Decision, closed: str | None, request: RequestId | None = None, taken: Offer | None = None
+    ) -> str:
+        data = decision_data(decision, request=request, taken=taken, closed=closed, zones=self.rules.zones)
+        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
 
     def _request(
         self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, decision: Decision
@@ -172,6 +197,17 @@ class Submission:
             _, started = activated(tx, grant, self.caller, now, rules=rules, new_id=new_id)
             entries = (*entries, *started)
         return request, (submitted, made, *entries)
+
+
+async def _keep_denial(denied: Denied, log: EntryLog[Transaction]) -> None:
+    """Keep a decision that said no, if that can be; the no stands without."""
+
+    def work(tx: Transaction, now: Instant) -> Recorded[None]:
+        tx.decisions.insert(now, denied.document)
+        return Recorded(None)
+
+    with suppress(AuditUnavailable, StoreUnavailable):
+        await log.commit(work)
 
 
 def wished(wish: WishDraft | RevealDraft, tx: Transaction, caller: Caller, now: Instant) -> Wish:

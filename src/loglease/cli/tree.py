@@ -136,6 +136,16 @@ GROUPS: Final = (
             ("propose", "proposals:propose", "Propose the documents of a directory for the policy of the server."),
             ("schema", "policy:schema", "Print a JSON Schema of policy documents, for editors."),
             ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),
+            (
+                "decisions",
+                "simulating:decisions",
+                "Print the decisions on requests that the server has kept, one JSON object a line.",
+            ),
+            (
+                "simulate",
+                "simulating:simulate",
+                "Decide recorded requests again by other documents, and say who would gain or lose what.",
+            ),
             ("diff", "differing:diff", "Say what separates two directories of policy documents, and whom it helps."),
             (
                 "explain",

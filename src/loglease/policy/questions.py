@@ -13,7 +13,7 @@ from loglease.policy.conditions.values import Value
 from loglease.policy.decision import Point
 from loglease.policy.documents import AccessPolicy, FactRule, RiskTerm
 from loglease.policy.fact_values import named
-from loglease.policy.observed import Question
+from loglease.policy.observed import FactKey, Question
 from loglease.policy.roots import PRESENCE, RISK, label_values
 
 APPROVER: Final = "approver"
@@ -37,11 +37,24 @@ def questions_of(bundle: Bundle, wish: Wish, principal: Principal) -> tuple[Ques
     """
     if not bundle.facts:
         return ()
-    near = bundle.index_for(wish).candidates(principal, {scope.source for scope in wish.scopes})
-    conditions = [rail.condition for rail in bundle.guardrails if rail.condition is not None]
-    conditions += (one for policy in near for one in conditions_of(policy))
-    read = facts_read(conditions, bundle.facts, bundle.risk)
+    read = facts_read(_conditions(bundle, wish, principal), bundle.facts, bundle.risk)
     return tuple(_questions(bundle, sorted(read), wish, principal))
+
+
+def _conditions(bundle: Bundle, wish: Wish, principal: Principal) -> Iterator[Condition]:
+    yield from (rail.condition for rail in bundle.guardrails if rail.condition is not None)
+    for policy in bundle.index_for(wish).candidates(principal, {scope.source for scope in wish.scopes}):
+        yield from conditions_of(policy)
+
+
+def facts_wanted(bundle: Bundle, wish: Wish, principal: Principal) -> frozenset[FactKey]:
+    """Return the facts that have to be known for a decision on a wish, those of the call itself among them."""
+    if not bundle.facts:
+        return frozenset()
+    labels = label_values(wish, bundle.catalog)
+    read = facts_read(_conditions(bundle, wish, principal), bundle.facts, bundle.risk)
+    rules = [bundle.facts[name] for name in read]
+    return frozenset((one.name, None if label is None else label[1]) for one in rules for label in _labels(one, labels))
 
 
 def questions_again(

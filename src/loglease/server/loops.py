@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from loglease.access.decisions import forget_decisions
 from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
 from loglease.access.reassert import reassert
@@ -106,6 +107,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def clean_up() -> None:
         await services.tokens.clean_up()
         await services.courier.forget()
+        await forget_decisions(log=services.log)
 
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,

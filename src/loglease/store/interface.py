@@ -30,6 +30,7 @@ from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.model.session import Session
 from loglease.store.after_review_interface import AfterReviews
+from loglease.store.decisions_interface import Decisions
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 
@@ -463,6 +464,10 @@ class Transaction(Protocol):
     @property
     def entries(self) -> Entries:
         """The audit log."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """Kept decisions."""
 
     @property
     def outbox(self) -> Outbox:

@@ -354,6 +354,15 @@ named_values: Final = Table(
     Column("value", Text, nullable=False),
 )
 
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    Column("position", _Number, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "at"),
+)
+
 notices: Final = Table(
     "notices",
     metadata,

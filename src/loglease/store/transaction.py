@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
+from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
@@ -33,6 +34,7 @@ class SqlTransaction:
         self.idempotency = SqlIdempotency(connection)
         self.revocations = SqlRevocations(connection)
         self.proposals = SqlProposals(connection)
+        self.decisions = SqlDecisions(connection)
         self.entries = SqlEntries(connection)
         self.outbox = SqlOutbox(connection)
         self.values = SqlValues(connection)

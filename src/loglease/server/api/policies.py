@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import Path, Response
+import orjson
+from fastapi import Path, Query, Response
 
 from loglease.access.caller import Caller
+from loglease.access.decisions import decisions_page
 from loglease.access.errors import NotFound
 from loglease.access.policy_changes import (
     ProposalView,
@@ -17,7 +19,7 @@ from loglease.access.policy_changes import (
 )
 from loglease.access.withdraw_policy import withdraw_policy
 from loglease.model.ids import ProposalId
-from loglease.model.instant import instant_text
+from loglease.model.instant import instant_text, parse_instant
 from loglease.model.proposal import ProposalReview, StoredBundle
 from loglease.model.review import Verdict
 from loglease.policy.difference import differences, overall
@@ -156,6 +158,26 @@ async def propose_bundle(
     response.headers["Location"] = f"/api/v1/proposals/{made.id}"
     response.headers["ETag"] = f'"{made.digest}"'
     return await _shown(services, seeing(caller), made.id)
+
+
+@routes.get("/policies/decisions", answers=r.Page[p.DecisionShown], problems=("invalid_cursor",))
+async def list_decisions(
+    caller: CallerOf,
+    services: ServicesOf,
+    page: PageOf,
+    since: Annotated[str, Query(max_length=40, description="Only decisions from this instant on.")],
+) -> r.Page[p.DecisionShown]:
+    """List the decisions on requests that are kept, oldest first, with all that each rests on."""
+    start = parse_instant(since)
+    behind = int(page.before or 0)
+
+    def query(tx: Transaction) -> r.Page[p.DecisionShown]:
+        found = [*decisions_page(tx, caller, since=start, behind=behind, limit=page.limit)]
+        items = [p.DecisionShown(decision=orjson.loads(document)) for _, document in found]
+        last = str(found[-1][0]) if found else None
+        return r.Page(items=items, next=next_cursor(services, caller, page, found, last))
+
+    return await services.store.read(query)
 
 
 @routes.get("/proposals", answers=r.Page[p.ProposalShown], problems=("invalid_cursor",))

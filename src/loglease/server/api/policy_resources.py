@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -28,6 +28,12 @@ Files = Annotated[
     Field(min_length=1, max_length=500, description="The text of every document by its path."),
 ]
 PlaceText = Annotated[str, Field(description="`file:line:column`.", examples=["payments.yaml:47:9"])]
+
+
+class DecisionShown(Resource):
+    """A kept decision: what was asked by whom, what was known, what came of it. Its `format` says how to read it."""
+
+    decision: dict[str, Any]
 
 
 class FilesBody(Body):

@@ -13,6 +13,7 @@ from loglease.model.instant import Instant
 from loglease.policy.observed import Facts, Question
 from loglease.server.facts.presence import Networks, presence
 from loglease.server.facts.providers import FactProviders
+from loglease.server.facts.zones import zones_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +39,4 @@ class FactDesk:
         async def ask(questions: Collection[Question]) -> Facts:
             return await gather(questions, self.providers.current, self.clock)
 
-        return replace(rules, presence=present, ask=ask)
+        return replace(rules, presence=present, ask=ask, zones=zones_version())

@@ -1,4 +1,4 @@
-"""The tables of a managed policy, as the first revision makes them."""
+"""The tables around policy, as the first revision makes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from alembic import op
 
 
 def make_policy_tables() -> None:
-    """Make the tables of proposals, their reviews and the revisions of a managed policy."""
+    """Make the tables of kept decisions, of proposals, their reviews and the revisions of a managed policy."""
+    op.create_table(
+        "decisions",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_decisions")),
+    )
+    op.create_index(op.f("ix_decisions_at"), "decisions", ["at"], unique=False)
     op.create_table(
         "proposals",
         sa.Column("id", sa.Text(), nullable=False),

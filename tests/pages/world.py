@@ -37,7 +37,9 @@ PEOPLE: Mapping[str, Mapping[str, Any]] = {
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
-def settings_of(folder: Path, *, port: int, limits: Mapping[str, Any] | None = None) -> Settings:
+def settings_of(
+    folder: Path, *, port: int, limits: Mapping[str, Any] | None = None, policy: Mapping[str, Any] | None = None
+) -> Settings:
     """Return the settings of a server on this machine with cheap password checks."""
     return load_settings(
         overrides={
@@ -45,6 +47,7 @@ def settings_of(folder: Path, *, port: int, limits: Mapping[str, Any] | None = N
             "http": {"listen": f"127.0.0.1:{port}", "health": "127.0.0.1:0", "drain_s": 1},
             "identity": {"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1},
             "limits": limits or {"enforced": False},
+            "policy": policy or {},
         },
         environment={},
     )

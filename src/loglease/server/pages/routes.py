@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from loglease.server.pages import decide, grants, help_pages, requests, reveals, sign_in, start
+from loglease.server.pages import decide, grants, help_pages, proposals, requests, reveals, sign_in, start
 from loglease.server.pages.site import Page, Site
 
 
@@ -55,6 +55,10 @@ def create_pages(site: Site) -> Router:
             done("/grants/{grant_id}/revoke", grants.take_away),
             shown("/grants/{grant_id}/logs", grants.viewer_page),
             done("/grants/{grant_id}/viewer-code", grants.viewer_code),
+            shown("/proposals", proposals.proposals_list),
+            shown("/proposals/{proposal_id}", proposals.proposal_page),
+            done("/proposals/{proposal_id}/decide", proposals.decide_proposal),
+            done("/proposals/{proposal_id}/withdraw", proposals.withdraw_proposal),
             public("/help", help_pages.help_page),
             public("/problems", help_pages.problems_page),
             public("/problems/{code}", help_pages.problem_page),

@@ -115,6 +115,7 @@ class Site:
             {
                 "caller": caller,
                 "csrf": visitor.csrf if visitor else "",
+                "sees_policy": caller is not None and bool(caller.principal.roles),
                 "is_admin": caller is not None and Role.ADMIN in caller.principal.roles,
                 "nonce": nonce,
                 "asset": self.files.asset,

@@ -186,6 +186,13 @@ PEOPLE_GROUPS: Final = (
 )
 
 
+NOTICES: Final = (
+    ("list", "notices:list_", "List notices, newest first: to whom, on which channel, and what became of them."),
+    ("test", "notices:test", "Send a test message on a channel, now."),
+    ("retry", "notices:retry", "Try again what was given up: it has another day."),
+)
+
+
 def command_tree(words: Container[str] = ()) -> App:
     """Return the application with all commands, none of them loaded.
 
@@ -211,6 +218,7 @@ def command_tree(words: Container[str] = ()) -> App:
     admin.command(_group("user", "Local accounts.", USERS, None, words))
     admin.command(_group("person", "People behind accounts.", PERSONS, None, words))
     admin.command(_group("group", "Groups of people.", PEOPLE_GROUPS, None, words))
+    admin.command(_group("notify", "Who is told, and on which channels.", NOTICES, None, words))
     for name, place, text in RECOVERY:
         admin.command(f"{_HERE}.{place}", name=name, help=_whole(place) if name in words else text)
     app.command(admin)

@@ -13,10 +13,9 @@ from typing import Protocol, TypeVar
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
-from loglease.model.hold import Lock, LockOn, Suspension
+from loglease.model.hold import LockOn
 from loglease.model.ids import (
     GrantId,
-    LockId,
     PersonId,
     PrincipalId,
     RequestId,
@@ -31,6 +30,7 @@ from loglease.model.rights import Right
 from loglease.model.session import Session
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.decisions_interface import Decisions
+from loglease.store.holds_interface import Holds
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 
@@ -161,31 +161,6 @@ class Grants(Protocol):
         Args:
             concerning: leave out those in whose requests this login does not occur at all.
         """
-
-
-class Holds(Protocol):
-    """Locks and suspensions."""
-
-    def insert_lock(self, lock: Lock) -> None:
-        """Store a lock."""
-
-    def update_lock(self, lock: Lock) -> None:
-        """Store that a lock was lifted."""
-
-    def find_lock(self, lock_id: LockId) -> Lock | None:
-        """Return a lock, lifted or not."""
-
-    def locks(self, *, now: Instant, on: LockOn | None = None) -> Sequence[Lock]:
-        """Return the locks in force, of one thing or of all."""
-
-    def insert_suspension(self, suspension: Suspension) -> None:
-        """Store a suspension; the same cause twice is one."""
-
-    def delete_suspension(self, suspension: Suspension) -> None:
-        """Lift one cause."""
-
-    def suspensions(self, grant_id: GrantId | None = None) -> Sequence[Suspension]:
-        """Return the suspensions in force, of one grant or of all."""
 
 
 class Sessions(Protocol):

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others eval-redaction lock clean
+.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others bench-policy-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ bench-redaction-others: setup ## Compare redaction with detect-secrets, Presidio
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/redacting/others.txt
 	$(BIN)/python -m bench.redacting.comparison .bench-venv/bin/python $(ARGS)
 
+bench-policy-others: setup ## Compare decisions with CEL and Cedar, which is installed into a folder of its own
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .bench-cedar -r bench/deciding/others.txt
+	PYTHONPATH=.bench-cedar:. $(BIN)/python -m bench.policy $(ARGS)
+
 eval-redaction: setup ## Count what redaction finds in labelled texts and real logs outside the project; ARGS=FOLDER
 	$(BIN)/python -m bench.eval_redaction $(ARGS)
 
@@ -69,4 +73,4 @@ lock: ## Resolve and pin all dependencies, with hashes and without addresses
 	    --no-emit-index-url --quiet --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .bench-venv .bench-cedar .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -2,8 +2,9 @@
 
 Processor time of one thread, medians, all variants in turn. A principal is in 20 of 200 groups, a request names six
 labels and half of the requests match something. CEL is compared where `cel-expr-python` is installed: once with the
-same candidates, each with its conditions evaluated there; once with every policy tried with it. Absolute figures depend
-on the machine; only the ratios are goals.
+same candidates, each with its conditions evaluated there; once with every policy tried with it. Cedar is asked where
+`cedarpy` is installed (`make bench-policy-others`): which policies permit, of the same candidates and of all. That is
+less than a decision, so it has no goal. Absolute figures depend on the machine; only the ratios are goals.
 
 Run: ``python -m bench.policy [--quick]``. The last line is one object of JSON; the exit code is 1 where a goal is
 missed.
@@ -21,6 +22,7 @@ from statistics import median, quantiles
 from typing import Any, Final
 
 import yaml
+from bench.deciding.cedar import Cedar
 from bench.deciding.cel import Cel
 from bench.deciding.setting import NOW, Setting, files_of, person, wish_of
 
@@ -55,6 +57,9 @@ def main() -> None:
     if rival is not None:
         steps["the same with CEL"] = deciding(rival.within(middle))
         steps["each tried with CEL"] = lambda: rival.each(middle)
+    other = Cedar.of(middle)
+    if other is not None:
+        steps |= {"Cedar over the candidates": asking(other.near), "Cedar over 1,000 policies": asking(other.all)}
     gc.freeze()  # as a server does with what its start made
     times = measured(steps, rounds)
     ratios = ratios_of(times) | others(middle, times["1,000 policies"], rounds)
@@ -68,6 +73,8 @@ def report(middle: Mapping[str, float], ratios: Mapping[str, float]) -> None:
         print(f"{name:46} {figure}")
     if "the same with CEL" not in middle:
         print("cel-expr-python is not installed: nothing was compared with CEL")
+    for name in middle.keys() & {"Cedar over the candidates", "Cedar over 1,000 policies"}:
+        print(f"{f'1,000 policies ÷ {name}':46} {middle['1,000 policies'] / middle[name]:8.3f}")
     lost = [name for name, value in ratios.items() if value > GOALS[name]]
     for name, value in ratios.items():
         print(f"{name:46} {value:8.3f} ≤ {GOALS[name]:<6} {'MISSED' if name in lost else 'ok'}")
@@ -81,6 +88,12 @@ def deciding(setting: Setting) -> Callable[[], object]:
     """Return the step that decides, in turn on a wish that matches and on one that does not."""
     wishes = cycle(setting.wishes)
     return lambda: setting.decided(next(wishes))
+
+
+def asking(step: Callable[[int], object]) -> Callable[[], object]:
+    """Return the step that asks about one wish and then about the other."""
+    numbers = cycle((0, 1))
+    return lambda: step(next(numbers))
 
 
 def measured(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -161,7 +161,10 @@ class Selector:
 
     def matcher(self, key: str) -> Matcher | None:
         """Return what is demanded of a label, or None where nothing is."""
-        return dict(self.matchers).get(key)
+        for name, matcher in self.matchers:
+            if name == key:
+                return matcher
+        return None
 
     def matches(self, labels: Labels) -> bool:
         """Say whether a stream is selected."""
@@ -170,9 +173,8 @@ class Selector:
 
     def contains(self, other: Self) -> bool:
         """Say whether every stream that `other` selects is selected here; what cannot be shown is no."""
-        return all(
-            (inner := other.matcher(key)) is not None and matcher.contains(inner) for key, matcher in self.matchers
-        )
+        inside = dict(other.matchers)
+        return all(key in inside and matcher.contains(inside[key]) for key, matcher in self.matchers)
 
     def intersect(self, other: Self) -> Selector | None:
         """Return the selector of the streams that both select, or None if no stream can be."""

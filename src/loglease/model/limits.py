@@ -34,8 +34,11 @@ class Limits:
 
     def tightest(self, other: Self) -> Limits:
         """Return the smaller of each pair of limits."""
+        theirs = other.named()
+        if not theirs:
+            return self
         merged = self.named()
-        for name, value in other.named().items():
+        for name, value in theirs.items():
             merged[name] = min(value, merged.get(name, value))
         return Limits(**merged)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -52,7 +52,11 @@ class Point(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The subject of one decision, and what the guardrails make of it."""
+    """The subject of one decision, and what the guardrails make of it.
+
+    Attributes:
+        inside: what is known already of policies that the wish lies inside of, by their ids.
+    """
 
     bundle: Bundle
     wish: Wish
@@ -68,6 +72,7 @@ class _Asked:
     route: int | None = None
     rails: tuple[Guardrail, ...] = ()
     closed: str | None = None
+    inside: Mapping[str, Step] = field(default_factory=dict)
 
 
 def decide(
@@ -104,14 +109,18 @@ def decide(
     """
     counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
     asked = _asked(bundle, wish, principal, directory, counted_from, now, profiles, facts, point)
-    asked = replace(asked, route=route)
-    if wish.reveal is None:  # routes do not apply to reveals
-        asked = replace(asked, closed=closed)
     rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
-    asked = replace(asked, rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced))
     index = bundle.index_for(wish)
     near = index.candidates(principal, {scope.source for scope in wish.scopes})
-    candidates = [one for one in near if _scope(one, asked).ok]
+    inside = {one.id: step for one in near if (step := _scope(one, asked)).ok}
+    asked = replace(
+        asked,
+        route=route,
+        closed=closed if wish.reveal is None else None,  # routes do not apply to reveals
+        rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced),
+        inside=inside,
+    )
+    candidates = [one for one in near if one.id in inside]
     offers = _numbered([one.offer for one in _answers(asked, candidates) if one.offer is not None])
 
     def smaller(found: Decision) -> tuple[Wish, ...]:
@@ -200,7 +209,8 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
         none = replace(route, grant=Tightening())
         route = none if asked.route is None else routes.granted_route(policy, asked.route)
     profile, profile_step = _profile(policy, route, asked)
-    steps = [*_rails(asked), _who(policy, asked), _scope(policy, asked), profile_step]
+    steps = [*_rails(asked), _who(policy, asked), asked.inside.get(policy.id) or _scope(policy, asked)]
+    steps.append(profile_step)
     if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
         steps += ask_steps(policy, asked.wish, reading)
     if asked.point is Point.SESSION_OPEN:
@@ -298,7 +308,7 @@ def _scope(policy: AccessPolicy, asked: _Asked) -> Step:
             if (
                 scope.source in rule.sources
                 and rule.selector.contains(scope.selector)  # what most rules fail by, and quickly told
-                and rule_scope(rule, scope.source, asked.submitted_at).contains_scope(scope)
+                and rule_scope(rule, scope.source, asked.submitted_at).contains_lines_of(scope)
             ):
                 found.append(str(number))
                 break

@@ -93,4 +93,4 @@ async def looked_at(
     world: World, request: RequestId, who: Principal = BOB, verdict: AfterVerdict = AfterVerdict.JUSTIFIED, **more: Any
 ) -> AfterReview:
     given = {"caller": fresh(world, who), "comment": "looked at it"} | more
-    return await review_afterwards(request, verdict=verdict, **given, **world.ports)
+    return await review_afterwards(request, verdict=verdict, **(world.ports | given))

@@ -42,8 +42,10 @@ from loglease.access.errors import (
     SelfReview,
     StepUpRequired,
 )
+from loglease.access.expire_due import expire_due
 from loglease.access.notices import TellingLog, Ways
 from loglease.access.queries import after_reviews_page, exposure_of, inbox, request_view, timeline
+from loglease.access.remind_afterwards import remind_afterwards
 from loglease.access.standing import alarm, closed_to
 from loglease.access.submit_request import submit_request
 from loglease.audit.interface import AuditUnavailable
@@ -113,6 +115,35 @@ async def test_who_is_told_is_written_down_in_the_same_transaction(world: World)
     notices = await world.store.read(lambda tx: tx.outbox.page(about=request.id))
     told = {(one.event, one.recipient) for one in notices}
     assert {("breakglass.used", "channel:security"), ("breakglass.used", BOB.id), ("breakglass.used", CAROL.id)} <= told
+
+
+async def test_who_looks_at_it_is_told_at_once_and_every_day_that_it_is_late(world: World) -> None:
+    ways, ports = (
+        Ways(email=True),
+        {"store": world.store, "log": world.log, "rules": world.rules, "new_id": world.new_id},
+    )
+    request = await broken(world, log=telling(world))
+
+    async def told(event: str) -> list[str]:
+        notices = await world.store.read(lambda tx: tx.outbox.page(about=request.id, limit=100))
+        return sorted(one.recipient for one in notices if one.event == event)
+
+    assert await told("breakglass.review_due") == [BOB.id, CAROL.id]
+    assert await remind_afterwards(ways=ways, now=world.clock.now(), **ports) == 0
+    world.clock.advance(24 * 3_600)
+    late = sorted([BOB.id, CAROL.id, PRIYA.id, TWIN.id, "channel:security"])  # the twin is in a group to be told
+    for _ in range(2):
+        await remind_afterwards(ways=ways, now=world.clock.now(), **ports)
+        assert await told("breakglass.review_overdue") == late
+    world.clock.advance(24 * 3_600)
+    await remind_afterwards(ways=ways, now=world.clock.now(), **ports)
+    assert await told("breakglass.review_overdue") == sorted(late * 2)
+    await expire_due(log=telling(world), new_id=world.new_id)
+    assert "channel:security" in await told("breakglass.ended")
+    await looked_at(world, request.id, log=telling(world))
+    assert await told("breakglass.reviewed") == [ALICE.id]
+    world.clock.advance(24 * 3_600)
+    assert await remind_afterwards(ways=ways, now=world.clock.now(), **ports) == 0
 
 
 async def test_nothing_is_given_that_cannot_be_recorded_or_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

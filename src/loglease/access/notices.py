@@ -42,8 +42,12 @@ _OF_OPERATORS: Final = frozenset(
     }
 )
 _TOLD: Final = (
-    _VERDICTS | _OF_GRANTS | _OF_OPERATORS | {"request.submitted", "review.given", "grant.scheduled", "offer.made"}
+    _VERDICTS
+    | _OF_GRANTS
+    | _OF_OPERATORS
+    | {"request.submitted", "review.given", "grant.scheduled", "offer.made", "breakglass.reviewed"}
 )
+_ENDS: Final = frozenset({"grant.ended", "grant.revoked"})
 _STATES: Final = ("why", "by", "cause", "basis", "verdict", "error")
 """Fields of entries that hold a word of a closed list; nothing else of an entry goes into a notice."""
 
@@ -192,12 +196,25 @@ def news_of(
         elif entry.type == "grant.scheduled":
             event = "breakglass.used" if request.offer.outcome is Outcome.BREAK_GLASS else entry.type
             yield replace(_plain(entry, request), event=event, names=request.offer.notify)
+            yield from _due_afterwards(tx, entry, request)
+        elif entry.type == "breakglass.reviewed":
+            yield replace(_plain(entry, request), people=frozenset({request.requester}))
         elif entry.type in _VERDICTS | _OF_GRANTS:
             own = "request.submitted" in types
             people = frozenset[PrincipalId]() if own else frozenset({request.requester})
             yield replace(_plain(entry, request), people=people, left_out=_actor(tx, entry, request))
+            if entry.type in _ENDS and request.offer.outcome is Outcome.BREAK_GLASS:
+                yield replace(_plain(entry, request), event="breakglass.ended", names=request.offer.notify)
         else:
             yield _plain(entry, request)
+
+
+def _due_afterwards(tx: Transaction, entry: Draft, request: AccessRequest) -> Iterator[News]:
+    """Tell those who look at it afterwards that there is something to look at."""
+    review = tx.after_reviews.find(request.id)
+    if review is not None:
+        fact = f"{request.id}/after-review"
+        yield replace(_plain(entry, request), event="breakglass.review_due", fact=fact, people=review.eligible)
 
 
 def _plain(entry: Draft, request: AccessRequest | None = None) -> News:

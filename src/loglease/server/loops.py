@@ -14,6 +14,7 @@ from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
+from loglease.access.remind_afterwards import remind_afterwards
 from loglease.access.remind_due import remind_due
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
@@ -28,6 +29,7 @@ LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
 FACTS_EVERY_S: Final = 1.0
+LATE_REVIEWS_EVERY_S: Final = 60.0
 CLEAN_EVERY_S: Final = 3_600.0
 UNKNOWN_EVERY_S: Final = 5.0
 RESTART_AFTER_S: Final = 1.0
@@ -66,10 +68,23 @@ def _telling(services: Services) -> dict[str, Callable[[], Awaitable[None]]]:
         if written:
             courier.wake()
 
+    async def remind_late() -> None:
+        written = await remind_afterwards(
+            store=services.store,
+            log=services.log,
+            rules=services.rules.current,
+            ways=ways_of(services.settings.notifications),
+            new_id=services.new_id,
+            now=services.clock.now(),
+        )
+        if written:
+            courier.wake()
+
     def sending(name: str) -> Callable[[], Awaitable[None]]:
         return lambda: courier.run(name)
 
     return {
+        "late_reviews": lambda: _every(LATE_REVIEWS_EVERY_S, remind_late),
         "remind": lambda: _every(REMIND_EVERY_S, remind),
         "unknown_channels": lambda: _every(UNKNOWN_EVERY_S, courier.bury_unknown),
         **{f"notify {name}": sending(name) for name in courier.channels},

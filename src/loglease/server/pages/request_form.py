@@ -44,6 +44,9 @@ _TEXTS: Final = frozenset(
 )
 
 
+_TICKS: Final = ("all_streams", "live", "break_glass")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
     """What somebody typed, field by field."""
@@ -56,6 +59,7 @@ class Typed:
     from_time: str = ""
     to_time: str = ""
     live: bool = False
+    break_glass: bool = False
     level: str = ""
     contains: str = ""
     reason: str = ""
@@ -76,9 +80,9 @@ def typed_of(fields: ImmutableMultiDict[str, str]) -> Typed:
             labels[name.removeprefix(_LABEL)] = text
         elif name in _TEXTS:
             texts[name] = text
-        elif name in ("all_streams", "live") and text:
+        elif name in _TICKS and text:
             ticked.add(name)
-    return Typed(labels=labels, all_streams="all_streams" in ticked, live="live" in ticked, **texts)
+    return Typed(labels=labels, **{name: name in ticked for name in _TICKS}, **texts)  # type: ignore[arg-type]
 
 
 def typed_like(request: AccessRequest) -> Typed:
@@ -170,6 +174,7 @@ def wish_of(typed: Typed, sources: Mapping[str, Source]) -> WishDraft:
         ticket=typed.ticket.strip() or None,
         duration_s=duration_s,
         limits=limits,
+        break_glass=typed.break_glass,
     )
 
 

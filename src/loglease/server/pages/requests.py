@@ -13,10 +13,10 @@ from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
 from loglease.access.once import Once
 from loglease.access.permissions import visible_request
-from loglease.access.queries import request_view, requests_page, timeline
+from loglease.access.queries import exposure_of, request_view, requests_page, timeline
 from loglease.access.rules import refused
 from loglease.model.access_request import AccessRequest, RequestState
-from loglease.model.errors import InvalidField, LogLeaseError
+from loglease.model.errors import FieldFault, InvalidField, LogLeaseError
 from loglease.model.ids import REQUEST, PrincipalId, RequestId, checked_id
 from loglease.model.instant import Instant
 from loglease.model.principal import Directory
@@ -116,6 +116,9 @@ async def _submit(site: Site, caller: Caller, typed: request_form.Typed, fields:
     number = text_of(fields, "offer")
     if number and not (number.isascii() and number.isdecimal() and len(number) < 4):  # noqa: PLR2004 - digits
         raise InvalidField("That is no offer.", next_step="Choose one of the offers.")
+    if typed.break_glass and text_of(fields, "confirm").strip() != typed.source:
+        fault = FieldFault("/confirm", "invalid_field", f"Type {typed.source} here to break the glass.")
+        raise InvalidField("The glass is not broken yet.", next_step="Type the name of the source.", faults=(fault,))
     body = hashlib.sha256(repr((typed, number)).encode()).digest()
     key = text_of(fields, "key")[:64]
     once = Once(principal=caller.principal.id, route=_ROUTE, key=key, body=body) if key else None
@@ -186,11 +189,12 @@ async def request_page(site: Site, request: Request, caller: Caller) -> Response
 async def request_values(site: Site, caller: Caller, request_id: RequestId) -> dict[str, Any]:
     """Return what the pages about one request show."""
     now = site.services.clock.now()
-    view, history, directory = await site.services.store.read(
+    view, history, directory, read = await site.services.store.read(
         lambda tx: (
             request_view(tx, caller, request_id, now),
             timeline(tx, caller, request_id),
             tx.principals.directory(),
+            exposure_of(tx, caller, request_id) if tx.after_reviews.find(request_id) is not None else None,
         )
     )
     asked = view.request
@@ -210,6 +214,8 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),
         "narrowed": {review.id: terms_in_words(review.narrowed) for review in view.reviews if review.narrowed},
         "steps": steps_of(history, directory),
+        "read": read,
+        "accounts": {one.id: one.account for one in directory.principals.values()},
         "mine": asked.requester == caller.principal.id,
         "owner": _owner(asked, directory),
         "now": now,

@@ -6,7 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from loglease.server.pages import decide, grants, help_pages, proposals, requests, reveals, sign_in, start
+from loglease.server.pages import (
+    after_reviews,
+    decide,
+    grants,
+    help_pages,
+    proposals,
+    requests,
+    reveals,
+    sign_in,
+    start,
+)
 from loglease.server.pages.site import Page, Site
 
 
@@ -44,6 +54,7 @@ def create_pages(site: Site) -> Router:
             shown("/requests/{request_id}", requests.request_page),
             shown("/requests/{request_id}/state", requests.request_state),
             done("/requests/{request_id}/cancel", requests.cancel),
+            done("/requests/{request_id}/after-review", after_reviews.look),
             shown("/requests/{request_id}/decide", decide.decide_page),
             done("/requests/{request_id}/decide", decide.decide),
             shown("/grants", grants.grants_list),

@@ -82,7 +82,7 @@ def naive_offers(bundle: Bundle, wish: Wish, asks: Principal, directory: Directo
             any(
                 other.kind is Kind.HUMAN
                 and other.person != asks.person
-                and any(_is_meant(name, other, asks) for names in group for name in names)
+                and any(_is_meant(name, other, asks, directory) for names in group for name in names)
                 for other in directory.principals.values()
             )
             for group in groups
@@ -95,9 +95,11 @@ def naive_offers(bundle: Bundle, wish: Wish, asks: Principal, directory: Directo
     return found
 
 
-def _is_meant(name: str, other: Principal, asks: Principal) -> bool:
+def _is_meant(name: str, other: Principal, asks: Principal, directory: Directory) -> bool:
     if name == "relation:manager":
         return other.person == asks.manager
+    if name.startswith("oncall:"):
+        return other.id in directory.on_call.get(name[7:], ())
     return name.removeprefix("group:") in other.groups
 
 

@@ -26,6 +26,7 @@ class Caller:
         sign_in: the first token of the sign-in that the credential belongs to; None for long-lived tokens.
         only_grant: the one grant that a grant token or viewer code works for.
         address: where on the network the call is from; None where that is not known.
+        on_call: the rotas in which the person is on call.
     """
 
     principal: Principal
@@ -36,6 +37,7 @@ class Caller:
     sign_in: TokenId | None = None
     only_grant: GrantId | None = None
     address: str | None = None
+    on_call: frozenset[str] = frozenset()
 
     def has(self, right: Right) -> bool:
         """Say whether the credential carries the right."""

@@ -23,8 +23,10 @@ _ON_PEOPLE = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
 
 
 def is_reviewer(tx: Transaction, principal: Principal, request: AccessRequest) -> bool:
-    """Say whether somebody is one of a request's reviewers: since it was submitted, or called by an escalation."""
-    return principal.id in request.eligible or principal.id in tx.requests.called(request.id)
+    """Say whether somebody is one of a request's reviewers: since the submit, called by an escalation, or on call."""
+    if principal.id in request.eligible or principal.id in tx.requests.called(request.id):
+        return True
+    return not tx.principals.rotas_of(principal).isdisjoint(request.rotas)
 
 
 def may_see_request(tx: Transaction, caller: Caller, request: AccessRequest) -> bool:
@@ -35,8 +37,11 @@ def may_see_request(tx: Transaction, caller: Caller, request: AccessRequest) -> 
 
 
 def concerned(caller: Caller) -> Login | None:
-    """Return the login that has to occur in whatever `may_see_request` shows this caller; None for who sees all."""
-    if caller.principal.roles & _OVERSEERS:
+    """Return the login that has to occur in whatever `may_see_request` shows this caller; None for who may see others.
+
+    Those are overseers, and people on call, whom a request does not name.
+    """
+    if caller.principal.roles & _OVERSEERS or caller.on_call:
         return None
     return Login(caller.principal.id, caller.principal.person)
 

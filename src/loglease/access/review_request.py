@@ -144,6 +144,7 @@ async def review_request(
             channel=caller.channel,
             comment=comment,
             narrowed=_narrowed(request, verdict, narrowing),
+            on_call=directory.rotas_of(caller.principal.id),
         )
         tx.reviews.insert(review)
         commitments = commitments_of(request.private, random)

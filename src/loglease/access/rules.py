@@ -277,7 +277,7 @@ class Rules:
         """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
         bench = self._bench(request, directory, now)
         stages = [stage for plan in self.plans(request, directory, now) for stage in plan.stages]
-        names = {name for stage in stages for block in stage.blocks for name in block.approvers}
+        names = {name for stage in stages for block in stage.blocks for name in bench.names(block, reviewer)}
         due = (stage.escalate for stage in stages if stage.escalate and bench.waited_s >= stage.escalate.after_s)
         names |= {name for also in due for name in also.to}
         return tuple(sorted(name for name in names if bench.people.is_named(name, reviewer)))

@@ -12,7 +12,7 @@ from loglease.model.errors import RequestNotPending
 from loglease.model.ids import PersonId, PrincipalId, RequestId, SubjectId
 from loglease.model.instant import Instant
 from loglease.model.limits import Limits
-from loglease.model.offer import Offer, Terms
+from loglease.model.offer import ON_CALL, Offer, Terms
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 
@@ -117,6 +117,13 @@ class AccessRequest:
         """Answer from the clock, so that it does not matter whether a sweeper has run."""
         lapsed = self.state is RequestState.PENDING and now >= self.expires_at
         return RequestState.EXPIRED if lapsed else self.state
+
+    @property
+    def rotas(self) -> frozenset[str]:
+        """The rotas of whose people the offer's plans want reviews: whoever is on call then."""
+        blocks = (block for plan in self.offer.plans for stage in plan.stages for block in stage.blocks)
+        names = (name.partition(":") for block in blocks for name in block.approvers)
+        return frozenset(rota for prefix, _, rota in names if prefix == ON_CALL)
 
     @property
     def terms(self) -> Terms:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from loglease.model.errors import InvalidField
 from loglease.model.limits import Limits
 from loglease.model.scope import Scope
+
+ON_CALL: Final = "oncall"
+"""What the names of approvers begin with that mean whoever is on call when they review."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

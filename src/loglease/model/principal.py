@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -60,9 +60,14 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """All principals as of one moment, so that a decision is a function of values."""
+    """All principals as of one moment, so that a decision is a function of values.
+
+    Attributes:
+        on_call: who is on call at that moment, by the name of the rota; a rota that is not known has nobody.
+    """
 
     principals: Mapping[PrincipalId, Principal]
+    on_call: Mapping[str, frozenset[PrincipalId]] = field(default_factory=dict)
 
     def principal(self, principal_id: PrincipalId) -> Principal | None:
         """Return one principal, enabled or not; None if it was never known."""
@@ -73,6 +78,10 @@ class Directory:
         chosen = (one for one in self.principals.values() if one.kind is Kind.HUMAN and one.enabled)
         return sorted(chosen, key=lambda one: one.id)
 
+    def rotas_of(self, principal_id: PrincipalId) -> frozenset[str]:
+        """Return the rotas in which somebody is on call."""
+        return frozenset(name for name, people in self.on_call.items() if principal_id in people)
+
     def members(self, group: str) -> Iterable[Principal]:
         """Return the enabled human members of a group; an unknown group has none."""
         return (one for one in self.humans() if group in one.groups)
@@ -82,6 +91,8 @@ EVERYBODY: Final = "everybody"
 """The group that every enabled human is in; it needs no entry in any directory."""
 
 
-def directory_of(principals: Iterable[Principal]) -> Directory:
+def directory_of(
+    principals: Iterable[Principal], on_call: Mapping[str, frozenset[PrincipalId]] | None = None
+) -> Directory:
     """Return a read-only snapshot."""
-    return Directory(MappingProxyType({one.id: one for one in principals}))
+    return Directory(MappingProxyType({one.id: one for one in principals}), MappingProxyType(dict(on_call or {})))

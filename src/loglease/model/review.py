@@ -36,6 +36,7 @@ class Review:
     Attributes:
         person: the human being; persons, not logins, are counted.
         narrowed: what the reviewer allows instead, a proven subset; None allows all that was offered.
+        on_call: the rotas in which the reviewer was on call when giving it; that a shift ends takes no review back.
     """
 
     id: ReviewId
@@ -48,6 +49,7 @@ class Review:
     channel: Channel
     comment: str = ""
     narrowed: Terms | None = None
+    on_call: frozenset[str] = frozenset()
 
 
 def checked_narrowing(request: AccessRequest, wanted: Terms) -> Terms:

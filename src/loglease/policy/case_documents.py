@@ -76,7 +76,7 @@ class TestDocuments:
     def _person(self, name: str, node: Node, known: Collection[str]) -> TestPerson:
         if isinstance(node, Table) and not node.entries:
             return TestPerson(name=name, groups=frozenset(), kind=Kind.HUMAN)
-        record = self._reader.record(node, f"person '{name}'", ("groups", "kind", "manager"))
+        record = self._reader.record(node, f"person '{name}'", ("groups", "kind", "manager", "on_call"))
         groups = set()
         for item in self._reader.optional_items(record.node("groups"), "groups"):
             group = self._reader.text(item, "a group")
@@ -84,7 +84,10 @@ class TestDocuments:
                 groups.add(group)
         kind = Kind(self._reader.word(record.node("kind"), "kind", tuple(Kind), "human"))
         manager = self._known(record.node("manager"), "person", known) or None
-        return TestPerson(name=name, groups=frozenset(groups), kind=kind, manager=manager)
+        rotas = self._reader.optional_items(record.node("on_call"), "on_call")
+        named = ((self._reader.text(item, "a rota"), item.at) for item in rotas)
+        on_call = frozenset(rota for rota, at in named if rota and self._names.approver(f"oncall:{rota}", at))
+        return TestPerson(name=name, groups=frozenset(groups), kind=kind, manager=manager, on_call=on_call)
 
     def _scope(self, node: Node, now: Instant) -> Scope:
         known = ("source", "labels", "all_streams", "level_from", "contains", "from", "to", "live")

@@ -380,6 +380,7 @@ class TestPerson:
     groups: frozenset[str]
     kind: Kind
     manager: str | None = None
+    on_call: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

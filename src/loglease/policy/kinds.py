@@ -31,7 +31,7 @@ from loglease.policy.documents import (
 from loglease.policy.fields import Later, Reader, Record
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
-from loglease.policy.people import MANAGER
+from loglease.policy.people import MANAGER, is_of_the_moment
 from loglease.policy.problems import At, shown
 from loglease.policy.profiles import RAW
 from loglease.policy.questions import facts_read
@@ -89,6 +89,11 @@ class Kinds:
                 elif text == MANAGER:
                     self._reader.problems.add(
                         item.at, "P303", f"'{MANAGER}' stands inside a set, which is the same for everybody",
+                        "name it beside the set, in the stage",
+                    )  # fmt: skip
+                elif is_of_the_moment(text):
+                    self._reader.problems.add(
+                        item.at, "P303", f"{shown(text)} stands inside a set, whose people are those at the submit",
                         "name it beside the set, in the stage",
                     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loglease.model.labels import Selector
+from loglease.model.offer import ON_CALL
 from loglease.model.principal import EVERYBODY
 from loglease.policy.conditions import Text, Type
 from loglease.policy.conditions.types import name_of
@@ -19,7 +20,6 @@ _PRINCIPALS: Final = ("group", "user", "agent", "service")
 _APPROVERS: Final = ("group", "user", "approvers", "oncall", "relation")
 _RECIPIENTS: Final = ("channel", "group", "user", "approvers")
 _LATER: Final = {
-    "oncall": "rotas come with the providers of facts, in a later version",
     "relation:target-owner": "owners of targets come with raising debug levels, in a later version",
 }
 _RELATIONS: Final = ("relation:manager", "relation:target-owner")
@@ -80,6 +80,8 @@ class Names:
             return rest == EVERYBODY or self._one_of(rest, at, "group", self._catalog.groups)
         if prefix == "approvers":
             return self._one_of(rest, at, "ApproverSet", self._sets)
+        if prefix == ON_CALL:
+            return self._one_of(rest, at, "rota", self._catalog.rotas)
         if not _ACCOUNT.fullmatch(rest):
             self._problems.add(at, "P114", f"{shown(name)} names no account", f"write {prefix}: and the account")
             return False

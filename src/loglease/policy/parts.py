@@ -16,6 +16,7 @@ from loglease.model.scope import MAX_LITERALS, Level, Scope
 from loglease.policy.documents import AfterRule, ScopeRule, Who
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names
+from loglease.policy.people import is_of_the_moment
 from loglease.policy.problems import shown
 from loglease.policy.tree import Items, Node, Table
 
@@ -257,6 +258,9 @@ class Parts:
         if escalated is not None:
             field = self._reader.record(escalated, "escalate", ("to",)).need("to", "[group:privacy]")
             to = self.approvers(field, "to")
+        for name in filter(is_of_the_moment, (*block.approvers, *to)):
+            text = f"'{name}' stands in an after-review, which outlasts a shift"
+            self._reader.problems.add(node.at, "P303", text, "name a group")
         return AfterRule(slots=block, within_s=within_s, escalate_to=to)
 
     def recipients(self, node: Node | None, what: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loglease.model.ids import PersonId, PrincipalId
+from loglease.model.offer import ON_CALL
 from loglease.model.principal import EVERYBODY, Directory, Kind, Principal
 from loglease.policy.documents import ApproverSet, Who
 
@@ -73,6 +74,8 @@ class People:
         if prefix == "approvers":
             chosen = self.sets.get(rest)
             return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
+        if prefix == ON_CALL:
+            return principal.id in self.directory.on_call.get(rest, ())
         if name == MANAGER:
             return principal.kind is Kind.HUMAN and principal.person == self.manager
         return prefix == "group" and is_member(principal, rest)
@@ -107,3 +110,8 @@ def is_member(principal: Principal, group: str) -> bool:
     if group == EVERYBODY:
         return principal.kind is Kind.HUMAN and principal.enabled
     return group in principal.groups
+
+
+def is_of_the_moment(name: str) -> bool:
+    """Say whether a name means whoever it fits at the moment of a review, and not who it fitted at the submit."""
+    return name.startswith(f"{ON_CALL}:")

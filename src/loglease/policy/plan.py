@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.offer import Joint, Plan, Slots, Stage
 from loglease.model.principal import Kind, Principal
 from loglease.model.review import Review, Verdict
-from loglease.policy.people import MANAGER, People
+from loglease.policy.people import MANAGER, People, is_of_the_moment
 
 Seats = list[frozenset[PersonId]]
 """One entry a slot: the people who could fill it."""
@@ -82,7 +82,7 @@ class Bench:
         requester: the principal that asks, for a message of its own.
         excluded: persons who count as the requester: the requester, the beneficiary, the owner of an agent.
         eligible: principals who could review when the request was submitted; None before that. Whom an escalation
-            names need not have been among them.
+            names need not have been among them, nor whoever is on call now, who counts as that and as nothing else.
         waited_s: how long ago the request was submitted, in whole seconds.
     """
 
@@ -103,11 +103,26 @@ class Bench:
 
     def may_fill(self, stage: Stage, block: Slots, principal: Principal) -> bool:
         """Say whether a principal's approval counts in a block: by its names, or by an escalation that is due."""
-        known = self.eligible is None or principal.id in self.eligible
-        if known and self.people.may_approve(block.approvers, principal):
+        if self.people.may_approve(self.names(block, principal), principal):
             return True
         also = stage.escalate
         return also is not None and self.waited_s >= also.after_s and self.people.may_approve(also.to, principal)
+
+    def names(self, block: Slots, principal: Principal) -> tuple[str, ...]:
+        """Return the names of a block under which a person could review, if they mean that person."""
+        known = self.eligible is None or principal.id in self.eligible
+        return tuple(one for one in block.approvers if known or is_of_the_moment(one))
+
+    def as_given(self, reviews: Iterable[Review]) -> Bench:
+        """Return the bench with those on call who were when they gave these reviews."""
+        on_call: dict[str, frozenset[PrincipalId]] = {}
+        for review in reviews:
+            for rota in review.on_call:
+                on_call[rota] = on_call.get(rota, frozenset()) | {review.reviewer}
+        directory = self.people.directory
+        if not on_call and not directory.on_call:
+            return self
+        return replace(self, people=replace(self.people, directory=replace(directory, on_call=on_call)))
 
     def is_in(self, stages: Iterable[Stage], principal: Principal) -> bool:
         """Say whether a principal's approval counts in some block of these stages."""
@@ -125,16 +140,17 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
     given = sorted(reviews, key=lambda one: (one.given_at, one.id))
     stages = [stage for plan in plans for stage in plan.stages]
     humans = {one.id: one for one in bench.humans()}
-    able = {one for one in {each.reviewer for each in given} & humans.keys() if bench.is_in(stages, humans[one])}
+    then = bench.as_given(given)
+    able = {one for one in {each.reviewer for each in given} & humans.keys() if then.is_in(stages, humans[one])}
     approvals = [one for one in given if one.verdict is Verdict.APPROVE and one.reviewer in able]
     voters = [humans[one.reviewer] for one in approvals]
     waiting, complete, useful = [], [], set[PrincipalId]()
     for plan in plans:
-        done = _complete_stages(plan, voters, bench)
+        done = _complete_stages(plan, voters, then)
         complete.append(done)
-        useful |= {one.id for one in voters if bench.is_in(plan.stages, one)}
+        useful |= {one.id for one in voters if then.is_in(plan.stages, one)}
         if done < len(plan.stages):
-            waiting.append(_waiting(plan, done, voters, list(humans.values()), bench))
+            waiting.append(_waiting(plan, done, voters, then, bench))
     denied = next((one for one in given if one.verdict is Verdict.DENY), None)
     return PlanState(
         satisfied=bool(plans) and not waiting and denied is None,
@@ -145,11 +161,12 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
     )
 
 
-def _waiting(plan: Plan, done: int, voters: list[Principal], humans: list[Principal], bench: Bench) -> Waiting:
+def _waiting(plan: Plan, done: int, voters: list[Principal], then: Bench, bench: Bench) -> Waiting:
     open_stages, people = plan.stages[: done + 1], bench.people
     voted = {people.counted_as(one) for one in voters}
-    missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, bench))
-    helpful = (one.id for one in humans if people.counted_as(one) not in voted and bench.is_in(open_stages, one))
+    missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, then))
+    others = (one for one in bench.humans() if people.counted_as(one) not in voted)
+    helpful = (one.id for one in others if bench.is_in(open_stages, one))
     stage = plan.stages[done]
     names = {name for block in stage.blocks for name in block.approvers}
     if stage.escalate is not None and bench.waited_s >= stage.escalate.after_s:

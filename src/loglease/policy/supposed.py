@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
-from loglease.model.offer import Stage
+from loglease.model.offer import ON_CALL, Stage
 from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.case_documents import TestDocuments
@@ -15,7 +15,7 @@ from loglease.policy.documents import AccessPolicy, AfterRule, TestPerson
 from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
-from loglease.policy.people import MANAGER
+from loglease.policy.people import MANAGER, is_of_the_moment
 from loglease.policy.problems import At, Problem, Problems
 from loglease.policy.tree import documents
 
@@ -26,7 +26,12 @@ MANAGED: Final = ":manager"
 
 def made_up(people: Iterable[TestPerson]) -> Directory:
     """Return a directory of people who are known by their names alone."""
-    return directory_of(_principal(one.name, one.name, one.groups, one.kind, manager=one.manager) for one in people)
+    known = list(people)
+    rotas = {rota for one in known for rota in one.on_call}
+    return directory_of(
+        (_principal(one.name, one.name, one.groups, one.kind, manager=one.manager) for one in known),
+        {rota: frozenset(PrincipalId(one.name) for one in known if rota in one.on_call) for rota in rotas},
+    )
 
 
 def read_people(bundle: Bundle, file: str, content: bytes) -> tuple[TestPerson, ...] | list[Problem]:
@@ -83,7 +88,13 @@ def with_approvers(bundle: Bundle, asks: Principal) -> Directory:
     names = {name for plan in plans for stage in plan for block in stage.blocks for name in block.approvers}
     names |= {name for chosen in bundle.approver_sets.values() for name in chosen.any_of}
     most = max((sum(block.need for stage in plan for block in stage.blocks) for plan in plans), default=0)
-    return directory_of([asks, *(one for name in sorted(names) for one in _named(name, most, asks))])
+    found = {name: list(_named(name, most, asks)) for name in sorted(names)}
+    on_call = {
+        name.partition(":")[2]: frozenset(one.id for one in people)
+        for name, people in found.items()
+        if is_of_the_moment(name)
+    }
+    return directory_of([asks, *(one for people in found.values() for one in people)], on_call)
 
 
 def some_manager() -> Principal:
@@ -126,6 +137,9 @@ def _named(name: str, count: int, asks: Principal) -> Iterator[Principal]:
         yield from (_principal(one, one, frozenset({rest}), Kind.HUMAN) for one in accounts)
     elif prefix == "user" and (asks.kind, asks.account) != (Kind.HUMAN, rest):
         yield _principal(f":{rest}", rest, frozenset(), Kind.HUMAN)
+    elif prefix == ON_CALL:
+        accounts = (f":{name}:{number}" for number in range(1, count + 1))
+        yield from (_principal(one, one, frozenset(), Kind.HUMAN) for one in accounts)
     elif name == MANAGER and asks.manager == MANAGED:
         yield some_manager()
 

@@ -54,6 +54,7 @@ async def checks(services: Services) -> list[Check]:
         _disk(services),
         Check("draining", not services.standing.draining, "The process is not stopping."),
         *await asyncio.gather(*map(_source, services.sources.values())),
+        *_rotas(services),
         *(_facts(name, provider.health()) for name, provider in services.fact_providers.items()),
     ]
 
@@ -62,6 +63,16 @@ async def _source(source: Source) -> Check:
     health = await source.reader.check()
     detail = "The source can be read." if health.ok else health.detail
     return Check(f"source {source.name}", health.ok, detail, decisive=False)
+
+
+def _rotas(services: Services) -> list[Check]:
+    """Return a check that fails where policies wait for people of rotas that no calendar is configured for."""
+    known = {rota for one in services.fact_providers.values() for rota in one.rosters()}
+    absent = sorted(services.rules.current.bundle.catalog.rotas - known)
+    if not absent:
+        return []
+    detail = f"The policy names rotas that no provider has, so nobody is on call: {', '.join(absent)}."
+    return [Check("rotas", ok=False, detail=detail, decisive=False)]
 
 
 def _facts(name: str, health: Health) -> Check:

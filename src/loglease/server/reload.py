@@ -51,7 +51,7 @@ async def reload_rules(services: Services) -> bool:
             return False
         before = services.fact_providers
         # In the same step of the event loop as the rules that read what they say.
-        services.facts.current = providers
+        services.facts.put(providers)
         await take_into_force(services, library, policy.rules)
         await closed(before)
         return True

@@ -223,7 +223,10 @@ class Principals(Protocol):
         """Return all logins of one human being."""
 
     def directory(self) -> Directory:
-        """Return a snapshot of all principals."""
+        """Return a snapshot of all principals, and of who is on call."""
+
+    def rotas_of(self, principal: Principal) -> frozenset[str]:
+        """Return the rotas in which a principal is on call now."""
 
     def insert_local(self, account: LocalAccount) -> None:
         """Store a local account."""

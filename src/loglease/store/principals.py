@@ -11,6 +11,7 @@ from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.principal import Directory, Principal, directory_of
 from loglease.store.document import Codec
 from loglease.store.interface import LocalAccount, LostRace
+from loglease.store.rosters import Rosters
 from loglease.store.schema import local_accounts, principals, subjects
 
 _CODEC: Final = Codec(Principal)
@@ -42,8 +43,9 @@ _LOCAL: Final = select(local_accounts).where(local_accounts.c.name == bindparam(
 class SqlPrincipals:
     """`Principals` on one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, rosters: Rosters) -> None:
         self._connection = connection
+        self._rosters = rosters
 
     def insert(self, principal: Principal) -> None:
         """Store a principal that was seen for the first time, and its subject."""
@@ -87,8 +89,19 @@ class SqlPrincipals:
         return [_CODEC.unpack(document) for document in found]
 
     def directory(self) -> Directory:
-        """Return a snapshot of all principals."""
-        return directory_of(_CODEC.unpack(document) for document in self._connection.execute(_ALL).scalars())
+        """Return a snapshot of all principals, and of who is on call."""
+        found = [_CODEC.unpack(document) for document in self._connection.execute(_ALL).scalars()]
+        rotas = self._rosters.current
+        on_call = {
+            rota: frozenset(one.id for one in found if (one.issuer, one.account) in accounts)
+            for rota, accounts in rotas.items()
+        }
+        return directory_of(found, on_call)
+
+    def rotas_of(self, principal: Principal) -> frozenset[str]:
+        """Return the rotas in which a principal is on call now."""
+        login = (principal.issuer, principal.account)
+        return frozenset(rota for rota, accounts in self._rosters.current.items() if login in accounts)
 
     def insert_local(self, account: LocalAccount) -> None:
         """Store a local account."""

@@ -24,6 +24,7 @@ from loglease.store import entries, lockfile
 from loglease.store.errors import StoreDamaged
 from loglease.store.interface import StoreUnavailable, Transaction
 from loglease.store.migration import migrate
+from loglease.store.rosters import Rosters
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
 from loglease.store.transaction import SqlTransaction
@@ -127,20 +128,25 @@ class _Readers:
 
 
 class SqliteStore:
-    """`Store` and the log's `Rows` on one SQLite file. Made by `open_store`."""
+    """`Store` and the log's `Rows` on one SQLite file. Made by `open_store`.
+
+    Attributes:
+        rosters: who is on call, for the snapshots of the directory; nobody until somebody says so.
+    """
 
     def __init__(self, path: Path, *, clock: Clock, library: SqliteLibrary, lock: lockfile.LockFile) -> None:
         self.path = path
         self.library = library
         self._clock = clock
         self._lock = lock
-        self._writer = SqliteConnection(path, library, writes=True)
+        self.rosters = Rosters()
+        self._writer = SqliteConnection(path, library, self.rosters, writes=True)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         if library.mode is Mode.WAL:
             self._readers, self._urgent_readers = (
                 _Readers(
                     ThreadPoolExecutor(count, thread_name_prefix=name),
-                    [SqliteConnection(path, library, writes=False) for _ in range(count)],
+                    [SqliteConnection(path, library, self.rosters, writes=False) for _ in range(count)],
                 )
                 for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
             )

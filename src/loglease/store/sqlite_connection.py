@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from loglease.store.durability import end_process
 from loglease.store.interface import StoreUnavailable
+from loglease.store.rosters import Rosters
 from loglease.store.sqlite_library import Mode, SqliteLibrary
 from loglease.store.transaction import SqlTransaction
 
@@ -34,8 +35,9 @@ class SqliteConnection:
         writes: whether it may write; the others are opened by SQLite itself as read-only.
     """
 
-    def __init__(self, path: Path, library: SqliteLibrary, *, writes: bool) -> None:
+    def __init__(self, path: Path, library: SqliteLibrary, rosters: Rosters, *, writes: bool) -> None:
         self._path = path
+        self._rosters = rosters
         self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         self._failures: tuple[type[Exception], ...] = (exc.DBAPIError, library.module.Error)
         self._faults: tuple[type[Exception], ...] = tuple(
@@ -84,7 +86,7 @@ class SqliteConnection:
     def _opened(self) -> tuple[Connection, SqlTransaction]:
         if self._open is None:
             connection = self._engine.connect()
-            self._open = connection, SqlTransaction(connection)
+            self._open = connection, SqlTransaction(connection, self._rosters)
         return self._open
 
     def _close_if_broken(self, connection: Connection) -> None:

@@ -15,6 +15,7 @@ from loglease.store.principals import SqlPrincipals
 from loglease.store.proposals import SqlProposals
 from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
+from loglease.store.rosters import Rosters
 from loglease.store.sessions import SqlSessions
 from loglease.store.tokens import SqlTokens
 
@@ -22,14 +23,14 @@ from loglease.store.tokens import SqlTokens
 class SqlTransaction:
     """`Transaction` on one connection; it outlives single transactions of that connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, rosters: Rosters) -> None:
         self.requests = SqlRequests(connection)
         self.reviews = SqlReviews(connection)
         self.grants = SqlGrants(connection)
         self.after_reviews = SqlAfterReviews(connection)
         self.holds = SqlHolds(connection)
         self.sessions = SqlSessions(connection)
-        self.principals = SqlPrincipals(connection)
+        self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)
         self.idempotency = SqlIdempotency(connection)
         self.revocations = SqlRevocations(connection)

@@ -188,6 +188,10 @@ class HttpProvider:
     async def refresh(self) -> None:
         """Do nothing: it is asked when somebody needs to know."""
 
+    def rosters(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Return nothing: it has no rotas."""
+        return {}
+
     async def aclose(self) -> None:
         """Wait for calls that are under way, and close all connections."""
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)

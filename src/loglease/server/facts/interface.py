@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from loglease.access.facts import FactProvider
@@ -27,6 +27,9 @@ class Provider(FactProvider, Protocol):
 
     async def refresh(self) -> None:
         """Read again what it keeps, if it keeps anything. What cannot be read is a matter of `health`."""
+
+    def rosters(self) -> Mapping[str, frozenset[tuple[str, str]]]:
+        """Return issuers and accounts of those on call now, by rota; a provider without rotas has none."""
 
     async def aclose(self) -> None:
         """Release everything, after the answers that are being given."""

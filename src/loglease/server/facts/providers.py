@@ -16,6 +16,7 @@ from loglease.server.facts.interface import PrincipalOf, Provider
 from loglease.server.facts.static import StaticConfig, StaticProvider
 from loglease.server.settings import Settings
 from loglease.store.interface import Store
+from loglease.store.rosters import Rosters
 
 READY_WITHIN_S: Final = 5.0
 """How long the start waits for what providers keep; after that it is read while the server runs."""
@@ -45,10 +46,20 @@ def principals_in(store: Store) -> PrincipalOf:
 class FactProviders:
     """Holds the providers in force, by their names; a reload puts others there."""
 
-    def __init__(self, principal_of: PrincipalOf, clock: Clock) -> None:
+    def __init__(self, principal_of: PrincipalOf, clock: Clock, rosters: Rosters) -> None:
         self._principal_of = principal_of
         self._clock = clock
+        self._rosters = rosters
         self.current: Mapping[str, Provider] = MappingProxyType({})
+
+    def put(self, providers: Mapping[str, Provider]) -> None:
+        """Put providers in force; those before are for the caller to close."""
+        self.current = providers
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the store who is on call."""
+        self._rosters.current = {rota: who for one in self.current.values() for rota, who in one.rosters().items()}
 
     async def prepared(self, settings: Settings) -> Mapping[str, Provider]:
         """Return the configured providers, refreshed, beside those in force.
@@ -67,8 +78,9 @@ class FactProviders:
         return {one.name: opened(one, self._principal_of, self._clock) for one in provider_configurations(settings)}
 
     async def refresh(self) -> None:
-        """Read again what providers keep, where it is time."""
+        """Read again what providers keep, where it is time, and tell the store who is on call now."""
         await asyncio.gather(*(one.refresh() for one in self.current.values()))
+        self._tell()
 
     async def aclose(self) -> None:
         """Close all providers."""

@@ -94,6 +94,12 @@ class RotaProvider:
             for one in self._rotas
         }
 
+    def rosters(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Return the same with who vouches for the accounts."""
+        return {
+            rota: frozenset((self._config.issuer, one) for one in accounts) for rota, accounts in self.on_call().items()
+        }
+
     def _accounts(self, rota: _Rota, now: Instant) -> frozenset[str]:
         found = (self._account(name) for name in self._names(rota, now))
         return frozenset(one for one in found if one is not None)

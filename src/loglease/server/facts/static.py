@@ -71,6 +71,10 @@ class StaticProvider:
     async def refresh(self) -> None:
         """Do nothing: the configuration is read at SIGHUP."""
 
+    def rosters(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Return nothing: it has no rotas."""
+        return {}
+
     async def aclose(self) -> None:
         """Do nothing."""
 

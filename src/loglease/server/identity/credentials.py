@@ -130,6 +130,7 @@ def _known(tx: Transaction, secret: Secret, channel: Channel, now: Instant) -> K
         token=token.id,
         sign_in=token.chain,
         only_grant=token.grant,
+        on_call=tx.principals.rotas_of(principal),
     )
     must_change = local is not None and local.principal == principal.id and local.must_change
     return Known(caller=caller, token=token, must_change=must_change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import pytest
@@ -495,3 +496,26 @@ def test_problems_for_programs() -> None:
         "message": "nobody can be allowed to approve their own request",
         "help": "remove the field",
     }
+
+
+def test_a_bundle_and_what_reads_it_have_no_cycles() -> None:
+    """A server keeps the collector of cycles away while it reads documents, and frees an old bundle by counting."""
+    when = "when: '!req.live && !(\"pii\" in req.labels.data_class)'"
+    conditions = PAYMENTS.replace("approve:", f"{when}\napprove:", 1)
+    good = "---\n".join([CATALOG, conditions, *ORGANISATION[2:]])
+    load({"a.yaml": good.encode()})
+    gc.collect()
+    gc.disable()
+    try:
+        for text, kind in (
+            (good, Bundle),
+            (good.replace("lookback", "lookbak"), list),
+            (good.replace("&&", "&"), list),
+        ):
+            loaded = load({"a.yaml": text.encode()})
+            assert isinstance(loaded, kind), loaded
+            assert gc.collect() == 0, "reading left cycles"
+            del loaded
+            assert gc.collect() == 0, "what was read had cycles"
+    finally:
+        gc.enable()

@@ -72,6 +72,9 @@ def load(
     reader = Reader(problems)
     documents = _unique(_documents(files, reader, loader), problems)
     found = _resolved(documents, reader, outside or Outside())
+    # One after the other: let go at once, ten thousand of them keep the other threads of a server waiting.
+    while documents:
+        documents.pop()
     reported = problems.found()
     if any(one.severity is Severity.ERROR for one in reported):
         return reported

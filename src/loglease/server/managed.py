@@ -22,7 +22,7 @@ from loglease.model.proposal import Proposal
 from loglease.model.review import Verdict
 from loglease.server.bundles import encoded, require_passing
 from loglease.server.policies import rules_of
-from loglease.server.reload import take_into_force
+from loglease.server.reload import no_full_collection, take_into_force
 from loglease.server.services import Services
 from loglease.server.settings import Settings
 
@@ -170,4 +170,6 @@ async def follow(services: Services) -> None:
                 settings=services.settings,
             )
 
-        await take_into_force(services, library, await asyncio.to_thread(work))
+        with no_full_collection():
+            rules = await asyncio.to_thread(work)
+        await take_into_force(services, library, rules)

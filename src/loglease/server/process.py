@@ -127,7 +127,7 @@ def _server(app: App, settings: Settings, arrivals: Arrivals, *, tls: bool) -> _
     return _Server(config)
 
 
-_SWITCH_S: Final = 0.0005
+SWITCH_S: Final = 0.0005
 """How long a thread that computes keeps the others from the interpreter: commits and sockets wait for it many times."""
 
 
@@ -137,7 +137,7 @@ async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) 
     Raises:
         LogLeaseError: it could not be started.
     """
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 

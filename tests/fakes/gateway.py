@@ -7,8 +7,8 @@ import itertools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, Self
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -42,6 +42,10 @@ class OpenRules:
     bundle_sha256 = "0" * 64
     revision = 1
     profile_digests: MappingProxyType[str, str] = MappingProxyType({})
+    bundle = SimpleNamespace(approver_sets=MappingProxyType({}), emergencies=(), policies=())
+
+    def for_call(self, _caller: object) -> Self:
+        return self
 
     def satisfied(self, request: object, reviews: object, directory: object, now: object) -> tuple[()]:
         return ()

@@ -85,6 +85,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "approve_proposal": OVERSEERS,
     "deny_proposal": OVERSEERS,
     "withdraw_proposal": OVERSEERS,
+    "list_stand_ins": SIGNED_IN,
+    "name_own_stand_in": {**SIGNED_IN, "reader": "reviewer_not_human"},
+    "end_present_stand_in": SIGNED_IN,
 }
 STREAMING = {"follow_events"}
 MISSING = "0" * 26
@@ -105,6 +108,7 @@ BODIES: dict[str, Any] = {
     "create_principal": {"account": "somebody", "password": PASSWORD},
     "change_principal": {"name": "x"},
     "change_person": {"manager": None},
+    "name_own_stand_in": {"stand_in": "nobody", "for_s": 60},
     "change_password": {"password": "wrong", "new_password": "wrong"},
     "check_policy": {"files": {"policy.yaml": "x"}},
     "propose_bundle": {"files": {"policy.yaml": "x"}, "comment": "x"},

@@ -261,3 +261,21 @@ def test_managers_are_named_and_listed(cli: Cli, server: FakeServer) -> None:
     assert cli("admin", "person", "change", "per_2").code == 2
     assert cli("admin", "person", "change", "nobody", "--no-manager").code == 7
     assert json.loads(cli("admin", "person", "list", "--output", "json").out)["items"][0] == alice
+
+
+def test_stand_ins_are_named_listed_and_ended(cli: Cli, server: FakeServer) -> None:
+    one = {"person": "per_1", "member": ALICE, "stand_in": BOB, "since": AT, "until": AT}
+    server.on("POST", "/stand-ins", one)
+    server.on("GET", "/stand-ins", {"items": [one]})
+    server.on("GET", "/me", {"principal": ALICE})
+    server.on("DELETE", "/stand-ins/per_1", Reply({}, 204))
+    given = cli("stand-in", "name", BOB["account"], "--for", "7d")
+    assert given.out.startswith(f"{BOB['account']} reviews in your place until ")
+    assert server.sent("POST", "/stand-ins")[0].body == {"stand_in": BOB["account"], "for_s": 604_800}
+    assert cli("stand-in", "list").out.splitlines()[1].split()[:2] == [ALICE["account"], BOB["account"]]
+    assert f"{BOB['account']} stands in for {ALICE['account']} no longer." in cli("stand-in", "end").err
+    assert cli("stand-in", "end", ALICE["account"]).code == 0
+    assert len(server.sent("DELETE", "/stand-ins/per_1")) == 2
+    assert cli("stand-in", "end", "carol").code == 7
+    for command in (("name", BOB["account"], "--for", "7d"), ("list",)):
+        assert json.loads(cli("stand-in", *command, "--output", "json").out)

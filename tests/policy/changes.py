@@ -121,6 +121,10 @@ CHANGES = (
     change("none_of: [group:contractors, group:privacy]", "none_of: [group:contractors]",
            "WIDENS cards who.none_of - group:privacy"),
     change("id: sre-prod", "id: sre-prod\ndiscoverable: true", "WIDENS sre-prod discoverable false -> true"),
+    # stand-ins
+    change("any_of: [group:payments-leads]\nnone_of: [group:contractors]",
+           "any_of: [group:payments-leads]\nnone_of: [group:contractors]\nstand_ins: {from: [group:sre-leads], max: 7d}",
+           "WIDENS payments-approvers stand_ins + group:sre-leads for 7d"),
     # what live grants feel of a change
     change("grant: {duration: {max: 15m}, redaction: strict}", "grant: {duration: {max: 15m}, redaction: strict, on_change: cut}",
            "NARROWS vault grant.on_change finish -> cut"),

@@ -15,7 +15,7 @@ from loglease.model.offer import Stage
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.scope import Level, Scope
 from loglease.policy import Bundle
-from loglease.policy.documents import AccessPolicy
+from loglease.policy.documents import AccessPolicy, ApproverSet
 from loglease.policy.profiles import RAW
 
 STREAMS = [
@@ -101,6 +101,39 @@ def _is_meant(name: str, other: Principal, asks: Principal, directory: Directory
     if name.startswith("oncall:"):
         return other.id in directory.on_call.get(name[7:], ())
     return name.removeprefix("group:") in other.groups
+
+
+def naive_seats(
+    chosen: ApproverSet, asks: Principal, directory: Directory, submitted_at: int, now: int
+) -> dict[str, str]:
+    """Return who may speak in a set, each with the member in whose place: themselves, or who named them before."""
+    seats = {}
+    humans = [one for one in directory.principals.values() if one.kind is Kind.HUMAN and one.enabled]
+    deputies = [
+        (one, other)
+        for one in humans
+        for other in humans
+        if one.stand_in is not None
+        and one.stand_in.person == other.person
+        and one.stand_in.since <= now < one.stand_in.until
+    ]
+    own = {asks.person, *(other.person for one, other in deputies if one.person == asks.person)}
+
+    def is_in(names: tuple[str, ...], who: Principal) -> bool:
+        return any(name.removeprefix("group:") in who.groups for name in names)
+
+    def is_member(who: Principal) -> bool:
+        return is_in(chosen.any_of, who) and not is_in(chosen.none_of, who)
+
+    for one, other in deputies:
+        rule, found = chosen.stand_ins, one.stand_in
+        if rule is None or found is None or not is_member(one) or is_in(chosen.none_of, other):
+            continue
+        short = found.until - found.since <= rule.max_s * 1_000_000
+        if short and found.since <= submitted_at and is_in(rule.approvers, other) and other.person not in own:
+            seats[other.account] = one.account
+    seats |= {one.account: one.account for one in humans if is_member(one) and one.person not in own}
+    return seats
 
 
 def _is_for(policy: AccessPolicy, asks: Principal) -> bool:

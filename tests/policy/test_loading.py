@@ -320,7 +320,7 @@ def test_plans_are_bounded() -> None:
         ("any_of: []", "P119"),
         ("any_of: [agent:x]", "P310"),
         ("any_of: [approvers:other]", "P303"),
-        ("any_of: [group:sre]\nstand_ins: {max: 14d}", "P906"),
+        ("any_of: [group:sre]\nstand_ins: {max: 14d}", "P111"),
         ("any_of: [group:sre]\nat_least: 0", "P114"),
         ("none_of: [group:sre]", "P111"),
     ],

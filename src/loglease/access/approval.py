@@ -39,7 +39,8 @@ def opened_with(
     if plan is None or requester is None:
         return None
     in_time, late = (
-        rules.eligible(plan.demanded(late=late), requester=requester, directory=directory) for late in (False, True)
+        rules.eligible(plan.demanded(late=late), requester=requester, directory=directory, now=now)
+        for late in (False, True)
     )
     return AfterReview(
         request=request.id,

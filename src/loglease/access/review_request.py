@@ -133,6 +133,7 @@ async def review_request(
         caller.require_sign_in(now, STEP_UP_S if shows_values else REVIEW_SIGN_IN_S)
         directory = tx.principals.directory()
         _require_eligible(tx, caller, request, reviews, verdict, rules=rules, directory=directory, now=now)
+        stands_for = rules.stands_for(request, caller.principal, directory, now)
         review = Review(
             id=ReviewId(new_id(REVIEW)),
             request=request.id,
@@ -145,6 +146,7 @@ async def review_request(
             comment=comment,
             narrowed=_narrowed(request, verdict, narrowing),
             on_call=directory.rotas_of(caller.principal.id),
+            stands_for=None if stands_for is None else stands_for.id,
         )
         tx.reviews.insert(review)
         commitments = commitments_of(request.private, random)
@@ -272,6 +274,9 @@ def _given(
         "channel": str(review.channel),
         "auth": {"method": "password", "mfa": False, "age_s": age_s},
     }
+    member = None if review.stands_for is None else directory.principal(review.stands_for)
+    if member is not None:
+        data["stands_for"] = member.subject
     if review.comment:
         data["comment_c"] = commitments.to("comment_c", review.comment)
     if review.narrowed is not None:

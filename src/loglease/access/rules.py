@@ -164,10 +164,12 @@ class Rules:
         found = self.presence(self.caller, now)
         return {key: one for key, one in found.items() if key[0].startswith(f"{root}.")}
 
-    def eligible(self, plans: Sequence[Plan], *, requester: Principal, directory: Directory) -> frozenset[PrincipalId]:
+    def eligible(
+        self, plans: Sequence[Plan], *, requester: Principal, directory: Directory, now: Instant
+    ) -> frozenset[PrincipalId]:
         """Return who may review such a request, now that it is submitted; nobody joins later."""
         bench = Bench(
-            people=People(directory, self.bundle.approver_sets, requester.manager),
+            people=People(directory, self.bundle.approver_sets, requester.manager, now),
             requester=requester.id,
             excluded=requester.persons,
         )
@@ -275,12 +277,35 @@ class Rules:
         self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
     ) -> tuple[str, ...]:
         """Return under which of the plans' names somebody reviews: what a verifier matches slots with."""
+        people = self._bench(request, directory, now).people
+        return tuple(name for name in self._names(request, reviewer, directory, now) if people.is_named(name, reviewer))
+
+    def stands_for(
+        self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant
+    ) -> Principal | None:
+        """Return in whose place somebody reviews; None where they review in their own right."""
+        people = self._bench(request, directory, now).people
+        names = self._names(request, reviewer, directory, now)
+        if any(people.is_named_itself(name, reviewer) for name in names):
+            return None
+        return next((one for name in names for one in people.stands_for(name, reviewer)), None)
+
+    def lets_stand_in(self, one: Principal, members: Sequence[Principal], directory: Directory, now: Instant) -> bool:
+        """Say whether some approver set lets one of its members, as they are to be, name this one."""
+        changed = replace(directory, principals={**directory.principals, **{member.id: member for member in members}})
+        people = People(changed, self.bundle.approver_sets, now=now)
+        own = {member.id for member in members}
+        sets = (f"approvers:{name}" for name in self.bundle.approver_sets)
+        return any(member.id in own for name in sets for member in people.stands_for(name, one))
+
+    def _names(self, request: AccessRequest, reviewer: Principal, directory: Directory, now: Instant) -> list[str]:
+        """Return whom the plans ask for by now, those of escalations included."""
         bench = self._bench(request, directory, now)
         stages = [stage for plan in self.plans(request, directory, now) for stage in plan.stages]
         names = {name for stage in stages for block in stage.blocks for name in bench.names(block, reviewer)}
         due = (stage.escalate for stage in stages if stage.escalate and bench.waited_s >= stage.escalate.after_s)
         names |= {name for also in due for name in also.to}
-        return tuple(sorted(name for name in names if bench.people.is_named(name, reviewer)))
+        return sorted(names)
 
     def escalated_to(
         self, request: AccessRequest, stages: Iterable[Stage], directory: Directory
@@ -384,8 +409,9 @@ class Rules:
 
     def _bench(self, request: AccessRequest, directory: Directory, now: Instant) -> Bench:
         requester = directory.principal(request.requester)
+        manager = None if requester is None else requester.manager
         return Bench(
-            people=People(directory, self.bundle.approver_sets, None if requester is None else requester.manager),
+            people=People(directory, self.bundle.approver_sets, manager, now, request.submitted_at),
             requester=request.requester,
             excluded=request.persons,
             eligible=request.eligible,

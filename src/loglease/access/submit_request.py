@@ -162,7 +162,9 @@ class Submission:
             persons=principal.persons,
             wish=wish,
             offer=offer,
-            eligible=rules.eligible(_all_plans(offer), requester=principal, directory=tx.principals.directory()),
+            eligible=rules.eligible(
+                _all_plans(offer), requester=principal, directory=tx.principals.directory(), now=now
+            ),
             terms_bytes=bound,
             digest=sha256_hex(bound),
             private=commitments.known,

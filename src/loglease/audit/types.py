@@ -51,8 +51,8 @@ request.expired 300411 [request]
 request.cancelled 300411 [request] why{requester|superseded|revoked|deleted|locked|restore}, reason_c?
 request.approved 300403 [request] digest_sha256, reviews:[]
 request.denied 300403 [request] by{review|policy}, review?, rule?
-review.given 300403 [request, review] verdict{approve|deny}, digest_sha256, eligible:[], comment_c?,
-    channel{web|cli|api|chat}, auth:Auth, narrowed:Narrowing?
+review.given 300403 [request, review] verdict{approve|deny}, digest_sha256, eligible:[], stands_for?,
+    comment_c?, channel{web|cli|api|chat}, auth:Auth, narrowed:Narrowing?
 grant.scheduled 300401 [request, grant] holder, basis{reviews|auto|break_glass}, reviews:[], digest_sha256,
     scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, not_before_at, activate_by_at,
     review_by_at?
@@ -108,6 +108,8 @@ policy.loaded 300403 [proposal?] bundle_sha256, revision#, trust, author?, revie
 principal.added 300101 [] subject, kind{human|agent|service}, owner?
 principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|roles|groups|enabled|disabled|password
     |manager}, other?, names:[], approved_by?
+stand_in.named 300401 [] subject, stand_in, until_at
+stand_in.ended 300404 [] subject, stand_in
 principal.locked 300109 [lock?] lock, subject, cause, reason_c?
 principal.unlocked 300112 [lock?] lock, subject, reason_c?
 signin.succeeded 300201 [] auth:Auth, issuer, address_c?

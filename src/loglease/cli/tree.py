@@ -73,6 +73,16 @@ GROUPS: Final = (
     ),
     (
         _LOOK,
+        "stand-in",
+        "Who reviews in whose place.",
+        (
+            ("name", "stand_ins:name", "Name who reviews in your place for a time."),
+            ("list", "stand_ins:list_", "List who stands in for you, and for whom you do."),
+            ("end", "stand_ins:end", "End that somebody stands in for you, or you for somebody."),
+        ),
+    ),
+    (
+        _LOOK,
         "token",
         "Tokens for programs.",
         (

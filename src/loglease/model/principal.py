@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.instant import MICROSECONDS, Instant
 
 
 class Kind(StrEnum):
@@ -28,6 +29,24 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """Who reviews in the place of somebody for a time, where a policy lets them."""
+
+    person: PersonId
+    since: Instant
+    until: Instant
+
+    def in_force(self, now: Instant) -> bool:
+        """Say whether it holds at an instant."""
+        return self.since <= now < self.until
+
+    @property
+    def span_s(self) -> int:
+        """For how long it was named, in seconds, rounded up."""
+        return -((self.since - self.until) // MICROSECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """One login, known by the pair (issuer, account); name and e-mail are decoration.
 
@@ -35,6 +54,7 @@ class Principal:
         person: the human being behind a human login; for an agent or service its owner's.
         subject: the random name that audit entries use for this person, agent or service.
         suspected: persons who may be the same human being; suspicion only takes rights away.
+        stand_in: who reviews in this person's place; None for nobody.
         manager: whom `relation:manager` means for what this login asks; None for nobody.
     """
 
@@ -51,6 +71,7 @@ class Principal:
     suspected: frozenset[PersonId] = frozenset()
     enabled: bool = True
     manager: PersonId | None = None
+    stand_in: StandIn | None = None
 
     @property
     def persons(self) -> frozenset[PersonId]:

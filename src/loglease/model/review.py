@@ -35,6 +35,7 @@ class Review:
 
     Attributes:
         person: the human being; persons, not logins, are counted.
+        stands_for: in whose place the reviewer gave it; None for their own.
         narrowed: what the reviewer allows instead, a proven subset; None allows all that was offered.
         on_call: the rotas in which the reviewer was on call when giving it; that a shift ends takes no review back.
     """
@@ -50,6 +51,7 @@ class Review:
     comment: str = ""
     narrowed: Terms | None = None
     on_call: frozenset[str] = frozenset()
+    stands_for: PrincipalId | None = None
 
 
 def checked_narrowing(request: AccessRequest, wanted: Terms) -> Terms:

@@ -155,7 +155,7 @@ def _asked(
     facts: Facts,
     point: Point,
 ) -> _Asked:
-    people = People(directory, bundle.approver_sets, principal.manager)
+    people = People(directory, bundle.approver_sets, principal.manager, now)
     bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
     roots = roots_of(bundle, wish, principal, facts, submitted_at=at, now=now)
     return _Asked(bundle, wish, principal, people, bench, at, now, profiles, point, roots, facts)

@@ -79,6 +79,14 @@ class FactRule:
     at: At
 
 
+@dataclass(frozen=True, slots=True)
+class StandInRule:
+    """Whom a member of a set may name to review in their place, one at a time and for so many seconds at most."""
+
+    approvers: tuple[str, ...]
+    max_s: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskTerm:
     """One term of the risk of a request: its points count unless the condition is certainly false.
@@ -103,6 +111,7 @@ class ApproverSet:
     any_of: tuple[str, ...]
     none_of: tuple[str, ...] = ()
     at_least: int = 1
+    stand_ins: StandInRule | None = None
     at: At
 
 

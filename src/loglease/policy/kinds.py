@@ -26,6 +26,7 @@ from loglease.policy.documents import (
     RevealRule,
     RiskTerm,
     Route,
+    StandInRule,
     Tightening,
 )
 from loglease.policy.fields import Later, Reader, Record
@@ -69,17 +70,26 @@ class Kinds:
 
     def approver_set(self, node: Table, name: str) -> ApproverSet:
         """Read an ApproverSet; sets do not nest."""
-        later = {"stand_ins": ("P906", "stand-ins come with a later version")}
-        record = self._reader.record(node, "an ApproverSet", (*HEAD, "any_of", "none_of", "at_least"), later)
+        known = ("any_of", "none_of", "at_least", "stand_ins")
+        record = self._reader.record(node, "an ApproverSet", (*HEAD, *known))
         any_of = self._parts.approvers(record.need("any_of", "[group:payments-leads]"), "any_of")
         none_of = self._parts.approvers(record.node("none_of"), "none_of")
-        self._refuse_nested(record)
+        self._refuse_nested(record.node("any_of"), record.node("none_of"))
+        stand_ins = self._stand_ins(record.node("stand_ins"))
         at_least = self._reader.number(record.node("at_least"), "at_least", most=10_000)
-        return ApproverSet(id=name, any_of=any_of, none_of=none_of, at_least=at_least, at=node.at)
+        return ApproverSet(id=name, any_of=any_of, none_of=none_of, at_least=at_least, stand_ins=stand_ins, at=node.at)
 
-    def _refuse_nested(self, record: Record) -> None:
+    def _stand_ins(self, node: Node | None) -> StandInRule | None:
+        if node is None:
+            return None
+        record = self._reader.record(node, "stand_ins", ("from", "max"))
+        approvers = self._parts.approvers(record.need("from", "[group:payments-leads]"), "from")
+        self._refuse_nested(record.node("from"))
+        return StandInRule(approvers, self._reader.duration(record.need("max", "14d"), "max"))
+
+    def _refuse_nested(self, *given: Node | None) -> None:
         """Refuse what has another meaning for each request, or needs another set first."""
-        for names in (record.node("any_of"), record.node("none_of")):
+        for names in given:
             for item in names.items if isinstance(names, Items) else ():
                 text = item.text if isinstance(item, Scalar) else ""
                 if text.startswith("approvers:"):

@@ -93,20 +93,25 @@ class Bench:
     waited_s: int = 0
 
     def is_own(self, principal: Principal) -> bool:
-        """Say whether a principal is, or may be, somebody who counts as the requester."""
-        own = self.people.counted(self.excluded)
+        """Say whether a principal is, or may be, somebody who counts as the requester, or who stands in for one."""
+        own = self.people.counted(self.excluded) | self.people.stand_ins_of(self.excluded)
         return principal.id == self.requester or not own.isdisjoint(self.people.counted(principal.persons))
 
     def humans(self) -> list[Principal]:
         """Return the people who could review something of this request, names of stages aside."""
         return [one for one in self.people.directory.humans() if not self.is_own(one)]
 
-    def may_fill(self, stage: Stage, block: Slots, principal: Principal) -> bool:
-        """Say whether a principal's approval counts in a block: by its names, or by an escalation that is due."""
-        if self.people.may_approve(self.names(block, principal), principal):
+    def may_fill(self, stage: Stage, block: Slots, principal: Principal, spoken: Collection[PersonId] = ()) -> bool:
+        """Say whether a principal's approval counts in a block: by its names, or by an escalation that is due.
+
+        Args:
+            spoken: persons who have spoken for themselves: nobody stands in for one of them.
+        """
+        if self.people.may_approve(self.names(block, principal), principal, spoken):
             return True
         also = stage.escalate
-        return also is not None and self.waited_s >= also.after_s and self.people.may_approve(also.to, principal)
+        is_due = also is not None and self.waited_s >= also.after_s
+        return also is not None and is_due and self.people.may_approve(also.to, principal, spoken)
 
     def names(self, block: Slots, principal: Principal) -> tuple[str, ...]:
         """Return the names of a block under which a person could review, if they mean that person."""
@@ -200,7 +205,8 @@ def _ways(stages: Sequence[Stage], voters: Collection[Principal], bench: Bench) 
 
 
 def _seats(stage: Stage, block: Slots, voters: Collection[Principal], bench: Bench) -> Seats:
-    who = frozenset(bench.people.counted_as(one) for one in voters if bench.may_fill(stage, block, one))
+    spoken = {bench.people.counted_as(one) for one in voters}
+    who = frozenset(bench.people.counted_as(one) for one in voters if bench.may_fill(stage, block, one, spoken))
     return [who] * block.need
 
 

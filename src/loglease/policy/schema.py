@@ -196,7 +196,10 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
     ),
     "ApproverSet": (
         "an ApproverSet", "any_of",
-        {"any_of": _APPROVERS, "none_of": _APPROVERS, "at_least": _number(10_000)},
+        {
+            "any_of": _APPROVERS, "none_of": _APPROVERS, "at_least": _number(10_000),
+            "stand_ins": _record("stand_ins", "from max", {"from": _APPROVERS, "max": _ref("duration")}),
+        },
     ),
     "AccessPolicy": (
         "an AccessPolicy", "who scopes grant approve",

@@ -120,7 +120,7 @@ def _show(run: Run, request_id: str) -> None:
     for one in shown["reviews"]:
         narrowed = ", narrowed" if one.get("narrowed") or one.get("narrowed_duration_s") else ""
         comment = f": {one['comment']}" if one["comment"] else ""
-        run.out.facts([("Review", f"{one['verdict']}{narrowed} by {one['reviewer']['account']}{comment}")])
+        run.out.facts([("Review", f"{one['verdict']}{narrowed} by {_reviewer(one)}{comment}")])
     if shown.get("after_review"):
         run.out.facts(exposure_facts(run.client.get(f"/requests/{request_id}/exposure")))
     for step in steps:
@@ -129,3 +129,8 @@ def _show(run: Run, request_id: str) -> None:
         run.out.notice(f"next: loglease approve {shown['id']}")
     if shown.get("after_review", {}).get("may_review"):
         run.out.notice(f"next: loglease approve {shown['id']} --after")
+
+
+def _reviewer(review: Body) -> str:
+    account = str(review["reviewer"]["account"])
+    return f"{account} for {review['stands_for']['account']}" if review.get("stands_for") else account

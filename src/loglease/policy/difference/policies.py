@@ -22,6 +22,7 @@ from loglease.policy.documents import (
     KeepRule,
     RevealRule,
     Route,
+    StandInRule,
     TicketRule,
     Tightening,
     Who,
@@ -56,7 +57,23 @@ def compare_sets(found: Comparison, old: ApproverSet, new: ApproverSet) -> None:
     found.names("any_of", old.any_of, new.any_of)
     found.names("none_of", old.none_of, new.none_of, more=Verdict.NARROWS)
     found.ordered("at_least", old.at_least, new.at_least, more=Verdict.NARROWS)
-    found.rest(old, new, ("id", "any_of", "none_of", "at_least"))
+    _compare_stand_ins(found, old.stand_ins, new.stand_ins)
+    found.rest(old, new, ("id", "any_of", "none_of", "at_least", "stand_ins"))
+
+
+def _compare_stand_ins(found: Comparison, old: StandInRule | None, new: StandInRule | None) -> None:
+    if old is None or new is None:
+        if old is not new:
+            verdict = Verdict.NARROWS if new is None else Verdict.WIDENS
+            found.add(verdict, "stand_ins", _stand_ins_text(old), _stand_ins_text(new))
+        return
+    found.names("stand_ins.from", old.approvers, new.approvers)
+    found.ordered("stand_ins.max", old.max_s, new.max_s, text=duration_text)
+    found.inside("stand_ins.").rest(old, new, ("approvers", "max_s"))
+
+
+def _stand_ins_text(rule: StandInRule | None) -> str | None:
+    return None if rule is None else f"{', '.join(rule.approvers)} for {duration_text(rule.max_s)}"
 
 
 def _compare_who(found: Comparison, old: Who, new: Who) -> None:

@@ -20,7 +20,18 @@ from loglease.access.errors import NotFound
 from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malformed
-from loglease.server.api import afterwards, audit, grants, identity, locks, notices, policies, requests, sources
+from loglease.server.api import (
+    afterwards,
+    audit,
+    grants,
+    identity,
+    locks,
+    notices,
+    policies,
+    requests,
+    sources,
+    stand_ins,
+)
 from loglease.server.api.calls import known_parameters
 from loglease.server.api.operations import problem_answers
 from loglease.server.api.problem_shape import Problem
@@ -61,7 +72,7 @@ def create_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.running = set()
-    modules = (requests, afterwards, grants, locks, sources, policies, notices, audit, identity)
+    modules = (requests, afterwards, grants, locks, sources, policies, notices, audit, identity, stand_ins)
     routers = [module.routes.router for module in modules]
     routers += [identity.open_routes.router, _open_router(app)]
     for router in routers:

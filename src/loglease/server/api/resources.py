@@ -123,6 +123,7 @@ class ReviewShown(Resource):
     id: ReviewIdText
     request: RequestIdText
     reviewer: Who
+    stands_for: Who | None = None
     verdict: Verdict
     digest: Digest
     comment: str

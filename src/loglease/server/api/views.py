@@ -119,6 +119,7 @@ def review_shown(tx: Transaction, review: Review) -> r.ReviewShown:
         id=review.id,
         request=review.request,
         reviewer=who(tx, review.reviewer),
+        stands_for=None if review.stands_for is None else who(tx, review.stands_for),
         verdict=review.verdict,
         digest=review.digest,
         comment=review.comment,

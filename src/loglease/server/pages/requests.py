@@ -173,7 +173,9 @@ def _offers(site: Site, decision: Decision, directory: Directory, caller: Caller
     for offer in decision.offers:
         who: frozenset[PrincipalId] = frozenset()
         if offer.need:
-            who = site.services.rules.current.eligible(offer.plans, requester=caller.principal, directory=directory)
+            who = site.services.rules.current.eligible(
+                offer.plans, requester=caller.principal, directory=directory, now=decision.decided_at
+            )
         asked_s = decision.wish.duration_s
         shorter = asked_s is not None and offer.terms.duration_s < asked_s
         shown.append({"offer": offer, "words": terms_in_words(offer.terms), "people": len(who), "shorter": shorter})
@@ -210,7 +212,12 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
         "reviewers": [
             one for one in (directory.principal(who) for who in sorted(view.reviewers - others_of)) if one is not None
         ],
-        "who": {review.reviewer: directory.principal(review.reviewer) for review in view.reviews},
+        "who": {
+            one: directory.principal(one)
+            for review in view.reviews
+            for one in (review.reviewer, review.stands_for)
+            if one is not None
+        },
         "decided_by": None if asked.decided_by is None else directory.principal(asked.decided_by),
         "narrowed": {review.id: terms_in_words(review.narrowed) for review in view.reviews if review.narrowed},
         "steps": steps_of(history, directory),

@@ -21,15 +21,18 @@ from itertools import cycle
 from statistics import median, quantiles
 from typing import Any, Final
 
+import orjson
 import yaml
 from bench.deciding.cedar import Cedar
 from bench.deciding.cel import Cel
-from bench.deciding.setting import NOW, Setting, files_of, person, wish_of
+from bench.deciding.setting import NOW, PROFILES, Setting, files_of, person, wish_of
 
 from loglease.policy import Bundle, Viewer, explain, load
 from loglease.policy.conditions import Condition, compiled
 from loglease.policy.conditions.compiling import MAX_COST
+from loglease.policy.decision_records import decision_data, read_decision
 from loglease.policy.roots import Readable, values_of
+from loglease.policy.simulation import Simulation
 
 GOALS: Final = {
     "1,000 policies ÷ 10": 8.0,
@@ -40,7 +43,9 @@ GOALS: Final = {
     "load of 1,000 policies ÷ walking their YAML": 15.0,
     "p99 ÷ p50 of a decision": 6.0,
     "the dearest condition, p99 in ms": 1.0,
+    "replay of decisions ÷ deciding": 3.0,
 }
+REPLAYED: Final = 100_000
 LOADS: Final = 3
 
 
@@ -63,6 +68,8 @@ def main() -> None:
     gc.freeze()  # as a server does with what its start made
     times = measured(steps, rounds)
     ratios = ratios_of(times) | others(middle, times["1,000 policies"], rounds)
+    if not chosen.quick:
+        print(f"{f'replay of {REPLAYED:,} decisions, s':46} {replayed(middle, REPLAYED) * REPLAYED:8.1f}")
     report({name: median(taken) for name, taken in times.items()}, ratios)
 
 
@@ -138,7 +145,20 @@ def others(setting: Setting, decisions: list[float], rounds: int) -> dict[str, f
         "load of 1,000 policies ÷ walking their YAML": median(loads["load"]) / median(loads["walk"]),
         "p99 ÷ p50 of a decision": quantiles(decisions, n=100)[98] / decision,
         "the dearest condition, p99 in ms": quantiles(run, n=100)[98] * 1e3,
+        "replay of decisions ÷ deciding": replayed(setting) / decision,
     }
+
+
+def replayed(setting: Setting, count: int = 2_000) -> float:
+    """Return the processor seconds of reading a recorded decision and making it again, as a mean of so many."""
+    made = [setting.decided(wish) for wish in setting.wishes]
+    lines = [orjson.dumps(decision_data(one, request=None, taken=None, closed=None, zones="")) for one in made]
+    records = (read_decision(line, number) for number, line in zip(range(count), cycle(lines), strict=False))
+    begun = time.thread_time()
+    different = sum(bool(one.changes) for one in Simulation(setting.bundle, PROFILES).replay(records))
+    if different:
+        raise SystemExit(f"{different} decisions came out otherwise by the same documents")
+    return (time.thread_time() - begun) / count
 
 
 def walked(files: Mapping[str, bytes]) -> int:

@@ -62,7 +62,7 @@ def test_the_documents_that_decided_decide_the_same_again(
     (again,) = Simulation(BUNDLE).replay([record])
     assert again.undecided is None
     assert again.changes == ()
-    assert again.answer == record.answer
+    assert again.answer == replace(record.answer, code=None)
 
 
 @pytest.mark.parametrize(

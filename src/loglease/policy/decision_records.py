@@ -34,7 +34,7 @@ class Answer:
         policy: whose offer was taken, or is first; None for a denial.
         need: how many approvals it takes.
         profile: name of the redaction profile.
-        code: of the refusal.
+        code: of the refusal, where that was looked at: it takes far longer than the denial itself.
     """
 
     policy: str | None
@@ -79,7 +79,7 @@ def decision_data(
         closed: see `decide`.
         zones: version of the time-zone data.
     """
-    asks, refusal = decision.principal, decision.refusal
+    asks = decision.principal
     data: dict[str, Canonical] = {
         "format": FORMAT,
         "engine": ENGINE,
@@ -101,15 +101,14 @@ def decision_data(
     }
     data |= {"closed": closed} if closed is not None else {}
     data |= {"request": request} if request is not None else {}
-    return data | ({"refusal": refusal.code} if refusal is not None else {})
+    return data | ({"refusal": decision.code} if decision.code is not None else {})
 
 
 def answer_of(decision: Decision, taken: Offer | None = None) -> Answer:
     """Return what came of a decision: by the offer that was taken, else by the first one."""
     offer = taken or (decision.offers[0] if decision.offers else None)
     if offer is None:
-        refusal = decision.refusal
-        return Answer(policy=None, outcome="deny", code=None if refusal is None else refusal.code)
+        return Answer(policy=None, outcome="deny")
     return Answer(
         policy=offer.policy,
         outcome=str(offer.outcome),

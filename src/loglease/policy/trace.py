@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
@@ -126,6 +127,8 @@ class PolicyTrace:
         return StepName.WHO not in self.failed()
 
 
+DENIED: Final = "policy_denied"
+"""The code of a denial for which there is no nearer one."""
 Answers = Callable[[Iterable[AccessPolicy] | None], tuple[PolicyTrace, ...]]
 """Asks some policies, or all of them where None is given."""
 
@@ -184,14 +187,24 @@ class Decision:
         """
         if self.offers:
             return None
+        refusal = self._first
+        if refusal is None:
+            return self._denied()
+        is_ban = refusal.code == "guardrail_denied" and bool(self.narrowed)
+        return replace(refusal, next_step=self._less()) if is_ban else refusal
+
+    @property
+    def code(self) -> str | None:
+        """The code of the refusal, without what would help; None where there is an offer."""
+        if self.offers:
+            return None
+        return DENIED if self._first is None else self._first.code
+
+    @cached_property
+    def _first(self) -> Refusal | None:
         reasons = [step.refusal for step in self.bans] or [one.refusal for one in self._nearest()]
         found = {one.code: one for one in reasons if one is not None}
-        for code in _ORDER:
-            if code in found:
-                refusal = found[code]
-                is_ban = code == "guardrail_denied" and bool(self.narrowed)
-                return replace(refusal, next_step=self._less()) if is_ban else refusal
-        return self._denied()
+        return next((found[code] for code in _ORDER if code in found), None)
 
     def _nearest(self) -> list[PolicyTrace]:
         return [one for one in self.own if len(one.failed()) == 1]
@@ -202,7 +215,7 @@ class Decision:
             step = self._less()
         elif not self.own:
             step = "Ask the owner of the logs which policy is for you."
-        return Refusal(code="policy_denied", message="No policy offers this to you.", next_step=step)
+        return Refusal(code=DENIED, message="No policy offers this to you.", next_step=step)
 
     def _less(self) -> str:
         """Say what would be offered instead, as it can be asked for."""

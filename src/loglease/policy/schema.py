@@ -281,7 +281,11 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
             "people": {
                 "type": "object", "minProperties": 1,
                 "additionalProperties": _record(
-                    "person", "", {"groups": _any_list(_text()), "kind": _words(*Kind), "manager": _text()}
+                    "person", "",
+                    {
+                        "groups": _any_list(_text()), "kind": _words(*Kind), "manager": _text(),
+                        "on_call": _any_list(_text()),
+                    },
                 ) | {"minProperties": 0},
             },
             "facts": _map(_ANY),

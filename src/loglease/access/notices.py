@@ -256,7 +256,8 @@ def open_stages(
 ) -> dict[tuple[str, int], Waiting]:
     """Return the stages that take reviews now, by what demands them and their number; `without` leaves out a review."""
     reviews = [one for one in tx.reviews.of_request(request.id) if one.id != without]
-    state = rules.state(request, reviews, tx.principals.directory(), now)
+    # Whom to tell is no decision: the facts of submit will do, and nobody is asked for others.
+    state = rules.shown().state(request, reviews, tx.principals.directory(), now)
     return {(one.origin, one.stage): one for one in state.waiting}
 
 

@@ -17,6 +17,9 @@ from loglease.model.limits import Limits
 from loglease.model.scope import Level
 from loglease.model.selector_text import parse_selector, selector_text
 from loglease.model.wish import WindowDraft, WishDraft
+from loglease.policy.ask_documents import MAX_INPUT, MAX_INPUTS
+from loglease.policy.documents import InputRule
+from loglease.policy.trace import Decision, StepName
 from loglease.server.api.conversions import LabelNotRequestable
 from loglease.sources.registry import Source
 
@@ -26,6 +29,7 @@ MAX_TYPED: Final = 8_192
 Value = TypeVar("Value")
 _MINUTE_NS: Final = 60 * NANOSECONDS
 _LABEL: Final = "label."
+_INPUT: Final = "input."
 _TEXTS: Final = frozenset(
     {
         "source",
@@ -53,6 +57,7 @@ class Typed:
 
     source: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
     selector: str = ""
     all_streams: bool = False
     window: str = "1h"
@@ -73,16 +78,19 @@ def typed_of(fields: ImmutableMultiDict[str, str]) -> Typed:
     """Read the fields of a form or a link; unknown ones are left alone, and nothing is checked here."""
     texts: dict[str, str] = {}
     labels: dict[str, str] = {}
+    inputs: dict[str, str] = {}
     ticked: set[str] = set()
     for name, value in fields.multi_items():
         text = value[:MAX_TYPED]
         if name.startswith(_LABEL):
             labels[name.removeprefix(_LABEL)] = text
+        elif name.startswith(_INPUT):
+            inputs[name.removeprefix(_INPUT)] = text
         elif name in _TEXTS:
             texts[name] = text
         elif name in _TICKS and text:
             ticked.add(name)
-    return Typed(labels=labels, **{name: name in ticked for name in _TICKS}, **texts)  # type: ignore[arg-type]
+    return Typed(labels=labels, inputs=inputs, **{name: name in ticked for name in _TICKS}, **texts)  # type: ignore[arg-type]
 
 
 def typed_like(request: AccessRequest) -> Typed:
@@ -100,6 +108,7 @@ def typed_like(request: AccessRequest) -> Typed:
         contains="\n".join(scope.contains),
         reason=request.wish.reason,
         ticket=request.wish.ticket or "",
+        inputs=request.wish.inputs,
         duration=duration_text(request.wish.duration_s) if request.wish.duration_s else "",
         profile=scope.profile or "",
     )
@@ -128,6 +137,7 @@ def link_of(wish: Wish) -> str:
         "ticket": wish.ticket or "",
         "duration": duration_text(wish.duration_s) if wish.duration_s else "",
     }
+    fields |= {f"{_INPUT}{name}": text for name, text in wish.inputs.items()}
     return "/requests/new?" + urlencode({name: text for name, text in fields.items() if text})
 
 
@@ -161,6 +171,10 @@ def wish_of(typed: Typed, sources: Mapping[str, Source]) -> WishDraft:
         faults.add("source", "There is no such source. Choose one to read from.")
     else:
         faults.of("selector", lambda: _require_known(selector, source))
+    inputs = {name: text.strip() for name, text in typed.inputs.items() if text.strip()}
+    for name, text in inputs.items():
+        if len(inputs) > MAX_INPUTS or len(text) > MAX_INPUT or not text.isprintable():
+            faults.add(f"{_INPUT}{name}", f"At most {MAX_INPUT} characters on one line.")
     faults.raise_any()
     return WishDraft(
         source=typed.source,
@@ -175,7 +189,15 @@ def wish_of(typed: Typed, sources: Mapping[str, Source]) -> WishDraft:
         duration_s=duration_s,
         limits=limits,
         break_glass=typed.break_glass,
+        inputs=inputs,
     )
+
+
+def inputs_asked(decision: Decision) -> tuple[InputRule, ...]:
+    """Return the fields of their own that policies ask for which are for the person and cover what is asked."""
+    covering = (trace.policy for trace in decision.own if StepName.SCOPE not in trace.failed())
+    rules = {rule.name: rule for policy in covering for rule in policy.ask.inputs}
+    return tuple(rules[name] for name in sorted(rules))
 
 
 class _Faults:

@@ -23,6 +23,7 @@ from loglease.model.principal import Directory
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
 from loglease.model.words import scope_in_words
+from loglease.policy.documents import InputRule
 from loglease.policy.trace import Decision
 from loglease.server.asking import decided, submitted
 from loglease.server.pages import request_form
@@ -79,11 +80,14 @@ async def _draft_page(site: Site, request: Request, caller: Caller) -> Response:
     typed = request_form.typed_of(fields)
     try:
         decision = await _decide(site, caller, typed)
+        inputs = request_form.inputs_asked(decision)
         if decision.refusal is None:
             picked = text_of(fields, "offer")
-            return await _form(site, request, caller, typed, decision=decision, picked=picked)
+            return await _form(site, request, caller, typed, decision=decision, picked=picked, inputs=inputs)
         smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
-        return await _form(site, request, caller, typed, error=refused(decision.refusal), smaller=smaller)
+        return await _form(
+            site, request, caller, typed, error=refused(decision.refusal), smaller=smaller, inputs=inputs
+        )
     except LogLeaseError as error:
         return await _form_again(site, request, caller, typed, error)
 
@@ -142,6 +146,7 @@ async def _form(
     error: LogLeaseError | None = None,
     smaller: Sequence[tuple[str, str]] = (),
     picked: str = "",
+    inputs: Sequence[InputRule] = (),
 ) -> Response:
     directory = await site.services.store.read(lambda tx: tx.principals.directory())
     entries = source_entries(site.services, caller.principal, directory)
@@ -160,6 +165,7 @@ async def _form(
         "profiles": sorted(site.services.rules.current.profiles),
         "error": None if error is None else shown_error(error),
         "smaller": smaller,
+        "inputs": inputs,
         "picked": picked if picked in {str(one["offer"].number) for one in offers or ()} else None,
         "offers": offers,
         "selector": None if decision is None else selector_text(decision.wish.scopes[0].selector),

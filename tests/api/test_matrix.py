@@ -78,6 +78,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "show_policy": OVERSEERS,
     "check_policy": OVERSEERS,
     "list_bundles": OVERSEERS,
+    "list_decisions": OVERSEERS,
     "find_bundle": OVERSEERS,
     "propose_bundle": dict.fromkeys(EVERYBODY, "not_permitted"),  # it takes the role policy_admin
     "list_proposals": OVERSEERS,
@@ -133,7 +134,11 @@ def address(path: str, operation: dict[str, Any]) -> str:
     path = path.removeprefix("/api/v1").replace("{source_id}", "files").replace("{revision}", "1")
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")
-    queries = {"list_sessions": f"?grant=grt_{MISSING}", "preview_revocation": "?on=source:nowhere"}
+    queries = {
+        "list_sessions": f"?grant=grt_{MISSING}",
+        "preview_revocation": "?on=source:nowhere",
+        "list_decisions": "?since=2026-01-01T00:00:00Z",
+    }
     return path + queries.get(operation["operationId"], "")
 
 

@@ -131,6 +131,6 @@ async def test_who_may_be_the_same_person_sees_nothing_for_that(world: World) ->
         found = tx.requests.find(RequestId(request))
         login = tx.principals.find(PrincipalId(me))
         suspected = replace(found, persons=found.persons | {login.person, PersonId("per_x")})
-        return may_see_request(Caller(principal=login, channel=Channel.API), suspected)
+        return may_see_request(tx, Caller(principal=login, channel=Channel.API), suspected)
 
     assert not await world.services.store.read(query)

@@ -191,7 +191,7 @@ WRONG = [
         "an output that is none",
         ["whoami", "--output", "xml"],
         2,
-        'error: Invalid value "xml" for --output. Choose from: "table", "json". [usage]\n',
+        'error: Invalid value "xml" for --output. Choose from: "table", "json", "markdown". [usage]\n',
         "next: loglease --help\n",
     ),
 ]

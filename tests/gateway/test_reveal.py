@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.gateway import insert_grant
+from tests.fakes.gateway import OpenRules, insert_grant
 from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
 
 from loglease.access.errors import PolicyDenied
@@ -434,13 +434,8 @@ async def test_a_source_that_fails_uses_nothing_up(tmp_path: Path) -> None:
 
 
 async def test_a_mask_over_more_classes_than_policy_reveals_is_not_available(tmp_path: Path) -> None:
-    class Named:
+    class Named(OpenRules):
         """Rules that reveal values of one class."""
-
-        bundle_sha256, revision, profile_digests = "0" * 64, 1, {}
-
-        def satisfied(self, *_: object) -> tuple[()]:
-            return ()
 
         def final_terms(self, _point: object, request: Any, terms: Terms, *_: object) -> Terms:
             reveal = request.wish.reveal

@@ -77,7 +77,7 @@ def test_what_it_costs_has_to_be_said(field: str) -> None:
         ("channel:security", "channel:nowhere", "P302"),
         ("channel:security", "security", "P303"),
         ("channel:security", "agent:robot", "P303"),
-        ("channel:security", "oncall:sre", "P906"),
+        ("channel:security", "oncall:sre", "P303"),
         ("[channel:security, group:sre-leads]", "[]", "P119"),
         ("need: 1, within", "within", "P111"),
         (", within: 24h", "", "P111"),

@@ -208,9 +208,10 @@ def test_an_unknown_field_has_its_place_its_mark_and_the_nearest_word() -> None:
         ("need: 1", "need: 1, escalate: {after: 30m, to: [agent:bot]}", "P310"),
         ("need: 1", "need: 1, escalate: {after: 30m, to: [channel:incident]}", "P303"),
         ("otherwise: true", "otherwise: true, notify: [channel:nowhere]", "P302"),
+        ("[group:privacy]", "['oncall:payments-manager']", "P302"),
         ("otherwise: true", "otherwise: true, notify: []", "P119"),
         ("otherwise: true", "otherwise: true, notify: [relation:manager]", "P303"),
-        ("otherwise: true", "otherwise: true, notify: ['oncall:payments-manager']", "P906"),
+        ("otherwise: true", "otherwise: true, notify: ['oncall:payments-manager']", "P303"),
         ("who: {any_of: [group:", "who: {any_of: ['relation:manager', group:", "P303"),
     ],
 )
@@ -221,7 +222,6 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ("[group:privacy]", "['oncall:payments-manager']", "P906"),
         ("[group:privacy]", "['relation:target-owner']", "P906"),
         ("otherwise: true", "otherwise: true, elevation: true", "P904"),
         ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 30m}", "P906"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from loglease.server.api.fields import At, Body, Count, Digest, Reason, Resource
 from loglease.server.api.resources import Who
 
 ProposalIdText = Annotated[str, Field(pattern=id_pattern("prp"), examples=["prp_01JDC8Z0M4T9YV2K3R5W7X8Q4M"])]
+MAX_DOCUMENT: Final = 200_000
+"""Characters of one document: less than a body may have, so that a document that is too long is named."""
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 PathText = Annotated[
     str,
@@ -24,7 +26,7 @@ PathText = Annotated[
     ),
 ]
 Files = Annotated[
-    dict[PathText, Annotated[str, Field(max_length=262_144)]],
+    dict[PathText, Annotated[str, Field(max_length=MAX_DOCUMENT)]],
     Field(min_length=1, max_length=500, description="The text of every document by its path."),
 ]
 PlaceText = Annotated[str, Field(description="`file:line:column`.", examples=["payments.yaml:47:9"])]

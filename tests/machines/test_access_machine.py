@@ -59,7 +59,7 @@ from loglease.model.session import CloseWhy, Front, SessionKind
 from loglease.store.interface import Transaction
 
 STEPS = 50
-EXAMPLES = 200  # in each of two halves
+EXAMPLES = 260  # in each of two halves
 LEAST_STEPS = 10_000  # in each of two halves
 TERMINAL = {"ended", "revoked", "denied", "cancelled", "approved", "expired"}
 

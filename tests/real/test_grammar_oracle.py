@@ -41,13 +41,14 @@ def without_what_only_we_have(text: str) -> str:
     """
     pieces = in_pieces(text)
     written: list[str] = []
+    others: dict[str, str] = {}  # two names stay two: nothing may be set twice
     for number, (token, source) in enumerate(pieces):
         following = pieces[number + 1][0] if number + 1 < len(pieces) else None
         reserved = token.text.lower() == "vector" and (following is None or following.text != "(")
         if is_sign(token, "{") and following is not None and is_sign(following, "}"):
             written.append('{a="b"')
         elif token.kind is TokenKind.NAME and (reserved or not token.text.isascii()):
-            written.append("x ")
+            written.append(others.setdefault(token.text, f"other{len(others)} "))
         elif not (is_sign(token, "+", "-") and number > 1 and pieces[number - 2][0].text == "quantile_over_time"):
             written.append(source)
     return "".join(written)

@@ -147,6 +147,7 @@ def test_not_justified_closes_and_somebody_else_reopens(stack: Stack) -> None:
 
 def test_the_servers_own_log_tells_and_raises_an_alarm(stack: Stack) -> None:
     hugo = stack.add("hugo", "sre")
+    stack.add("leo", "leads")
     in_need(hugo)
     in_need(hugo)
     told = (stack.folder / "stderr.log").read_text()

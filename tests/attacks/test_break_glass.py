@@ -114,6 +114,7 @@ def test_from_the_emergency_to_its_review(stack: Stack) -> None:
 
 def test_what_nobody_gets_by_calling_it_an_emergency(stack: Stack) -> None:
     frank, mallory = stack.add("frank", "sre"), stack.add("mallory")
+    stack.add("lou", "leads")
     assert code_of(lambda: in_need(mallory)) == "policy_denied"
     assert code_of(lambda: in_need(frank, selector='{service="web"}')) == "policy_denied"
     assert code_of(lambda: in_need(frank, scope={"profile": "raw"})) == "policy_denied"

@@ -138,6 +138,7 @@ def test_a_staged_route_that_cannot_be_told_is_demanded_besides() -> None:
         ({"ctx.mfa_age": Fault("a token")}, [StepName.WHEN], Fix.SIGN_IN),
         ({"ctx.ticket": {"state": "closed"}}, [StepName.ASK], Fix.ATTACH_TICKET),
         ({"ctx.ticket": ABSENT}, [StepName.ASK, StepName.ASK], Fix.ATTACH_TICKET),
+        ({"ctx.ticket": Fault("the tracker is down")}, [StepName.ASK, StepName.ASK], Fix.WAIT_FOR_SOURCE),
         ({"ctx.net": "other", "ctx.score": 51}, [StepName.WHEN], Fix.ASK_OWNER),
     ],
 )

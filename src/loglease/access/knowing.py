@@ -6,7 +6,7 @@ nothing written, the facts are asked for, and it is begun anew with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from loglease.access.caller import Caller
@@ -38,13 +38,11 @@ async def commit_knowing(
     Raises:
         LogLeaseError: as `EntryLog.commit`.
     """
-    informed = rules.for_call(caller)
-    for left in reversed(range(ROUNDS)):
-        try:
-            return await _commit(work, log, informed)
-        except FactsNeeded as need:
-            informed = informed.knowing(await informed.ask(need.questions), last=not left)
-    return await _commit(work, log, informed)
+
+    async def attempt(known: Rules) -> Result:
+        return await log.commit(lambda tx, now: work(tx, now, known))
+
+    return await _knowing(attempt, rules.for_call(caller))
 
 
 async def decide_knowing(
@@ -55,14 +53,18 @@ async def decide_knowing(
     Args:
         closed: what `access.standing` says of the caller.
     """
-    informed = rules.for_call(caller)
+
+    async def attempt(known: Rules) -> Decision:
+        return known.decide(wish, caller.principal, directory, now, closed=closed)
+
+    return await _knowing(attempt, rules.for_call(caller))
+
+
+async def _knowing(attempt: Callable[[Rules], Awaitable[Result]], rules: Rules) -> Result:
+    """Try with what is known, and again with what was missing."""
     for left in reversed(range(ROUNDS)):
         try:
-            return informed.decide(wish, caller.principal, directory, now, closed=closed)
+            return await attempt(rules)
         except FactsNeeded as need:
-            informed = informed.knowing(await informed.ask(need.questions), last=not left)
-    return informed.decide(wish, caller.principal, directory, now, closed=closed)
-
-
-async def _commit(work: Work[Result], log: EntryLog[Transaction], rules: Rules) -> Result:
-    return await log.commit(lambda tx, now: work(tx, now, rules))
+            rules = rules.knowing(await rules.ask(need.questions), last=not left)
+    return await attempt(rules)

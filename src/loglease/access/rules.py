@@ -322,7 +322,7 @@ class Rules:
 
         Raises:
             PolicyDenied, GuardrailDenied: nothing of it is allowed any more.
-        PolicyUndecided: nobody can tell at the moment.
+            PolicyUndecided: nobody can tell at the moment.
         """
         again = self._again(point, request, directory, now)
         if again is None:

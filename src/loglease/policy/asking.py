@@ -14,8 +14,8 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT, Condition, Fault
 from loglease.policy.conditions.types import Bool, Int
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, AskRule, InputRule
-from loglease.policy.fact_values import fitting
+from loglease.policy.documents import AccessPolicy, AskRule, FactRule, InputRule
+from loglease.policy.fact_values import fitting, named
 from loglease.policy.observed import Facts
 from loglease.policy.plan import Refusal
 from loglease.policy.roots import PRESENCE
@@ -139,7 +139,8 @@ def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, 
         is_fault = isinstance(answer, Fault)
         paths = part.paths & condition.reads
         seen = tuple(seen_in(paths, reading.bundle, reading.roots, reading.facts, reading.now))
-        fix = _fix(paths, reading.bundle, is_fault=is_fault)
+        is_outage = is_fault and any(_is_out(rule, reading.roots) for rule in _rules(paths, reading.bundle))
+        fix = Fix.WAIT_FOR_SOURCE if is_outage else _fix(paths, reading.bundle)
         why = f"cannot be told: {answer.reason}" if isinstance(answer, Fault) else "does not hold"
         values = ", ".join(f"{one.name} is {one.value}" for one in seen) if not is_fault else ""
         refusal = Refusal(
@@ -147,7 +148,7 @@ def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, 
             message=f"The policy demands {part.text}, which {why}{f' ({values})' if values else ''}.",
             next_step=_ADVICE[fix],
             rule=policy.id,
-            for_now=is_fault and fix is Fix.WAIT_FOR_SOURCE,
+            for_now=is_outage,
         )
         steps.append(
             Step(
@@ -164,15 +165,27 @@ def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, 
     return steps
 
 
-def _fix(paths: frozenset[tuple[str, ...]], bundle: Bundle, *, is_fault: bool) -> Fix:
+def _rules(paths: frozenset[tuple[str, ...]], bundle: Bundle) -> list[FactRule]:
+    return [bundle.facts[name] for name in {".".join(path[:2]) for path in paths} if name in bundle.facts]
+
+
+def _is_out(rule: FactRule, roots: Mapping[str, Value]) -> bool:
+    """Say whether a provider could not say it: not that it does not exist, nor that the request leaves a label open."""
+    root, _, name = rule.name.partition(".")
+    known, request = roots.get(root), roots["req"]
+    labels = request["labels"] if isinstance(request, dict) else {}
+    if rule.per is not None and isinstance(named(labels if isinstance(labels, dict) else {}, rule.per), Fault):
+        return False
+    return rule.provider not in PRESENCE and isinstance(known, dict) and isinstance(known.get(name), Fault)
+
+
+def _fix(paths: frozenset[tuple[str, ...]], bundle: Bundle) -> Fix:
     """Return what helps most with a part that reads these paths."""
-    rules = [bundle.facts[name] for name in {".".join(path[:2]) for path in paths} if name in bundle.facts]
+    rules = _rules(paths, bundle)
     if any(rule.provider == _SIGN_IN for rule in rules):
         return Fix.SIGN_IN
     if any(rule.name == "ctx.ticket" for rule in rules):
         return Fix.ATTACH_TICKET
-    if is_fault and any(rule.provider not in PRESENCE for rule in rules):
-        return Fix.WAIT_FOR_SOURCE
     roots = {path[0] for path in paths}
     if "ask" in roots:
         return Fix.FILL_INPUT

@@ -3,81 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+from tests.access.facts import found_grant, held, informed, keeper_of, policy_with
 from tests.access.journey import active_grant, reviewed, submitted
-from tests.fakes.world import POLICY, World, caller, principal, rules_of, wish
+from tests.fakes.world import World, caller, principal, rules_of, wish
 
-from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied, PolicyUndecided
 from loglease.access.facts import gather
-from loglease.access.keep_grants import NOT_KEPT, Keeper
+from loglease.access.keep_grants import NOT_KEPT
 from loglease.access.knowing import decide_knowing
 from loglease.model.access_request import RequestState
-from loglease.model.grant import Grant, GrantState
-from loglease.model.ids import GrantId
-from loglease.model.instant import MICROSECONDS, Instant
+from loglease.model.grant import GrantState
+from loglease.model.instant import MICROSECONDS
 from loglease.policy.conditions import Fault
-from loglease.policy.conditions.values import Value
-from loglease.policy.observed import Facts, Observed, Question
-
-FACTS = b"""
----
-api: loglease/v1
-kind: Facts
-id: main
-facts:
-  ctx.calm: {type: bool, from: desk, per: app, combine: all, max_age: 60s}
-  ctx.mfa_age: {type: duration, from: identity}
-  approver.mfa_age: {type: duration, from: identity}
-  approver.trained: {type: bool, from: hr, max_age: 1h}
-"""
-
-
-def policy_with(*, when: str = "", keep: str = "", approver_when: str = "") -> bytes:
-    policy = POLICY + FACTS
-    head, _, rest = policy.partition(b"kind: AccessPolicy\n")
-    if when:
-        rest = rest.replace(b"approve:\n", f"when: {when}\napprove:\n".encode(), 1)
-    if approver_when:
-        rest = rest.replace(b"approve:\n", f"approver_when: {approver_when}\napprove:\n".encode(), 1)
-    if keep:
-        rest = rest.replace(b"  redaction: pii-default\n", f"  redaction: pii-default\n  keep: {keep}\n".encode(), 1)
-    return head + b"kind: AccessPolicy\n" + rest
-
-
-class Desk:
-    """Providers that say what a test wants, and remember what they were asked."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.answers: dict[str, Value] = {"ctx.calm": True, "approver.trained": True}
-        self.asked: list[tuple[str, str, tuple[str, str] | None]] = []
-        self.sign_in_s = 60
-
-    async def ask(self, questions: Collection[Question]) -> Facts:
-        now = self.world.clock.now()
-        self.asked += [(one.rule.name, one.account, one.label) for one in questions]
-        return {
-            (one.rule.name, None if one.label is None else one.label[1]): Observed(
-                self.answers[one.rule.name], one.rule.provider, now
-            )
-            for one in questions
-        }
-
-    def presence(self, _caller: Caller, now: Instant) -> Facts:
-        age = self.sign_in_s * MICROSECONDS
-        return {(f"{root}.mfa_age", None): Observed(age, "identity", now) for root in ("ctx", "approver")}
-
-
-def informed(world: World, policy: bytes) -> Desk:
-    desk = Desk(world)
-    world.rules = replace(rules_of(policy), ask=desk.ask, presence=desk.presence)
-    return desk
+from loglease.policy.observed import Observed, Question
 
 
 async def test_providers_are_asked_for_what_the_policy_reads(world: World) -> None:
@@ -149,21 +91,6 @@ async def test_a_draft_is_decided_with_facts_too(world: World) -> None:
         asked, caller=caller(alice, now), rules=world.rules, directory=directory, now=now, closed=None
     )
     assert not found.offers
-
-
-def keeper_of(world: World) -> Keeper:
-    return Keeper(log=world.log, new_id=world.new_id, random=world.random)
-
-
-async def held(world: World, grant: GrantId) -> list[str]:
-    found = await world.store.read(lambda tx: tx.holds.suspensions(grant))
-    return [f"{one.cause}: {one.reason}" for one in found]
-
-
-async def found_grant(world: World, grant: GrantId) -> Grant:
-    found = await world.store.read(lambda tx: tx.grants.find(grant))
-    assert found is not None
-    return found
 
 
 async def test_a_grant_is_suspended_when_what_is_kept_ends_and_goes_on_when_it_holds_again(world: World) -> None:

@@ -47,6 +47,9 @@ class OpenRules:
     def for_call(self, _caller: object) -> Self:
         return self
 
+    def said(self, _requester: object, _now: object) -> dict[Any, Any]:
+        return {}
+
     def satisfied(self, request: object, reviews: object, directory: object, now: object) -> tuple[()]:
         return ()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from loglease.access.approval import bounded
 from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
-from loglease.access.knowing import commit_knowing
+from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import refs
 from loglease.access.rules import Rules
@@ -44,7 +44,7 @@ async def activate_grant(
         active, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
         return Recorded(active, entries)
 
-    return await commit_knowing(work, caller=caller, log=log, rules=rules)
+    return await commit_under(work, of=request_of(grant_id), caller=caller, log=log, rules=rules)
 
 
 def activated(

@@ -10,7 +10,7 @@ from loglease.access.activate_grant import activated
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
-from loglease.access.knowing import commit_knowing
+from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, require_unlocked
 from loglease.access.records import Data, refs, scope_data
 from loglease.access.rules import Rules
@@ -137,7 +137,7 @@ async def open_session(
         return Recorded(opened, (*entries, *recorded))
 
     try:
-        return await commit_knowing(work, caller=caller, log=log, rules=rules)
+        return await commit_under(work, of=request_of(grant_id), caller=caller, log=log, rules=rules)
     except AuditUnavailable as error:
         is_given_up = True
         raise OpeningUncertain(session_id, error) from error

@@ -11,7 +11,7 @@ from loglease.access.close_session import closed_entry
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.ending import ended
 from loglease.access.errors import GuardrailDenied, LineNotAvailable, NotPermitted, PolicyDenied
-from loglease.access.knowing import commit_knowing
+from loglease.access.note_call import commit_under, request_of
 from loglease.access.open_session import opened_entry
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import served_data
@@ -127,7 +127,8 @@ async def reveal(
         used, end = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
         return Recorded(used, (*entries, opened, served, closed, end))
 
-    return await commit_knowing(work, caller=caller, log=log, rules=rules)
+    # The line is read under the grant that it was served by, so that is the one whose holder has called.
+    return await commit_under(work, of=request_of(found.parent.id), caller=caller, log=log, rules=rules)
 
 
 def _require_allowed(

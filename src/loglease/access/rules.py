@@ -157,9 +157,16 @@ class Rules:
             raise FactsNeeded(missing)
         return {**kept, **self._own("ctx", about, now), **self.answers}
 
+    def said(self, requester: PrincipalId, now: Instant) -> Facts:
+        """Return what this call says of whoever asked for access; nothing where they do not call."""
+        return self._said("ctx", requester, now)
+
     def _own(self, root: str, about: Principal, now: Instant) -> Facts:
         """Return what this call says of somebody, who has to be the caller."""
-        if self.caller is None or self.caller.principal.id != about.id:
+        return self._said(root, about.id, now)
+
+    def _said(self, root: str, about: PrincipalId, now: Instant) -> Facts:
+        if self.caller is None or self.caller.principal.id != about:
             return NOTHING_KNOWN
         found = self.presence(self.caller, now)
         return {key: one for key, one in found.items() if key[0].startswith(f"{root}.")}
@@ -268,7 +275,7 @@ class Rules:
         if policy.approver_when is None or requester is None:
             return None
         questions = questions_for_review(self.bundle, policy, request.wish, requester=requester, reviewer=reviewer)
-        known = {**self._facts(questions, requester, _present(request), now), **self._own(APPROVER, reviewer, now)}
+        known = {**self._facts(questions, requester, present_in(request), now), **self._own(APPROVER, reviewer, now)}
         return approver_refusal(
             policy, self.bundle, request.wish, requester, known, submitted_at=request.submitted_at, now=now
         )
@@ -360,7 +367,7 @@ class Rules:
         policy = self._policy(request.offer.policy)
         if policy is None:
             return None
-        known = {**_present(request), **answers}
+        known = {**present_in(request), **answers}
         return keep_refusal(
             policy, self.bundle, request.wish, holder, known, submitted_at=request.submitted_at, now=now
         )
@@ -390,10 +397,10 @@ class Rules:
             return None
         questions = questions_again(self.bundle, request.offer.policy, request.wish, requester, point)
         if self.recalls:
-            known = facts_of(orjson.loads(request.facts))
+            known = {**facts_of(orjson.loads(request.facts)), **present_in(request)}
             facts: Facts = {key: replace(one, observed_at=now) for key, one in known.items()}
         else:
-            facts = self._facts(questions, requester, _present(request), now)
+            facts = self._facts(questions, requester, present_in(request), now)
         return redecide(
             point,
             request.offer,
@@ -432,9 +439,9 @@ def _as_review(request: AccessRequest, opinion: AfterOpinion) -> Review:
     )
 
 
-def _present(request: AccessRequest) -> Facts:
-    """Return what the requester's own call said when they submitted."""
-    known = facts_of(orjson.loads(request.facts))
+def present_in(request: AccessRequest) -> Facts:
+    """Return what the requester's latest call said: that of the submit, or one under the request or its grant since."""
+    known = {**facts_of(orjson.loads(request.facts)), **facts_of(orjson.loads(request.present or "[]"))}
     return {key: one for key, one in known.items() if one.provider in PRESENCE}
 
 

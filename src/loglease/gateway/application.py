@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from loglease.access.caller import Caller
+from loglease.access.note_call import note_look, request_of
 from loglease.access.permissions import held_grant
 from loglease.access.refusals import record_refusals
 from loglease.audit.interface import AuditUnavailable, Draft
@@ -46,7 +47,7 @@ from loglease.gateway.sessions import DRAIN_S, Sessions
 from loglease.gateway.settings import GatewaySettings
 from loglease.gateway.websocket import Upgrade, WebSocketChannel
 from loglease.logql import LogQuery
-from loglease.model.errors import LogLeaseError, Malformed
+from loglease.model.errors import GrantNotActive, LogLeaseError, Malformed
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
 from loglease.model.instant import Instant
@@ -206,10 +207,26 @@ class Gateway:
             grants = await admission.active_grants(caller=caller, index=self._index)
         else:
             named = admission.named_grant(route.grant, caller=caller, index=self._index, store=store, now=now)
-            grants = [await named]
+            try:
+                grants = [await named]
+            except GrantNotActive:
+                # Where it is suspended for where its holder called from, this call may be what it waits for.
+                await self._note_look(GrantId(route.grant), caller, now)
+                raise
         if len(grants) == 1:
             call.ref = {"request": grants[0].request, "grant": grants[0].id}
         return caller, grants
+
+    async def _note_look(self, grant: GrantId, caller: Caller, now: Instant) -> None:
+        services = self._services
+        await note_look(
+            request_of(grant),
+            caller=caller,
+            store=services.store,
+            log=services.log,
+            rules=services.rules(),
+            now=now,
+        )
 
     # What is said to whom, and what is written behind the client's back.
 

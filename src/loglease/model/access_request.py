@@ -90,6 +90,8 @@ class AccessRequest:
         terms_bytes: the canonical bytes that `digest` names; what reviews are bound to.
         facts: what was known of facts at submit, as a JSON list; those of the requester's own call count until the
             next one.
+        present: what the requester's calls under the request or its grant have said of themselves since, as a JSON
+            list; None before the first that said something else than the submit.
         private: salt (hex) and clear text behind each commitment in `terms_bytes`, by field.
         cause: why it left pending, from a closed list; None while pending.
     """
@@ -107,6 +109,7 @@ class AccessRequest:
     submitted_at: Instant
     expires_at: Instant
     facts: str = "[]"
+    present: str | None = None
     state: RequestState = RequestState.PENDING
     decided_at: Instant | None = None
     decided_by: PrincipalId | None = None

@@ -9,6 +9,7 @@ import structlog
 from loglease.access.break_glass import break_glass
 from loglease.access.caller import Caller
 from loglease.access.knowing import decide_knowing
+from loglease.access.note_call import Find, note_look
 from loglease.access.once import Once
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.standing import Alarm, alarm, closed_to
@@ -38,6 +39,22 @@ async def decided(services: Services, caller: Caller, draft: WishDraft | RevealD
 
     wish, directory, closed = await services.store.read(query)
     return await decide_knowing(wish, caller=caller, rules=rules, directory=directory, now=now, closed=closed)
+
+
+async def looked(services: Services, of: Find, caller: Caller) -> None:
+    """Keep what a call says of itself that looks how a request or its grant stands, where it is the requester's own.
+
+    Args:
+        of: returns the request that the call is under.
+    """
+    await note_look(
+        of,
+        caller=caller,
+        store=services.store,
+        log=services.log,
+        rules=services.rules.current,
+        now=services.clock.now(),
+    )
 
 
 async def submitted(

@@ -73,6 +73,9 @@ class Requests(Protocol):
             LostRace: the stored version is not the one before.
         """
 
+    def note(self, request_id: RequestId, present: str) -> None:
+        """Store what the requester's latest call said of itself; no part of the terms, and no new version."""
+
     def due(self, now: Instant, limit: int) -> Sequence[AccessRequest]:
         """Return pending requests whose time is over, oldest first."""
 

@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "version",
     "digest",
     "terms_bytes",
+    "present",
 )
 _CODEC: Final = Codec(AccessRequest, columns=frozenset(_COLUMNS))
 
@@ -37,6 +38,7 @@ _UPDATE: Final = (
     .where(requests.c.id == bindparam("key"), requests.c.version == bindparam("before"))
     .values({name: bindparam(name) for name in ("state", "decided_at", "decided_by", "cause", "version")})
 )
+_NOTE: Final = update(requests).where(requests.c.id == bindparam("key")).values(present=bindparam("present"))
 _DUE: Final = (
     _SELECT.where(requests.c.state == written_out(RequestState.PENDING), requests.c.expires_at <= bindparam("now"))
     .order_by(requests.c.expires_at, requests.c.id)
@@ -85,6 +87,10 @@ class SqlRequests:
         done = self._connection.execute(_UPDATE, row | {"key": after.id, "before": after.version - 1})
         if done.rowcount != 1:
             raise LostRace(f"{after.id} was changed meanwhile.", next_step=f"loglease requests {after.id}")
+
+    def note(self, request_id: RequestId, present: str) -> None:
+        """Store what the requester's latest call said of itself."""
+        self._connection.execute(_NOTE, {"key": request_id, "present": present})
 
     def due(self, now: Instant, limit: int) -> Sequence[AccessRequest]:
         """Return pending requests whose time is over, oldest first."""

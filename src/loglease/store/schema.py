@@ -82,6 +82,7 @@ requests: Final = Table(
     Column("version", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("terms_bytes", LargeBinary, nullable=False),
+    Column("present", Text),
     Column("document", Text, nullable=False),
     _one_of("state", RequestState),
     CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),

@@ -11,6 +11,7 @@ from fastapi import Path, Query, Response
 from loglease.access.activate_grant import activate_grant
 from loglease.access.caller import Caller
 from loglease.access.errors import NotFound
+from loglease.access.note_call import request_of
 from loglease.access.permissions import readable_grant
 from loglease.access.queries import grant_view, grants_page
 from loglease.access.resume_grant import resume_grant
@@ -31,6 +32,7 @@ from loglease.server.api.conversions import lock_on_of
 from loglease.server.api.fields import OnText, id_pattern
 from loglease.server.api.operations import Routes
 from loglease.server.api.views import grant_shown, session_shown, spent_of, who
+from loglease.server.asking import looked
 from loglease.server.services import Services
 from loglease.store.interface import RevocationRow, StoreUnavailable, Transaction
 
@@ -51,6 +53,7 @@ MOVE_PROBLEMS: Final = ("not_found", "grant_ended", "grant_not_active")
 async def shown(services: Services, caller: Caller, grant_id: GrantId) -> r.GrantShown:
     """Return a grant as the caller sees it now."""
     now = services.clock.now()
+    await looked(services, request_of(grant_id), caller)
     return await services.store.read(lambda tx: grant_shown(tx, grant_view(tx, caller, grant_id, now)))
 
 

@@ -39,7 +39,7 @@ from loglease.server.api.history import step_shown
 from loglease.server.api.operations import Routes
 from loglease.server.api.reveals import reveal_draft
 from loglease.server.api.views import offer_shown, request_shown, review_shown, terms_words
-from loglease.server.asking import decided, submitted
+from loglease.server.asking import decided, looked, submitted
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
 
@@ -72,6 +72,7 @@ RequestPath = Annotated[str, Path(pattern=id_pattern("req"))]
 async def shown(services: Services, caller: Caller, request_id: RequestId) -> r.RequestShown:
     """Return a request as the caller sees it now."""
     now = services.clock.now()
+    await looked(services, lambda _tx: request_id, caller)
 
     def query(tx: Transaction) -> r.RequestShown:
         return all_shown(tx, services, [request_view(tx, caller, request_id, now)], now)[0]

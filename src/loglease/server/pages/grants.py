@@ -11,6 +11,7 @@ from starlette.responses import Response
 from loglease.access.activate_grant import activate_grant
 from loglease.access.caller import Caller
 from loglease.access.errors import NotPermitted, ReasonRequired
+from loglease.access.note_call import request_of
 from loglease.access.permissions import require_may_revoke
 from loglease.access.queries import GrantView, grant_view, grants_page, timeline
 from loglease.access.return_grant import return_grant
@@ -23,6 +24,7 @@ from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.model.session import SessionState
 from loglease.model.words import plain, window_in_words
+from loglease.server.asking import looked
 from loglease.server.pages.history import steps_of
 from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
@@ -54,6 +56,7 @@ async def grant_page(site: Site, request: Request, caller: Caller) -> Response:
 async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[str, Any]:
     """Return what the pages about one grant show."""
     now = site.services.clock.now()
+    await looked(site.services, request_of(grant_id), caller)
 
     def query(tx: Transaction) -> tuple[GrantView, list[Any], Directory, bool]:
         view = grant_view(tx, caller, grant_id, now)
@@ -177,6 +180,7 @@ async def grant_state(site: Site, request: Request, caller: Caller) -> Response:
     """Tell our own scripts whether a grant can be used, and why not; lines on a page are blanked by it."""
     now = site.services.clock.now()
     grant_id = _id(request)
+    await looked(site.services, request_of(grant_id), caller)
     view, who = await site.services.store.read(lambda tx: _state(tx, caller, grant_id, now))
     grant = view.grant
     left = grant.usage.left(grant.terms.limits)

@@ -25,7 +25,7 @@ from loglease.model.selector_text import selector_text
 from loglease.model.words import scope_in_words
 from loglease.policy.documents import InputRule
 from loglease.policy.trace import Decision
-from loglease.server.asking import decided, submitted
+from loglease.server.asking import decided, looked, submitted
 from loglease.server.pages import request_form
 from loglease.server.pages.catalogue import source_entries
 from loglease.server.pages.drafts import Fields
@@ -197,6 +197,7 @@ async def request_page(site: Site, request: Request, caller: Caller) -> Response
 async def request_values(site: Site, caller: Caller, request_id: RequestId) -> dict[str, Any]:
     """Return what the pages about one request show."""
     now = site.services.clock.now()
+    await looked(site.services, lambda _tx: request_id, caller)
     view, history, directory, read = await site.services.store.read(
         lambda tx: (
             request_view(tx, caller, request_id, now),
@@ -264,6 +265,7 @@ async def request_state(site: Site, request: Request, caller: Caller) -> Respons
     """Tell our own script how a request stands, so that a page can say when it is out of date."""
     request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
     now = site.services.clock.now()
+    await looked(site.services, lambda _tx: request_id, caller)
     found = await site.services.store.read(lambda tx: request_view(tx, caller, request_id, now))
     grant = None if found.grant is None else found.grant.id
     return site.json(

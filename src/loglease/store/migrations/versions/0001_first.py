@@ -189,6 +189,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("terms_bytes", sa.LargeBinary(), nullable=False),
+        sa.Column("present", sa.Text(), nullable=True),
         sa.Column("document", sa.Text(), nullable=False),
         sa.CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name=op.f("ck_requests_decided")),
         sa.CheckConstraint(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -90,7 +89,7 @@ class Conditions:
             )
         if effect is not Effect.ASKS:
             self._judge_widening(found, place, effect)
-        return replace(found, at=place.at(0, len(node.text.rstrip())))
+        return found.placed(place.at)
 
     def one_of(self, path: str, node: Node | None, what: str) -> Condition | None:
         """Read a list of words, one of which a field of an optional fact has to be, as the condition that says so.
@@ -107,7 +106,7 @@ class Conditions:
         if self._is_optional(fact):
             text = f"has({fact}) && {text}"
         try:
-            return replace(compiled(text, self._schema), at=node.at)
+            return compiled(text, self._schema).placed(lambda _start, _end: node.at)
         except ConditionRefused as fault:
             self._problems.add(
                 node.at, fault.code, f"{what} asks for {text}, and {fault}",

@@ -42,7 +42,8 @@ def check(
 
     Prints each problem with its place, a mark below it and what to write instead. Exits with 3 if one is an error.
     Conditions that can never hold are found, too; a server takes them. Warnings name policies without a test, past
-    their review or cheaper than another one for what both cover, and letters that look like others; with --directory
+    their review or cheaper than another one for what both cover, parts of conditions that always say the same, and
+    letters that look like others; with --directory
     also groups that nobody is in, approver sets with too few people, and plans that nobody could complete.
     """
     files = files_in(directory)

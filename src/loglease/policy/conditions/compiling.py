@@ -7,7 +7,7 @@ What comes of it are closures that read values and return one; no text is ever e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from loglease.policy.conditions import operations
@@ -74,10 +74,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """An operand of ``&&``, ``||`` or ``!`` that is made of none of them: what a condition asks in the end."""
+    """An operand of ``&&``, ``||`` or ``!`` that is made of none of them: what a condition asks in the end.
+
+    Attributes:
+        reads: the paths that it reads, from their roots on.
+        at: where it stands, if it is from a file.
+    """
 
     text: str
+    tree: Expression = field(compare=False, repr=False)
+    reads: frozenset[Path]
     run: Run = field(compare=False, repr=False)
+    at: At | None = field(default=None, compare=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Return what this leaf says by itself, whatever stands around it."""
@@ -107,6 +115,15 @@ class Condition:
     tree: Expression = field(compare=False, repr=False)
     at: At | None = field(default=None, compare=False)
     run: Run = field(compare=False, repr=False)
+
+    def placed(self, at: Callable[[int, int], At]) -> Condition:
+        """Return it with the places of itself and its leaves.
+
+        Args:
+            at: gives the place of what stands between two offsets into its text.
+        """
+        leaves = tuple(replace(one, at=at(one.tree.start, one.tree.end)) for one in self.leaves)
+        return replace(self, at=at(0, len(self.text.rstrip())), leaves=leaves)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Evaluate it.
@@ -150,7 +167,10 @@ def compiled(text: str, schema: Record) -> Condition:
         cost=whole.cost,
         reads=frozenset(checker.reads),
         parts=tuple(Part(text[top.start : top.end], top, part.run) for top, part in zip(tops, parts, strict=True)),
-        leaves=tuple(Leaf(text[node.start : node.end], run) for node, run in checker.leaves),
+        leaves=tuple(
+            Leaf(text[node.start : node.end], node, frozenset(paths_in(node)) & checker.reads, run)
+            for node, run in checker.leaves
+        ),
         tree=tree,
         run=whole.run,
     )

@@ -10,20 +10,41 @@ import json
 from importlib import import_module
 from typing import Any
 
-from bench.deciding.setting import GROUPS, MINE, NOW, SOURCES, Setting
+from bench.deciding.setting import GROUPS, MINE, SOURCES, Setting, numbered
 
 from loglease.model.access_request import Wish
-from loglease.policy.roots import values_of
 
 _POLICY = """\
 @id("policy-{number}")
 permit (principal in Group::"group-{group}", action == Action::"read", resource == Source::"source-{source}")
 when {{
   ["prod"].containsAll(context.env) && ["internal", "pii"].containsAll(context.data_class)
-  && !context.live && context.lookback <= 86400 && context.duration <= 28800
-  && ["a", "b"].containsAll(context.tier) && !context.data_class.contains("restricted")
+  && !context.live && context.lookback <= 86400 && {when}
 }};
 """
+_WHENS = (
+    (
+        "!context.live && context.lookback <= 86400 && context.duration <= MINUTES * 60"
+        ' && context.mfa_age <= 900 && !context.data_class.contains("restricted")'
+    ),
+    (
+        '["a", "b"].containsAll(context.tier) && context.load < PERCENT && ["corp", "vpn"].contains(context.net)'
+        " && context.duration <= MINUTES * 60"
+    ),
+    (
+        'context has incident && ["SEV1", "SEV2"].contains(context.incident.severity) && context.on_call'
+        " && context.mfa_age <= MINUTES * 60"
+    ),
+    (
+        'context has ticket && context.ticket.state != "closed" && context.quota < MINUTES && !context.live'
+        " && context.pages < 10"
+    ),
+    (
+        '(context.on_call || context.net == "corp") && context.mfa_age <= MINUTES * 60'
+        ' && context.lookback <= 86400 && !context.data_class.contains("restricted")'
+    ),
+)
+"""What `setting.WHENS` demand, in the same order; Cedar counts no items, so it is told how many pages there are."""
 
 
 class Cedar:
@@ -33,7 +54,12 @@ class Cedar:
         self._cedar = cedar
         self._setting = setting
         written = {
-            f"policy-{number}": _POLICY.format(number=number, group=number % GROUPS, source=number * 7 % SOURCES)
+            f"policy-{number}": _POLICY.format(
+                number=number,
+                group=number % GROUPS,
+                source=number * 7 % SOURCES,
+                when=numbered(_WHENS[number // GROUPS % len(_WHENS)], number),
+            )
             for number in range(len(setting.bundle.policies))
         }
         self._all = cedar.PolicySet.from_str("".join(written.values()))
@@ -71,10 +97,12 @@ class Cedar:
 
     def _permitting(self, policies: Any, wish: Wish) -> frozenset[str]:
         setting = self._setting
-        roots = values_of(wish, setting.asks, catalog=setting.bundle.catalog, open_now={}, submitted_at=NOW)
+        roots = setting.read(wish)
         read: Any = roots["req"]
-        context = {name: list(read["labels"][name]) for name in ("env", "data_class", "tier")}
+        known: Any = roots["ctx"]
+        context: dict[str, Any] = {name: list(read["labels"][name]) for name in ("env", "data_class", "tier")}
         context |= {"live": read["live"], **{name: read[name] // 1_000_000 for name in ("lookback", "duration")}}
+        context |= {**known, "mfa_age": known["mfa_age"] // 1_000_000, "pages": len(known["pages"])}
         request = {
             "principal": {"type": "User", "id": "asks"},
             "action": {"type": "Action", "id": "read"},

@@ -74,14 +74,10 @@ def test_an_offer_is_explained_without_a_server(cli: Cli, server: FakeServer, do
         " guardrails  duration at most 4h, at most 7d back, lines at most 1,000,000, bytes at most 2,000,000,000, redaction at least secrets (org-floor)",
         " offer 1     payments-prod-debug: 2h, 1 approval",
     ]
-    assert lines[5:12] == [
+    assert lines[5:8] == [
         " payments-prod-debug   main.yaml:11:1",
-        "   ok  who      group:payments-eng",
-        "   ok  scope    entry 1",
-        "   ok  profile  pii-default@1",
-        "   ok  ask",
-        "   ok  plan     1 approval",
-        "   ok  shape    2h, asked 8h, limit of the policy",
+        "   ok  who     group:payments-eng;  scope entry 1;  profile pii-default@1",
+        "   ok  plan    1 of approvers:payments-approvers;  shape 2h (asked 8h, limit of the policy)",
     ]
     assert found.err == ASSUMED
     assert not server.calls
@@ -91,10 +87,13 @@ def test_a_denial_is_an_answer_and_tells_all_that_is_known(explain: Any) -> None
     found = explain(*MARIA, *API)
     assert found.code == 0
     assert found.out.startswith("DENIED  bundle 0 ")
-    assert "   no  ask      the reason is shorter than 20 characters  -> fill_input\n" in found.out
-    assert "   no  ask      a ticket is missing  -> attach_ticket\n" in found.out
-    assert "   ok  plan     1 approval\n" in found.out
-    assert "   no  who      is not for this principal  -> ask_owner\n" in found.out
+    assert (
+        "   no  ask     the reason is shorter than 20 characters  -> say in a sentence why you need this\n"
+        "   no  ask     a ticket is missing                       -> name a ticket of tickets like PAY-[0-9]{1,6}\n"
+        "   --  plan    would be 1 of approvers:payments-approvers;  shape 30m\n"
+    ) in found.out
+    assert "   no  who     is not for this principal                -> ask the owner\n" in found.out
+    assert " next        fill_input, attach_ticket\n" in found.out
 
 
 def test_a_smaller_scope_is_proposed(explain: Any) -> None:
@@ -106,7 +105,7 @@ def test_a_smaller_scope_is_proposed(explain: Any) -> None:
 def test_a_version_of_a_profile_is_the_one_that_documents_pin(explain: Any, documents: Path) -> None:
     file = documents / "main.yaml"
     file.write_text(file.read_text().replace("redaction: pii-default\n", "redaction: pii-default@7\n"))
-    assert "   ok  profile  pii-default@7\n" in explain(*MARIA, *API, *WHY, "--profile", "pii-default@7").out
+    assert "profile pii-default@7\n" in explain(*MARIA, *API, *WHY, "--profile", "pii-default@7").out
     other = explain(*MARIA, *API, *WHY, "--profile", "pii-default@8").out
     assert " because     There is no redaction profile 'pii-default@8'.\n" in other
 
@@ -116,7 +115,7 @@ def test_programs_get_the_explanation_as_json(explain: Any) -> None:
     body = json.loads(found.out)
     assert (found.code, found.err) == (0, "")
     assert body["outcome"] == "offer"
-    assert body["offers"][0]["duration_s"] == 1800
+    assert body["offers"][0]["duration"] == "PT30M"
     assert body["policies"][0]["steps"][0] == {"step": "who", "ok": True, "text": "group:payments-eng"}
     assert body["assumed"] == ["approvers"]
 
@@ -133,7 +132,7 @@ def test_the_flags_of_a_request_say_what_is_asked(explain: Any) -> None:
     found = explain(*MARIA, *scope, *times, "--contains", "order", "--contains", "paid", "--profile", "strict",
                     "--level", "warn", "--for", "20m", "--reason", "trying", "--output", "json")  # fmt: skip
     asked = json.loads(found.out)["asked"]
-    assert asked["duration_s"] == 1200
+    assert asked["duration"] == "PT20M"
     assert asked["scopes"][0]["words"] == (
         "warn and above of env dev from staging-logs, events 08:00:00 to 09:00:00 UTC on 2026-11-23, "
         'only lines with "order" and "paid", masked by strict'
@@ -167,7 +166,7 @@ def test_people_decide_whether_anybody_can_approve(explain: Any, people: Path) -
     people.write_text("maria: {groups: [payments-eng, payments-leads]}\n")
     alone = explain(*asked)
     assert alone.code == 0
-    assert "   no  plan     Nobody but you may approve this." in alone.out
+    assert "   no  plan    Nobody but you may approve this." in alone.out
     assert explain(*MARIA, "--group", "payments-leads", *API, *WHY).out.startswith("OFFERED 1")
 
 

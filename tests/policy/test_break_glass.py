@@ -360,7 +360,7 @@ def test_an_explanation_says_that_somebody_looks_afterwards() -> None:
     found = explain(decided(bundle_of(*ALL), in_need(), LEE), Viewer.REQUESTER)  # type: ignore[arg-type]
     assert "at once, looked at within 1d" in found.text
     assert found.data["offers"][0]["after_review"] == {  # type: ignore[call-overload, index]
-        "within_s": 86_400,
+        "within": "P1D",
         "plans": [{"origin": "prod-emergency", "stages": ["1 of group:sre-leads"]}],
     }
     assert found.data["asked"]["break_glass"] is True  # type: ignore[call-overload, index]

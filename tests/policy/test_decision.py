@@ -242,9 +242,9 @@ def test_durations_are_clamped_and_defaulted(asked: int | None, granted: int) ->
 
 def test_clamping_says_whose_limit_it_was() -> None:
     steps = decided(BUNDLE, wish_of(duration_s=28800)).policies[0].steps
-    assert steps[-1].text == "2h, asked 8h, limit of the policy"
+    assert steps[-1].text == "2h (asked 8h, limit of the policy)"
     short = with_payments("max: 2h", "max: 8h", FLOOR)
-    assert decided(short, wish_of(duration_s=28800)).policies[0].steps[-1].text == "4h, asked 8h, limit of org-floor"
+    assert decided(short, wish_of(duration_s=28800)).policies[0].steps[-1].text == "4h (asked 8h, limit of org-floor)"
 
 
 def test_routes_only_tighten() -> None:

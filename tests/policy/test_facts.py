@@ -152,11 +152,11 @@ def test_what_does_not_hold_is_named_with_what_helps(
     assert [step.fix for step in trace.steps if not step.ok] == [fix] * len(steps)
 
 
-def test_what_was_read_is_said_in_words() -> None:
+def test_what_was_read_is_said() -> None:
     found = decide_with({**GOOD, "ctx.mfa_age": 52 * 60 * MICROSECONDS, "ctx.net": "other", "ctx.score": Fault("down")})
     (trace,) = found.own
     age, risk = (step.seen[0] for step in trace.steps if step.name is StepName.WHEN)
-    assert (age.name, age.value, age.provider, age.age_us) == ("ctx.mfa_age", "52m", "identity", 0)
+    assert (age.name, age.value, age.provider, age.age_us) == ("ctx.mfa_age", "PT52M", "identity", 0)
     assert risk.value == "70: unknown network 50, score 20, which cannot be told"
 
 

@@ -131,12 +131,16 @@ def test_when_denies_and_names_the_part_that_does_not_hold() -> None:
     assert not found.offers
     (trace,) = found.policies
     assert [(step.text, step.fix) for step in trace.steps if step.name is StepName.WHEN] == [
-        ("!req.live  does not hold", Fix.NARROW)
+        ('req.lookback <= duration("4h")', None),
+        ("!req.live  does not hold", Fix.NARROW),
     ]
     assert found.refusal is not None
     assert found.refusal.message == "The policy demands !req.live, which does not hold."
     text = explain(found, Viewer.REQUESTER).text
-    assert "no  when     !req.live  does not hold  -> narrow" in text
+    assert (
+        '   ok  when    req.lookback <= duration("4h")\n   no  when    !req.live  does not hold  -> ask for less'
+        in text
+    )
 
 
 def test_when_that_cannot_be_told_denies_and_says_why() -> None:

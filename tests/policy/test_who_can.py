@@ -98,7 +98,7 @@ def test_programs_get_the_same() -> None:
         "for": ["group:payments-eng"],
         "kind": "human",
         "outcome": "review",
-        "duration_s": 7200,
+        "duration": "PT2H",
         "redaction": "pii-default",
         "approvals": 1,
         "plans": [{"origin": "payments-prod-debug", "stages": ["1 of approvers:payments-approvers"]}],

@@ -104,6 +104,13 @@ def duration_text(seconds: int) -> str:
     return "".join(parts) or "0s"
 
 
+def iso_duration(seconds: int) -> str:
+    """Write whole seconds as ISO 8601 does: ``PT2H30M``, ``P7D``; zero is ``PT0S``. A day is exactly 24 hours."""
+    days, rest = divmod(seconds, 86_400)
+    date = f"P{days}D" if days else "P"
+    return date if days and not rest else f"{date}T{duration_text(rest).upper()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A half-open span of event times in nanoseconds, ``[start, end)``; `end` None is open, for following only."""

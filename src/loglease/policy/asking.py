@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,37 +12,45 @@ from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT, Condition, Fault
+from loglease.policy.conditions.compiling import Part, Path
 from loglease.policy.conditions.types import Bool, Int
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, AskRule, FactRule, InputRule
+from loglease.policy.documents import AccessPolicy, AskRule, FactRule, Guardrail, InputRule, Route
 from loglease.policy.fact_values import fitting, named
 from loglease.policy.observed import Facts
 from loglease.policy.plan import Refusal
 from loglease.policy.roots import PRESENCE
 from loglease.policy.scalars import integer
-from loglease.policy.seen import seen_in
-from loglease.policy.trace import Fix, Step, StepName
+from loglease.policy.seen import in_words, seen_in
+from loglease.policy.trace import Fix, Seen, Step, StepName
 
 MAX_TICKET: Final = 128
 _SIGN_IN: Final = "identity"
+_DURATION: Final = ("req", "duration")
 _ADVICE: Final = {
     Fix.SIGN_IN: "Sign in again, then repeat.",
     Fix.WAIT_FOR_SOURCE: "Try again in a moment.",
     Fix.ATTACH_TICKET: "Name a ticket that fits.",
     Fix.FILL_INPUT: "Fill in what the policy asks for.",
     Fix.NARROW: "Ask for less, or ask the owner of the policy.",
+    Fix.SHORTEN: "Ask for less time.",
     Fix.ASK_OWNER: "Ask the owner of the policy.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What conditions are asked against: the bundle, what they may read, and where the facts came from."""
+    """What conditions are asked against: the bundle, what they may read, and where the facts came from.
+
+    Attributes:
+        tells: name all that was read, also where it stands in nobody's way.
+    """
 
     bundle: Bundle
     roots: Mapping[str, Value]
     facts: Facts
     now: Instant
+    tells: bool = False
 
 
 def ask_values(rule: AskRule, wish: Wish) -> dict[str, Value]:
@@ -128,45 +136,88 @@ def keep_steps(policy: AccessPolicy, reading: Reading) -> list[Step]:
 
 
 def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, reading: Reading) -> list[Step]:
-    """Return one step where a condition holds, else one for each part that does not."""
-    if condition.answer(reading.roots) is True:
+    """Return one step where a condition holds, else one for each part that does not; all parts where `tells` is set."""
+    if condition.answer(reading.roots) is True and not reading.tells:
         return [Step(name, ok=True, text=condition.text, leaf=condition.text)]
     steps = []
     for part in condition.parts:
         answer = part.answer(reading.roots)
-        if answer is True:
-            continue
-        is_fault = isinstance(answer, Fault)
-        paths = part.paths & condition.reads
-        seen = tuple(seen_in(paths, reading.bundle, reading.roots, reading.facts, reading.now))
-        is_outage = is_fault and any(_is_out(rule, reading.roots) for rule in _rules(paths, reading.bundle))
-        fix = Fix.WAIT_FOR_SOURCE if is_outage else _fix(paths, reading.bundle)
-        why = f"cannot be told: {answer.reason}" if isinstance(answer, Fault) else "does not hold"
-        values = ", ".join(f"{one.name} is {one.value}" for one in seen) if not is_fault else ""
-        refusal = Refusal(
-            code="policy_denied",
-            message=f"The policy demands {part.text}, which {why}{f' ({values})' if values else ''}.",
-            next_step=_ADVICE[fix],
-            rule=policy.id,
-            for_now=is_outage,
-        )
-        steps.append(
-            Step(
-                name,
-                ok=False,
-                text=f"{part.text}  {why}",
-                fix=fix,
-                refusal=refusal,
-                leaf=part.text,
-                seen=seen,
-                is_fault=is_fault,
-            )
-        )
+        if answer is not True:
+            why = answer.reason if isinstance(answer, Fault) else None
+            steps.append(_no(name, part, part.paths & condition.reads, why, policy, reading))
+        elif reading.tells:
+            seen = _seen(part.paths & condition.reads, reading)
+            steps.append(Step(name, ok=True, text=part.text, leaf=part.text, seen=seen))
     return steps
 
 
-def _rules(paths: frozenset[tuple[str, ...]], bundle: Bundle) -> list[FactRule]:
+def _no(
+    name: StepName, part: Part, paths: frozenset[Path], fault: str | None, policy: AccessPolicy, reading: Reading
+) -> Step:
+    """Say that a part does not hold, or why it cannot be told."""
+    seen = _seen(paths, reading)
+    is_outage = fault is not None and is_out(paths, reading)
+    fix = Fix.WAIT_FOR_SOURCE if is_outage else _fix(paths, reading.bundle)
+    why, values = "does not hold", ", ".join(f"{one.name} is {in_words(one.value)}" for one in seen)
+    if fault is not None:
+        why, values = f"cannot be told: {fault}", ""
+    refusal = Refusal(
+        code="policy_denied",
+        message=f"The policy demands {part.text}, which {why}{f' ({values})' if values else ''}.",
+        next_step=_ADVICE[fix],
+        rule=policy.id,
+        for_now=is_outage,
+    )
+    return Step(
+        name,
+        ok=False,
+        text=f"{part.text}  {why}",
+        fix=fix,
+        refusal=refusal,
+        leaf=part.text,
+        seen=seen,
+        is_fault=fault is not None,
+    )
+
+
+def _seen(paths: frozenset[Path], reading: Reading) -> tuple[Seen, ...]:
+    return tuple(seen_in(paths, reading.bundle, reading.roots, reading.facts, reading.now))
+
+
+def route_steps(routes: Iterable[Route], taken: Route, reading: Reading) -> Iterator[Step]:
+    """Yield what each route says up to the one that is taken, with the facts that its condition read."""
+    for route in routes:
+        answer = True if route.condition is None else route.condition.answer(reading.roots)
+        yield Step(
+            StepName.ROUTE,
+            ok=answer is True,
+            text=f"route {route.number}" + (f" cannot be told: {answer.reason}" if isinstance(answer, Fault) else ""),
+            leaf=None if route.condition is None else route.condition.text,
+            seen=() if route.condition is None else _seen(route.condition.reads, reading),
+            is_fault=isinstance(answer, Fault),
+        )
+        if route is taken:
+            return
+
+
+def rail_fix(rail: Guardrail, reading: Reading) -> Fix:
+    """Return what helps most against a guardrail that forbids: usually to ask for less."""
+    if rail.condition is None:
+        return Fix.NARROW
+    paths = rail.condition.reads
+    if isinstance(rail.condition.answer(reading.roots), Fault) and is_out(paths, reading):
+        return Fix.WAIT_FOR_SOURCE
+    fix = _fix(paths, reading.bundle)
+    return fix if fix in (Fix.SIGN_IN, Fix.ATTACH_TICKET, Fix.SHORTEN) else Fix.NARROW
+
+
+def _rules(paths: frozenset[Path], bundle: Bundle) -> list[FactRule]:
     return [bundle.facts[name] for name in {".".join(path[:2]) for path in paths} if name in bundle.facts]
+
+
+def is_out(paths: frozenset[Path], reading: Reading) -> bool:
+    """Say whether a provider could not say what one of these paths reads."""
+    return any(_is_out(rule, reading.roots) for rule in _rules(paths, reading.bundle))
 
 
 def _is_out(rule: FactRule, roots: Mapping[str, Value]) -> bool:
@@ -179,7 +230,7 @@ def _is_out(rule: FactRule, roots: Mapping[str, Value]) -> bool:
     return rule.provider not in PRESENCE and isinstance(known, dict) and isinstance(known.get(name), Fault)
 
 
-def _fix(paths: frozenset[tuple[str, ...]], bundle: Bundle) -> Fix:
+def _fix(paths: frozenset[Path], bundle: Bundle) -> Fix:
     """Return what helps most with a part that reads these paths."""
     rules = _rules(paths, bundle)
     if any(rule.provider == _SIGN_IN for rule in rules):
@@ -189,4 +240,6 @@ def _fix(paths: frozenset[tuple[str, ...]], bundle: Bundle) -> Fix:
     roots = {path[0] for path in paths}
     if "ask" in roots:
         return Fix.FILL_INPUT
+    if {path for path in paths if path[0] == "req"} == {_DURATION}:
+        return Fix.SHORTEN
     return Fix.NARROW if "req" in roots else Fix.ASK_OWNER

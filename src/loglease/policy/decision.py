@@ -6,8 +6,7 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -19,25 +18,21 @@ from loglease.model.principal import Directory, Kind, Principal
 from loglease.model.reveal import is_class_among
 from loglease.model.scope import Scope
 from loglease.policy import routes
-from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, when_steps
+from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, rail_fix, route_steps, when_steps
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, BreakGlass, Guardrail, Route, ScopeRule, Tightening
-from loglease.policy.near import narrowed_scopes
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
-from loglease.policy.plan import Bench, Refusal, unsatisfiable
+from loglease.policy.plan import Bench, Refusal, plans_words, unsatisfiable
 from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
+from loglease.policy.remedies import Tried
 from loglease.policy.roots import roots_of
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
-MAX_SUGGESTIONS: Final = 3
-MAX_TRIED: Final = 20
 EXPIRED: Final = "bundle"
 """The rule that a refusal names once the bundle has expired."""
-
-_REPAIRABLE: Final = frozenset({StepName.SCOPE, StepName.GUARDRAIL, StepName.EXCLUSIVE, StepName.PROFILE})
 
 
 class Point(StrEnum):
@@ -56,6 +51,7 @@ class _Asked:
 
     Attributes:
         inside: what is known already of policies that the wish lies inside of, by their ids.
+        tells: the answers are to be explained, not only decided by.
     """
 
     bundle: Bundle
@@ -73,6 +69,7 @@ class _Asked:
     rails: tuple[Guardrail, ...] = ()
     closed: str | None = None
     inside: Mapping[str, Step] = field(default_factory=dict)
+    tells: bool = False
 
 
 def decide(
@@ -123,11 +120,14 @@ def decide(
     candidates = [one for one in near if one.id in inside]
     offers = _numbered([one.offer for one in _answers(asked, candidates) if one.offer is not None])
 
-    def smaller(found: Decision) -> tuple[Wish, ...]:
-        if point is not Point.SUBMIT or wish.reveal is not None:
-            return ()
-        return _narrowed(found, directory=directory, profiles=profiles, bundle=bundle, facts=facts, closed=closed)
+    def tried(other: Wish, among: Bundle) -> Decision:
+        """Decide on what might be offered instead; a draft may lack reason, ticket and approvers."""
+        return decide(
+            among, other, principal, directory=directory, now=now, profiles=profiles, facts=facts, point=Point.DRAFT,
+            closed=closed,
+        )  # fmt: skip
 
+    told = replace(asked, tells=True)
     return Decision(
         bundle_sha256=bundle.hash,
         revision=bundle.revision,
@@ -139,8 +139,8 @@ def decide(
         facts=facts,
         bans=tuple(_rails(asked)),
         named=index.for_principal(principal),
-        answers=lambda policies: _answers(asked, index.policies if policies is None else policies),
-        smaller=smaller,
+        answers=lambda policies: _answers(told, index.policies if policies is None else policies),
+        remedies=Tried(bundle, tried) if point is Point.SUBMIT and wish.reveal is None else None,
     )
 
 
@@ -224,13 +224,23 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     if asked.point is Point.SUBMIT and is_candidate:
         steps.append(_plan_step(plans if after is None else after.demanded(late=True), after, asked))
     offer = None
-    if profile is not None and all(step.ok for step in steps):
+    if asked.tells and is_candidate and asked.wish.reveal is None and not all(step.ok for step in steps):
+        steps.append(Step(StepName.SHAPE, ok=True, text=_duration(policy, route, asked)[1]))  # what it would be
+    elif profile is not None and all(step.ok for step in steps):
         offer, shape_step = _offer(policy, route, plans, profile, asked)
         emergency = asked.bundle.emergency(policy.id) if asked.wish.break_glass else None
         offer = replace(offer, after=after, notify=_told(offer, emergency))
         steps.append(shape_step)
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
-    return PolicyTrace(policy=policy, steps=tuple(steps), offer=offer, refusal=refusal, roots=reading.roots)
+    choice = asked.tells and asked.wish.reveal is None and len(policy.routes) > 1
+    return PolicyTrace(
+        policy=policy,
+        steps=tuple(steps),
+        offer=offer,
+        refusal=refusal,
+        roots=reading.roots,
+        routes=tuple(route_steps(policy.routes, taken.route, reading)) if choice else (),
+    )
 
 
 def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
@@ -238,7 +248,7 @@ def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
     roots = asked.roots
     if policy.ask.inputs:
         roots = {**roots, "ask": ask_values(policy.ask, asked.wish)}
-    return Reading(asked.bundle, roots, asked.known, asked.now)
+    return Reading(asked.bundle, roots, asked.known, asked.now, asked.tells)
 
 
 def _rails(asked: _Asked) -> list[Step]:
@@ -248,7 +258,8 @@ def _rails(asked: _Asked) -> list[Step]:
         if rail.deny:
             text = f"{rail.title}: denied. {rail.help}".rstrip()
             refusal = Refusal(code="guardrail_denied", message=text, next_step=rail.help or None, rule=rail.id)
-            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=Fix.NARROW, refusal=refusal))
+            fix = rail_fix(rail, Reading(asked.bundle, asked.roots, asked.known, asked.now))
+            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=fix, refusal=refusal))
         if rail.caps.lookback_s is not None and _oldest(asked.wish) < _earliest(rail.caps.lookback_s, asked):
             text = f"{rail.title}: events of the last {duration_text(rail.caps.lookback_s)} at most"
             refusal = Refusal(code="guardrail_denied", message=f"{text}.", next_step="Ask for less.", rule=rail.id)
@@ -386,8 +397,7 @@ def _plan_step(plans: tuple[Plan, ...], after: AfterPlan | None, asked: _Asked) 
             return Step(StepName.PLAN, ok=False, text=refusal.message, fix=Fix.ASK_OWNER, refusal=refusal)
     if after is not None:
         return Step(StepName.PLAN, ok=True, text=f"looked at afterwards, within {duration_text(after.within_s)}")
-    need = max(plan.need for plan in plans)
-    return Step(StepName.PLAN, ok=True, text=f"{need} approval{'' if need == 1 else 's'}")
+    return Step(StepName.PLAN, ok=True, text=plans_words(plans) if asked.tells else "")
 
 
 def _offer(
@@ -451,31 +461,4 @@ def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, s
     if (wanted or policy.grant.default_s) <= most:
         granted = wanted or policy.grant.default_s
         return granted, duration_text(granted)
-    return most, f"{duration_text(most)}, {f'asked {duration_text(wanted)}, ' if wanted else ''}{whose}"
-
-
-def _narrowed(
-    found: Decision, *, bundle: Bundle, directory: Directory, profiles: Profiles, facts: Facts, closed: str | None
-) -> tuple[Wish, ...]:
-    """Propose smaller wishes that policies would cover; each is tried before it is shown, and no more than twenty are.
-
-    Reason, ticket and approvers are left aside: a draft may lack them, and they are named on their own.
-    """
-    wishes: list[Wish] = []
-    for policy, wish in itertools.islice(_smaller(found), MAX_TRIED):
-        rivals = tuple(one for one in bundle.policies if one.exclusive or one.id == policy.id)
-        again = decide(
-            replace(bundle, policies=rivals), wish, found.principal,
-            directory=directory, now=found.decided_at, profiles=profiles, facts=facts, point=Point.DRAFT, closed=closed,
-        )  # fmt: skip
-        if again.offer_of(policy.id) is not None and wish not in wishes:
-            wishes.append(wish)
-    return tuple(wishes[:MAX_SUGGESTIONS])
-
-
-def _smaller(found: Decision) -> Iterator[tuple[AccessPolicy, Wish]]:
-    """Yield what policies that are for this person have in common with the wish."""
-    for trace in found.own:
-        if trace.failed() & _REPAIRABLE:
-            for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
-                yield trace.policy, wish
+    return most, f"{duration_text(most)} ({f'asked {duration_text(wanted)}, ' if wanted else ''}{whose})"

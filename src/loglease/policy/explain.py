@@ -1,23 +1,27 @@
-"""What a decision may tell its reader: structured first, text rendered from that.
+"""What a decision may tell its reader, as plain values; `explanation_text` renders the same as text.
 
 A requester learns about policies that are for them or are discoverable, and about guardrails that applied; nothing else
-of the bundle changes a byte of what they see. Auditors and policy owners see all.
+of the bundle changes a byte of what they see. Auditors see all, and owners all of what is theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
-from loglease.model.instant import MICROSECONDS, duration_text
-from loglease.model.offer import Joint, Offer, Outcome, Plan, Stage
+from loglease.model.instant import MICROSECONDS, iso_duration
+from loglease.model.offer import Offer, Plan
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, scope_in_words
+from loglease.policy.decision_records import ENGINE
 from loglease.policy.documents import Guardrail
+from loglease.policy.explanation_text import text_of
+from loglease.policy.plan import stage_words, stages_words
+from loglease.policy.remedies import is_split
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Seen, Step, StepName
 
 MAX_SHOWN: Final = 20
@@ -29,6 +33,7 @@ class Viewer(StrEnum):
 
     REQUESTER = "requester"
     APPROVER = "approver"
+    OWNER = "owner"
     AUDITOR = "auditor"
 
 
@@ -37,52 +42,98 @@ class Explanation:
     """One explanation in both forms, which say the same."""
 
     data: dict[str, Canonical]
-    text: str
+
+    @property
+    def text(self) -> str:
+        """What people read of it."""
+        return text_of(self.data)
 
 
-def explain(decision: Decision, viewer: Viewer) -> Explanation:
-    """Explain a decision to a reader, real or hypothetical."""
-    policies = _policies(decision, viewer)
+def explain(
+    decision: Decision, viewer: Viewer, *, owned: Collection[str] = frozenset(), policy: str | None = None
+) -> Explanation:
+    """Explain a decision to a reader, real or hypothetical.
+
+    Args:
+        decision: by which rules, of which wish.
+        viewer: what the reader may know.
+        owned: the policies that the reader owns; to an OWNER nothing else is shown.
+        policy: the one under which the request was made; to an APPROVER nothing else is shown.
+    """
+    own = frozenset(owned)
+    among = {Viewer.OWNER: own, Viewer.APPROVER: frozenset(() if policy is None else (policy,))}.get(viewer)
+    policies = _policies(decision, viewer, own, among)
     rails = [one for one in decision.guardrails if one.applies or viewer is Viewer.AUDITOR]
     if viewer is not Viewer.AUDITOR:
         rails = [one for one in rails if one.guardrail.enforced]
+    offers = [one for one in decision.offers if among is None or one.policy in among]
     data: dict[str, Canonical] = {
-        "outcome": "offer" if decision.offers else "deny",
+        "outcome": "offer" if offers else "deny",
         "bundle": {"revision": decision.revision, "hash": f"sha256:{decision.bundle_sha256}"},
-        "asked": wish_data(decision.wish),
-        "offers": [_offer(one) for one in decision.offers],
-        "guardrails": [_rail(one) for one in rails],
+        "engine": ENGINE,
+        "asked": {"by": plain(decision.principal.name), **wish_data(decision.wish)},
+        "offers": [_offer(one) for one in offers],
+        "guardrails": [_rail(one, viewer) for one in rails],
         "policies": [_policy(one, viewer) for one in policies],
-        "narrow_to": [wish_data(one) for one in decision.narrowed],
-        "next": [str(one) for one in _next(decision, policies)],
     }
-    refusal = decision.refusal
-    if refusal is not None:
-        data["refusal"] = {"code": refusal.code, "message": refusal.message}
-    return Explanation(data, _text(decision, rails, policies, viewer))
+    return Explanation(data if among is not None else data | _advice(decision))
 
 
-def _policies(decision: Decision, viewer: Viewer) -> list[PolicyTrace]:
+def _policies(
+    decision: Decision, viewer: Viewer, owned: frozenset[str], among: frozenset[str] | None
+) -> list[PolicyTrace]:
     """Choose whom to show, nearest first."""
-    match viewer:
-        case Viewer.AUDITOR:
-            visible = list(decision.policies)
-        case Viewer.APPROVER:
-            visible = [one for one in decision.own if one.offer is not None]
-        case Viewer.REQUESTER:
-            visible = [one for one in decision.policies if one.is_for or one.policy.discoverable]
+    if among is not None:
+        visible = [one for one in decision.policies if one.policy.id in among]
+    elif viewer is Viewer.AUDITOR:
+        visible = list(decision.policies)
+    else:
+        visible = [one for one in decision.policies if is_shown_to_requester(one) or one.policy.id in owned]
     return sorted(visible, key=lambda one: (len(one.failed()), one.policy.id))[:MAX_SHOWN]
 
 
-def _next(decision: Decision, policies: list[PolicyTrace]) -> list[Fix]:
-    """Return what the reader can do, in the order of the questions."""
+def is_shown_to_requester(trace: PolicyTrace) -> bool:
+    """Say whether whoever asks may know of a policy: it is for them, or for everybody to know of."""
+    return trace.is_for or trace.policy.discoverable
+
+
+def _advice(decision: Decision) -> dict[str, Canonical]:
+    """Return what would help whoever asked: the same for all who may see it."""
+    data: dict[str, Canonical] = {"narrow_to": [wish_data(one) for one in decision.narrowed]}
+    fixes = next_steps(decision)
+    if Fix.SHORTEN in fixes and decision.shorter_s is not None:
+        data["shorten_to"] = iso_duration(decision.shorter_s)
+    refusal = decision.refusal
+    if refusal is not None:
+        data["refusal"] = {"code": refusal.code, "message": refusal.message}
+    return data | {"next": [str(one) for one in fixes]}
+
+
+def next_steps(decision: Decision) -> list[Fix]:
+    """Return what whoever asked can do, in the order of the questions, of the nearest policies first.
+
+    What a policy lacks is named only if nothing but such things stands between it and an offer.
+    """
     if decision.offers:
         return [Fix.CHOOSE_OFFER] if len(decision.offers) > 1 else []
-    fixes = [step.fix for one in policies for step in one.steps if not step.ok and step.fix is not None]
-    helpful = dict.fromkeys(fixes)
-    if not decision.narrowed:
-        helpful.pop(Fix.NARROW, None)
-    return list(helpful) or [Fix.ASK_OWNER]
+    near = sorted(decision.own, key=lambda one: (len(one.failed()), one.policy.id))
+    found = dict.fromkeys(fix for one in near for fix in _fixes(one, decision))
+    if decision.narrowed:
+        found[Fix.NARROW] = None
+    if Fix.NARROW in found and is_split(decision.wish, decision.narrowed):
+        found = {Fix.SPLIT if one is Fix.NARROW else one: None for one in found}
+    if decision.opens_glass:
+        found[Fix.BREAK_GLASS] = None
+    return list(found) if set(found) - {Fix.BREAK_GLASS} else [Fix.ASK_OWNER, *found]
+
+
+def _fixes(trace: PolicyTrace, decision: Decision) -> list[Fix]:
+    """Return what would bring an offer of one policy about; nothing where that is not in the hands of who asks."""
+    useless: set[Fix | None] = {None}
+    useless |= set() if decision.narrowed else {Fix.NARROW}
+    useless |= set() if decision.shorter_s is not None else {Fix.SHORTEN}
+    fixes = [step.fix for step in trace.steps if not step.ok]
+    return [] if useless & set(fixes) else [fix for fix in fixes if fix is not None]
 
 
 def wish_data(wish: Wish) -> dict[str, Canonical]:
@@ -110,7 +161,7 @@ def wish_data(wish: Wish) -> dict[str, Canonical]:
         asked["reveal"] = {"token": wish.reveal.token, "class": wish.reveal.cls, "span": wish.reveal.span}
     if wish.break_glass:
         asked["break_glass"] = True
-    return asked | ({"duration_s": wish.duration_s} if wish.duration_s is not None else {})
+    return asked | ({"duration": iso_duration(wish.duration_s)} if wish.duration_s is not None else {})
 
 
 def _offer(offer: Offer) -> dict[str, Canonical]:
@@ -119,12 +170,15 @@ def _offer(offer: Offer) -> dict[str, Canonical]:
         "policy": offer.policy,
         "rule": offer.rule,
         "outcome": str(offer.outcome),
-        "duration_s": offer.terms.duration_s,
+        "duration": iso_duration(offer.terms.duration_s),
+        "redaction": offer.terms.scopes[0].profile or "",
         "approvals": offer.need,
         "plans": _plans(offer.plans),
     }
+    if offer.route is not None:
+        data["route"] = offer.route
     if offer.after is not None:
-        data["after_review"] = {"within_s": offer.after.within_s, "plans": _plans(offer.after.plans)}
+        data["after_review"] = {"within": iso_duration(offer.after.within_s), "plans": _plans(offer.after.plans)}
     return data
 
 
@@ -132,38 +186,29 @@ def _plans(plans: Iterable[Plan]) -> list[Canonical]:
     return [{"origin": plan.origin, "stages": list(stages_words(plan))} for plan in plans]
 
 
-def stages_words(plan: Plan) -> tuple[str, ...]:
-    """Say who has to approve, stage after stage."""
-    return tuple(map(_stage_words, plan.stages))
-
-
-def _stage_words(stage: Stage) -> str:
-    joint = " and " if stage.joint is Joint.ALL else " or "
-    words = joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
-    also = stage.escalate
-    return words if also is None else f"{words}, after {duration_text(also.after_s)} also {', '.join(also.to)}"
-
-
-def _rail(trace: GuardrailTrace) -> dict[str, Canonical]:
+def _rail(trace: GuardrailTrace, viewer: Viewer) -> dict[str, Canonical]:
     rail = trace.guardrail
     data: dict[str, Canonical] = {
         "id": rail.id,
         "title": rail.title,
         "applies": trace.applies,
         "mode": "enforce" if rail.enforced else "observe",
-        "effects": _effects(rail),
     }
+    data |= {"deny": True} if rail.deny else {}
+    data |= {"caps": caps} if (caps := _caps(rail)) else {}
+    data |= {"at_least": rail.at_least} if rail.at_least is not None else {}
+    data |= {"require": stage_words(rail.require)} if rail.require is not None else {}
+    if viewer is Viewer.AUDITOR and rail.condition is not None:
+        data["leaf"] = rail.condition.text
     return data | ({"help": rail.help} if rail.help else {})
 
 
-def _effects(rail: Guardrail) -> list[Canonical]:
+def _caps(rail: Guardrail) -> dict[str, Canonical]:
     caps = rail.caps
-    effects: list[Canonical] = ["denied"] if rail.deny else []
-    effects += [f"duration at most {duration_text(caps.duration_s)}"] if caps.duration_s is not None else []
-    effects += [f"at most {duration_text(caps.lookback_s)} back"] if caps.lookback_s is not None else []
-    effects += [f"{name} at most {value:,}" for name, value in caps.limits.named().items()]
-    effects += [f"redaction at least {rail.at_least}"] if rail.at_least is not None else []
-    return effects + ([f"also {_stage_words(rail.require)}"] if rail.require is not None else [])
+    data: dict[str, Canonical] = {}
+    data |= {"duration": iso_duration(caps.duration_s)} if caps.duration_s is not None else {}
+    data |= {"lookback": iso_duration(caps.lookback_s)} if caps.lookback_s is not None else {}
+    return data | dict(caps.limits.named())
 
 
 def _policy(trace: PolicyTrace, viewer: Viewer) -> dict[str, Canonical]:
@@ -172,76 +217,26 @@ def _policy(trace: PolicyTrace, viewer: Viewer) -> dict[str, Canonical]:
         data["at"] = str(trace.policy.at)  # to others it would tell that something hidden before it grew or shrank
     if trace.policy.owner is not None:
         data["owner"] = trace.policy.owner
-    steps: list[Canonical] = [_step(one) for one in _shown_steps(trace)]
-    return data | {"offer": trace.offer is not None, "steps": steps}
-
-
-def _shown_steps(trace: PolicyTrace) -> list[Step]:
-    """Leave out what is no answer of the policy itself: it stands with the guardrails, or below."""
-    return [one for one in trace.steps if one.name not in _HIDDEN_STEPS]
+    # What is no answer of the policy itself stands with the guardrails, or below.
+    steps: list[Canonical] = [_step(one) for one in trace.steps if one.name not in _HIDDEN_STEPS]
+    data |= {"offer": trace.offer is not None, "steps": steps}
+    return data | ({"routes": [_step(one) for one in trace.routes]} if trace.routes else {})
 
 
 def _step(step: Step) -> dict[str, Canonical]:
     data: dict[str, Canonical] = {"step": str(step.name), "ok": "fault" if step.is_fault else step.ok}
     data |= {"text": step.text} if step.text else {}
     data |= {"leaf": step.leaf} if step.leaf is not None else {}
-    data |= {"facts": [_seen(one) for one in step.seen]} if step.seen else {}
-    return data | ({"fix": str(step.fix)} if step.fix is not None else {})
+    if len(step.seen) == 1:
+        data |= _seen(step.seen[0])
+    elif step.seen:
+        data["facts"] = [{"name": one.name, **_seen(one)} for one in step.seen]
+    if step.fix is None or step.ok:
+        return data
+    advice = None if step.refusal is None else step.refusal.next_step
+    return data | {"fix": str(step.fix)} | ({} if advice is None else {"advice": advice})
 
 
 def _seen(seen: Seen) -> dict[str, Canonical]:
-    data: dict[str, Canonical] = {"name": seen.name, "value": seen.value, "provider": seen.provider}
-    return data if seen.age_us is None else {**data, "age_s": seen.age_us // MICROSECONDS}
-
-
-def _text(decision: Decision, rails: list[GuardrailTrace], policies: list[PolicyTrace], viewer: Viewer) -> str:
-    verdict = f"OFFERED {len(decision.offers)}" if decision.offers else "DENIED"
-    lines = [f"{verdict}  bundle {decision.revision} sha256:{decision.bundle_sha256[:12]}…"]
-    wish, name = decision.wish, plain(decision.principal.name)
-    lines += [f" asked       {name}: {scope_in_words(scope, None, wish.duration_s)}" for scope in wish.scopes]
-    lines += [f" guardrails  {_listed(_effects(one.guardrail))} ({_standing(one)})" for one in rails]
-    lines += [
-        f" offer {one.number}     {one.policy}: {duration_text(one.terms.duration_s)}, {_approval_words(one)}"
-        for one in decision.offers
-    ]
-    for policy in policies:
-        where = f"   {policy.policy.at}" if viewer is Viewer.AUDITOR else ""
-        lines.append(f" {policy.policy.id}{where}")
-        lines += [_step_line(step) for step in _shown_steps(policy)]
-    refusal = decision.refusal
-    if refusal is not None:
-        lines.append(f" because     {refusal.message}")
-    lines += [f" narrow to   {scope_in_words(scope)}" for one in decision.narrowed for scope in one.scopes]
-    following = ", ".join(str(one) for one in _next(decision, policies))
-    return "\n".join([*lines, *([f" next        {following}"] if following else [])])
-
-
-def _standing(trace: GuardrailTrace) -> str:
-    """Name a guardrail, and say if it changes nothing: others than auditors never see such a one."""
-    if not trace.applies:
-        return f"{trace.guardrail.id}, does not apply"
-    return trace.guardrail.id if trace.guardrail.enforced else f"{trace.guardrail.id}, only observes"
-
-
-def _listed(words: list[Canonical]) -> str:
-    return ", ".join(str(word) for word in words)
-
-
-def _approval_words(offer: Offer) -> str:
-    if offer.outcome is not Outcome.REVIEW:
-        afterwards = "" if offer.after is None else f", looked at within {duration_text(offer.after.within_s)}"
-        return f"{'automatic' if offer.outcome is Outcome.AUTO else 'at once'}{afterwards}"
-    return f"{offer.need} approval{'' if offer.need == 1 else 's'}"
-
-
-def _step_line(step: Step) -> str:
-    fix = f"  -> {step.fix}" if step.fix is not None and not step.ok else ""
-    seen = "".join(f"; {one.name} is {one.value}{_source(one)}" for one in step.seen)
-    return f"   {'ok' if step.ok else 'no'}  {step.name:<8} {step.text}{seen}{fix}".rstrip()
-
-
-def _source(seen: Seen) -> str:
-    """Say who says so, and since when; a sum of ours has neither."""
-    if seen.age_us is None:
-        return ""
-    return f" ({seen.provider}, {duration_text(seen.age_us // MICROSECONDS)} old)"
+    data: dict[str, Canonical] = {"value": seen.value, "provider": seen.provider}
+    return data if seen.age_us is None else {**data, "age": iso_duration(max(0, seen.age_us) // MICROSECONDS)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from loglease.model.ids import PersonId, PrincipalId
+from loglease.model.instant import duration_text
 from loglease.model.offer import Joint, Plan, Slots, Stage
 from loglease.model.principal import Kind, Principal
 from loglease.model.review import Review, Verdict
@@ -307,3 +308,22 @@ def review_refusal(
         message="Your stage takes reviews once the stages before it are complete.",
         next_step="Wait for the earlier stages; you will see the request when it is your turn.",
     )
+
+
+def stages_words(plan: Plan) -> tuple[str, ...]:
+    """Say who has to approve, stage after stage."""
+    return tuple(map(stage_words, plan.stages))
+
+
+def stage_words(stage: Stage) -> str:
+    """Say who has to approve in a stage."""
+    joint = " and " if stage.joint is Joint.ALL else " or "
+    words = joint.join(f"{block.need} of {', '.join(block.approvers)}" for block in stage.blocks)
+    also = stage.escalate
+    return words if also is None else f"{words}, after {duration_text(also.after_s)} also {', '.join(also.to)}"
+
+
+def plans_words(plans: Iterable[Plan]) -> str:
+    """Say who has to approve in all: each plan on its own; nobody where it is automatic."""
+    demanded = [" then ".join(stages_words(plan)) for plan in plans if plan.stages]
+    return "; and ".join(demanded) or "automatic"

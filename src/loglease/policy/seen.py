@@ -1,11 +1,12 @@
-"""What conditions read of facts, in words: for explanations."""
+"""What conditions read of facts: for explanations."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from loglease.model.instant import MICROSECONDS, Instant, duration_text
+from loglease.model.instant import MICROSECONDS, Instant, duration_text, iso_duration
 from loglease.model.words import plain
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT, Fault, Record, Type
@@ -18,6 +19,7 @@ from loglease.policy.trace import Seen
 
 Path = tuple[str, ...]
 _MAX_SHOWN: Final = 120
+_SPAN: Final = re.compile(r"P(?=T?\d)(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?")
 
 
 def seen_in(
@@ -33,16 +35,31 @@ def seen_in(
             rule = bundle.facts[name]
             ages = [now - one.observed_at for (fact, _), one in facts.items() if fact == name]
             leaf = ".".join(path)
-            found[leaf] = Seen(leaf, value_words(rule, path, roots), rule.provider, max(ages, default=None))
+            found[leaf] = Seen(leaf, _value_at(rule, path, roots), rule.provider, max(ages, default=None))
     return list(found.values())
 
 
-def value_words(rule: FactRule, path: Path, roots: Mapping[str, Value]) -> str:
-    """Return what a path has as its value, in words; its type is known from the fact."""
+def in_words(value: bool | int | str) -> str:  # noqa: FBT001 - one of the values themselves
+    """Return a value of `Seen` as people read it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text.translate({ord("P"): None, ord("T"): None}).lower() if _SPAN.fullmatch(text) else text
+
+
+def _value_at(rule: FactRule, path: Path, roots: Mapping[str, Value]) -> bool | int | str:
+    """Return what a path has as its value; its type is known from the fact."""
     value: Value = dict(roots)
     for name in path:
         value = value.get(name, ABSENT) if isinstance(value, dict) else value
-    return _words(_type_at(rule.type, path[2:]), value)
+    kind = _type_at(rule.type, path[2:])
+    match value:
+        case bool():
+            return value
+        case int():
+            return iso_duration(value // MICROSECONDS) if isinstance(kind, Duration) else value
+        case _:
+            return _words(kind, value)
 
 
 def _type_at(kind: Type, names: Path) -> Type:

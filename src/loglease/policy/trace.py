@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
@@ -33,22 +33,25 @@ class StepName(StrEnum):
     WHEN = "when"
     STANDING = "standing"
     KEEP = "keep"
+    ROUTE = "route"
     PLAN = "plan"
     EXCLUSIVE = "exclusive"
     SHAPE = "shape"
 
 
 class Fix(StrEnum):
-    """What a person can do about a no; part of a closed list."""
+    """What a person can do about a no; the list is closed."""
 
+    SIGN_IN = "sign_in"
     ATTACH_TICKET = "attach_ticket"
     FILL_INPUT = "fill_input"
     NARROW = "narrow"
+    SPLIT = "split"
     SHORTEN = "shorten"
     CHOOSE_OFFER = "choose_offer"
-    ASK_OWNER = "ask_owner"
-    SIGN_IN = "sign_in"
     WAIT_FOR_SOURCE = "wait_for_source"
+    ASK_OWNER = "ask_owner"
+    BREAK_GLASS = "break_glass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,12 @@ class Seen:
 
     Attributes:
         name: as the condition writes it.
-        value: in words.
+        value: a span of time is written as in ISO 8601; what is no plain value, or is not known, in words.
         age_us: how long ago it was true, in microseconds; None where that is not known.
     """
 
     name: str
-    value: str
+    value: bool | int | str
     provider: str
     age_us: int | None
 
@@ -109,6 +112,8 @@ class PolicyTrace:
 
     Attributes:
         roots: what its conditions read.
+        routes: its routes in the order of their trial up to the one that is taken, where there is a choice and the
+            answer is to be explained. That one is not taken is no fault of the request.
     """
 
     policy: AccessPolicy
@@ -116,6 +121,7 @@ class PolicyTrace:
     offer: Offer | None
     refusal: Refusal | None
     roots: Mapping[str, Value] = field(repr=False, compare=False)
+    routes: tuple[Step, ...] = ()
 
     def failed(self) -> frozenset[StepName]:
         """Return the questions that were answered with no."""
@@ -133,6 +139,19 @@ Answers = Callable[[Iterable[AccessPolicy] | None], tuple[PolicyTrace, ...]]
 """Asks some policies, or all of them where None is given."""
 
 
+class Remedies(Protocol):
+    """Finds out by trying what would help with a denial."""
+
+    def narrowed(self, found: Decision) -> tuple[Wish, ...]:
+        """Return smaller wishes that would get an offer."""
+
+    def shorter_s(self, found: Decision) -> int | None:
+        """Return for how many seconds at most it would be offered; None if less time is no help."""
+
+    def opens_glass(self, found: Decision) -> bool:
+        """Say whether the person may break the glass for what was asked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """Offers, or a denial with its reasons; no offers is a denial.
@@ -144,7 +163,7 @@ class Decision:
         bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
         named: the policies that name the principal who asked.
         answers: asks policies what they say.
-        smaller: makes smaller wishes of a denied one.
+        remedies: finds what would help with a denial; None where nobody asks for that.
     """
 
     bundle_sha256: str
@@ -158,7 +177,7 @@ class Decision:
     bans: tuple[Step, ...]
     named: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
     answers: Answers = field(repr=False, compare=False)
-    smaller: Callable[[Decision], tuple[Wish, ...]] = field(repr=False, compare=False)
+    remedies: Remedies | None = field(repr=False, compare=False)
 
     @cached_property
     def policies(self) -> tuple[PolicyTrace, ...]:
@@ -173,7 +192,17 @@ class Decision:
     @cached_property
     def narrowed(self) -> tuple[Wish, ...]:
         """Smaller wishes that would get an offer, ready to submit; none where there is one already."""
-        return () if self.offers else self.smaller(self)
+        return () if self.offers or self.remedies is None else self.remedies.narrowed(self)
+
+    @cached_property
+    def shorter_s(self) -> int | None:
+        """For how many seconds at most it would be offered, where it is denied for its duration; else None."""
+        return None if self.offers or self.remedies is None else self.remedies.shorter_s(self)
+
+    @cached_property
+    def opens_glass(self) -> bool:
+        """Whether it is denied, and a BreakGlass document is for this person, covers it and is not closed to them."""
+        return not self.offers and self.remedies is not None and self.remedies.opens_glass(self)
 
     def offer_of(self, policy: str) -> Offer | None:
         """Return the offer of one policy."""

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
-from loglease.model.instant import Instant
+from loglease.model.instant import Instant, iso_duration
 from loglease.model.offer import Offer
 from loglease.model.principal import Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
 from loglease.policy.documents import AccessPolicy, TestOutcome
-from loglease.policy.explain import stages_words, wish_data
+from loglease.policy.explain import wish_data
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.parts import MAX_SLOTS
+from loglease.policy.plan import stages_words
 from loglease.policy.profiles import Profiles
 from loglease.policy.supposed import somebody
 from loglease.policy.trace import PolicyTrace, StepName
@@ -67,7 +68,7 @@ class Answer:
         if self.offer is None:
             return found | {"why": [{"step": str(name), "text": text} for name, text in self.why]}
         return found | {
-            "duration_s": self.offer.terms.duration_s,
+            "duration": iso_duration(self.offer.terms.duration_s),
             "redaction": profile_of(self.offer),
             "approvals": self.offer.need,
             "plans": [{"origin": plan.origin, "stages": list(stages_words(plan))} for plan in self.offer.plans],

@@ -20,7 +20,7 @@ from loglease.model.instant import Instant
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
 from loglease.model.words import reveal_in_words, scope_in_words
-from loglease.policy.explain import stages_words
+from loglease.policy.plan import stages_words
 from loglease.server.api import resources as r
 from loglease.server.api.bodies import RequestBody, ReviewBody, WishBody
 from loglease.server.api.calls import (

@@ -1,0 +1,161 @@
+"""An explanation as people read it, rendered from its plain values and nothing else: from a server's answer, too."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, Final
+
+from loglease.policy.seen import in_words
+from loglease.policy.trace import Fix
+
+_SHOWN_HASH: Final = len("sha256:") + 12
+_MERGED: Final = 100
+"""How long a line may get by saying several things that are all right."""
+_DOES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Fix.SIGN_IN: "sign in again",
+        Fix.ATTACH_TICKET: "attach a ticket",
+        Fix.FILL_INPUT: "fill it in",
+        Fix.NARROW: "ask for less",
+        Fix.SPLIT: "ask for each on its own",
+        Fix.SHORTEN: "ask for less time",
+        Fix.CHOOSE_OFFER: "choose an offer",
+        Fix.WAIT_FOR_SOURCE: "try again in a moment",
+        Fix.ASK_OWNER: "ask the owner",
+        Fix.BREAK_GLASS: "break the glass",
+    }
+)
+
+Part = Mapping[str, Any]
+
+
+def text_of(data: Part) -> str:
+    """Return what people read of an explanation."""
+    return "\n".join(_lines(data))
+
+
+def _lines(data: Part) -> Iterator[str]:
+    offers = data["offers"]
+    bundle = data["bundle"]
+    verdict = f"OFFERED {len(offers)}" if offers else "DENIED"
+    yield f"{verdict}  bundle {bundle['revision']} {bundle['hash'][:_SHOWN_HASH]}…  engine {data['engine']}"
+    asked = data["asked"]
+    span = f", for {in_words(asked['duration'])}" if "duration" in asked else ""
+    yield from (f" asked       {asked['by']}: {scope['words']}{span}" for scope in asked["scopes"])
+    yield from (f" guardrails  {', '.join(_effects(one))} ({_standing(one)})" for one in data["guardrails"])
+    for one in offers:
+        yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}"
+    for policy in data["policies"]:
+        yield f" {policy['id']}   {policy['at']}" if "at" in policy else f" {policy['id']}"
+        yield from _answers(policy)
+    if "refusal" in data:
+        yield f" because     {data['refusal']['message']}"
+    yield from (f" narrow to   {scope['words']}" for one in data.get("narrow_to", ()) for scope in one["scopes"])
+    if "shorten_to" in data:
+        yield f" shorten to  {in_words(data['shorten_to'])}"
+    if data.get("next"):
+        yield f" next        {', '.join(data['next'])}"
+
+
+def _effects(rail: Part) -> Iterator[str]:
+    caps = dict(rail.get("caps", {}))
+    if rail.get("deny"):
+        yield "denied"
+    if "duration" in caps:
+        yield f"duration at most {in_words(caps.pop('duration'))}"
+    if "lookback" in caps:
+        yield f"at most {in_words(caps.pop('lookback'))} back"
+    yield from (f"{name} at most {value:,}" for name, value in caps.items())
+    if "at_least" in rail:
+        yield f"redaction at least {rail['at_least']}"
+    if "require" in rail:
+        yield f"also {rail['require']}"
+
+
+def _standing(rail: Part) -> str:
+    """Name a guardrail, and say if it changes nothing: others than auditors never see such a one."""
+    if not rail["applies"]:
+        return f"{rail['id']}, does not apply"
+    return str(rail["id"]) if rail["mode"] == "enforce" else f"{rail['id']}, only observes"
+
+
+def _approvals(offer: Part) -> str:
+    if offer["outcome"] == "review":
+        need = offer["approvals"]
+        return f"{need} approval{'' if need == 1 else 's'}"
+    after = offer.get("after_review")
+    afterwards = "" if after is None else f", looked at within {in_words(after['within'])}"
+    return f"{'automatic' if offer['outcome'] == 'auto' else 'at once'}{afterwards}"
+
+
+def _answers(policy: Part) -> Iterator[str]:
+    """Yield the lines of one policy; what stands in nobody's way shares lines, and what to do is put in one column."""
+    steps = [one for one in policy["steps"] if one["ok"] is not True or "text" in one]
+    rows = [(_mark(one, policy), _body(one, policy), _remedy(one)) for one in steps]
+    rows += [("--" if one["ok"] is not True else "ok", _route(one), "") for one in policy.get("routes", ())]
+    width = min(max((len(body) for _, body, remedy in rows if remedy), default=0), _MERGED)
+    for (mark, remedy), group in groupby(rows, key=lambda row: (row[0], row[2])):
+        bodies = [body for _, body, _ in group]
+        if remedy:
+            yield from (f"   {mark}  {body:<{width}}  -> {remedy}" for body in bodies)
+        else:
+            yield from (f"   {mark}  {line}" for line in _shared(bodies))
+
+
+def _mark(step: Part, policy: Part) -> str:
+    if step["ok"] is not True:
+        return "no"
+    return "--" if step["step"] in ("plan", "shape") and not policy["offer"] else "ok"
+
+
+def _shared(bodies: Iterable[str]) -> Iterator[str]:
+    """Put short answers on one line as long as it does not get too long."""
+    line = ""
+    for body in bodies:
+        if not line:
+            line = body
+        elif len(line) + len(body) < _MERGED:
+            line = f"{line};  {' '.join(body.split(maxsplit=1))}"
+        else:
+            yield line.rstrip()
+            line = body
+    if line:
+        yield line.rstrip()
+
+
+def _body(step: Part, policy: Part) -> str:
+    would = "would be " if step["step"] == "plan" and step["ok"] is True and not policy["offer"] else ""
+    return f"{step['step']:<7} {would}{_said(step)}"
+
+
+def _said(step: Part) -> str:
+    facts = list(_facts(step))
+    if step["ok"] == "fault" or "leaf" not in step:
+        return str(step.get("text", ""))
+    if not facts:
+        return str(step["leaf"] if step["ok"] is True else step["text"])
+    return f"{step['leaf']}   {'; '.join(facts)}"
+
+
+def _route(step: Part) -> str:
+    facts = "; ".join(_facts(step))
+    condition = f": {step['leaf']}" if "leaf" in step else ""
+    return f"{step['text']}{condition}" + (f"   {facts}" if facts else "")
+
+
+def _facts(step: Part) -> Iterator[str]:
+    """Yield each fact that was read with its value, who says so, and since when; a sum of ours has neither."""
+    for one in step.get("facts", [step] if "value" in step else []):
+        name = f"{one['name']} " if "name" in one else ""
+        source = f" ({one['provider']}, {in_words(one['age'])} old)" if "age" in one else ""
+        yield f"{name}is {in_words(one['value'])}{source}"
+
+
+def _remedy(step: Part) -> str:
+    if "fix" not in step:
+        return ""
+    advice = str(step.get("advice") or _DOES[step["fix"]]).rstrip(".")
+    return textwrap.shorten(advice[:1].lower() + advice[1:], width=120, placeholder="…")

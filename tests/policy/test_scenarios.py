@@ -18,7 +18,17 @@ def results() -> tuple[CaseResult, ...]:
     return run_tests(loaded)
 
 
-RESULTS = results()
+def tightened() -> tuple[CaseResult, ...]:
+    """Run what is asked under the documents of before.yaml and decided under those of after.yaml."""
+    folder = FOLDER / "tightened"
+    before = load({"before.yaml": (folder / "before.yaml").read_bytes()})
+    after = load({path.name: path.read_bytes() for path in sorted(folder.glob("after*.yaml"))})
+    assert isinstance(before, Bundle), "\n".join(one.render() for one in before)
+    assert isinstance(after, Bundle), "\n".join(one.render() for one in after)
+    return run_tests(after, asked_under=before)
+
+
+RESULTS = (*results(), *tightened())
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda one: f"{one.test}: {one.title}")

@@ -7,8 +7,8 @@ from tests.policy.world import APPROVERS, CATALOG, NOW, PAYMENTS, SRE, bundle_of
 from loglease.model.ids import PrincipalId
 from loglease.model.principal import Kind, directory_of
 from loglease.policy import Bundle, Decision, catalog_profiles, decide, made_up, read_people, with_approvers
-from loglease.policy.documents import TestPerson
 from loglease.policy.people import People
+from loglease.policy.steps import TestPerson
 from loglease.policy.supposed import somebody
 
 BUNDLE = bundle_of(CATALOG, PAYMENTS, APPROVERS, SRE)

@@ -9,13 +9,15 @@ from loglease.model.errors import Malformed, WindowInvalid
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
-from loglease.policy.documents import FactRule, PolicyTest, TestCase, TestOutcome, TestPerson, TestReveal
+from loglease.policy.documents import FactRule, PolicyTest, TestCase, TestOutcome, TestReveal
 from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
 from loglease.policy.problems import did_you_mean, shown
 from loglease.policy.scalars import duration_s, integer
+from loglease.policy.step_documents import StepDocuments
+from loglease.policy.steps import TestPerson
 from loglease.policy.tree import Node, Scalar, Table
 
 _LATER: Final = {"never": ("P906", "conditions over outcomes come with a later version")}
@@ -34,6 +36,7 @@ class TestDocuments:
         self._parts = Parts(reader, names)
         self._policies = policies
         self._facts = FactLiterals(reader, facts or {})
+        self._steps = StepDocuments(reader, self._facts, self.people)
 
     def read(self, node: Table, name: str) -> PolicyTest:
         """Read one document."""
@@ -58,10 +61,14 @@ class TestDocuments:
             at=node.at,
         )
 
-    def people(self, node: Node) -> dict[str, TestPerson]:
-        """Read people by name."""
+    def people(self, node: Node, known: Collection[str] = ()) -> dict[str, TestPerson]:
+        """Read people by name.
+
+        Args:
+            known: others, whom they may have for a manager.
+        """
         entries = self._reader.table(node, "people")
-        names = [key.text for key, _ in entries]
+        names = [*known, *(key.text for key, _ in entries)]
         return {key.text: self._person(key.text, value, names) for key, value in entries}
 
     def _instant(self, node: Node | None) -> Instant:
@@ -128,7 +135,7 @@ class TestDocuments:
         return self._instant(node) * 1_000
 
     def _case(self, node: Node, people: Mapping[str, TestPerson], scopes: Mapping[str, Scope]) -> TestCase:
-        record = self._reader.record(node, "a case", ("it", "ask", "facts", "fault", "absent", "want"))
+        record = self._reader.record(node, "a case", ("it", "ask", "facts", "fault", "absent", "want", "then"))
         read = self._reader
         title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
@@ -158,6 +165,7 @@ class TestDocuments:
             granted_s=None if granted is None else read.duration(granted, "duration"),
             redaction=self._profile(want.node("redaction")),
             stages=None if stages is None else read.number(stages, "stages", least=0),
+            then=self._steps.read(record.node("then"), people),
             at=node.at,
         )
 

@@ -18,6 +18,7 @@ from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestRev
 from loglease.policy.fact_literals import SUPPOSED, supposed_facts
 from loglease.policy.problems import At, Problem
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
+from loglease.policy.stories import Story
 from loglease.policy.supposed import made_up
 from loglease.policy.trace import Decision
 
@@ -49,20 +50,25 @@ class CaseResult:
         return "\n".join(lines)
 
 
-def run_tests(bundle: Bundle, profiles: Profiles | None = None) -> tuple[CaseResult, ...]:
+def run_tests(
+    bundle: Bundle, profiles: Profiles | None = None, *, asked_under: Bundle | None = None
+) -> tuple[CaseResult, ...]:
     """Run all tests of a bundle, in the order of documents and cases.
 
     Args:
         bundle: with its tests.
         profiles: those of a server; without them the Catalog's own word is taken.
+        asked_under: an older bundle under which requests are made; what happens then is decided by the newer one.
     """
-    return tuple(results_of(bundle, profiles))
+    return tuple(results_of(bundle, profiles, asked_under=asked_under))
 
 
-def results_of(bundle: Bundle, profiles: Profiles | None = None) -> Iterator[CaseResult]:
+def results_of(
+    bundle: Bundle, profiles: Profiles | None = None, *, asked_under: Bundle | None = None
+) -> Iterator[CaseResult]:
     """Yield the result of one test after the other, for callers that may have to stop between two."""
     known = profiles if profiles is not None else catalog_profiles(bundle)
-    return (_run(bundle, test, case, known) for test in bundle.tests for case in test.cases)
+    return (_run(bundle, asked_under or bundle, test, case, known) for test in bundle.tests for case in test.cases)
 
 
 def failures(results: Iterable[CaseResult]) -> list[Problem]:
@@ -99,7 +105,7 @@ def _pinned(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield name, version
 
 
-def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
+def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
     people = made_up(test.people.values())
     scope = replace(test.scopes[case.scope], profile=case.profile)
     wish = Wish(
@@ -113,12 +119,24 @@ def _run(bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -
         inputs=case.inputs,
     )
     values = {**test.facts, **case.facts, **dict.fromkeys(case.absent, ABSENT), **dict.fromkeys(case.fault, SUPPOSED)}
-    facts = supposed_facts(bundle, wish, values, test.now)
+    known = {name: value for name, value in values.items() if name in asked_under.facts}
+    facts = supposed_facts(asked_under, wish, known, test.now)
     asks = people.principals[PrincipalId(case.person)]
-    found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
-    return CaseResult(
-        test=test.id, title=case.title, at=case.at, differences=tuple(_differences(case, found)), decision=found
-    )
+    found = decide(asked_under, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
+    differences = _differences(case, found)
+    if case.then and not differences:
+        story = Story(
+            bundle=bundle,
+            profiles=profiles,
+            wish=wish,
+            decision=found,
+            policy=case.policy if case.outcome is not TestOutcome.DENY else None,
+            people=dict(test.people),
+            values=values,
+            now=test.now,
+        )
+        differences = story.play(case.then)
+    return CaseResult(test=test.id, title=case.title, at=case.at, differences=tuple(differences), decision=found)
 
 
 def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:

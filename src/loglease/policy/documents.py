@@ -21,6 +21,7 @@ from loglease.policy.conditions import Condition, Text, Type
 from loglease.policy.conditions.types import Bool, Int
 from loglease.policy.conditions.values import Value
 from loglease.policy.problems import At
+from loglease.policy.steps import TestPerson, TestStep
 
 API: Final = "loglease/v1"
 ACTIVATE_WITHIN_S: Final = 8 * 3600
@@ -379,19 +380,6 @@ class TestOutcome(StrEnum):
     DENY = "deny"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestPerson:
-    """Somebody in a policy test."""
-
-    __test__ = False
-
-    name: str
-    groups: frozenset[str]
-    kind: Kind
-    manager: str | None = None
-    on_call: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True, slots=True)
 class TestReveal:
     """A reveal in a policy test: the policy of the grant that it is about, and the class of the value."""
@@ -410,6 +398,7 @@ class TestCase:
         facts: what is different from the facts of the whole document.
         fault: facts that cannot be had.
         absent: optional facts that do not exist.
+        then: what happens after the request.
     """
 
     __test__ = False
@@ -433,6 +422,7 @@ class TestCase:
     granted_s: int | None
     redaction: str | None
     stages: int | None
+    then: tuple[TestStep, ...] = ()
     at: At
 
 

@@ -14,6 +14,7 @@ from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
 from loglease.policy.documents import API, TestOutcome
 from loglease.policy.parts import LEVELS, MAX_NEED, MAX_STAGES
+from loglease.policy.steps import WANTED, Act
 
 Schema = dict[str, Any]
 
@@ -147,6 +148,15 @@ _PARTS: Final[Mapping[str, Schema]] = {
     },
 }  # fmt: skip
 
+_WANTED: Final = sorted({one for words in WANTED.values() for one in words})
+_PEOPLE: Final[Schema] = {
+    "type": "object", "minProperties": 1,
+    "additionalProperties": _record(
+        "person", "",
+        {"groups": _any_list(_text()), "kind": _words(*Kind), "manager": _text(), "on_call": _any_list(_text())},
+    ) | {"minProperties": 0},
+}  # fmt: skip
+
 _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
     "Catalog": (
         "a Catalog", "",
@@ -278,16 +288,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
         "a PolicyTest", "now people scopes cases",
         {
             "now": _text(),
-            "people": {
-                "type": "object", "minProperties": 1,
-                "additionalProperties": _record(
-                    "person", "",
-                    {
-                        "groups": _any_list(_text()), "kind": _words(*Kind), "manager": _text(),
-                        "on_call": _any_list(_text()),
-                    },
-                ) | {"minProperties": 0},
-            },
+            "people": _PEOPLE,
             "facts": _map(_ANY),
             "scopes": _map(
                 {
@@ -319,6 +320,17 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                                 "outcome": _words(*TestOutcome), "policy": _text(), "duration": _ref("duration"),
                                 "redaction": _PROFILE, "stages": {"type": "integer", "minimum": 0},
                             },
+                        ),
+                        "then": _list(
+                            _record(
+                                "a step", "",
+                                {
+                                    "after": _ref("duration"), "people": _PEOPLE, "facts": _map(_ANY),
+                                    "fault": _list(_text()), "absent": _list(_text()), "do": _words(*Act),
+                                    "by": _text(), "want": _words(*_WANTED),
+                                    "code": _text(most=64),
+                                },
+                            )
                         ),
                     },
                 )

@@ -11,12 +11,13 @@ from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.case_documents import TestDocuments
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, AfterRule, TestPerson
+from loglease.policy.documents import AccessPolicy, AfterRule
 from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
 from loglease.policy.people import MANAGER, is_of_the_moment
 from loglease.policy.problems import At, Problem, Problems
+from loglease.policy.steps import TestPerson
 from loglease.policy.tree import documents
 
 _ISSUER: Final = "policy-test"

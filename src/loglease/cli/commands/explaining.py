@@ -25,13 +25,14 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.cases import catalog_profiles
 from loglease.policy.conditions.values import Value
 from loglease.policy.decision import decide
-from loglease.policy.documents import Catalog, TestPerson
+from loglease.policy.documents import Catalog
 from loglease.policy.explain import Viewer
 from loglease.policy.explain import explain as explained
 from loglease.policy.fact_literals import supposed_facts
 from loglease.policy.observed import Facts
 from loglease.policy.problems import did_you_mean, nearest, shown
 from loglease.policy.profiles import RAW
+from loglease.policy.steps import TestPerson
 from loglease.policy.supposed import MANAGED, made_up, read_facts, read_people, with_approvers
 from loglease.policy.trace import Decision
 from loglease.policy.who_can import Answer, profile_of, who_can_data

@@ -86,11 +86,16 @@ def run_cases(
     cover: Annotated[
         int | None, flag("tell what the tests never try; end with 4 if less than so many percent of it are covered")
     ] = None,
+    asked_under: Annotated[
+        Path | None, flag("directory with older documents that requests are made under; what happens then is as ever")
+    ] = None,
     run: Here,
 ) -> Exit:
     """Run the tests of policy documents.
 
     Tests are decided at their own frozen instant. Exits with 4 if one fails, with 3 if the documents have errors.
+
+    With --asked-under: what becomes of requests and grants that wait or live while the documents change.
 
     With --cover: a policy is covered if a case gets an offer of it, a route if one comes by it, and a leaf, the
     smallest part of a condition, if it is true in one case and false in another. Each of the three has to reach
@@ -101,7 +106,10 @@ def run_cases(
     bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED
-    results = run_tests(bundle)
+    before = None if asked_under is None else bundle_in(run, asked_under, name=f"--asked-under, {asked_under}")
+    if asked_under is not None and before is None:
+        return Exit.CHECK_FAILED
+    results = run_tests(bundle, asked_under=before)
     failed = sum(not one.ok for one in results)
     found = None if cover is None else covered(bundle, [one.decision for one in results])
     if run.out.json:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from tests.fakes.world import POLICY, World, rules_of
+from tests.fakes.world import POLICY, World, caller, principal, rules_of
 
 from loglease.access.caller import Caller
+from loglease.access.journal import Journal
 from loglease.access.keep_grants import Keeper
+from loglease.access.open_session import Opened, open_session
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
-from loglease.model.instant import MICROSECONDS, Instant
+from loglease.model.instant import MICROSECONDS, Instant, Interval
+from loglease.model.session import Front, SessionKind
 from loglease.policy.conditions import Fault
 from loglease.policy.conditions.values import Value
 from loglease.policy.observed import FactKey, Facts, Observed, Question
@@ -28,6 +33,9 @@ facts:
   approver.mfa_age: {type: duration, from: identity}
   approver.trained: {type: bool, from: hr, max_age: 1h}
 """
+
+
+AWAY = '{when: ctx.net != "other", every: 30s}'
 
 
 def policy_with(*, when: str = "", keep: str = "", approver_when: str = "") -> bytes:
@@ -90,5 +98,32 @@ async def found_grant(world: World, grant: GrantId) -> Grant:
     return found
 
 
-def keeper_of(world: World) -> Keeper:
-    return Keeper(log=world.log, new_id=world.new_id, random=world.random)
+@contextmanager
+def keeping(world: World) -> Iterator[Keeper]:
+    journal = Journal.open(Path(world.directory) / "revocations.journal")
+    try:
+        yield Keeper(
+            log=world.log,
+            store=world.store,
+            journal=journal,
+            clock=world.clock,
+            new_id=world.new_id,
+            random=world.random,
+        )
+    finally:
+        journal.close()
+
+
+async def read_with(world: World, grant: Grant) -> Opened:
+    now = world.clock.now()
+    return await open_session(
+        grant.id,
+        kind=SessionKind.QUERY,
+        front=Front.PLAIN,
+        query="{}",
+        interval=Interval(now * 1_000 - 10**9, now * 1_000),
+        limit=None,
+        caller=caller(principal("alice"), now),
+        replica="one",
+        **world.ports,
+    )

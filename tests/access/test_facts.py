@@ -7,16 +7,14 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.access.facts import found_grant, held, informed, keeper_of, policy_with
-from tests.access.journey import active_grant, reviewed, submitted
+from tests.access.facts import informed, policy_with
+from tests.access.journey import reviewed, submitted
 from tests.fakes.world import World, caller, principal, rules_of, wish
 
 from loglease.access.errors import PolicyDenied, PolicyUndecided
 from loglease.access.facts import gather
-from loglease.access.keep_grants import NOT_KEPT
 from loglease.access.knowing import decide_knowing
 from loglease.model.access_request import RequestState
-from loglease.model.grant import GrantState
 from loglease.model.instant import MICROSECONDS
 from loglease.policy.conditions import Fault
 from loglease.policy.observed import Observed, Question
@@ -91,51 +89,6 @@ async def test_a_draft_is_decided_with_facts_too(world: World) -> None:
         asked, caller=caller(alice, now), rules=world.rules, directory=directory, now=now, closed=None
     )
     assert not found.offers
-
-
-async def test_a_grant_is_suspended_when_what_is_kept_ends_and_goes_on_when_it_holds_again(world: World) -> None:
-    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 30s}"))
-    grant, keeper = await active_grant(world), keeper_of(world)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == []
-    desk.answers["ctx.calm"] = False
-    world.clock.advance(29)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == [], "not yet time to look"
-    world.clock.advance(1)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == [f"policy: {NOT_KEPT}"]
-    desk.answers["ctx.calm"] = True
-    world.clock.advance(30)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == []
-    wanted = frozenset({"grant.suspended", "grant.resumed"})
-    rows = await world.store.read(lambda tx: tx.entries.since(0, types=wanted))
-    assert [orjson.loads(row.content)["type"] for row in rows] == ["grant.suspended", "grant.resumed"]
-
-
-async def test_in_an_outage_the_last_good_answer_counts_until_it_is_too_old(world: World) -> None:
-    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 30s, otherwise: revoke}"))
-    grant, keeper = await active_grant(world), keeper_of(world)
-    await keeper.step(world.rules)
-    desk.answers["ctx.calm"] = Fault("down")
-    for _ in range(2):
-        world.clock.advance(30)
-        await keeper.step(world.rules)
-        assert await held(world, grant.id) == []
-    world.clock.advance(30)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == [f"policy: {NOT_KEPT}"], "an outage suspends, and revokes nothing"
-
-
-async def test_a_grant_is_revoked_where_the_policy_says_so(world: World) -> None:
-    desk = informed(world, policy_with(keep="{when: ctx.calm, every: 10s, otherwise: revoke}"))
-    grant, keeper = await active_grant(world), keeper_of(world)
-    desk.answers["ctx.calm"] = False
-    await keeper.step(world.rules)
-    assert (await found_grant(world, grant.id)).state is GrantState.REVOKED
-    await keeper.step(world.rules)
-    assert keeper.looked == {}
 
 
 async def test_a_provider_that_fails_or_hangs_is_a_fault_and_nothing_else(world: World) -> None:

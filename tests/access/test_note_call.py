@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from tests.access.facts import Desk, held, informed, keeper_of, policy_with
+from tests.access.facts import AWAY, Desk, informed, policy_with, read_with
 from tests.access.journey import active_grant, reviewed, submitted
 from tests.fakes.world import World, caller, principal
 
 from loglease.access.errors import PolicyDenied
-from loglease.access.keep_grants import NOT_KEPT
 from loglease.access.note_call import AGES_COUNT_AFTER_S, note_look, request_of
-from loglease.access.open_session import Opened, open_session
 from loglease.access.rules import present_in
 from loglease.audit.interface import AuditUnavailable
 from loglease.model.access_request import RequestState
-from loglease.model.errors import GrantNotActive
-from loglease.model.grant import Grant
 from loglease.model.ids import GrantId, RequestId
-from loglease.model.instant import MICROSECONDS, Interval
-from loglease.model.session import Front, SessionKind
+from loglease.model.instant import MICROSECONDS
 from loglease.policy.conditions.values import Value
-
-AWAY = '{when: ctx.net != "other", every: 30s}'
 
 
 async def kept(world: World, request: RequestId) -> dict[str, Value]:
@@ -39,21 +32,6 @@ async def looked(world: World, request: RequestId, by: str = "alice") -> None:
         log=world.log,
         rules=world.rules,
         now=world.clock.now(),
-    )
-
-
-async def read_with(world: World, grant: Grant) -> Opened:
-    now = world.clock.now()
-    return await open_session(
-        grant.id,
-        kind=SessionKind.QUERY,
-        front=Front.PLAIN,
-        query="{}",
-        interval=Interval(now * 1_000 - 10**9, now * 1_000),
-        limit=None,
-        caller=caller(principal("alice"), now),
-        replica="one",
-        **world.ports,
     )
 
 
@@ -157,23 +135,3 @@ async def test_the_request_of_a_grant_is_found_and_that_of_none_is_not(world: Wo
     grant = await active_grant(world)
     assert await world.store.read(request_of(grant.id)) == grant.request
     assert await world.store.read(request_of(GrantId("grt_none"))) is None
-
-
-async def test_a_grant_stops_where_its_holder_reads_from_elsewhere_and_goes_on_when_they_are_back(world: World) -> None:
-    desk = at_home(world, policy_with(keep=AWAY))
-    grant, keeper = await active_grant(world), keeper_of(world)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == []
-    desk.net = "other"
-    with pytest.raises(PolicyDenied):
-        await read_with(world, grant)
-    world.clock.advance(30)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == [f"policy: {NOT_KEPT}"]
-    desk.net = "corp"
-    with pytest.raises(GrantNotActive):
-        await read_with(world, grant)
-    world.clock.advance(30)
-    await keeper.step(world.rules)
-    assert await held(world, grant.id) == []
-    await read_with(world, grant)

@@ -26,6 +26,7 @@ from loglease.model.review import Verdict
 from loglease.model.session import Account, CloseWhy, SessionState
 from loglease.store import grants, requests, sqlite
 from loglease.store.interface import LocalAccount, LostRace, Transaction
+from loglease.store.keeps_interface import NextLook
 from loglease.store.sqlite import SqliteStore, open_store
 from loglease.store.sqlite_library import Mode, running_library
 
@@ -209,6 +210,29 @@ async def test_the_sweep_reads_what_is_due_through_an_index(store: SqliteStore, 
     due_grants, due_requests = await store.group(plans)
     assert "USING INDEX ix_grants_live (lapses_at<?)" in due_grants
     assert "USING INDEX ix_requests_due (expires_at<?)" in due_requests
+
+
+async def test_keeps(store: SqliteStore, change: Change) -> None:
+    def two(tx: Transaction) -> None:
+        for number in (1, 2):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(values.grant(number))
+            tx.keeps.begin(values.grant(number).id, Instant(10 * number))
+
+    await change(two)
+    first, second = (NextLook(grant=values.grant(number).id, due_at=Instant(10 * number)) for number in (1, 2))
+    assert await store.read(lambda tx: tx.keeps.due(Instant(9), 5)) == []
+    assert await store.read(lambda tx: tx.keeps.due(Instant(10), 5)) == [first]
+    assert await store.read(lambda tx: tx.keeps.due(Instant(20), 5)) == [first, second]
+    assert await store.read(lambda tx: tx.keeps.due(Instant(20), 1)) == [first]
+    known = replace(first, due_at=Instant(30), good='[{"fact": "ctx.calm"}]')
+    await change(lambda tx: tx.keeps.update(known))
+    await change(lambda tx: tx.keeps.begin(first.grant, Instant(40)))
+    assert await store.read(lambda tx: tx.keeps.find(first.grant)) == known, "what is begun again is never later"
+    await change(lambda tx: tx.keeps.begin(first.grant, Instant(15)))
+    assert await store.read(lambda tx: tx.keeps.find(first.grant)) == replace(known, due_at=Instant(15))
+    await change(lambda tx: tx.keeps.end(first.grant))
+    assert await store.read(lambda tx: tx.keeps.find(first.grant)) is None
 
 
 async def test_after_reviews(store: SqliteStore, change: Change) -> None:

@@ -23,10 +23,11 @@ from tests.policy.world import (
     wish_of,
 )
 
-from loglease.model.instant import EventWindow, parse_instant
+from loglease.model.instant import EventWindow, Instant, parse_instant
 from loglease.model.offer import Offer, Outcome
 from loglease.model.scope import Level
 from loglease.policy import Point, Viewer, explain
+from loglease.policy.calendars import Calendar
 from loglease.policy.recheck import redecide
 from loglease.policy.trace import Decision, Fix, StepName
 
@@ -244,6 +245,30 @@ def test_a_guardrail_may_ask_what_time_it_is_somewhere(now: str, stages: list[li
     scope = replace(scope_of(INTERNAL), window=EventWindow(start_ns, at * 1_000))
     bundle = bundle_of(CATALOG, PAYMENTS, APPROVERS, OFFICE, RAIL.replace("CONDITION", "'!cal.berlin_office'"))
     assert stages_of(decided(bundle, wish_of(scope), MARIA, now=at)) == stages
+
+
+def test_only_calendars_that_are_read_are_asked_and_once_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    is_open = Calendar.is_open
+
+    def counted(self: Calendar, now: Instant) -> bool:
+        asked.append(self.zone)
+        return is_open(self, now)
+
+    monkeypatch.setattr(Calendar, "is_open", counted)
+    others = (
+        OFFICE.replace("id: main", "id: more")
+        .replace("berlin_office", "tokyo_office")
+        .replace("Europe/Berlin", "Asia/Tokyo")
+    )
+    twice = RAIL.replace("CONDITION", "'!cal.berlin_office'")
+    again = twice.replace("id: trace-needs-privacy", "id: once-more")
+    bundle = bundle_of(CATALOG, PAYMENTS, APPROVERS, OFFICE, others, twice, again)
+    decided(bundle, wish_of(scope_of(INTERNAL)), MARIA)
+    assert asked == ["Europe/Berlin"]
+    asked.clear()
+    decided(bundle_of(CATALOG, PAYMENTS, APPROVERS, OFFICE, others), wish_of(scope_of(INTERNAL)), MARIA)
+    assert asked == []
 
 
 def test_what_was_asked_for_in_time_is_decided_again_at_the_last_approval() -> None:

@@ -80,6 +80,8 @@ def activated(
     if active.valid_until is not None:
         active = replace(active, valid_until=bounded(tx, request.wish.reveal, active.valid_until))
     tx.grants.update(active)
+    if active.parent is None and rules.keeps(active) is not None:
+        tx.keeps.begin(active.id, now)
     entry = Draft(
         id=EntryId(new_id(ENTRY)),
         type="grant.activated",

@@ -117,7 +117,7 @@ def cancelled_requests(
     why: CancelWhy,
     *,
     before: Instant,
-    by: PrincipalId,
+    by: PrincipalId | None,
     now: Instant,
     actor: str,
     new_id: NewId,

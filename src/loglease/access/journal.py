@@ -45,6 +45,7 @@ class JournalRecord:
     """One act: a revocation, lock or suspension, on what, which grants it concerned, when, why and by whom.
 
     Attributes:
+        by: None for a revocation that policy asked for.
         until: for a lock that lapses.
     """
 
@@ -54,11 +55,13 @@ class JournalRecord:
     grants: tuple[GrantId, ...]
     at: Instant
     reason: str
-    by: PrincipalId
+    by: PrincipalId | None
     until: Instant | None = None
 
     def lock(self) -> Lock:
         """Return the lock as the database stores it."""
+        if self.by is None:
+            raise JournalDamaged(f"The record of the lock {self.id} does not say who set it.")
         return Lock(
             id=LockId(self.id),
             on=parse_lock_on(self.on),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from loglease.access.commitments import Random
-from loglease.access.records import refs
+from loglease.access.resume_grant import resumed_entry
 from loglease.access.rules import Rules
 from loglease.access.suspend_grant import suspended_entry
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
@@ -83,6 +83,9 @@ class _Change:
         request = None if grant is None else self._tx.requests.find(grant.request)
         if grant is None or request is None or grant.stored_state_at(self._now) is not GrantState.ACTIVE:
             return []
+        if self._rules.keeps(grant) is not None or self._tx.keeps.find(grant.id) is not None:
+            # What has to stay true, and how often that is looked at, may be something else by now.
+            self._tx.keeps.begin(grant.id, self._now)
         left = self._left(self._rules, request, grant)
         cause = self._cause(request, grant, left)
         if left is None:
@@ -133,10 +136,4 @@ class _Change:
         return suspended_entry(grant, suspension, entry_id=entry_id, actor=SYSTEM, random=self._random)
 
     def _resumed_entry(self, grant: Grant, cause: SuspendCause) -> Draft:
-        return Draft(
-            id=EntryId(self._new_id(ENTRY)),
-            type="grant.resumed",
-            actor=SYSTEM,
-            ref=refs(request=grant.request, grant=grant.id),
-            data={"cause": str(cause)},
-        )
+        return resumed_entry(grant, cause, actor=SYSTEM, new_id=self._new_id, random=self._random)

@@ -12,7 +12,7 @@ from loglease.access.permissions import require_may_revoke, visible_grant
 from loglease.access.records import Data, refs
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.grant import Grant, refusal
-from loglease.model.hold import SuspendCause, Suspension
+from loglease.model.hold import SuspendCause
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
 from loglease.model.instant import Instant
 from loglease.store.interface import Transaction
@@ -46,15 +46,18 @@ async def resume_grant(
             grant = replace(grant, epoch=tx.epoch, version=grant.version + 1)
             tx.grants.update(grant)
         actor = caller.principal.subject
-        entries = [_resumed(grant, one, reason, actor=actor, new_id=new_id, random=random) for one in found]
+        entries = [resumed_entry(grant, one.cause, reason, actor=actor, new_id=new_id, random=random) for one in found]
         return Recorded(grant, tuple(entries))
 
     return await log.commit(work)
 
 
-def _resumed(grant: Grant, suspension: Suspension, reason: str, *, actor: str, new_id: NewId, random: Random) -> Draft:
+def resumed_entry(
+    grant: Grant, cause: SuspendCause, reason: str = "", *, actor: str, new_id: NewId, random: Random
+) -> Draft:
+    """Return the entry of a suspension that is lifted."""
     commitments = Commitments(random)
-    data: Data = {"cause": str(suspension.cause)}
+    data: Data = {"cause": str(cause)}
     if reason:
         data["reason_c"] = commitments.to("reason_c", reason)
     return Draft(

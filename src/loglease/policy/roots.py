@@ -16,6 +16,7 @@ from loglease.model.labels import Matcher
 from loglease.model.principal import Kind, Principal
 from loglease.model.scope import Level, Scope
 from loglease.policy.bundle import Bundle
+from loglease.policy.calendars import Calendar
 from loglease.policy.conditions import BOOL, DURATION, INT, Fault, Field, Listed, Record, Text
 from loglease.policy.conditions.types import LONGEST_TEXT, MOST_ITEMS
 from loglease.policy.conditions.values import LONGEST_DURATION, Value
@@ -159,11 +160,24 @@ def roots_of(
         submitted_at: from where lookbacks count.
         now: the instant of the decision.
     """
-    open_now = {name: calendar.is_open(now) for name, calendar in bundle.calendars.items()}
-    roots = values_of(wish, principal, catalog=bundle.catalog, open_now=open_now, submitted_at=submitted_at)
+    roots = values_of(wish, principal, catalog=bundle.catalog, open_now={}, submitted_at=submitted_at)
+    roots["cal"] = _OpenNow(bundle.calendars, now)
     if bundle.facts or bundle.risk:
         roots["ctx"] = context_of(bundle.facts, bundle.risk, roots, known, now)
     return roots
+
+
+class _OpenNow(dict[str, Value]):
+    """Whether calendars are open at an instant; each is asked when a condition first reads it, and only then."""
+
+    def __init__(self, calendars: Mapping[str, Calendar], now: Instant) -> None:
+        super().__init__()
+        self._calendars = calendars
+        self._now = now
+
+    def __missing__(self, name: str) -> Value:
+        self[name] = found = self._calendars[name].is_open(self._now)
+        return found
 
 
 def context_of(

@@ -98,7 +98,14 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def sweep() -> None:
         await expire_due(log=services.log, new_id=services.new_id)
 
-    keeper = Keeper(log=services.log, new_id=services.new_id, random=services.random)
+    keeper = Keeper(
+        log=services.log,
+        store=services.store,
+        journal=services.journal,
+        clock=services.clock,
+        new_id=services.new_id,
+        random=services.random,
+    )
 
     async def keep() -> None:
         await keeper.step(services.rules.current)

@@ -31,6 +31,7 @@ from loglease.model.session import Session
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
+from loglease.store.keeps_interface import Keeps
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 
@@ -318,12 +319,12 @@ class Idempotency(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRow:
-    """One act of revocation, for its status: which grants it ended."""
+    """One act of revocation, for its status: which grants it ended. `by` is None where policy did it."""
 
     id: RevocationId
     on: LockOn
     grants: tuple[GrantId, ...]
-    by: PrincipalId
+    by: PrincipalId | None
     at: Instant
     reason: str
 
@@ -417,6 +418,10 @@ class Transaction(Protocol):
     @property
     def holds(self) -> Holds:
         """Locks and suspensions."""
+
+    @property
+    def keeps(self) -> Keeps:
+        """Looks at grants that are due while they are active."""
 
     @property
     def sessions(self) -> Sessions:

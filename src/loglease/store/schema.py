@@ -227,6 +227,15 @@ suspensions: Final = Table(
     _one_of("cause", SuspendCause),
 )
 
+keeps: Final = Table(
+    "keeps",
+    metadata,
+    Column("grant_id", Text, ForeignKey("grants.id"), primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("good", Text, nullable=False),
+    Index(None, "due_at"),
+)
+
 principals: Final = Table(
     "principals",
     metadata,

@@ -10,6 +10,7 @@ from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
+from loglease.store.keeps import SqlKeeps
 from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
 from loglease.store.proposals import SqlProposals
@@ -29,6 +30,7 @@ class SqlTransaction:
         self.grants = SqlGrants(connection)
         self.after_reviews = SqlAfterReviews(connection)
         self.holds = SqlHolds(connection)
+        self.keeps = SqlKeeps(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)

@@ -20,7 +20,7 @@ from loglease.access.revoke import Revoked, revoke, would_revoke
 from loglease.access.suspend_grant import suspend_grant
 from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn
-from loglease.model.ids import GrantId, PrincipalId, RevocationId, SessionId
+from loglease.model.ids import GrantId, RevocationId, SessionId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.principal import Role
 from loglease.model.rights import Right
@@ -31,7 +31,7 @@ from loglease.server.api.calls import CallerOf, OnceOf, PageOf, ServicesOf, is_r
 from loglease.server.api.conversions import lock_on_of
 from loglease.server.api.fields import OnText, id_pattern
 from loglease.server.api.operations import Routes
-from loglease.server.api.views import grant_shown, session_shown, spent_of, who
+from loglease.server.api.views import grant_shown, maybe_who, session_shown, spent_of
 from loglease.server.asking import looked
 from loglease.server.services import Services
 from loglease.store.interface import RevocationRow, StoreUnavailable, Transaction
@@ -304,7 +304,7 @@ async def find_revocation(revocation_id: RevocationPath, caller: CallerOf, servi
             id=row.id,
             on=str(row.on),
             reason=row.reason,
-            by=who(tx, row.by),
+            by=maybe_who(tx, row.by),
             at=instant_text(row.at),
             durable=True,
             grants=list(row.grants),
@@ -326,7 +326,7 @@ def _visible(tx: Transaction, caller: Caller, revocation_id: str) -> RevocationR
                 id=RevocationId(grant.id),
                 on=LockOn(LockKind.GRANT, grant.id),
                 grants=(grant.id,),
-                by=grant.ended_by or PrincipalId(""),
+                by=grant.ended_by,
                 at=grant.ended_at,
                 reason=grant.reason or "",
             )

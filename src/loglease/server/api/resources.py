@@ -314,7 +314,7 @@ class RevocationShown(Resource):
     id: Annotated[str, Field(description="`rvk_…`; for a grant that was revoked before, the grant's own id.")]
     on: str
     reason: str
-    by: Who
+    by: Annotated[Who | None, Field(description="Null where the policy asked for it: `grant.keep`.")]
     at: At
     durable: Annotated[bool, Field(description="False: journalled on this machine, the database did not answer.")]
     grants: list[GrantIdText]

@@ -374,6 +374,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
     op.create_table(
+        "keeps",
+        sa.Column("grant_id", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("good", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_keeps_grant_id")),
+        sa.PrimaryKeyConstraint("grant_id", name=op.f("pk_keeps")),
+    )
+    op.create_index(op.f("ix_keeps_due_at"), "keeps", ["due_at"], unique=False)
+    op.create_table(
         "called",
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=False),

@@ -441,7 +441,7 @@ async def test_a_grant_ends_with_the_document_that_gave_it(world: World) -> None
     gone = rules_of()
     with pytest.raises(PolicyDenied):
         await world.store.read(
-            lambda tx: gone.final_terms(
+            lambda tx: gone.still_allowed(
                 Point.SESSION_OPEN, request, request.terms, tx.principals.directory(), world.clock.now()
             )
         )

@@ -46,6 +46,7 @@ OFFER: dict[str, Any] = {
     "activate_within_s": 3_600,
     "review_within_s": 1_800,
     "single_use": False,
+    "network_bound": False,
     "words": WORDS,
 }
 OFFERS = {"offers": [OFFER], "explanation": ["route 1"], "words": WORDS}
@@ -89,6 +90,7 @@ def grant_shown(**changes: Any) -> dict[str, Any]:
         "limits": {"lines": 1_000},
         "spent": {"lines": 10, "bytes": 400, "queries": 1, "lines_left": 990},
         "single_use": False,
+        "network_bound": False,
         "digest": "ab" * 32,
         "reviews": [],
         "holds": [],

@@ -21,6 +21,11 @@ def _ready(server: FakeServer) -> None:
     server.on("POST", "/requests", request_shown())
 
 
+def test_an_offer_says_from_where_alone_it_could_be_used(cli: Cli, server: FakeServer) -> None:
+    server.on("POST", "/offers", {**OFFERS, "offers": [{**OFFER, "network_bound": True, "network": "corp"}]})
+    assert ", only from network corp" in cli("request", SELECTOR, "--reason", "checkout fails", "--dry-run").out
+
+
 def test_a_selector_is_enough(cli: Cli, server: FakeServer) -> None:
     assert cli("request", SELECTOR, "--reason", "checkout fails", "--wait", "0").code == 10
     (call,) = server.sent("POST", "/requests")

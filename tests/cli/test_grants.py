@@ -34,6 +34,25 @@ def test_one_grant_shows_both_clocks_and_its_sessions(cli: Cli, server: FakeServ
     assert json.loads(cli("grants", GRANT, "--output", "json").out)["sessions"][0]["why"] == "revoked"
 
 
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ({"network_bound": True, "network": "corp"}, "only from network corp"),
+        ({"network_bound": True, "network": "2001:db8::/64"}, "only from addresses 2001:db8::/64"),
+        ({"network_bound": True}, "from nowhere"),
+        ({"network_bound": False}, None),
+    ],
+)
+def test_a_grant_says_from_where_it_can_be_used(
+    cli: Cli, server: FakeServer, bound: dict[str, object], said: str | None
+) -> None:
+    server.on("GET", f"/grants/{GRANT}", grant_shown(**bound))
+    server.on("GET", f"/grants/{GRANT}/usage", usage())
+    found = cli("grants", GRANT).out
+    assert ("Usable" in found) == (said is not None)
+    assert said is None or said in found
+
+
 @pytest.mark.parametrize("until", [{"valid_until": "2026-11-23T10:12:00.900000Z"}, {"valid_until": None}])
 def test_a_countdown_never_shows_more_than_was_granted(cli: Cli, server: FakeServer, until: dict[str, str]) -> None:
     began = {"scheduled_at": "2026-11-23T09:42:00.900000Z", "valid_from": "2026-11-23T09:42:00.900000Z"}

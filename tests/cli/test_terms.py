@@ -8,7 +8,7 @@ from tests.cli.resources import REQUEST, terms
 
 from loglease.cli.errors import TermsForged
 from loglease.cli.terms import checked_terms, digest_words, plan_words
-from loglease.model.digest import sha256_hex
+from loglease.model.digest import SALT_BYTES, commitment, sha256_hex
 
 
 def test_the_words_come_from_the_digested_bytes() -> None:
@@ -67,6 +67,30 @@ def test_a_reason_that_one_may_not_read_is_said_to_be_hidden() -> None:
     answer = terms()
     del answer["private"]["reason_c"]
     assert checked_terms(answer).reason == "(not shown to you)"
+
+
+def bound_terms(network: str = "203.0.113.7", **offer: Any) -> dict[str, Any]:
+    """Return terms that are bound to a network."""
+    answer = terms()
+    body, salt = json.loads(answer["terms"]), bytes(SALT_BYTES)
+    body["offer"] |= {"bind": ["network"], **offer}
+    body["wish"]["network_c"] = commitment(salt, b"203.0.113.7")
+    answer["terms"] = json.dumps(body)
+    answer["digest"] = sha256_hex(answer["terms"].encode())
+    answer["private"]["network_c"] = [salt.hex(), network]
+    return answer
+
+
+def test_a_network_that_binds_is_opened_against_the_digested_bytes() -> None:
+    assert checked_terms(terms()).bound == ""
+    assert checked_terms(bound_terms()).bound == "only from address 203.0.113.7"
+    with pytest.raises(TermsForged, match="network"):
+        checked_terms(bound_terms("corp"))
+    with pytest.raises(TermsForged):
+        checked_terms(bound_terms(bind=["network", "device"]))
+    hidden = bound_terms()
+    del hidden["private"]["network_c"]
+    assert checked_terms(hidden).bound == "(not shown to you)"
 
 
 def test_plans_are_said_in_words() -> None:

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from loglease.access.caller import Caller
 from loglease.access.refusals import Refusals
+from loglease.access.rules import Allowed
 from loglease.access.watch import Watch
 from loglease.audit.interface import Draft, Recorded
 from loglease.gateway import Services, SessionProtocol
@@ -41,6 +42,7 @@ class OpenRules:
 
     bundle_sha256 = "0" * 64
     revision = 1
+    network: str | None = None
     profile_digests: MappingProxyType[str, str] = MappingProxyType({})
     bundle = SimpleNamespace(approver_sets=MappingProxyType({}), emergencies=(), policies=())
 
@@ -53,11 +55,11 @@ class OpenRules:
     def satisfied(self, request: object, reviews: object, directory: object, now: object) -> tuple[()]:
         return ()
 
-    def final_terms(self, point: object, request: object, terms: Terms, *rest: object) -> Terms:
-        return terms
+    def still_allowed(self, point: object, request: object, terms: Terms, *rest: object) -> Allowed:
+        return Allowed(terms=terms, network_bound=False)
 
     def usable(self, request: object, grant: Grant, directory: object, now: object) -> Grant:
-        return grant.within(self.final_terms(None, request, grant.terms, directory, now))
+        return grant.within(self.still_allowed(None, request, grant.terms, directory, now).terms)
 
 
 _numbers = itertools.count(1)

@@ -14,6 +14,7 @@ from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
 
 from loglease.access.errors import PolicyDenied
 from loglease.access.reveal_draft import RevealDraft
+from loglease.access.rules import Allowed
 from loglease.audit.interface import AuditUnavailable, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.grant import Grant, GrantMove, GrantState, move
@@ -437,11 +438,11 @@ async def test_a_mask_over_more_classes_than_policy_reveals_is_not_available(tmp
     class Named(OpenRules):
         """Rules that reveal values of one class."""
 
-        def final_terms(self, _point: object, request: Any, terms: Terms, *_: object) -> Terms:
+        def still_allowed(self, _point: object, request: Any, terms: Terms, *_: object) -> Allowed:
             reveal = request.wish.reveal
             if reveal is not None and reveal.cls != "credential.password":
                 raise PolicyDenied("No.")
-            return terms
+            return Allowed(terms=terms, network_bound=False)
 
     async with a_world(tmp_path, text="password=bob@a.example password=justsecret1 x") as w:
         parent = await w.grant(profile="pii-default@1")

@@ -250,13 +250,14 @@ def test_clamping_says_whose_limit_it_was() -> None:
 def test_routes_only_tighten() -> None:
     route = (
         "  - otherwise: true\n    grant: {duration: {max: 10m}, activate_within: 1h, single_use: true, "
-        "idle_timeout: 5m, limits: {lines: 5, tails: 1}, redaction: strict}\n"
+        "idle_timeout: 5m, limits: {lines: 5, tails: 1}, redaction: strict, bind: [network]}\n"
     )
     offer = decided(with_payments("  - otherwise: true\n", route)).offers[0]
     assert offer.terms.duration_s == 600
     assert offer.terms.limits == Limits(lines=5, bytes=500_000_000, tails=1)
     assert offer.terms.scopes[0].profile == "strict@2"
     assert (offer.shape.activate_within_s, offer.shape.single_use, offer.shape.idle_timeout_s) == (3600, True, 300)
+    assert offer.shape.network_bound
     wider = route.replace("10m", "9h").replace("lines: 5", "lines: 900000").replace("strict", "secrets")
     same = decided(with_payments("  - otherwise: true\n", wider)).offers[0]
     assert same.terms.duration_s == 7200

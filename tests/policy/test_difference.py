@@ -570,6 +570,7 @@ def is_no_better(new: Offer, old: Offer) -> bool:
         and is_as_strict(ours.partition("@")[0], theirs.partition("@")[0], PROFILES)
         and new.need >= old.need
         and new.shape.single_use >= old.shape.single_use
+        and new.shape.network_bound >= old.shape.network_bound
         and new.shape.activate_within_s <= old.shape.activate_within_s
         and new.shape.review_within_s <= old.shape.review_within_s
         and idle[0] <= idle[1]

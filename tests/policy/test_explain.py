@@ -415,6 +415,14 @@ def test_every_effect_of_a_guardrail_is_named() -> None:
     assert " guardrails  denied, also 2 of group:privacy and 1 of group:sre (all)" in text
 
 
+def test_a_binding_is_told_with_offers_and_guardrails() -> None:
+    rail = "api: loglease/v1\nkind: Guardrail\nid: all\napplies: {all_streams: true}\nadd: {bind: [network]}\n"
+    found = explain(decided(bundle_of(*ORGANISATION, rail)), Viewer.REQUESTER)
+    assert " offer 1     payments-prod-debug: 2h, 1 approval, only from the network that it is asked from" in found.text
+    assert " guardrails  only from the network that it is asked from (all)" in found.text
+    assert [one["bind"] for one in json.loads(json.dumps(found.data))["offers"]] == [["network"]]
+
+
 def test_automatic_offers_and_choices() -> None:
     wish = wish_of(scope_of('{env="dev",data_class="public"}', source="staging-logs"))
     assert "4h, automatic" in explain(decided(BUNDLE, wish_of(wish.scopes[0], duration_s=28800)), Viewer.REQUESTER).text

@@ -110,10 +110,17 @@ def test_what_could_not_be_issued(old: str, new: str, why: str | None) -> None:
         ("limits: {lines: 200000, bytes: 500MB}", "limits: {lines: 1000, bytes: 1GB, tails: 2}", "lines 200000 -> 1000; tails none -> 2"),
         ("lines: 1000000", "lines: 1000", "lines 200000 -> 1000"),
         ("at_least: {redaction: secrets}", "at_least: {redaction: strict}", "redaction pii-default -> strict"),
+        ("  activate_within: 8h\n", "  activate_within: 8h\n  bind: [network]\n", "bound to the network that it was asked for from"),
+        ("at_least: {redaction: secrets}", "add: {bind: [network]}", "bound to the network that it was asked for from"),
     ],
 )  # fmt: skip
 def test_what_would_be_less(old: str, new: str, why: str) -> None:
     assert fate(with_change(old, new)) == [(False, why)]
+
+
+def test_what_is_bound_already_is_not_less_for_it() -> None:
+    bound = with_change("at_least: {redaction: secrets}", "add: {bind: [network]}")
+    assert fate(bound, network_bound=True) == []
 
 
 def test_a_guardrail_that_only_observes_changes_nothing() -> None:

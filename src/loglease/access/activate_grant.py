@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loglease.access.approval import bounded
+from loglease.access.binding import require_network
 from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
 from loglease.access.note_call import commit_under, request_of
@@ -33,6 +34,7 @@ async def activate_grant(
         NotFound: there is none that the caller holds.
         GrantEnded, GrantNotActive: it has ended, was revoked, lapsed, or is suspended.
         PolicyDenied: the policy no longer allows it, or an approver lost the right to approve.
+        NotPermitted: it is bound to another network.
         AuditUnavailable, ClockSuspect: nothing may begin at the moment.
     """
     caller.require(Right.LOGS_READ)
@@ -53,7 +55,7 @@ def activated(
     """Return the grant, active, and the entry if it was not before.
 
     Raises:
-        GrantEnded, GrantNotActive, PolicyDenied: as `activate_grant`.
+        GrantEnded, GrantNotActive, PolicyDenied, NotPermitted: as `activate_grant`.
     """
     held = is_held(tx, grant, now)
     state = grant.state_at(now, held=held)
@@ -75,8 +77,9 @@ def activated(
             rule=grant.policy,
             next_step="Ask for access anew.",
         )
-    terms = rules.final_terms(Point.ACTIVATION, request, grant.terms, directory, now)
-    active = move(replace(grant, terms=terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
+    allowed = rules.still_allowed(Point.ACTIVATION, request, grant.terms, directory, now)
+    require_network(grant, rules, bound=allowed.network_bound)
+    active = move(replace(grant, terms=allowed.terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
     if active.valid_until is not None:
         active = replace(active, valid_until=bounded(tx, request.wish.reveal, active.valid_until))
     tx.grants.update(active)

@@ -6,17 +6,17 @@ So is a grant that takes no approval; with it, where policy asks for that, an af
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.records import actor_of, refs, scheduled_data
-from loglease.access.rules import Rules
+from loglease.access.rules import Allowed, Rules
 from loglease.audit.interface import Draft
 from loglease.model.access_request import AccessRequest, RequestMove, move
 from loglease.model.after_review import AfterReview
 from loglease.model.grant import Grant
 from loglease.model.ids import ENTRY, GRANT, EntryId, GrantId, NewId
 from loglease.model.instant import Instant, after
-from loglease.model.offer import Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.reveal import Reveal
 from loglease.model.review import Review
@@ -65,12 +65,12 @@ def approved(
     *,
     by: Principal | None,
     now: Instant,
-    terms: Terms,
+    allowed: Allowed,
     rules: Rules,
     new_id: NewId,
     random: Random,
 ) -> tuple[AccessRequest, Grant, tuple[Draft, ...]]:
-    """Approve a pending request and schedule its grant over `terms`; the clock of the grant does not start yet.
+    """Approve a pending request and schedule its grant over what is allowed; the clock of the grant does not start yet.
 
     Raises:
         RequestNotPending: it has its verdict already.
@@ -84,13 +84,14 @@ def approved(
         policy=request.offer.policy,
         basis=request.offer.outcome,
         reviews=tuple(review.id for review in reviews),
-        terms=terms,
-        shape=request.offer.shape,
+        terms=allowed.terms,
+        shape=replace(request.offer.shape, network_bound=allowed.network_bound),
         digest=request.digest,
         scheduled_at=now,
         activate_by=bounded(tx, reveal, after(now, request.offer.shape.activate_within_s)),
         key_salt=random(KEY_SALT_BYTES),
         epoch=tx.epoch,
+        network=request.network,
         parent=None if reveal is None else reveal.grant,
     )
     tx.requests.update(done)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.access.activate_grant import activated
+from loglease.access.binding import require_network
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
 from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, require_unlocked
-from loglease.access.records import Data, refs, scope_data
+from loglease.access.records import Data, bound_data, refs, scope_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.errors import GrantEnded
@@ -86,8 +87,8 @@ async def open_session(
     Raises:
         NotFound: there is no such grant for the caller.
         GrantEnded, GrantNotActive, Locked, PolicyDenied: the grant cannot be used now.
-        NotPermitted: the grant is to reveal one value, or the event window has nothing of the interval, and that is
-            refused.
+        NotPermitted: the grant is to reveal one value, or bound to another network, or the event window has nothing of
+            the interval, and that is refused.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
         OpeningUncertain: it could not be recorded in time.
     """
@@ -107,6 +108,7 @@ async def open_session(
         if request is None:
             raise LookupError(grant.request)
         stored, grant = grant, rules.usable(request, grant, tx.principals.directory(), now)
+        require_network(grant, rules)
         clamped = _clamped(grant, interval)
         if clamped is None:
             if refuses_outside:
@@ -143,8 +145,9 @@ async def open_session(
         raise OpeningUncertain(session_id, error) from error
 
 
-def opened_entry(session: Session, grant: Grant, caller: Caller, *, new_id: NewId) -> Draft:
-    """Return the entry of a session that opens."""
+def opened_entry(session: Session, grant: Grant, caller: Caller, commitments: Commitments, *, new_id: NewId) -> Draft:
+    """Return the entry of a session that opens, with the network that its grant is bound to."""
+    bound = bound_data(grant, commitments)
     return Draft(
         id=EntryId(new_id(ENTRY)),
         type="session.opened",
@@ -155,7 +158,9 @@ def opened_entry(session: Session, grant: Grant, caller: Caller, *, new_id: NewI
             "front": str(session.front),
             "replica": session.replica,
             "epoch": session.epoch,
+            **bound,
         },
+        private=commitments.taken(),
     )
 
 
@@ -232,6 +237,7 @@ def _entries(
     new_id: NewId,
 ) -> tuple[Draft, Draft]:
     session, interval = opened.session, opened.interval
+    entry = opened_entry(session, opened.grant, caller, commitments, new_id=new_id)
     ref = refs(request=opened.grant.request, grant=session.grant, session=session.id)
     scopes: list[Data] = []
     if not interval.is_empty:
@@ -253,7 +259,7 @@ def _entries(
     if limit is not None:
         data["limit"] = limit
     return (
-        opened_entry(session, opened.grant, caller, new_id=new_id),
+        entry,
         Draft(
             id=EntryId(new_id(ENTRY)),
             type="query.recorded",

@@ -20,7 +20,6 @@ from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import SuspendCause, Suspension
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
 from loglease.model.instant import Instant
-from loglease.model.offer import Terms
 from loglease.model.principal import Directory
 from loglease.store.interface import Transaction
 
@@ -96,7 +95,7 @@ class _Change:
             entries += [self._entry(grant, cause), self._resumed_entry(grant, cause)]
         return entries
 
-    def _cause(self, request: AccessRequest, grant: Grant, left: Terms | None) -> SuspendCause | None:
+    def _cause(self, request: AccessRequest, grant: Grant, left: Grant | None) -> SuspendCause | None:
         """Return what takes away from a grant so that its sessions have to end; None where nothing does."""
         if self._before is None or self._guarded is None:
             return None
@@ -107,13 +106,15 @@ class _Change:
             return SuspendCause.GUARDRAIL
         return SuspendCause.POLICY if self._rules.cuts(request) and self._is_less(left, was) else None
 
-    def _is_less(self, terms: Terms | None, before: Terms) -> bool:
-        return terms is None or self._rules.is_stricter(terms, before)
+    def _is_less(self, left: Grant | None, before: Grant) -> bool:
+        if left is None or (left.shape.network_bound and not before.shape.network_bound):
+            return True
+        return self._rules.is_stricter(left.terms, before.terms)
 
-    def _left(self, rules: Rules, request: AccessRequest, grant: Grant) -> Terms | None:
+    def _left(self, rules: Rules, request: AccessRequest, grant: Grant) -> Grant | None:
         """Return what rules leave of an active grant; None for nothing."""
         try:
-            return rules.usable(request, grant, self._directory, self._now).terms
+            return rules.usable(request, grant, self._directory, self._now)
         except LogLeaseError:
             return None
 

@@ -109,14 +109,21 @@ def offer_data(
         "plans": [plan_data(plan) for plan in offer.plans],
         **terms_data(offer.terms, commitments, profiles),
         **_revealing(reveal, commitments),
+        **({"bind": ["network"]} if offer.shape.network_bound else {}),
         "activate_within_s": offer.shape.activate_within_s,
         "review_within_s": offer.shape.review_within_s,
         "record_c": commitments.to("record_c", record),
     }
 
 
-def wish_data(wish: Wish, offer: Offer, commitments: Commitments, expires_at: Instant) -> Data:
-    """Return the data of `request.submitted`, less digest and channel."""
+def wish_data(
+    wish: Wish, offer: Offer, commitments: Commitments, expires_at: Instant, network: str | None = None
+) -> Data:
+    """Return the data of `request.submitted`, less digest and channel.
+
+    Args:
+        network: from where it is asked; stated only where that binds.
+    """
     data: Data = {
         "offer": offer.number,
         "scopes": [scope_data(scope, commitments, {}) for scope in wish.scopes],
@@ -126,6 +133,8 @@ def wish_data(wish: Wish, offer: Offer, commitments: Commitments, expires_at: In
         "expires_at": instant_text(expires_at),
         **_revealing(wish.reveal, commitments),
     }
+    if offer.shape.network_bound and network is not None:
+        data["network_c"] = commitments.to("network_c", network)
     if wish.ticket is not None:
         data["ticket_c"] = commitments.to("ticket_c", wish.ticket)
     if wish.inputs:
@@ -176,8 +185,16 @@ def scheduled_data(
         **_revealing(reveal, commitments),
         "not_before_at": instant_text(grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
+        **bound_data(grant, commitments),
     }
     return data if review_by is None else data | {"review_by_at": instant_text(review_by)}
+
+
+def bound_data(grant: Grant, commitments: Commitments) -> Data:
+    """Return to which network a grant is bound, as entries carry it: a commitment, equal wherever that is said."""
+    if grant.network is None or not grant.shape.network_bound:
+        return {}
+    return {"network_c": commitments.to("network_c", grant.network)}
 
 
 def refs(**ids: str | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from loglease.access.activate_grant import activated
+from loglease.access.binding import require_network
 from loglease.access.caller import STEP_UP_S, Caller
 from loglease.access.close_session import closed_entry
 from loglease.access.commitments import Random, commitments_of
@@ -15,7 +16,7 @@ from loglease.access.note_call import commit_under, request_of
 from loglease.access.open_session import opened_entry
 from loglease.access.permissions import held_grant, is_held, require_unlocked
 from loglease.access.records import served_data
-from loglease.access.rules import Rules
+from loglease.access.rules import Allowed, Rules
 from loglease.access.serving import NOTHING
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest
@@ -95,7 +96,8 @@ async def reveal(
         classes: all that the masked range is of; policy has to reveal each of them.
 
     Raises:
-        NotFound, NotPermitted, GrantEnded, GrantNotActive, StepUpRequired: as `revealable`.
+        NotFound, NotPermitted, GrantEnded, GrantNotActive, StepUpRequired: as `revealable`; NotPermitted also where it
+            is bound to another network.
         Locked, PolicyDenied, GuardrailDenied: the grant cannot be used now.
         LineNotAvailable: the masked range holds more than what policy reveals.
         AuditUnavailable: it could not be recorded.
@@ -108,11 +110,13 @@ async def reveal(
         request = tx.requests.find(grant.request)
         if request is None:
             raise LookupError(grant.request)
-        _require_allowed(tx, request, found, classes, rules, now)
+        grant = _still_bound(grant, _require_allowed(tx, request, found, classes, rules, now))
+        for one in (grant, found.parent):
+            require_network(one, rules)
         session = _closed_session(grant, caller, replica, tx.epoch, now, new_id=new_id)
         tx.sessions.insert(session)
-        opened = opened_entry(session, grant, caller, new_id=new_id)
         commitments = commitments_of(request.private, random)
+        opened = opened_entry(session, grant, caller, commitments, new_id=new_id)
         served = Draft(
             id=EntryId(new_id(ENTRY)),
             type="reveal.served",
@@ -133,18 +137,23 @@ async def reveal(
 
 def _require_allowed(
     tx: Transaction, request: AccessRequest, found: Revealable, classes: Iterable[str], rules: Rules, now: Instant
-) -> None:
-    """Refuse what the policy in force does not reveal any more, or never did."""
+) -> Allowed:
+    """Return what is allowed; refuse what the policy in force does not reveal any more, or never did."""
     directory = tx.principals.directory()
-    terms = rules.final_terms(Point.SESSION_OPEN, request, found.grant.terms, directory, now)
-    if terms.scopes != found.grant.terms.scopes:
+    allowed = rules.still_allowed(Point.SESSION_OPEN, request, found.grant.terms, directory, now)
+    if allowed.terms.scopes != found.grant.terms.scopes:
         raise PolicyDenied("The policy does not allow this line, masked so, any more.", rule=found.grant.policy)
     for cls in {*classes} - {found.reveal.cls}:
         other = replace(request, wish=replace(request.wish, reveal=replace(found.reveal, cls=cls)))
         try:
-            rules.final_terms(Point.SESSION_OPEN, other, found.grant.terms, directory, now)
+            rules.still_allowed(Point.SESSION_OPEN, other, found.grant.terms, directory, now)
         except (PolicyDenied, GuardrailDenied) as error:
             raise LineNotAvailable from error
+    return allowed
+
+
+def _still_bound(grant: Grant, allowed: Allowed) -> Grant:
+    return replace(grant, shape=replace(grant.shape, network_bound=allowed.network_bound))
 
 
 def _closed_session(grant: Grant, caller: Caller, replica: str, epoch: int, now: Instant, *, new_id: NewId) -> Session:

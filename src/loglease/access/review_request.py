@@ -163,12 +163,20 @@ async def review_request(
             return Recorded(Reviewed(request=request, review=review), (given,))
         terms = granted_terms(request, counted)
         try:
-            terms = rules.final_terms(Point.FINAL_APPROVAL, request, terms, directory, now)
+            allowed = rules.still_allowed(Point.FINAL_APPROVAL, request, terms, directory, now)
         except (PolicyDenied, GuardrailDenied) as refusal:
             denied, entry = _denied_by_policy(tx, request, refusal, now, new_id=new_id)
             return Recorded(Reviewed(request=denied, review=review), (given, entry))
         done, grant, entries = approved(
-            tx, request, counted, by=caller.principal, now=now, terms=terms, rules=rules, new_id=new_id, random=random
+            tx,
+            request,
+            counted,
+            by=caller.principal,
+            now=now,
+            allowed=allowed,
+            rules=rules,
+            new_id=new_id,
+            random=random,
         )
         return Recorded(Reviewed(request=done, review=review, grant=grant), (given, *entries))
 

@@ -64,6 +64,18 @@ def refused(refusal: Refusal) -> LogLeaseError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What rules still allow of what was asked.
+
+    Attributes:
+        network_bound: whether a grant of it is bound to the network that it was asked for from.
+    """
+
+    terms: Terms
+    network_bound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """One version of the rules, and what is known where they are applied.
 
@@ -71,6 +83,7 @@ class Rules:
         profiles: all redaction profiles of this server, by name.
         profile_digests: SHA-256 of each profile by ``name@version``.
         presence: returns what a call itself says: `ctx` for whoever asks, `approver` for whoever reviews.
+        network_of: returns the network of a call in the form of `model.network`; None where it is not known.
         ask: asks providers for other facts.
         caller: whose call this is; None outside of calls, where what is not known is in fault.
         answers: what providers said for this call.
@@ -83,6 +96,7 @@ class Rules:
     profiles: Profiles
     profile_digests: Mapping[str, str]
     presence: Callable[[Caller, Instant], Facts] = lambda _caller, _now: NOTHING_KNOWN
+    network_of: Callable[[Caller], str | None] = lambda _caller: None
     ask: Ask = nobody
     zones: str = ""
     caller: Caller | None = None
@@ -97,6 +111,11 @@ class Rules:
     def knowing(self, answers: Facts, *, last: bool) -> Rules:
         """Return the same rules with more answers; after the last ones, what is missing is in fault."""
         return replace(self, answers={**self.answers, **answers}, asks=not last)
+
+    @property
+    def network(self) -> str | None:
+        """From where the call is, in the form of `model.network`; None outside of calls, and where nobody knows."""
+        return None if self.caller is None else self.network_of(self.caller)
 
     @property
     def bundle_sha256(self) -> str:
@@ -322,9 +341,9 @@ class Rules:
         bench = self._bench(request, directory, request.submitted_at)
         return frozenset(one.id for one in bench.humans() if names and bench.people.may_approve(names, one))
 
-    def final_terms(
+    def still_allowed(
         self, point: Point, request: AccessRequest, terms: Terms, directory: Directory, now: Instant
-    ) -> Terms:
+    ) -> Allowed:
         """Decide again and return what may be granted: `terms`, cut by what the present policy still allows.
 
         Raises:
@@ -339,15 +358,19 @@ class Rules:
         both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
-        return both
+        return Allowed(terms=both, network_bound=again.network_bound)
 
     def usable(self, request: AccessRequest, grant: Grant, directory: Directory, now: Instant) -> Grant:
         """Return an active grant as a session may use it now: its terms and its end, cut by the present policy.
 
+        Where the present policy binds it to a network, it is bound. Whether the call is from there is not looked at.
+
         Raises:
             PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or its time is over by now.
         """
-        found = grant.within(self.final_terms(Point.SESSION_OPEN, request, grant.terms, directory, now))
+        allowed = self.still_allowed(Point.SESSION_OPEN, request, grant.terms, directory, now)
+        shape = replace(grant.shape, network_bound=grant.shape.network_bound or allowed.network_bound)
+        found = replace(grant.within(allowed.terms), shape=shape)
         if found.stored_state_at(now) is not GrantState.ACTIVE:
             span = duration_text(found.terms.duration_s)
             raise errors.PolicyDenied(f"The policy allows this for {span} only by now.", rule=request.offer.policy)

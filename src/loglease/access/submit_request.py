@@ -9,6 +9,7 @@ import orjson
 
 from loglease.access.activate_grant import activated
 from loglease.access.approval import approved, bounded
+from loglease.access.binding import require_known_network, require_network
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import OfferChanged, TooManyPending
@@ -17,7 +18,7 @@ from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
 from loglease.access.records import offer_data, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
-from loglease.access.rules import Rules, decision_record, refused
+from loglease.access.rules import Allowed, Rules, decision_record, refused
 from loglease.access.standing import closed_to
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
@@ -118,6 +119,8 @@ class Submission:
         require_unlocked(tx, caller, now, source=asked.scopes[0].source)
         if not asked.break_glass:
             _require_room(tx, caller, now)
+        if asked.reveal is not None and (parent := tx.grants.find(asked.reveal.grant)) is not None:
+            require_network(parent, self.rules)
         directory = tx.principals.directory()
         closed = closed_to(tx, caller.principal, directory, self.rules, now)
         decision = self.rules.decide(asked, caller.principal, directory, now, closed=closed)
@@ -126,6 +129,7 @@ class Submission:
                 raise refused(decision.refusal)
             raise Denied(refused(decision.refusal), self._document(decision, closed))
         taken = _taken(decision.offers, self.offer)
+        require_known_network(taken, self.rules)
         if taken.outcome is Outcome.BREAK_GLASS:
             self.rules.require_step_up(taken, caller, now)
         request, entries = self._request(tx, now, asked, taken, decision)
@@ -148,7 +152,7 @@ class Submission:
         request_id = RequestId(new_id(REQUEST))
         commitments = Commitments(self.random)
         expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
-        wish_part = wish_data(wish, offer, commitments, expires_at)
+        wish_part = wish_data(wish, offer, commitments, expires_at, rules.network)
         wish_private = commitments.taken()
         offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, decision_record(decision))
         offer_private = commitments.taken()
@@ -171,6 +175,7 @@ class Submission:
             submitted_at=now,
             expires_at=expires_at,
             facts=orjson.dumps(facts_data(decision.facts)).decode(),
+            network=rules.network,
         )
         ref = refs(request=request_id)
         submitted = Draft(
@@ -192,8 +197,9 @@ class Submission:
         tx.requests.insert(request)
         if offer.outcome is Outcome.REVIEW:
             return request, (submitted, made)
+        allowed = Allowed(terms=offer.terms, network_bound=offer.shape.network_bound)
         request, grant, entries = approved(
-            tx, request, (), by=None, now=now, terms=offer.terms, rules=rules, new_id=new_id, random=self.random
+            tx, request, (), by=None, now=now, allowed=allowed, rules=rules, new_id=new_id, random=self.random
         )
         if offer.outcome is Outcome.BREAK_GLASS:
             _, started = activated(tx, grant, self.caller, now, rules=rules, new_id=new_id)

@@ -41,11 +41,11 @@ ON_TEXT: Final = "{grant|request|principal|person|group|token|policy|source|targ
 
 ENTRY_TYPES_TEXT: Final = """
 request.submitted 300401 [request] digest_sha256, offer#, beneficiary?, scopes:[Scope], reason_c, ticket_c?,
-    inputs_c?, duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, extends?, expires_at,
+    inputs_c?, network_c?, duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, extends?, expires_at,
     channel{web|cli|api|chat}
 offer.made 300403 [request] offer#, policy, bundle_sha256, revision#, outcome{auto|review|break_glass|deny}, rule?,
-    plans:[Plan], scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, activate_within_s,
-    review_within_s?, record_c
+    plans:[Plan], scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, bind:[]?,
+    activate_within_s, review_within_s?, record_c
 request.countered 300403 [request] counter#, terms_sha256
 request.expired 300411 [request]
 request.cancelled 300411 [request] why{requester|superseded|revoked|deleted|locked|restore}, reason_c?
@@ -55,7 +55,7 @@ review.given 300403 [request, review] verdict{approve|deny}, digest_sha256, elig
     comment_c?, channel{web|cli|api|chat}, auth:Auth, narrowed:Narrowing?
 grant.scheduled 300401 [request, grant] holder, basis{reviews|auto|break_glass}, reviews:[], digest_sha256,
     scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, not_before_at, activate_by_at,
-    review_by_at?
+    review_by_at?, network_c?
 grant.activated 300501 [request, grant] from_at, until_at, reviews:[], bundle_sha256, revision#, epoch#
 grant.suspended 300412 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?
 grant.resumed 300413 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?
@@ -65,7 +65,7 @@ grant.revoked 300502 [request, grant] cause:On, object?, reason_c?, effective_at
 lock.added 300409 [lock?] lock, on:On, object?, reason_c?, until_at?
 lock.lifted 300408 [lock?] lock, reason_c?
 session.opened 300301 [request, grant, session] kind{query|tail|export|names|reveal},
-    front{loki|plain|kubectl|web|cli|forward_auth}, replica, epoch#, address_c?
+    front{loki|plain|kubectl|web|cli|forward_auth}, replica, epoch#, address_c?, network_c?
 query.recorded 600504 [request?, grant, session] query#, text_c, scopes:[Scope], start_ns?, end_ns?, live!, limit#?,
     plan{evaluate|pass}
 batch.served 600501 [request?, grant, session] query#, seq#, settled:Settled?, total:Count, reserved:Count

@@ -11,6 +11,7 @@ from loglease.cli.errors import Usage
 from loglease.cli.questions import may_be_asked
 from loglease.cli.run import Run
 from loglease.model.instant import EventWindow, duration_text
+from loglease.model.network import bound_in_words
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 
@@ -104,6 +105,11 @@ def plans_words(plans: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(plan for plan in found if plan)
 
 
+def bound_words(shown: Mapping[str, Any]) -> str:
+    """Say from where alone an offer or a grant can be used; empty where that is anywhere."""
+    return bound_in_words(shown.get("network")) if shown.get("network_bound") else ""
+
+
 def more_words(shown: Mapping[str, Any]) -> str:
     """Say what a newer policy demands of a request; empty where it is what the offer said."""
     return plans_words(shown["plans"]) if shown["plans"] != shown["offer"]["plans"] else ""
@@ -126,7 +132,10 @@ def show_offers(run: Run, offers: Body, number: int | None) -> None:
     for offer in offers["offers"]:
         mark = "   <- taken" if offer["number"] == taken else ""
         duration = duration_text(offer["duration_s"])
-        run.out.facts([(f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{mark}")])
+        bound = f", {bound_words(offer)}" if offer.get("network_bound") else ""
+        run.out.facts(
+            [(f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{bound}{mark}")]
+        )
 
 
 def covering_grant(run: Run, draft: Body, offers: Body) -> Body | None:

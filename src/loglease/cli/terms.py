@@ -18,6 +18,7 @@ from loglease.model.ids import GrantId
 from loglease.model.instant import EventWindow, Instant
 from loglease.model.labels import Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
+from loglease.model.network import bound_in_words
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import selector_text
@@ -46,6 +47,7 @@ class ShownTerms:
     ticket: str
     expires_at: str
     reveal: Reveal | None = None
+    bound: str = ""
 
     @property
     def words(self) -> str:
@@ -123,7 +125,18 @@ def _shown(terms: Mapping[str, Any], digest: str, opened: Mapping[str, tuple[str
         ticket=_text("ticket_c", wish, opened),
         expires_at=str(wish["expires_at"]),
         reveal=reveal,
+        bound=_bound(offer, wish, opened),
     )
+
+
+def _bound(offer: Mapping[str, Any], wish: Mapping[str, Any], opened: Mapping[str, tuple[str, str]]) -> str:
+    """Say from where alone it could be used; empty where that is anywhere."""
+    if "bind" not in offer:
+        return ""
+    if offer["bind"] != ["network"] or "network_c" not in wish:
+        raise ValueError(offer["bind"])
+    network = _text("network_c", wish, opened)
+    return network if network == _NOT_OPENED else bound_in_words(network)
 
 
 def _reveal(offer: Mapping[str, Any], wish: Mapping[str, Any], opened: Mapping[str, tuple[str, str]]) -> Reveal | None:

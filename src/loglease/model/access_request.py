@@ -93,6 +93,7 @@ class AccessRequest:
         present: what the requester's calls under the request or its grant have said of themselves since, as a JSON
             list; None before the first that said something else than the submit.
         private: salt (hex) and clear text behind each commitment in `terms_bytes`, by field.
+        network: from where it was submitted, in the form of `model.network`; None where that is not known.
         cause: why it left pending, from a closed list; None while pending.
     """
 
@@ -110,6 +111,7 @@ class AccessRequest:
     expires_at: Instant
     facts: str = "[]"
     present: str | None = None
+    network: str | None = None
     state: RequestState = RequestState.PENDING
     decided_at: Instant | None = None
     decided_by: PrincipalId | None = None

@@ -97,6 +97,7 @@ class Grant:
         idle_at: when it ends if no session opens before; None while one is open, and where policy sets no limit.
         ended_why: for `ended`; `ended_by` and `reason` also for `revoked`.
         epoch: history generation in which it was made or re-affirmed; an older one suspends.
+        network: from where it was asked for, in the form of `model.network`; None where that was not known.
         parent: the grant under whose line this one reveals one value, and not longer than it is active; None for a
             grant to read lines.
     """
@@ -124,6 +125,7 @@ class Grant:
     reason: str | None = None
     usage: Usage = Usage()
     version: int = 1
+    network: str | None = None
     parent: GrantId | None = None
 
     @property

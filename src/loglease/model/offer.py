@@ -160,6 +160,7 @@ class Shape:
         single_use: one session and its resumptions.
         idle_timeout_s: a grant without an open session for so long ends; None is never.
         cut_on_change: open sessions end at once when a new bundle narrows the policy, not with the next session.
+        network_bound: useless from any other network than the one from which it was asked for.
     """
 
     activate_within_s: int
@@ -167,6 +168,7 @@ class Shape:
     single_use: bool = False
     idle_timeout_s: int | None = None
     cut_on_change: bool = False
+    network_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ class EmergencyKinds(Kinds):
     def _emergency_grant(self, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
-        known = ("duration", "single_use", "idle_timeout", "limits", "redaction")
+        known = ("duration", "single_use", "idle_timeout", "limits", "redaction", "bind")
         record = self._reader.record(node, "grant", known, GRANT_LATER)
         given = record.need("duration", "{default: 15m, max: 30m}")
         default_s, max_s = self._duration(given)
@@ -89,6 +89,7 @@ class EmergencyKinds(Kinds):
             single_use=self._reader.boolean(record.node("single_use"), "single_use"),
             idle_timeout_s=self._reader.duration(record.node("idle_timeout"), "idle_timeout", 0) or None,
             limits=self._parts.limits(record.node("limits")),
+            network_bound=self._parts.network_bound(record.node("bind")),
             redaction=profile or RAW,
         )
 

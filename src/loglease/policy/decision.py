@@ -419,6 +419,7 @@ def _offer(
         single_use=policy.grant.single_use or route.grant.single_use or reveal is not None,
         idle_timeout_s=min(idle, default=None) if reveal is None else None,
         cut_on_change=policy.grant.cut_on_change,
+        network_bound=_is_bound(policy, route, asked),
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
     way = f"route {route.number}" if reveal is None else "reveal"
@@ -438,6 +439,11 @@ def _offer(
         notify=_notified(route if reveal is None else None, asked),
     )
     return offer, Step(StepName.SHAPE, ok=True, text=why)
+
+
+def _is_bound(policy: AccessPolicy, route: Route, asked: _Asked) -> bool:
+    """Say whether anything binds the grant to the network that it is asked from: bindings only add up."""
+    return policy.grant.network_bound or route.grant.network_bound or any(rail.network_bound for rail in asked.rails)
 
 
 def _told(offer: Offer, emergency: BreakGlass | None) -> tuple[str, ...]:

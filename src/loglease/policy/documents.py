@@ -24,6 +24,8 @@ from loglease.policy.problems import At
 from loglease.policy.steps import TestPerson, TestStep
 
 API: Final = "loglease/v1"
+NETWORK: Final = "network"
+"""What grants can be bound to: the only word of `bind`."""
 ACTIVATE_WITHIN_S: Final = 8 * 3600
 """How long an approval may stay unused where a policy does not say."""
 PENDING_MAX_S: Final = 4 * 3600
@@ -203,6 +205,7 @@ class GrantRule:
 
     Attributes:
         cut_on_change: what a new bundle takes away ends open sessions at once.
+        network_bound: it is useless from another network than the one from which it was asked for.
     """
 
     default_s: int
@@ -214,6 +217,7 @@ class GrantRule:
     redaction: str
     reveal: RevealRule | None = None
     cut_on_change: bool = False
+    network_bound: bool = False
     keep: KeepRule | None = None
 
 
@@ -227,6 +231,7 @@ class Tightening:
     idle_timeout_s: int | None = None
     limits: Limits = field(default_factory=Limits)
     redaction: str | None = None
+    network_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +357,7 @@ class Guardrail:
     Attributes:
         condition: it applies unless this is certainly false; None is always.
         notify: who is told of each grant that it applies to; None is nobody else.
+        network_bound: it binds each grant that it applies to, as `GrantRule` does.
     """
 
     id: str
@@ -365,6 +371,7 @@ class Guardrail:
     deny: bool
     require: Stage | None
     notify: tuple[str, ...] | None = None
+    network_bound: bool = False
     help: str
     at: At
 

@@ -18,7 +18,7 @@ from loglease.model.offer import Offer, Plan
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, scope_in_words
 from loglease.policy.decision_records import ENGINE
-from loglease.policy.documents import Guardrail
+from loglease.policy.documents import NETWORK, Guardrail
 from loglease.policy.explanation_text import text_of
 from loglease.policy.plan import stage_words, stages_words
 from loglease.policy.remedies import is_split
@@ -175,6 +175,8 @@ def _offer(offer: Offer) -> dict[str, Canonical]:
         "approvals": offer.need,
         "plans": _plans(offer.plans),
     }
+    if offer.shape.network_bound:
+        data["bind"] = [NETWORK]
     if offer.route is not None:
         data["route"] = offer.route
     if offer.after is not None:
@@ -197,6 +199,7 @@ def _rail(trace: GuardrailTrace, viewer: Viewer) -> dict[str, Canonical]:
     data |= {"deny": True} if rail.deny else {}
     data |= {"caps": caps} if (caps := _caps(rail)) else {}
     data |= {"at_least": rail.at_least} if rail.at_least is not None else {}
+    data |= {"bind": [NETWORK]} if rail.network_bound else {}
     data |= {"require": stage_words(rail.require)} if rail.require is not None else {}
     if viewer is Viewer.AUDITOR and rail.condition is not None:
         data["leaf"] = rail.condition.text

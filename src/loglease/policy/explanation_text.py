@@ -29,6 +29,8 @@ _DOES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+ONE_NETWORK: Final = "only from the network that it is asked from"
+
 Part = Mapping[str, Any]
 
 
@@ -47,7 +49,8 @@ def _lines(data: Part) -> Iterator[str]:
     yield from (f" asked       {asked['by']}: {scope['words']}{span}" for scope in asked["scopes"])
     yield from (f" guardrails  {', '.join(_effects(one))} ({_standing(one)})" for one in data["guardrails"])
     for one in offers:
-        yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}"
+        bound = f", {ONE_NETWORK}" if "bind" in one else ""
+        yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}{bound}"
     for policy in data["policies"]:
         yield f" {policy['id']}   {policy['at']}" if "at" in policy else f" {policy['id']}"
         yield from _answers(policy)
@@ -71,6 +74,8 @@ def _effects(rail: Part) -> Iterator[str]:
     yield from (f"{name} at most {value:,}" for name, value in caps.items())
     if "at_least" in rail:
         yield f"redaction at least {rail['at_least']}"
+    if "bind" in rail:
+        yield ONE_NETWORK
     if "require" in rail:
         yield f"also {rail['require']}"
 

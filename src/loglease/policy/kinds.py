@@ -45,7 +45,6 @@ GRANT_LATER: Final[Later] = {
     "extend": ("P906", "extensions come with a later version"),
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
-    "bind": ("P906", "binding to a network comes with a later version"),
 }
 _CAP_COUNTS: Final = ("lines", "queries", "queries_per_min", "tails")
 KEEP_EVERY_S: Final = 60
@@ -162,7 +161,7 @@ class Kinds:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction="")
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal", "keep")
-        record = self._reader.record(node, "grant", (*known, "pseudonyms", "on_change"), GRANT_LATER)
+        record = self._reader.record(node, "grant", (*known, "bind", "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
         self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
@@ -175,6 +174,7 @@ class Kinds:
             single_use=rest.single_use,
             idle_timeout_s=rest.idle_timeout_s,
             limits=rest.limits,
+            network_bound=rest.network_bound,
             redaction=profile,
             reveal=self._reveal(record, profile),
             cut_on_change=on_change == "cut",
@@ -220,6 +220,7 @@ class Kinds:
             single_use=read.boolean(record.node("single_use"), "single_use"),
             idle_timeout_s=read.duration(record.node("idle_timeout"), "idle_timeout", 0) or None,
             limits=self._parts.limits(record.node("limits")),
+            network_bound=self._parts.network_bound(record.node("bind")),
         )
 
     def _duration(self, node: Node | None) -> tuple[int, int]:
@@ -305,7 +306,7 @@ class Kinds:
         return route, given is None
 
     def _tightening(self, node: Node) -> Tightening:
-        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction")
+        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "bind")
         record = self._reader.record(node, "a route's grant", known, GRANT_LATER)
         rest = self._narrower(record)
         longest = None
@@ -318,6 +319,7 @@ class Kinds:
             single_use=rest.single_use,
             idle_timeout_s=rest.idle_timeout_s,
             limits=rest.limits,
+            network_bound=rest.network_bound,
             redaction=self._profile(record.node("redaction"), "redaction"),
         )
 
@@ -329,6 +331,7 @@ class Kinds:
         effects = [one for one in ("caps", "at_least", "deny", "require", "add") if record.node(one) is not None]
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
         condition = self._conditions.read(record.node("if"), "if", Effect.BANS)
+        notify, network_bound = self._add(record.node("add"))
         if not effects or ("deny" in effects and not deny):
             read.problems.add(
                 record.key_at("deny"),
@@ -350,7 +353,8 @@ class Kinds:
             at_least=self._at_least(record.node("at_least")),
             deny=deny,
             require=self._require(record.node("require")),
-            notify=self._add(record.node("add")),
+            notify=notify,
+            network_bound=network_bound,
             help=read.text(record.node("help"), "help"),
             at=node.at,
         )
@@ -366,12 +370,12 @@ class Kinds:
                 "add even_break_glass: false, or ask for a stage instead",
             )  # fmt: skip
 
-    def _add(self, node: Node | None) -> tuple[str, ...] | None:
+    def _add(self, node: Node | None) -> tuple[tuple[str, ...] | None, bool]:
+        """Read who is told besides, and whether grants are bound to a network."""
         if node is None:
-            return None
-        later: Later = {"bind": ("P906", "binding to a network comes with a later version")}
-        record = self._reader.record(node, "add", ("notify",), later)
-        return self._notify(record.need("notify", "[channel:security]"))
+            return None, False
+        record = self._reader.record(node, "add", ("bind", "notify"))
+        return self._notify(record.node("notify")), self._parts.network_bound(record.node("bind"))
 
     def _notify(self, node: Node | None) -> tuple[str, ...] | None:
         return None if node is None else self._parts.recipients(node, "notify")

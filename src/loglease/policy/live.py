@@ -5,6 +5,7 @@ The grants are what `loglease grants --live --output json` prints, or one of its
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class LiveGrant:
     duration_s: int
     limits: Limits
     submitted_at: Instant
+    network_bound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,7 @@ def _grant(item: Mapping[str, Any]) -> LiveGrant:
         duration_s=int(item["duration_s"]),
         limits=Limits(**limits),
         submitted_at=parse_instant(item["submitted_at"]),
+        network_bound=bool(item.get("network_bound")),
     )
 
 
@@ -179,7 +182,8 @@ def _fate(bundle: Bundle, grant: LiveGrant, directory: Directory | None) -> tupl
         return "; ".join(dict.fromkeys(failed)), True
     rails = [one.guardrail for one in found.guardrails if one.applies and one.guardrail.enforced]
     profile = next(step.text.partition("@")[0] for step in trace.steps if step.name is StepName.PROFILE)
-    return "; ".join([*_shorter(policy, rails, grant), *_masked(profile, grant), *_fewer(policy, rails, grant)]), False
+    parts = (_shorter(policy, rails, grant), _masked(profile, grant), _fewer(policy, rails, grant))
+    return "; ".join([*itertools.chain(*parts), *_bound(policy, rails, grant)]), False
 
 
 def _decision(bundle: Bundle, grant: LiveGrant, holder: Principal, directory: Directory | None) -> Decision:
@@ -207,6 +211,12 @@ def _masked(profile: str, grant: LiveGrant) -> Iterator[str]:
     given = grant.scopes[0].profile if grant.scopes else None
     if given is not None and given != profile:
         yield f"redaction {given} -> {profile}"
+
+
+def _bound(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:
+    demanded = policy.grant.network_bound or any(rail.network_bound for rail in rails)
+    if demanded and not grant.network_bound:
+        yield "bound to the network that it was asked for from"
 
 
 def _fewer(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:

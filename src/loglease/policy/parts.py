@@ -13,7 +13,7 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Escalation, Joint, Slots, Stage
 from loglease.model.principal import Kind
 from loglease.model.scope import MAX_LITERALS, Level, Scope
-from loglease.policy.documents import AfterRule, ScopeRule, Who
+from loglease.policy.documents import NETWORK, AfterRule, ScopeRule, Who
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names
 from loglease.policy.people import is_of_the_moment
@@ -191,6 +191,17 @@ class Parts:
         if size is not None:
             found["bytes"] = self._reader.size(size, "bytes")
         return Limits(**found)
+
+    def network_bound(self, node: Node | None) -> bool:
+        """Read what grants are bound to: `network` is all that there is."""
+        found = self._reader.texts(node, "bind")
+        for name, at in found:
+            if name == "device":
+                text = "'device' is not supported yet: grants can be bound to networks alone"
+                self._reader.problems.add(at, "P906", text, "write bind: [network]")
+            elif name != NETWORK:
+                self._reader.problems.add(at, "P115", f"bind cannot be {shown(name)}", "write bind: [network]")
+        return any(name == NETWORK for name, _ in found)
 
     def stages(self, node: Node | None) -> tuple[Stage, ...]:
         """Read the stages of a plan, in order."""

@@ -25,11 +25,13 @@ class Recheck:
         refusal: why nothing is allowed any more; None if something is.
         plans: all of them must be satisfied, those of the present policy included.
         terms: what may be read at most.
+        network_bound: whether any of them binds the grant to a network.
     """
 
     refusal: Refusal | None
     plans: tuple[Plan, ...] = ()
     terms: Terms | None = None
+    network_bound: bool = False
 
 
 def redecide(
@@ -64,7 +66,7 @@ def redecide(
     bundles = [current]
     if pinned_bundle is not None and pinned_bundle.hash != current.hash:
         bundles.append(pinned_bundle)
-    plans, terms = list(pinned.plans), pinned.terms
+    plans, terms, network_bound = list(pinned.plans), pinned.terms, pinned.shape.network_bound
     for bundle in bundles:
         found = decide(
             bundle, wish, principal, directory=directory, now=now, profiles=profiles, submitted_at=submitted_at,
@@ -74,11 +76,12 @@ def redecide(
         if offer is None:
             return Recheck(refusal=_withdrawn(pinned, found))
         plans += [plan for plan in offer.plans if plan not in plans]
+        network_bound = network_bound or offer.shape.network_bound
         both = stricter_terms(terms, offer.terms, profiles)
         if both is None:
             return Recheck(refusal=_withdrawn(pinned, None))
         terms = both
-    return Recheck(refusal=None, plans=tuple(plans), terms=terms)
+    return Recheck(refusal=None, plans=tuple(plans), terms=terms, network_bound=network_bound)
 
 
 def _withdrawn(pinned: Offer, found: Decision | None) -> Refusal:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
-from loglease.policy.documents import API, TestOutcome
+from loglease.policy.documents import API, NETWORK, TestOutcome
 from loglease.policy.parts import LEVELS, MAX_NEED, MAX_STAGES
 from loglease.policy.steps import WANTED, Act
 
@@ -79,16 +79,17 @@ _SCOPED: Final = {
     "live": _BOOL,
 }  # fmt: skip
 _STREAMS: Final = {"oneOf": [{"required": ["labels"]}, {"required": ["all_streams"]}]}
+_BIND: Final = _list(_words(NETWORK), 1)
 _SHAPE: Final = {
     "activate_within": _ref("duration"), "single_use": _BOOL, "idle_timeout": _ref("duration"),
-    "limits": _ref("limits"), "redaction": _PROFILE,
+    "limits": _ref("limits"), "redaction": _PROFILE, "bind": _BIND,
 }  # fmt: skip
 _BLOCK: Final = {"from": _APPROVERS, "need": _number(MAX_NEED)}
 _AFTER: Final = _record(
     "after_review", "from need within",
     {**_BLOCK, "within": _ref("duration"), "escalate": _record("escalate", "to", {"to": _APPROVERS})},
 )  # fmt: skip
-_EMERGENCY_SHAPE: Final = {name: _SHAPE[name] for name in ("single_use", "idle_timeout", "limits", "redaction")}
+_EMERGENCY_SHAPE: Final = {name: _SHAPE[name] for name in ("single_use", "idle_timeout", "limits", "redaction", "bind")}
 _SPAN: Final = _record("duration", "max", {"default": _ref("duration"), "max": _ref("duration")})
 _WHO: Final = {"any_of": _PRINCIPALS, "none_of": _PRINCIPALS}
 
@@ -261,7 +262,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
             "caps": _record("caps", "", {"duration": _ref("duration"), "lookback": _ref("duration"), **_COUNTS}),
             "at_least": _record("at_least", "redaction", {"redaction": _PROFILE}),
             "deny": {"const": True},
-            "add": _record("add", "notify", {"notify": _list(_text())}),
+            "add": _record("add", "", {"bind": _BIND, "notify": _list(_text())}),
             "require": _record("require", "stage", {"stage": _ref("stage")}),
             "help": _text(),
         },

@@ -12,7 +12,7 @@ from loglease.policy.documents import Catalog, FactRule
 from loglease.policy.names import Names
 from loglease.policy.observed import Observed
 from loglease.policy.problems import At, Problems
-from loglease.server.facts.presence import networks_named, presence, presence_types
+from loglease.server.facts.presence import network_of, networks_named, presence, presence_types
 
 NOW = parse_instant("2026-11-23T09:30:00Z")
 NETWORKS = networks_named({"vpn": ["10.8.0.0/16", "2001:db8:1::/48"], "corp": ["10.0.0.0/8", "192.0.2.7"]})
@@ -81,6 +81,29 @@ def test_the_first_network_that_holds_the_address_counts(address: str, name: str
 def test_an_address_that_is_not_known_is_in_no_network_not_even_in_the_other(address: str | None) -> None:
     found = presence(RULES[1:2], caller(), address, NETWORKS, NOW)["ctx.net", None]
     assert found.value == Fault("the address of the caller is not known")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.8.3.4", "vpn"),
+        ("::ffff:10.9.0.1", "corp"),
+        ("2001:db8:1::5", "vpn"),
+        ("192.0.2.8", "192.0.2.8"),
+        ("::ffff:192.0.2.8", "192.0.2.8"),
+        ("192.0.2.8:443", "192.0.2.8"),
+        ("2001:db8:2::5", "2001:db8:2::/64"),
+        ("2001:db8:2:0:ffff::1", "2001:db8:2::/64"),
+        ("2001:db8:2:1::1", "2001:db8:2:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, None),
+        ("local", None),
+        ("", None),
+    ],
+)
+def test_what_a_grant_is_bound_to_is_never_the_rest_of_the_world(address: str | None, network: str | None) -> None:
+    assert network_of(address, NETWORKS) == network
+    assert network_of(address, {}) != "other"
 
 
 def problems_with(asked: FactRule, providers: frozenset[str] | None = None) -> list[tuple[str, str]]:

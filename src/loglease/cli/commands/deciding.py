@@ -157,6 +157,7 @@ def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
         ("Who", f"{who['name']} <{who['account']}>, {who['kind']}"),
         ("Would get", terms.words),
         ("Selector", terms.selectors),
+        ("Usable", terms.bound),
         ("Asked for", terms.asked if terms.asked != terms.words else ""),
         ("Reason", terms.reason or "(none)"),
         ("Ticket", f"{terms.ticket} (not checked)" if terms.ticket else ""),

@@ -9,13 +9,13 @@ from loglease.policy.difference.found import Comparison, Verdict
 from loglease.policy.difference.plans import compare_required
 from loglease.policy.difference.redaction import compare_redaction, only_takes_away
 from loglease.policy.difference.scopes import compare_selector
-from loglease.policy.difference.words import guardrail_text
+from loglease.policy.difference.words import bindings, guardrail_text
 from loglease.policy.documents import Applies, Guardrail
 from loglease.policy.profiles import Profiles
 
 _KNOWN: Final = (
     "id", "title", "help", "enforced", "even_break_glass", "applies", "condition", "caps", "at_least", "deny",
-    "require", "notify",
+    "require", "notify", "network_bound",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def _compare_enforced(found: Comparison, old: Guardrail, new: Guardrail, profile
     found.flag("deny", old=old.deny, new=new.deny, on=Verdict.NARROWS)
     compare_required(found, "require.stage", old.require, new.require)
     found.names("add.notify", old.notify or (), new.notify or (), more=Verdict.NARROWS)
+    found.names("add.bind", bindings(old), bindings(new), more=Verdict.NARROWS)
     found.rest(old, new, _KNOWN)
 
 

@@ -11,7 +11,7 @@ from loglease.policy.difference.found import Comparison, Verdict
 from loglease.policy.difference.plans import compare_stage, compare_stages
 from loglease.policy.difference.redaction import compare_redaction
 from loglease.policy.difference.scopes import compare_scopes
-from loglease.policy.difference.words import route_text, routes_text, stages_text
+from loglease.policy.difference.words import bindings, route_text, routes_text, stages_text
 from loglease.policy.documents import (
     AccessPolicy,
     AfterRule,
@@ -35,7 +35,9 @@ _POLICY: Final = (
     "id", "title", "owner", "review_by", "exclusive", "discoverable", "who", "scopes", "ask", "when", "grant", "routes",
     "approver_when", "pending_max_s",
 )  # fmt: skip
-_SHARED: Final = ("max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction")
+_SHARED: Final = (
+    "max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction", "network_bound",
+)  # fmt: skip
 
 
 def compare_policies(found: Comparison, old: AccessPolicy, new: AccessPolicy, profiles: Profiles) -> None:
@@ -132,6 +134,7 @@ def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRu
     found.flag("single_use", old=old.single_use, new=new.single_use, on=Verdict.NARROWS)
     found.ordered("idle_timeout", old.idle_timeout_s, new.idle_timeout_s, text=duration_text)
     found.limits("limits.", old.limits, new.limits)
+    found.names("bind", bindings(old), bindings(new), more=Verdict.NARROWS)
 
 
 def _compare_reveals(found: Comparison, old: RevealRule | None, new: RevealRule | None) -> None:

@@ -8,7 +8,7 @@ from loglease.model.instant import duration_text
 from loglease.model.offer import Escalation, Joint, Stage
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
-from loglease.policy.documents import AccessPolicy, Guardrail, Route, ScopeRule
+from loglease.policy.documents import NETWORK, AccessPolicy, GrantRule, Guardrail, Route, ScopeRule, Tightening
 
 
 def stage_text(stage: Stage) -> str:
@@ -67,6 +67,11 @@ def policy_text(policy: AccessPolicy) -> str:
     return f"{', '.join(policy.who.any_of)}: {entries}; {routes_text(policy.routes)}"
 
 
+def bindings(rule: GrantRule | Tightening | Guardrail) -> tuple[str, ...]:
+    """Return what a rule binds grants to, in the words of documents."""
+    return (NETWORK,) if rule.network_bound else ()
+
+
 def guardrail_text(rail: Guardrail) -> str:
     """Write what a guardrail does, and to which requests."""
     sources = "every source" if rail.applies.sources is None else ", ".join(sorted(rail.applies.sources))
@@ -77,6 +82,7 @@ def guardrail_text(rail: Guardrail) -> str:
         *(f"{name} at most {value:,}" for name, value in rail.caps.limits.named().items()),
         *([] if rail.at_least is None else [f"at least {rail.at_least}"]),
         *([] if rail.require is None else [stage_text(rail.require)]),
+        *(f"bind to the {name}" for name in bindings(rail)),
         *([] if rail.notify is None else [f"tell {', '.join(rail.notify)}"]),
     ]
     return f"{selector_text(rail.applies.selector)} on {sources}: {', '.join(effects)}"

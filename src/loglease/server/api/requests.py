@@ -119,8 +119,9 @@ async def make_offers(body: WishBody, caller: CallerOf, services: ServicesOf) ->
     words = "; ".join(scope_in_words(scope, found.wish.limits, found.wish.duration_s) for scope in found.wish.scopes)
     if found.wish.reveal is not None:
         words = reveal_in_words(found.wish.reveal)
+    network = services.rules.current.for_call(caller).network
     return r.Offers(
-        offers=[offer_shown(offer, found.wish.reveal) for offer in found.offers],
+        offers=[offer_shown(offer, found.wish.reveal, network) for offer in found.offers],
         explanation=explanation,
         code=None if found.refusal is None else found.refusal.code,
         words=words,

@@ -78,6 +78,18 @@ class LimitsShown(Resource):
     tails: int | None = None
 
 
+NetworkBound = Annotated[
+    bool, Field(description="Whether it is useless from any network but the one it is asked from.")
+]
+Network = Annotated[
+    str | None,
+    Field(
+        description="The one network that it is bound to: a name of the configuration, an IPv4 address, or the /64 of "
+        "an IPv6 address. Absent where it is bound to none, and where that network is not known."
+    ),
+]
+
+
 class OfferShown(Resource):
     """One policy's answer: what it would grant, for how long, with which approvals."""
 
@@ -94,6 +106,8 @@ class OfferShown(Resource):
     review_within_s: Seconds
     single_use: bool
     idle_timeout_s: Seconds | None = None
+    network_bound: NetworkBound
+    network: Network = None
     words: str
 
 
@@ -279,6 +293,8 @@ class GrantShown(Resource):
     spent: Spent
     single_use: bool
     idle_timeout_s: Seconds | None = None
+    network_bound: NetworkBound
+    network: Network = None
     digest: Digest
     reviews: list[ReviewIdText]
     holds: list[HoldShown]

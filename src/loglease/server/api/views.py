@@ -92,8 +92,8 @@ def terms_words(terms: Terms, reveal: Reveal | None = None) -> str:
     return "; ".join(scope_in_words(scope, terms.limits, terms.duration_s) for scope in terms.scopes)
 
 
-def offer_shown(offer: Offer, reveal: Reveal | None) -> r.OfferShown:
-    """Return an offer."""
+def offer_shown(offer: Offer, reveal: Reveal | None, network: str | None) -> r.OfferShown:
+    """Return an offer that is made to somebody in a network."""
     return r.OfferShown(
         number=offer.number,
         policy=offer.policy,
@@ -108,6 +108,8 @@ def offer_shown(offer: Offer, reveal: Reveal | None) -> r.OfferShown:
         review_within_s=offer.shape.review_within_s,
         single_use=offer.shape.single_use,
         idle_timeout_s=offer.shape.idle_timeout_s,
+        network_bound=offer.shape.network_bound,
+        network=network if offer.shape.network_bound else None,
         words=terms_words(offer.terms, reveal),
     )
 
@@ -143,7 +145,7 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan], now
         ticket=request.wish.ticket,
         duration_s=request.wish.duration_s or request.terms.duration_s,
         limits=limits_shown(request.wish.limits),
-        offer=offer_shown(request.offer, request.wish.reveal),
+        offer=offer_shown(request.offer, request.wish.reveal, request.network),
         reveal=reveal_shown(request.wish.reveal),
         digest=request.digest,
         eligible=[who(tx, one) for one in sorted(view.reviewers)],
@@ -235,6 +237,8 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         spent=spent_of(view),
         single_use=grant.shape.single_use,
         idle_timeout_s=grant.shape.idle_timeout_s,
+        network_bound=grant.shape.network_bound,
+        network=grant.network if grant.shape.network_bound else None,
         digest=grant.digest,
         reviews=list(grant.reviews),
         holds=_holds(tx, view),

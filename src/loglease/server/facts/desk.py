@@ -11,7 +11,7 @@ from loglease.access.rules import Rules
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.policy.observed import Facts, Question
-from loglease.server.facts.presence import Networks, presence
+from loglease.server.facts.presence import Networks, network_of, presence
 from loglease.server.facts.providers import FactProviders
 from loglease.server.facts.zones import zones_version
 
@@ -36,7 +36,10 @@ class FactDesk:
         def present(caller: Caller, now: Instant) -> Facts:
             return presence(declared, caller, caller.address, self.networks, now)
 
+        def network(caller: Caller) -> str | None:
+            return network_of(caller.address, self.networks)
+
         async def ask(questions: Collection[Question]) -> Facts:
             return await gather(questions, self.providers.current, self.clock)
 
-        return replace(rules, presence=present, ask=ask, zones=zones_version())
+        return replace(rules, presence=present, network_of=network, ask=ask, zones=zones_version())

@@ -11,12 +11,13 @@ from types import MappingProxyType
 from typing import Final
 
 from loglease.access.caller import Caller
+from loglease.gateway.arrivals import network_of as one_caller
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.policy.conditions import DURATION, Fault, Text, Type
 from loglease.policy.conditions.values import LONGEST_DURATION, Value
 from loglease.policy.documents import FactRule
 from loglease.policy.observed import FactKey, Facts, Observed
-from loglease.server.proxies import ELSEWHERE, Network, address_in, network_named
+from loglease.server.proxies import ELSEWHERE, Address, Network, address_in, network_named
 
 IDENTITY: Final = "identity"
 GATEWAY: Final = "gateway"
@@ -41,6 +42,15 @@ def presence_types(networks: Networks) -> dict[str, dict[str, Type]]:
         IDENTITY: {f"{root}.mfa_age": DURATION for root in _ROOTS},
         GATEWAY: {f"{root}.net": net for root in _ROOTS},
     }
+
+
+def network_of(address: str | None, networks: Networks) -> str | None:
+    """Return the network of an address in the form of `model.network`; None where the address is not known."""
+    found = None if address is None else address_in(address)
+    if found is None:
+        return None
+    name = _named(found, networks)
+    return one_caller(str(found)) if name == ELSEWHERE else name
 
 
 def presence(rules: Iterable[FactRule], caller: Caller, address: str | None, networks: Networks, now: Instant) -> Facts:
@@ -72,7 +82,11 @@ def _network(_caller: Caller, address: str | None, networks: Networks, _now: Ins
     found = None if address is None else address_in(address)
     if found is None:
         return Fault("the address of the caller is not known")
-    return next((name for name, held in networks.items() if any(found in one for one in held)), ELSEWHERE)
+    return _named(found, networks)
+
+
+def _named(address: Address, networks: Networks) -> str:
+    return next((name for name, held in networks.items() if any(address in one for one in held)), ELSEWHERE)
 
 
 _ANSWERS: Final[Mapping[tuple[str, str], _Answer]] = {

@@ -168,6 +168,7 @@ async def _form(
         "inputs": inputs,
         "picked": picked if picked in {str(one["offer"].number) for one in offers or ()} else None,
         "offers": offers,
+        "network": site.services.rules.current.for_call(caller).network,
         "selector": None if decision is None else selector_text(decision.wish.scopes[0].selector),
         "key": site.services.random(_KEY_BYTES).hex(),
     }

@@ -1,0 +1,48 @@
+"""Where a grant is bound to a network, every page that shows what is asked or given says from where it can be used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.pages.test_inputs import POLICY
+from tests.pages.world import World
+
+from loglease.server.wiring import close
+
+BOUND = POLICY.replace("redaction: pii-default}", "redaction: pii-default, bind: [network]}").replace(
+    "ask:\n  inputs:\n    customer: {type: string, max: 8, label: Customer <number>}\n"
+    "    urgent: {type: bool, required: false}\n",
+    "",
+)
+FORM = {"source": "files", "label.service": "pay-api", "window": "1h", "reason": "they called"}
+SAID = "only from address 127.0.0.1"
+
+
+@pytest.fixture
+async def bound(tmp_path: Path) -> AsyncIterator[World]:
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "policy.yaml").write_text(BOUND)
+    tmp_path.chmod(0o700)  # noqa: ASYNC240 - a fixture
+    made = await World.start(tmp_path)
+    await made.add("eve@example.com", groups=frozenset({"eng"}))
+    await made.add("lea@example.com", groups=frozenset({"leads"}))
+    yield made
+    await close(made.services)
+
+
+async def test_offer_request_decision_and_grant_say_from_where(bound: World) -> None:
+    eve, lea = await bound.signed_in("eve@example.com"), await bound.signed_in("lea@example.com")
+    assert SAID in (await eve.send("/requests/new", {**FORM, "step": "offers"})).text
+    sent = await eve.send("/requests/new", {**FORM, "step": "send", "offer": "1"})
+    request = sent.headers["location"]
+    for page in (request, f"{request}/decide?verdict=approve"):
+        assert SAID in (await lea.get(page)).text, page
+    digest = (await lea.get(f"{request}/decide?verdict=approve")).text.partition('name="digest" value="')[2][:64]
+    answer = await lea.send(
+        f"{request}/decide", {"verdict": "approve", "digest": digest, "step": "decide", "comment": ""}
+    )
+    assert answer.status_code == 303
+    (grant,) = await bound.services.store.read(lambda tx: tx.grants.live())
+    assert SAID in (await eve.get(f"/grants/{grant.id}")).text

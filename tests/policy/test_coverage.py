@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.policy.world import CATALOG, FLOOR, bundle_of
+from tests.policy.world import CATALOG, EMERGENCY, FLOOR, bundle_of
 
 from loglease.policy import Bundle, load, run_tests
 from loglease.policy.conditions import compiled
@@ -64,7 +64,7 @@ def coverage(*cases: str, documents: tuple[str, ...] = (SHORT, OTHER, RAIL)) -> 
     assert isinstance(bundle, Bundle), "\n".join(one.render() for one in bundle)
     results = run_tests(bundle)
     assert [one.render() for one in results if not one.ok] == []
-    return covered(bundle, [one.decision for one in results])
+    return covered(bundle, results)
 
 
 def missing(share: Share) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_guardrail_is_asked_where_the_scopes_overlap() -> None:
     files = {"a.yaml": f"{CATALOG}---\n{RAIL}".encode(), "a.test.yaml": (scopes + deny).encode()}
     bundle = load(files)
     assert isinstance(bundle, Bundle)
-    found = covered(bundle, [one.decision for one in run_tests(bundle)])
+    found = covered(bundle, run_tests(bundle))
     assert missing(found.leaves) == ["guardrail staging-only: req.live is never true"]
 
 
@@ -143,3 +143,103 @@ def test_leaves_are_what_and_or_and_not_are_made_of() -> None:
     assert [one.text for one in compiled("req.live", Readable(catalog=bundle_of(CATALOG).catalog).asked()).leaves] == [
         "req.live"
     ]
+
+
+FACTS = """\
+api: loglease/v1
+kind: Facts
+id: main
+facts:
+  ctx.net: {type: [corp, other], from: gateway}
+  ctx.ticket: {type: record, optional: true, from: tracker, max_age: 60s, fields: {state: [open, closed]}}
+  approver.age: {type: duration, from: identity}
+risk:
+  - {id: network, add: 50, if: ctx.net == "other"}
+"""
+LATER = (
+    SHORT.replace("when:", "# when:")
+    .replace(
+        "grant: {",
+        "ask: {ticket: {tracker: tickets, key: 'T-1', state: [open]}}\ngrant: {keep: {when: ctx.risk < 40}, ",
+    )
+    .replace("approve:", 'approver_when: approver.age < duration("1h")\napprove:')
+)
+EMERGENCY_WHEN = EMERGENCY.replace("grant: {duration", 'when: ctx.net != "other"\ngrant: {duration')
+
+
+def later(*cases: str, then: str = "") -> list[str]:
+    ask = "ask: {as: lee, scope: late, reason: r, ticket: T-1}"
+    asks = "".join(
+        f"  - {{it: x, {ask}, facts: {{{facts}}}, want: {{outcome: {outcome}}}{then if outcome == 'review' else ''}}}\n"
+        for facts, _, outcome in (one.rpartition(" -> ") for one in cases)
+    )
+    found = coverage(asks, documents=(FACTS, LATER))
+    return [one for one in missing(found.leaves) if " route " not in one]
+
+
+OPEN, SHUT = "ctx.ticket: {state: open}", "ctx.ticket: {state: closed}"
+APPROVED = "{do: approve, by: sam, want: approved}, {do: activate, want: active}"
+
+
+def test_tickets_and_risk_count_too() -> None:
+    asked = [f"ctx.net: corp, {OPEN} -> review", f"ctx.net: other, {SHUT} -> deny"]
+    assert later(asked[0])[:3] == [
+        'risk network: ctx.net == "other" is never true',
+        "short ask.ticket.state: has(ctx.ticket) is never false",
+        'short ask.ticket.state: ctx.ticket.state in ["open"] is never false',
+    ]
+    assert later(*asked)[0] == "short ask.ticket.state: has(ctx.ticket) is never false"
+
+
+def test_what_is_asked_after_the_request_counts_where_a_case_goes_on_so_far() -> None:
+    asked = f"ctx.net: corp, {OPEN}, approver.age: 5m -> review"
+    keep, approver = "short keep.when: ctx.risk < 40", 'short approver_when: approver.age < duration("1h")'
+    assert later(asked)[3:] == [f"{keep} is never true and never false", f"{approver} is never true and never false"]
+    then = f", then: [{APPROVED}, {{do: read, want: served}}]"
+    assert later(asked, then=then)[3:] == [f"{keep} is never false", f"{approver} is never false"]
+    late = "{facts: {approver.age: 1h}, do: approve, by: sam, want: refused}, {facts: {approver.age: 5m}}"
+    then = f", then: [{late}, {APPROVED}, {{do: read, want: served}}, {{facts: {{ctx.net: other}}, do: read, want: refused}}]"
+    assert later(asked, then=then)[3:] == []
+
+
+def test_asking_again_counts_like_asking() -> None:
+    asked = f"ctx.net: corp, {OPEN} -> review"
+    assert 'risk network: ctx.net == "other" is never true' in later(asked)
+    again = later(asked, then=", then: [{facts: {ctx.net: other}, do: ask, want: review}]")
+    assert 'risk network: ctx.net == "other" is never true' not in again
+
+
+def test_what_an_older_bundle_decided_counts_nothing() -> None:
+    files = {"a.yaml": f"{CATALOG}---\n{SHORT}".encode(), "a.test.yaml": (TEST + case("late", "5m", "auto")).encode()}
+    bundle, older = load(files), bundle_of(CATALOG, SHORT.replace("10m", "20m"))
+    assert isinstance(bundle, Bundle)
+    assert covered(bundle, run_tests(bundle)).routes.covered == 1
+    assert covered(bundle, run_tests(bundle, asked_under=older)).routes.covered == 0
+
+
+def test_what_cannot_be_had_covers_nothing() -> None:
+    assert 'risk network: ctx.net == "other" is never true and never false' in later(f"{OPEN} -> review")
+
+
+def test_the_condition_of_an_emergency_counts() -> None:
+    people = TEST.replace("facts", "").replace("cases:\n", "facts: {ctx.net: corp}\ncases:\n")
+    ask = "ask: {as: lee, scope: late, for: 5m, reason: everything is on fire and nobody is there, break_glass: true}"
+    scopes = people.replace("all_streams: true", "labels: {env: prod, data_class: internal}")
+    case = f"  - {{it: x, {ask}, want: {{outcome: break_glass}}}}\n"
+    files = {"a.yaml": f"{CATALOG}---\n{FACTS}---\n{EMERGENCY_WHEN}".encode(), "a.test.yaml": (scopes + case).encode()}
+    bundle = load(files)
+    assert isinstance(bundle, Bundle), "\n".join(one.render() for one in bundle)
+    results = run_tests(bundle)
+    assert [one.render() for one in results if not one.ok] == []
+    found = covered(bundle, results)
+    assert [one for one in missing(found.leaves) if one.startswith("prod")] == [
+        'prod-emergency when: ctx.net != "other" is never false'
+    ]
+
+
+def test_a_gap_is_shown_where_the_leaf_stands() -> None:
+    gaps = coverage(case("late", "5m", "auto"), documents=(SHORT,)).leaves.gaps
+    line = f"{CATALOG}---\n{SHORT}".split("\n")[gaps[1].at.line - 1]
+    assert gaps[1].what == 'short when: req.lookback <= duration("2h") is never false'
+    assert line[gaps[1].at.column - 1 :].startswith("req.lookback <=")
+    assert gaps[1].at.width == len('req.lookback <= duration("2h")')

@@ -22,9 +22,9 @@ from loglease.policy.documents import (
     Catalog,
     FactRule,
     Guardrail,
-    PolicyTest,
     RiskTerm,
 )
+from loglease.policy.expected import PolicyTest
 from loglease.policy.index import PolicyIndex
 from loglease.policy.problems import At, Problem
 

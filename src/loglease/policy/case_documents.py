@@ -9,17 +9,24 @@ from loglease.model.errors import Malformed, WindowInvalid
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
-from loglease.policy.documents import FactRule, PolicyTest, TestCase, TestOutcome, TestReveal
+from loglease.policy.documents import FactRule
+from loglease.policy.expected import PolicyTest, TestCase, TestOutcome, TestReveal, Want
 from loglease.policy.fact_literals import FactLiterals
-from loglease.policy.fields import Reader
+from loglease.policy.fields import Reader, Record
 from loglease.policy.names import Names
 from loglease.policy.parts import Parts
 from loglease.policy.problems import did_you_mean, shown
 from loglease.policy.scalars import duration_s, integer
 from loglease.policy.step_documents import StepDocuments
 from loglease.policy.steps import TestPerson
-from loglease.policy.tree import Node, Scalar, Table
+from loglease.policy.trace import CODES, EXPIRED, Fix
+from loglease.policy.tree import Items, Node, Scalar, Table
 
+_OF_OFFERS: Final = (
+    "route", "stages", "reviews", "duration", "redaction", "limits", "activate_within", "pending_max", "idle_timeout",
+    "single_use", "bind", "notify", "after_review",
+)  # fmt: skip
+_OF_DENIALS: Final = ("code", "rule", "next")
 _LATER: Final = {"never": ("P906", "conditions over outcomes come with a later version")}
 
 
@@ -29,12 +36,18 @@ class TestDocuments:
     __test__ = False  # no test class of pytest's
 
     def __init__(
-        self, reader: Reader, names: Names, policies: Collection[str], facts: Mapping[str, FactRule] | None = None
+        self,
+        reader: Reader,
+        names: Names,
+        policies: Collection[str],
+        facts: Mapping[str, FactRule] | None = None,
+        guardrails: Collection[str] = (),
     ) -> None:
         self._reader = reader
         self._names = names
         self._parts = Parts(reader, names)
         self._policies = policies
+        self._rules = {*policies, *guardrails, EXPIRED}
         self._facts = FactLiterals(reader, facts or {})
         self._steps = StepDocuments(reader, self._facts, self.people)
 
@@ -141,10 +154,8 @@ class TestDocuments:
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
         known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal", "break_glass", "inputs")
         ask = read.record(ask_node, "ask", known)
-        want_node = record.need("want", "{outcome: review}") or Table(node.at, ())
-        want = read.record(want_node, "want", ("outcome", "policy", "duration", "redaction", "stages"))
-        outcome = read.word(want.need("outcome", "review"), "outcome", tuple(TestOutcome), "deny")
-        stages, granted, asked = want.node("stages"), want.node("duration"), ask.node("for")
+        want = record.need("want", "{outcome: review}")
+        asked = ask.node("for")
         return TestCase(
             title=title,
             person=self._known(ask.need("as", "maria"), "person", people),
@@ -160,14 +171,61 @@ class TestDocuments:
             facts=self._facts.values(record.node("facts")),
             fault=self._facts.names(record.node("fault"), "fault"),
             absent=self._facts.names(record.node("absent"), "absent", optional=True),
-            outcome=TestOutcome(outcome),
-            policy=self._known(want.node("policy"), "policy", self._policies) or None,
-            granted_s=None if granted is None else read.duration(granted, "duration"),
-            redaction=self._profile(want.node("redaction")),
-            stages=None if stages is None else read.number(stages, "stages", least=0),
+            want=Want(outcome=TestOutcome.DENY) if want is None else self._want(want),
             then=self._steps.read(record.node("then"), people),
             at=node.at,
         )
+
+    def _want(self, node: Node) -> Want:
+        read = self._reader
+        record = read.record(node, "want", ("outcome", "policy", *_OF_OFFERS, *_OF_DENIALS))
+        outcome = TestOutcome(read.word(record.need("outcome", "review"), "outcome", tuple(TestOutcome), "deny"))
+        if str(outcome) == _written(record.node("outcome")):
+            self._refuse_misplaced(record, outcome)
+        bind, notify, following = record.node("bind"), record.node("notify"), record.node("next")
+        return Want(
+            outcome=outcome,
+            policy=self._known(record.node("policy"), "policy", self._policies) or None,
+            route=self._count(record, "route", 1),
+            stages=self._count(record, "stages", 0),
+            reviews=self._count(record, "reviews", 0),
+            duration_s=self._seconds(record, "duration"),
+            redaction=self._profile(record.node("redaction")),
+            limits=self._parts.limits(record.node("limits")),
+            activate_within_s=self._seconds(record, "activate_within"),
+            pending_max_s=self._seconds(record, "pending_max"),
+            idle_timeout_s=self._seconds(record, "idle_timeout"),
+            single_use=self._flag(record, "single_use"),
+            network_bound=None if bind is None else not _is_empty(bind) and self._parts.network_bound(bind),
+            notify=None if notify is None else () if _is_empty(notify) else self._parts.recipients(notify, "notify"),
+            after_review=self._flag(record, "after_review"),
+            code=read.word(record.node("code"), "code", CODES, "") or None,
+            rule=self._known(record.node("rule"), "rule", self._rules) or None,
+            next=None if following is None else self._next(following),
+        )
+
+    def _refuse_misplaced(self, record: Record, outcome: TestOutcome) -> None:
+        """Refuse what would never be looked at."""
+        is_denial = outcome is TestOutcome.DENY
+        for name in _OF_OFFERS if is_denial else _OF_DENIALS:
+            if record.node(name) is not None:
+                what = "a denial has none" if is_denial else "only a denial has one"
+                self._reader.problems.add(record.key_at(name), "P326", f"want '{name}': {what}", f"remove '{name}'")
+
+    def _count(self, record: Record, name: str, least: int) -> int | None:
+        node = record.node(name)
+        return None if node is None else self._reader.number(node, name, least=least)
+
+    def _seconds(self, record: Record, name: str) -> int | None:
+        node = record.node(name)
+        return None if node is None else self._reader.duration(node, name)
+
+    def _flag(self, record: Record, name: str) -> bool | None:
+        node = record.node(name)
+        return None if node is None else self._reader.boolean(node, name)
+
+    def _next(self, node: Node) -> tuple[str, ...]:
+        return tuple(self._reader.word(item, "next", tuple(Fix), "") for item in self._reader.items(node, "next"))
 
     def _inputs(self, node: Node | None) -> dict[str, str]:
         """Read what the form is filled in with, as text."""
@@ -200,3 +258,11 @@ class TestDocuments:
             return None
         name = self._reader.text(node, "redaction")
         return name if name and self._names.profile(name, node.at) else None
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Items) and not node.items
+
+
+def _written(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from loglease.model.access_request import Wish
 from loglease.model.ids import GrantId, PrincipalId
-from loglease.model.instant import duration_text
-from loglease.model.offer import Offer
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT
 from loglease.policy.decision import decide
-from loglease.policy.documents import PolicyTest, TestCase, TestOutcome, TestReveal
+from loglease.policy.expected import PolicyTest, TestCase, TestOutcome, TestReveal
 from loglease.policy.fact_literals import SUPPOSED, supposed_facts
 from loglease.policy.problems import At, Problem
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
-from loglease.policy.stories import Story
+from loglease.policy.stories import Later, Story
 from loglease.policy.supposed import made_up
 from loglease.policy.trace import Decision
+from loglease.policy.wanted import differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +28,8 @@ class CaseResult:
 
     Attributes:
         decision: on the request of the case.
+        again: on the same request later, where the case goes on so far.
+        later: what was asked of a grant and of those who reviewed it.
     """
 
     test: str
@@ -36,6 +37,8 @@ class CaseResult:
     at: At
     differences: tuple[str, ...]
     decision: Decision = field(repr=False, compare=False)
+    again: tuple[Decision, ...] = field(default=(), repr=False, compare=False)
+    later: tuple[Later, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -123,20 +126,29 @@ def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, 
     facts = supposed_facts(asked_under, wish, known, test.now)
     asks = people.principals[PrincipalId(case.person)]
     found = decide(asked_under, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
-    differences = _differences(case, found)
-    if case.then and not differences:
+    different = differences(case.want, found)
+    story = None
+    if case.then and not different:
         story = Story(
             bundle=bundle,
             profiles=profiles,
             wish=wish,
             decision=found,
-            policy=case.policy if case.outcome is not TestOutcome.DENY else None,
+            policy=case.want.policy if case.want.outcome is not TestOutcome.DENY else None,
             people=dict(test.people),
             values=values,
             now=test.now,
         )
-        differences = story.play(case.then)
-    return CaseResult(test=test.id, title=case.title, at=case.at, differences=tuple(differences), decision=found)
+        different = story.play(case.then)
+    return CaseResult(
+        test=test.id,
+        title=case.title,
+        at=case.at,
+        differences=tuple(different),
+        decision=found,
+        again=() if story is None else tuple(story.again),
+        later=() if story is None else tuple(story.later),
+    )
 
 
 def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:
@@ -152,32 +164,3 @@ def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:
         line_sha256="",
         span=1,
     )
-
-
-def _differences(case: TestCase, found: Decision) -> list[str]:
-    """Compare with the offer of the wanted policy, or else the first."""
-    offer = found.offers[0] if found.offers else None
-    if case.policy is not None and case.outcome is not TestOutcome.DENY:
-        offer = found.offer_of(case.policy)
-        if offer is None:
-            given = ", ".join(one.policy for one in found.offers) or "none"
-            return [f"want an offer of {case.policy}, got {given}"]
-    got = TestOutcome(offer.outcome) if offer is not None else TestOutcome.DENY
-    if got is not case.outcome:
-        why = f" by {offer.rule}" if offer is not None else f": {found.refusal.message}" if found.refusal else ""
-        return [f"want outcome {case.outcome}, got {got}{why}"]
-    return [] if offer is None else _offer_differences(case, offer)
-
-
-def _offer_differences(case: TestCase, offer: Offer) -> list[str]:
-    differences = []
-    if case.granted_s is not None and case.granted_s != offer.terms.duration_s:
-        want, got = duration_text(case.granted_s), duration_text(offer.terms.duration_s)
-        differences.append(f"want duration {want}, got {got}")
-    profile = offer.terms.scopes[0].profile or ""
-    if case.redaction is not None and case.redaction not in (profile, profile.partition("@")[0]):
-        differences.append(f"want redaction {case.redaction}, got {profile}")
-    stages = max(len(plan.stages) for plan in offer.plans)
-    if case.stages is not None and case.stages != stages:
-        differences.append(f"want {case.stages} stages, got {stages}")
-    return differences

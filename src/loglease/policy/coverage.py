@@ -6,21 +6,25 @@ It asks conditions once more, with what the decisions of the tests read, so that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from loglease.policy.bundle import Bundle
+from loglease.policy.cases import CaseResult
 from loglease.policy.conditions import Condition
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, Guardrail
+from loglease.policy.documents import AccessPolicy, Guardrail, RiskTerm
 from loglease.policy.problems import At
+from loglease.policy.steps import Act
+from loglease.policy.stories import Later
 from loglease.policy.trace import Decision, PolicyTrace, StepName
 
 WHOLE: Final = 100
 """All of it, in percent."""
 _NOWHERE: Final = At("bundle", 1, 1)
-_Roots = Mapping[str, Value]
+_Asked = tuple[str, Condition, Mapping[str, Value]]
+"""A condition by name, and what it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,10 @@ class Coverage:
     Attributes:
         policies: covered by a case that gets an offer of the policy.
         routes: covered by a case whose offer came by the route.
-        leaves: of conditions of policies, routes and guardrails; covered by a case in which the leaf is true and one in
-            which it is false. A condition is asked in a case where who asks and the scopes fit the policy; that of a
-            route, where no route before it is taken; that of a guardrail, where the scopes overlap.
+        leaves: of all conditions of policies, guardrails and risk; covered by a case in which the leaf is true and one
+            in which it is false. A condition is asked in a case where who asks and the scopes fit the policy; that of a
+            route, where no route before it is taken; that of a guardrail, where the scopes overlap; those of risk,
+            always; `approver_when` and `keep.when`, where the case goes on with an approval, or with reading.
     """
 
     policies: Share
@@ -91,9 +96,13 @@ class Coverage:
         }
 
 
-def covered(bundle: Bundle, decisions: Sequence[Decision]) -> Coverage:
-    """Return how much of a bundle is tried by some decisions that were made with it."""
-    traces = [trace for one in decisions for trace in one.own if StepName.SCOPE not in trace.failed()]
+def covered(bundle: Bundle, results: Iterable[CaseResult]) -> Coverage:
+    """Return how much of a bundle is tried by cases; what an older bundle decided of them does not count."""
+    cases = list(results)
+    decided = [decision for one in cases for decision in (one.decision, *one.again)]
+    decisions = [one for one in decided if one.bundle_sha256 == bundle.hash]
+    later = [moment for one in cases for moment in one.later]
+    traces = [trace for one in decisions for trace in _fitting(one)]
     offers = {(trace.policy.id, trace.offer.route) for trace in traces if trace.offer is not None}
     offering = {policy for policy, _ in offers}
     routes = [(policy, route) for policy in bundle.policies for route in policy.routes]
@@ -110,33 +119,44 @@ def covered(bundle: Bundle, decisions: Sequence[Decision]) -> Coverage:
                 if (policy.id, route.number) not in offers
             ),
         ),
-        leaves=_leaves(bundle, [*_asked(decisions, traces)]),
+        leaves=_leaves(bundle, _asked(bundle, decisions, later)),
     )
 
 
-def _asked(decisions: Iterable[Decision], traces: Iterable[PolicyTrace]) -> Iterator[tuple[str, Condition, _Roots]]:
+def _fitting(decision: Decision) -> Iterator[PolicyTrace]:
+    """Yield the policies that are for who asked, and have the scopes."""
+    return (trace for trace in decision.own if StepName.SCOPE not in trace.failed())
+
+
+def _asked(bundle: Bundle, decisions: Iterable[Decision], later: Iterable[Later]) -> Iterator[_Asked]:
     """Yield what was asked, by name, and with what it read."""
-    for trace in traces:
-        for name, condition in _of_policy(trace.policy):
-            yield name, condition, trace.roots
-            if name != _when(trace.policy) and condition.answer(trace.roots) is True:
-                break
-    for rail in (rail for one in decisions for rail in one.guardrails if rail.overlaps):
-        for name, condition in _of_guardrail(rail.guardrail):
-            yield name, condition, rail.roots
+    for one in decisions:
+        yield from ((name, condition, one.roots) for name, condition in _of_risk(bundle.risk))
+        for trace in _fitting(one):
+            yield from ((name, condition, trace.roots) for name, condition in _of_request(trace.policy))
+            for name, condition in _of_routes(trace.policy):
+                yield name, condition, trace.roots
+                if condition.answer(trace.roots) is True:
+                    break
+        for rail in one.guardrails:
+            if rail.overlaps:
+                yield from ((name, condition, rail.roots) for name, condition in _of_guardrail(rail.guardrail))
+    for moment in later:
+        yield from ((name, condition, moment.roots) for name, condition in _of_later(moment.policy, moment.act))
 
 
-def _leaves(bundle: Bundle, asked: Sequence[tuple[str, Condition, _Roots]]) -> Share:
+def _leaves(bundle: Bundle, asked: Iterable[_Asked]) -> Share:
     answers: dict[tuple[str, int], set[bool]] = defaultdict(set)
     for name, condition, roots in asked:
         for number, leaf in enumerate(condition.leaves):
             answer = leaf.answer(roots)
             if isinstance(answer, bool):
                 answers[name, number].add(answer)
-    conditions = [pair for one in bundle.every_policy for pair in _of_policy(one)]
+    conditions = [*_of_risk(bundle.risk)]
+    conditions += [pair for one in bundle.every_policy for pair in _of_policy(one)]
     conditions += [pair for one in bundle.guardrails for pair in _of_guardrail(one)]
     gaps = [
-        Gap(condition.at or _NOWHERE, f"{name}: {leaf.text} is never {_never(answers[name, number])}")
+        Gap(leaf.at or _NOWHERE, f"{name}: {leaf.text} is never {_never(answers[name, number])}")
         for name, condition in conditions
         for number, leaf in enumerate(condition.leaves)
         if len(answers[name, number]) < len((True, False))
@@ -148,18 +168,40 @@ def _never(seen: set[bool]) -> str:
     return " and never ".join(word for word, value in (("true", True), ("false", False)) if value not in seen)
 
 
-def _of_policy(policy: AccessPolicy) -> Iterator[tuple[str, Condition]]:
+def _of_risk(terms: Iterable[RiskTerm]) -> Iterator[tuple[str, Condition]]:
+    return ((f"risk {one.id}", one.condition) for one in terms)
+
+
+def _of_request(policy: AccessPolicy) -> Iterator[tuple[str, Condition]]:
+    """Yield what is asked of a request, routes aside."""
+    ticket = policy.ask.ticket
+    if ticket is not None and ticket.state is not None:
+        yield f"{policy.id} ask.ticket.state", ticket.state
     if policy.when is not None:
-        yield _when(policy), policy.when
-    for route in policy.routes:
-        if route.condition is not None:
-            yield f"{policy.id} route {route.number}", route.condition
+        yield f"{policy.id} when", policy.when
+
+
+def _of_later(policy: AccessPolicy, act: Act) -> Iterator[tuple[str, Condition]]:
+    """Yield what is asked of whoever approves, or when a grant is read."""
+    keep = policy.grant.keep
+    if act is Act.APPROVE and policy.approver_when is not None:
+        yield f"{policy.id} approver_when", policy.approver_when
+    if act is Act.READ and keep is not None:
+        yield f"{policy.id} keep.when", keep.when
+
+
+def _of_routes(policy: AccessPolicy) -> Iterator[tuple[str, Condition]]:
+    routes = ((f"{policy.id} route {one.number}", one.condition) for one in policy.routes)
+    return ((name, condition) for name, condition in routes if condition is not None)
+
+
+def _of_policy(policy: AccessPolicy) -> Iterator[tuple[str, Condition]]:
+    yield from _of_request(policy)
+    yield from _of_routes(policy)
+    yield from _of_later(policy, Act.READ)
+    yield from _of_later(policy, Act.APPROVE)
 
 
 def _of_guardrail(guardrail: Guardrail) -> Iterator[tuple[str, Condition]]:
     if guardrail.condition is not None:
         yield f"guardrail {guardrail.id}", guardrail.condition
-
-
-def _when(policy: AccessPolicy) -> str:
-    return f"{policy.id} when"

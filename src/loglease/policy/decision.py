@@ -28,11 +28,9 @@ from loglease.policy.plan import Bench, Refusal, plans_words, unsatisfiable
 from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
 from loglease.policy.remedies import Tried
 from loglease.policy.roots import roots_of
-from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
+from loglease.policy.trace import EXPIRED, Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
-EXPIRED: Final = "bundle"
-"""The rule that a refusal names once the bundle has expired."""
 
 
 class Point(StrEnum):
@@ -137,6 +135,7 @@ def decide(
         offers=offers,
         guardrails=rails,
         facts=facts,
+        roots=asked.roots,
         bans=tuple(_rails(asked)),
         named=index.for_principal(principal),
         answers=lambda policies: _answers(told, index.policies if policies is None else policies),

@@ -11,17 +11,14 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from loglease.model.instant import Instant
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
-from loglease.model.offer import Outcome, Slots, Stage
+from loglease.model.offer import Slots, Stage
 from loglease.model.principal import Kind
-from loglease.model.scope import Level, Scope
+from loglease.model.scope import Level
 from loglease.policy.conditions import Condition, Text, Type
 from loglease.policy.conditions.types import Bool, Int
-from loglease.policy.conditions.values import Value
 from loglease.policy.problems import At
-from loglease.policy.steps import TestPerson, TestStep
 
 API: Final = "loglease/v1"
 NETWORK: Final = "network"
@@ -373,76 +370,4 @@ class Guardrail:
     notify: tuple[str, ...] | None = None
     network_bound: bool = False
     help: str
-    at: At
-
-
-class TestOutcome(StrEnum):
-    """What a policy test may want."""
-
-    __test__ = False  # no test class of pytest's
-
-    AUTO = Outcome.AUTO.value
-    REVIEW = Outcome.REVIEW.value
-    BREAK_GLASS = Outcome.BREAK_GLASS.value
-    DENY = "deny"
-
-
-@dataclass(frozen=True, slots=True)
-class TestReveal:
-    """A reveal in a policy test: the policy of the grant that it is about, and the class of the value."""
-
-    __test__ = False
-
-    policy: str
-    cls: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestCase:
-    """One request and what should come of it; None of a wanted value is not looked at.
-
-    Attributes:
-        facts: what is different from the facts of the whole document.
-        fault: facts that cannot be had.
-        absent: optional facts that do not exist.
-        then: what happens after the request.
-    """
-
-    __test__ = False
-
-    title: str
-    person: str
-    scope: str
-    profile: str | None
-    duration_s: int | None
-    ticket: str | None
-    reason: str
-    limits: Limits
-    reveal: TestReveal | None
-    break_glass: bool
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Value] = field(default_factory=dict)
-    fault: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    outcome: TestOutcome
-    policy: str | None
-    granted_s: int | None
-    redaction: str | None
-    stages: int | None
-    then: tuple[TestStep, ...] = ()
-    at: At
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyTest:
-    """A document of tests: a frozen instant, people, scopes, cases."""
-
-    __test__ = False
-
-    id: str
-    now: Instant
-    people: Mapping[str, TestPerson]
-    facts: Mapping[str, Value] = field(default_factory=dict)
-    scopes: Mapping[str, Scope]
-    cases: tuple[TestCase, ...]
     at: At

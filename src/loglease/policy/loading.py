@@ -21,9 +21,9 @@ from loglease.policy.documents import (
     BreakGlass,
     Catalog,
     Guardrail,
-    PolicyTest,
     RiskTerm,
 )
+from loglease.policy.expected import PolicyTest
 from loglease.policy.fact_documents import Declared, declared_of, risk_of
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
@@ -212,14 +212,15 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     policies = tuple(kinds.access_policy(one.node, one.id) for one in documents if one.kind == "AccessPolicy")
     emergencies = tuple(kinds.break_glass(one.node, one.id) for one in documents if one.kind == "BreakGlass")
     named = {one.id for one in policies} | {one.id for one in emergencies}
-    tests = TestDocuments(reader, names, named, declared.facts)
+    guardrails = tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail")
+    tests = TestDocuments(reader, names, named, declared.facts, {one.id for one in guardrails})
     found = _Resolved(
         catalog=catalog,
         declared=declared,
         risk=risk,
         sets={one.id: kinds.approver_set(one.node, one.id) for one in documents if one.kind == "ApproverSet"},
         policies=policies,
-        guardrails=tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail"),
+        guardrails=guardrails,
         emergencies=emergencies,
         tests=tuple(tests.read(one.node, one.id) for one in documents if one.kind == "PolicyTest"),
     )
@@ -244,7 +245,7 @@ def _tell_apart(found: _Resolved, problems: Problems) -> None:
 
 
 def _warn_untested(found: _Resolved, problems: Problems) -> None:
-    tested = {case.policy for test in found.tests for case in test.cases}
+    tested = {case.want.policy for test in found.tests for case in test.cases}
     for policy in (*found.policies, *(one.policy for one in found.emergencies)):
         if policy.id not in tested:
             problems.add(

@@ -10,11 +10,11 @@ from loglease.model.offer import Offer, Plan, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
-from loglease.policy.decision import EXPIRED, Point, decide
+from loglease.policy.decision import Point, decide
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.plan import Refusal
 from loglease.policy.profiles import Profiles, known_profile, strictest
-from loglease.policy.trace import Decision
+from loglease.policy.trace import EXPIRED, Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def approver_refusal(
     """
     if policy.approver_when is None:
         return None
-    reading = _reading(policy, bundle, wish, requester, facts, submitted_at, now)
+    reading = reading_later(policy, bundle, wish, requester, facts, submitted_at=submitted_at, now=now)
     return _first(condition_steps(StepName.WHEN, policy.approver_when, policy, reading))
 
 
@@ -48,21 +48,24 @@ def keep_refusal(
     now: Instant,
 ) -> Refusal | None:
     """Return which part of `keep` does not hold, or cannot be told; None if it holds, or there is none."""
-    return _first(keep_steps(policy, _reading(policy, bundle, wish, holder, facts, submitted_at, now)))
+    reading = reading_later(policy, bundle, wish, holder, facts, submitted_at=submitted_at, now=now)
+    return _first(keep_steps(policy, reading))
 
 
-def _reading(
+def reading_later(
     policy: AccessPolicy,
     bundle: Bundle,
     wish: Wish,
     requester: Principal,
     facts: Facts,
+    *,
     submitted_at: Instant,
     now: Instant,
 ) -> Reading:
+    """Return what conditions of a policy may read after the request; besides, what is known of whoever reviews."""
     roots = roots_of(bundle, wish, requester, facts, submitted_at=submitted_at, now=now)
-    roots["approver"] = dict(fact_values(bundle.facts, "approver", facts, {}, now))
     roots["ask"] = ask_values(policy.ask, wish)
+    roots["approver"] = dict(fact_values(bundle.facts, "approver", facts, {}, now))
     return Reading(bundle, roots, facts, now)
 
 

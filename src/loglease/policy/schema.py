@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
-from loglease.policy.documents import API, NETWORK, TestOutcome
+from loglease.policy.documents import API, NETWORK
+from loglease.policy.expected import TestOutcome
 from loglease.policy.parts import LEVELS, MAX_NEED, MAX_STAGES
 from loglease.policy.steps import WANTED, Act
+from loglease.policy.trace import CODES, Fix
 
 Schema = dict[str, Any]
 
@@ -66,6 +68,7 @@ def _ref(name: str) -> Schema:
 
 
 _ANY: Final[Schema] = {}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _BOOL: Final[Schema] = {"type": "boolean"}
 _TYPE: Final = {"anyOf": [_words("bool", "int", "string", "duration", "list", "record"), _list(_text())]}
 _PRINCIPALS: Final = _list(_ref("principal"))
@@ -318,8 +321,10 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                         "want": _record(
                             "want", "outcome",
                             {
-                                "outcome": _words(*TestOutcome), "policy": _text(), "duration": _ref("duration"),
-                                "redaction": _PROFILE, "stages": {"type": "integer", "minimum": 0},
+                                "outcome": _words(*TestOutcome), "policy": _text(), "route": _number(),
+                                "stages": _COUNT, "reviews": _COUNT, "duration": _ref("duration"), **_SHAPE,
+                                "bind": _any_list(_words(NETWORK)), "pending_max": _ref("duration"), "notify": _any_list(_text()), "after_review": _BOOL,
+                                "code": _words(*CODES), "rule": _text(), "next": _list(_words(*Fix)),
                             },
                         ),
                         "then": _list(

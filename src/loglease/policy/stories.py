@@ -21,13 +21,14 @@ from loglease.model.review import Channel, Review, Verdict
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions.values import Value
 from loglease.policy.decision import Point, decide
+from loglease.policy.documents import AccessPolicy
 from loglease.policy.fact_literals import supposed_facts
 from loglease.policy.observed import Facts
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, Refusal, eligible_reviewers, plan_state, review_refusal
 from loglease.policy.profiles import Profiles
 from loglease.policy.recheck import Recheck, redecide, stricter_terms
-from loglease.policy.reviewing import approver_refusal
+from loglease.policy.reviewing import approver_refusal, reading_later
 from loglease.policy.steps import REFUSED, SERVED, Act, Standing, TestPerson, TestStep
 from loglease.policy.supposed import made_up
 from loglease.policy.trace import Decision
@@ -39,6 +40,15 @@ _NOT_SCHEDULED: Final = Refusal(code="grant_not_active", message="There is no ap
 _NO_AFTER_REVIEW: Final = Refusal(code="not_found", message="There is no after-review.")
 _SUFFICE: Final = Refusal(code="policy_denied", message="The approvals do not suffice any more.")
 _TIME_IS_OVER: Final = Refusal(code="policy_denied", message="The policy allows this for a shorter time by now.")
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a policy was asked after the request: of whoever reviews, or of a grant; and what it could read."""
+
+    policy: AccessPolicy
+    act: Act
+    roots: Mapping[str, Value]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +63,8 @@ class Story:
         people: everybody, as they are now.
         values: facts by name, as they are now.
         now: the instant of the request, moved on by each step.
+        again: decisions on the same request at later steps.
+        later: what was asked besides.
     """
 
     bundle: Bundle
@@ -63,6 +75,8 @@ class Story:
     people: dict[str, TestPerson]
     values: dict[str, Value]
     now: Instant
+    again: list[Decision] = field(init=False, default_factory=list)
+    later: list[Later] = field(init=False, default_factory=list)
     _asked_at: Instant = field(init=False)
     _first_at: Instant = field(init=False)
     _asks: PrincipalId = field(init=False)
@@ -202,9 +216,10 @@ class Story:
 
     def _may_not_review(self, by: Principal, verdict: Verdict) -> Refusal | None:
         refusal = review_refusal(self._plans(), self._reviews, self._bench(self._eligible), by, verdict)
-        policy = next((one for one in self.bundle.policies if self._offer and one.id == self._offer.policy), None)
+        policy = self._policy()
         if refusal is not None or policy is None or verdict is Verdict.DENY:
             return refusal
+        self._note(policy, Act.APPROVE)
         return approver_refusal(
             policy, self.bundle, self.wish, self._requester(), self._facts(), submitted_at=self._asked_at, now=self.now
         )
@@ -231,6 +246,9 @@ class Story:
     def _read(self) -> tuple[str, Refusal | None]:
         if self._stands() is not Standing.ACTIVE or self._terms is None:
             return REFUSED, _NOT_ACTIVE
+        policy = self._policy()
+        if policy is not None:
+            self._note(policy, Act.READ)
         again = self._again(Point.SESSION_OPEN)
         terms = None if again.terms is None else stricter_terms(self._terms, again.terms, self.profiles)
         if terms is None:
@@ -257,8 +275,19 @@ class Story:
             closed=self._closed(),
         )
         self.wish = wish
+        self.again.append(found)
         self._begin(found, None)
         return ("deny", found.refusal) if self._offer is None else (self._offer.outcome, None)
+
+    def _policy(self) -> AccessPolicy | None:
+        """Return the policy of the offer, as it is now; None where it is gone or no AccessPolicy."""
+        return next((one for one in self.bundle.policies if self._offer and one.id == self._offer.policy), None)
+
+    def _note(self, policy: AccessPolicy, act: Act) -> None:
+        reading = reading_later(
+            policy, self.bundle, self.wish, self._requester(), self._facts(), submitted_at=self._asked_at, now=self.now
+        )
+        self.later.append(Later(policy, act, reading.roots))
 
     def _look(self, by: Principal, verdict: AfterVerdict) -> tuple[str, Refusal | None]:
         """Give a verdict on the first after-review that is not justified."""

@@ -133,6 +133,8 @@ class PolicyTrace:
         return StepName.WHO not in self.failed()
 
 
+EXPIRED: Final = "bundle"
+"""The rule that a refusal names once the bundle has expired."""
 DENIED: Final = "policy_denied"
 """The code of a denial for which there is no nearer one."""
 Answers = Callable[[Iterable[AccessPolicy] | None], tuple[PolicyTrace, ...]]
@@ -160,6 +162,7 @@ class Decision:
 
     Attributes:
         facts: what was known of facts.
+        roots: what conditions read, but for what is a policy's own.
         bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
         named: the policies that name the principal who asked.
         answers: asks policies what they say.
@@ -174,6 +177,7 @@ class Decision:
     offers: tuple[Offer, ...]
     guardrails: tuple[GuardrailTrace, ...]
     facts: Facts
+    roots: Mapping[str, Value] = field(repr=False, compare=False)
     bans: tuple[Step, ...]
     named: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
     answers: Answers = field(repr=False, compare=False)
@@ -233,7 +237,7 @@ class Decision:
     def _first(self) -> Refusal | None:
         reasons = [step.refusal for step in self.bans] or [one.refusal for one in self._nearest()]
         found = {one.code: one for one in reasons if one is not None}
-        return next((found[code] for code in _ORDER if code in found), None)
+        return next((found[code] for code in CODES if code in found), None)
 
     def _nearest(self) -> list[PolicyTrace]:
         return [one for one in self.own if len(one.failed()) == 1]
@@ -254,7 +258,7 @@ class Decision:
         return f"Ask for less: {text}, {window_in_words(scope.window)}."
 
 
-_ORDER = (
+CODES: Final = (
     "guardrail_denied",
     "policy_denied",
     "reason_required",
@@ -264,3 +268,4 @@ _ORDER = (
     "profile_unknown",
     "no_eligible_approver",
 )
+"""Why a decision makes no offer, what is told first in front."""

@@ -12,7 +12,8 @@ from loglease.model.offer import Offer
 from loglease.model.principal import Kind, Principal, directory_of
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
-from loglease.policy.documents import AccessPolicy, TestOutcome
+from loglease.policy.documents import AccessPolicy
+from loglease.policy.expected import TestOutcome
 from loglease.policy.explain import wish_data
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.parts import MAX_SLOTS

@@ -111,7 +111,7 @@ def run_cases(
         return Exit.CHECK_FAILED
     results = run_tests(bundle, asked_under=before)
     failed = sum(not one.ok for one in results)
-    found = None if cover is None else covered(bundle, [one.decision for one in results])
+    found = None if cover is None else covered(bundle, results)
     if run.out.json:
         cases = [
             {"test": one.test, "title": one.title, "ok": one.ok, "differences": [*one.differences]} for one in results

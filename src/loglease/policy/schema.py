@@ -323,7 +323,8 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                             {
                                 "outcome": _words(*TestOutcome), "policy": _text(), "route": _number(),
                                 "stages": _COUNT, "reviews": _COUNT, "duration": _ref("duration"), **_SHAPE,
-                                "bind": _any_list(_words(NETWORK)), "pending_max": _ref("duration"), "notify": _any_list(_text()), "after_review": _BOOL,
+                                "bind": _any_list(_words(NETWORK)), "pending_max": _ref("duration"),
+                                "notify": _any_list(_text()), "after_review": _BOOL,
                                 "code": _words(*CODES), "rule": _text(), "next": _list(_words(*Fix)),
                             },
                         ),

@@ -74,8 +74,12 @@ def _of_terms(want: Want, offer: Offer) -> Iterator[str]:
     yield from _unless_as_long("pending_max", want.pending_max_s, shape.review_within_s)
     yield from _unless_as_long("idle_timeout", want.idle_timeout_s, shape.idle_timeout_s)
     yield from _unless_same("single_use", want.single_use, shape.single_use)
-    if want.network_bound not in (None, shape.network_bound):
-        yield f"want bind {NETWORK if want.network_bound else NOTHING}, got {NETWORK if shape.network_bound else NOTHING}"
+    if want.network_bound is not None:
+        yield from _unless_same("bind", _binding(bound=want.network_bound), _binding(bound=shape.network_bound))
+
+
+def _binding(*, bound: bool) -> str:
+    return NETWORK if bound else NOTHING
 
 
 def _unless_same(name: str, want: str | int | None, got: str | int) -> Iterator[str]:

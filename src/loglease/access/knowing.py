@@ -15,7 +15,7 @@ from loglease.access.rules import Rules
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
-from loglease.model.principal import Directory
+from loglease.model.principal import Directory, Principal
 from loglease.policy.trace import Decision
 from loglease.store.interface import Transaction
 
@@ -46,16 +46,25 @@ async def commit_knowing(
 
 
 async def decide_knowing(
-    wish: Wish, *, caller: Caller, rules: Rules, directory: Directory, now: Instant, closed: str | None
+    wish: Wish,
+    *,
+    caller: Caller,
+    rules: Rules,
+    directory: Directory,
+    now: Instant,
+    closed: str | None,
+    asks: Principal | None = None,
 ) -> Decision:
-    """Decide on a draft of the caller's, with what the call itself and providers say.
+    """Decide on a draft, with what providers say, and what the call itself says where it is the caller's own.
 
     Args:
-        closed: what `access.standing` says of the caller.
+        closed: what `access.standing` says of who asks.
+        asks: whose wish it is; the caller's where it is None.
     """
+    principal = caller.principal if asks is None else asks
 
     async def attempt(known: Rules) -> Decision:
-        return known.decide(wish, caller.principal, directory, now, closed=closed)
+        return known.decide(wish, principal, directory, now, closed=closed)
 
     return await _knowing(attempt, rules.for_call(caller))
 

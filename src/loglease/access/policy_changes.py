@@ -43,6 +43,11 @@ def in_force(tx: Transaction) -> InForce:
     return InForce(int(tx.values.find(REVISION) or 0), tx.values.find(POLICY) or "")
 
 
+def may_look(caller: Caller) -> bool:
+    """Say whether somebody may see all of the policy: with a role for it, and a token that may."""
+    return caller.has(Right.POLICY_READ) and bool(caller.principal.roles & _LOOKERS)
+
+
 def require_may_look(caller: Caller) -> None:
     """Refuse whoever may not see policy documents and proposals.
 

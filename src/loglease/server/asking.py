@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import structlog
 
 from loglease.access.break_glass import break_glass
 from loglease.access.caller import Caller
+from loglease.access.explaining import asked_about, reader_of, record_look
 from loglease.access.knowing import decide_knowing
 from loglease.access.note_call import Find, note_look
 from loglease.access.once import Once
@@ -16,8 +18,9 @@ from loglease.access.standing import Alarm, alarm, closed_to
 from loglease.access.submit_request import submit_request, wished
 from loglease.model.access_request import AccessRequest, Wish
 from loglease.model.offer import Outcome
-from loglease.model.principal import Directory
+from loglease.model.principal import Directory, Principal
 from loglease.model.wish import WishDraft
+from loglease.policy.explain import Explanation
 from loglease.policy.trace import Decision
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
@@ -55,6 +58,32 @@ async def looked(services: Services, of: Find, caller: Caller) -> None:
         rules=services.rules.current,
         now=services.clock.now(),
     )
+
+
+async def explained(services: Services, caller: Caller, draft: WishDraft, *, about: str | None) -> Explanation:
+    """Return why policy would offer what it would, as far as the caller may know; nothing is changed.
+
+    Args:
+        about: account, e-mail or id of who would ask; the caller where it is None. Looking at others is recorded.
+
+    Raises:
+        LogLeaseError: see `asked_about`; also where the look cannot be recorded.
+    """
+    now, rules = services.clock.now(), services.rules.current
+
+    def query(tx: Transaction) -> tuple[Principal, Directory, str | None]:
+        asks, directory = asked_about(tx, caller, about, rules), tx.principals.directory()
+        return asks, directory, closed_to(tx, asks, directory, rules, now)
+
+    asks, directory, closed = await services.store.read(query)
+    decision = await decide_knowing(
+        draft.at(now), caller=caller, rules=rules, directory=directory, now=now, closed=closed, asks=asks
+    )
+    reader = reader_of(caller, asks, rules, directory)
+    told = await asyncio.to_thread(reader.told, decision)
+    if asks.id != caller.principal.id:
+        await record_look(told, asks, caller=caller, log=services.log, new_id=services.new_id, random=services.random)
+    return told
 
 
 async def submitted(

@@ -93,6 +93,14 @@ class WishBody(Body):
     ] = False
 
 
+class ExplainBody(WishBody):
+    """A draft, and who would ask for it. Only what is asked for lines is explained, no reveal."""
+
+    principal: Annotated[
+        Account | None, Field(description="Account, e-mail or id of who would ask; absent for the caller.")
+    ] = None
+
+
 class RequestBody(WishBody):
     """A request, under the numbered offer or the best one."""
 
@@ -202,6 +210,7 @@ class RefreshBody(Body):
 
 
 __all__ = [
+    "ExplainBody",
     "LockBody",
     "NarrowBody",
     "PasswordBody",

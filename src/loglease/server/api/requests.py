@@ -9,6 +9,7 @@ from fastapi import Path, Query, Response
 
 from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
+from loglease.access.explaining import request_explained
 from loglease.access.permissions import visible_request
 from loglease.access.queries import RequestView, request_view, requests_page, timeline
 from loglease.access.reveal_draft import RevealDraft
@@ -34,6 +35,7 @@ from loglease.server.api.calls import (
     seeing,
 )
 from loglease.server.api.conversions import narrowing_of, wish_of
+from loglease.server.api.explanation_resources import ExplanationShown
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.history import step_shown
 from loglease.server.api.operations import Routes
@@ -225,14 +227,18 @@ async def find_request_timeline(request_id: RequestPath, caller: CallerOf, servi
 
 @routes.get("/requests/{request_id}/explain", answers=r.Explanation, problems=("not_found",))
 async def explain_request(request_id: RequestPath, caller: CallerOf, services: ServicesOf) -> r.Explanation:
-    """Say which policy made the offer of a request, by which rule, and which approvals are demanded by now."""
-    now = services.clock.now()
-    request, directory = await services.store.read(
-        lambda tx: (visible_request(tx, caller, RequestId(request_id)), tx.principals.directory())
+    """Say which policy made the offer of a request, by which rule, which approvals are demanded by now, and why."""
+    now, rules = services.clock.now(), services.rules.current
+    request, directory, explained = await services.store.read(
+        lambda tx: (
+            visible_request(tx, caller, RequestId(request_id)),
+            tx.principals.directory(),
+            request_explained(tx, caller, RequestId(request_id), rules),
+        )
     )
     offer = request.offer
     lines = [f"{offer.policy}: {offer.rule}"]
-    for plan in services.rules.current.demanded(request, directory, now):
+    for plan in rules.demanded(request, directory, now):
         lines += [f"{plan.origin}, stage {number}: {words}" for number, words in enumerate(stages_words(plan), 1)]
     return r.Explanation(
         request=request.id,
@@ -241,6 +247,7 @@ async def explain_request(request_id: RequestPath, caller: CallerOf, services: S
         bundle_sha256=offer.bundle_sha256,
         revision=offer.revision,
         explanation=lines,
+        explained=None if explained is None else ExplanationShown.model_validate(explained.data),
     )
 
 

@@ -10,7 +10,7 @@ from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.scope import Level
 from loglease.policy.trace import Fix
-from loglease.server.api.fields import Count, RequestIdText, Resource
+from loglease.server.api.fields import Count, Digest, RequestIdText, Resource
 
 Span = Annotated[str, Field(pattern=r"^P[0-9DTHMS]+$", examples=["PT2H"])]
 Ok = Annotated[Literal[True, False, "fault"], Field(description="`fault` where nobody can tell, which counts as a no.")]
@@ -165,6 +165,24 @@ class ExplanationShown(Resource):
     shorten_to: Span | None = None
     refusal: RefusalExplained | None = None
     next: Annotated[list[Fix] | None, Field(description="What whoever asked can do.")] = None
+
+
+class Explanation(Resource):
+    """Why a request has the offer that it has."""
+
+    request: RequestIdText
+    policy: str
+    rule: str
+    bundle_sha256: Digest
+    revision: int
+    explanation: list[str]
+    explained: Annotated[
+        ExplanationShown | None,
+        Field(
+            description="What the policy in force says of it as it was submitted, as far as the caller may know. "
+            "Absent for a reveal."
+        ),
+    ] = None
 
 
 class WhyShown(Resource):

@@ -35,7 +35,7 @@ from loglease.server.api.calls import (
     seeing,
 )
 from loglease.server.api.conversions import narrowing_of, wish_of
-from loglease.server.api.explanation_resources import ExplanationShown
+from loglease.server.api.explanation_resources import Explanation, ExplanationShown
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.history import step_shown
 from loglease.server.api.operations import Routes
@@ -225,8 +225,8 @@ async def find_request_timeline(request_id: RequestPath, caller: CallerOf, servi
     return await services.store.read(query)
 
 
-@routes.get("/requests/{request_id}/explain", answers=r.Explanation, problems=("not_found",))
-async def explain_request(request_id: RequestPath, caller: CallerOf, services: ServicesOf) -> r.Explanation:
+@routes.get("/requests/{request_id}/explain", answers=Explanation, problems=("not_found",))
+async def explain_request(request_id: RequestPath, caller: CallerOf, services: ServicesOf) -> Explanation:
     """Say which policy made the offer of a request, by which rule, which approvals are demanded by now, and why."""
     now, rules = services.clock.now(), services.rules.current
     request, directory, explained = await services.store.read(
@@ -240,7 +240,7 @@ async def explain_request(request_id: RequestPath, caller: CallerOf, services: S
     lines = [f"{offer.policy}: {offer.rule}"]
     for plan in rules.demanded(request, directory, now):
         lines += [f"{plan.origin}, stage {number}: {words}" for number, words in enumerate(stages_words(plan), 1)]
-    return r.Explanation(
+    return Explanation(
         request=request.id,
         policy=offer.policy,
         rule=offer.rule,

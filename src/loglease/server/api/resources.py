@@ -16,7 +16,6 @@ from loglease.model.rights import Right
 from loglease.model.scope import Level
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
 from loglease.server.api.after_reviews import AfterReviewShown
-from loglease.server.api.explanation_resources import ExplanationShown
 from loglease.server.api.fields import (
     At,
     Count,
@@ -214,24 +213,6 @@ class Timeline(Resource):
     """What happened to a request and its grant, oldest first."""
 
     items: list[TimelineStep]
-
-
-class Explanation(Resource):
-    """Why a request has the offer that it has."""
-
-    request: RequestIdText
-    policy: str
-    rule: str
-    bundle_sha256: Digest
-    revision: int
-    explanation: list[str]
-    explained: Annotated[
-        ExplanationShown | None,
-        Field(
-            description="What the policy in force says of it as it was submitted, as far as the caller may know. "
-            "Absent for a reveal."
-        ),
-    ] = None
 
 
 class HoldKind(StrEnum):

@@ -11,6 +11,7 @@ from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT
+from loglease.policy.conditions.values import Value
 from loglease.policy.decision import decide
 from loglease.policy.expected import PolicyTest, TestCase, TestOutcome, TestReveal
 from loglease.policy.fact_literals import SUPPOSED, supposed_facts
@@ -108,7 +109,10 @@ def _pinned(bundle: Bundle) -> Iterator[tuple[str, str]]:
             yield name, version
 
 
-def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
+def asked(
+    bundle: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles
+) -> tuple[Wish, Mapping[str, Value], Decision]:
+    """Return what a case asks for, what is known by the names of facts, and the decision on it."""
     people = made_up(test.people.values())
     scope = replace(test.scopes[case.scope], profile=case.profile)
     wish = Wish(
@@ -122,10 +126,16 @@ def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, 
         inputs=case.inputs,
     )
     values = {**test.facts, **case.facts, **dict.fromkeys(case.absent, ABSENT), **dict.fromkeys(case.fault, SUPPOSED)}
-    known = {name: value for name, value in values.items() if name in asked_under.facts}
-    facts = supposed_facts(asked_under, wish, known, test.now)
+    facts = supposed_facts(
+        bundle, wish, {name: value for name, value in values.items() if name in bundle.facts}, test.now
+    )
     asks = people.principals[PrincipalId(case.person)]
-    found = decide(asked_under, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
+    found = decide(bundle, wish, asks, directory=people, now=test.now, profiles=profiles, facts=facts)
+    return wish, values, found
+
+
+def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, profiles: Profiles) -> CaseResult:
+    wish, values, found = asked(asked_under, test, case, profiles)
     different = differences(case.want, found)
     story = None
     if case.then and not different:
@@ -136,7 +146,7 @@ def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, 
             decision=found,
             policy=case.want.policy if case.want.outcome is not TestOutcome.DENY else None,
             people=dict(test.people),
-            values=values,
+            values=dict(values),
             now=test.now,
         )
         different = story.play(case.then)

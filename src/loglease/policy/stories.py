@@ -35,8 +35,10 @@ from loglease.policy.trace import Decision
 
 _REQUEST: Final = RequestId("")
 _NOT_PENDING: Final = Refusal(code="request_not_pending", message="The request does not wait for reviews.")
-_NOT_ACTIVE: Final = Refusal(code="grant_not_active", message="There is no active grant.")
-_NOT_SCHEDULED: Final = Refusal(code="grant_not_active", message="There is no approved grant that could start.")
+_OWN: Final = Refusal(code="self_review", message="Nobody reviews their own request.")
+_DENIED_ALREADY: Final = Refusal(code="already_reviewed", message="A denial cannot be taken back.")
+_NO_GRANT: Final = Refusal(code="not_found", message="There is no grant.")
+_OVER: Final = Refusal(code="grant_ended", message="The time of the grant is over.")
 _NO_AFTER_REVIEW: Final = Refusal(code="not_found", message="There is no after-review.")
 _SUFFICE: Final = Refusal(code="policy_denied", message="The approvals do not suffice any more.")
 _TIME_IS_OVER: Final = Refusal(code="policy_denied", message="The policy allows this for a shorter time by now.")
@@ -83,6 +85,7 @@ class Story:
     _offer: Offer | None = field(init=False, default=None)
     _standing: Standing = field(init=False, default=Standing.NONE)
     _since: Instant = field(init=False, default=Instant(0))
+    _used_at: Instant = field(init=False, default=Instant(0))
     _terms: Terms | None = field(init=False, default=None)
     _eligible: frozenset[PrincipalId] = field(init=False, default=frozenset())
     _reviews: list[Review] = field(init=False, default_factory=list)
@@ -97,17 +100,18 @@ class Story:
     def play(self, steps: tuple[TestStep, ...]) -> list[str]:
         """Play the steps and say where it first differs from what they want; nothing where it never does."""
         for number, step in enumerate(steps, start=1):
-            got, refusal = self._step(step)
+            got, refusal = self.step(step)
             why = f": {refusal.message}" if refusal is not None else self._whom_it_waits_for(got)
             place = f"step {number}, line {step.at.line}"
             if step.want is not None and got != step.want:
                 return [f"{place}: want {step.want}, got {got}{why}"]
-            code = "none" if refusal is None else refusal.code
+            code = code_of(refusal)
             if step.code not in (None, code):
                 return [f"{place}: want code {step.code}, got {code}{why}"]
         return []
 
-    def _step(self, step: TestStep) -> tuple[str, Refusal | None]:
+    def step(self, step: TestStep) -> tuple[str, Refusal | None]:
+        """Play one step, and return what came of it, with the reason where that is a refusal."""
         self.now = after(self.now, step.after_s)
         self.people |= step.people
         self.values |= step.facts
@@ -122,9 +126,9 @@ class Story:
             case Act.ASK, _:
                 return self._ask()
             case Act.APPROVE, Principal():
-                return self._approve(by)
+                return self._give(by, Verdict.APPROVE)
             case Act.DENY, Principal():
-                return self._deny(by)
+                return self._give(by, Verdict.DENY)
             case _, Principal():
                 return self._look(by, AfterVerdict.JUSTIFIED if step.act is Act.JUSTIFY else AfterVerdict.NOT_JUSTIFIED)
         raise LookupError(step.act)
@@ -150,7 +154,7 @@ class Story:
 
     def _grant(self, standing: Standing) -> None:
         """Make the grant, and open the after-review that its offer asks for."""
-        self._standing, self._since = standing, self.now
+        self._standing, self._since, self._used_at = standing, self.now, self.now
         plan = self._offer.after if self._offer is not None else None
         if self._offer is None or plan is None:
             return
@@ -183,36 +187,49 @@ class Story:
             Standing.ACTIVE: (self._terms.duration_s, Standing.ENDED),
         }
         within_s, then = ends.get(self._standing, (0, self._standing))
-        return then if self.now >= after(self._since, within_s) else self._standing
+        idle_s = shape.idle_timeout_s if self._standing is Standing.ACTIVE else None
+        lies_idle = idle_s is not None and self.now >= after(self._used_at, idle_s)
+        return then if lies_idle or self.now >= after(self._since, within_s) else self._standing
 
-    def _approve(self, by: Principal) -> tuple[str, Refusal | None]:
+    def _give(self, by: Principal, verdict: Verdict) -> tuple[str, Refusal | None]:
+        """Give a review; the same one again is the same review."""
+        if self._offer is None:
+            return REFUSED, _NOT_PENDING
+        if by.id == self._asks:
+            return REFUSED, _OWN
+        mine = [one.verdict for one in self._reviews if one.reviewer == by.id]
+        if verdict in mine:
+            return self._decided(), None
+        if Verdict.DENY in mine:
+            return REFUSED, _DENIED_ALREADY
         if self._stands() is not Standing.WAITING:
             return REFUSED, _NOT_PENDING
-        if by.id in {one.reviewer for one in self._reviews}:
-            return self._stands(), None
-        refusal = self._may_not_review(by, Verdict.APPROVE)
+        refusal = self._may_not_review(by, verdict)
         if refusal is not None:
             return REFUSED, refusal
-        reviews = [*self._reviews, self._review(by, Verdict.APPROVE)]
+        return self._counted(self._review(by, verdict))
+
+    def _counted(self, review: Review) -> tuple[str, Refusal | None]:
+        """Count a review that may be given; with the last approval policy is decided again."""
+        reviews = [*self._reviews, review]
+        if review.verdict is Verdict.DENY:
+            self._standing, self._reviews = Standing.DENIED, reviews
+            return self._standing, None
         if plan_state(self._plans(), reviews, self._bench(self._eligible)).satisfied:
             again = self._again(Point.FINAL_APPROVAL)
             if again.refusal is not None and again.refusal.for_now:
                 return REFUSED, again.refusal
             if not self._cut_to(again):
                 self._standing, self._reviews = Standing.DENIED, reviews
-                return Standing.DENIED, again.refusal or _SUFFICE
+                return self._standing, again.refusal or _SUFFICE
             self._grant(Standing.APPROVED)
         self._reviews = reviews
         return self._standing, None
 
-    def _deny(self, by: Principal) -> tuple[str, Refusal | None]:
-        if self._stands() is not Standing.WAITING:
-            return REFUSED, _NOT_PENDING
-        refusal = self._may_not_review(by, Verdict.DENY)
-        if refusal is not None:
-            return REFUSED, refusal
-        self._standing = Standing.DENIED
-        return Standing.DENIED, None
+    def _decided(self) -> Standing:
+        """Return where the request is, whatever became of its grant."""
+        waits = self._standing in (Standing.WAITING, Standing.DENIED)
+        return self._stands() if waits else Standing.APPROVED
 
     def _may_not_review(self, by: Principal, verdict: Verdict) -> Refusal | None:
         refusal = review_refusal(self._plans(), self._reviews, self._bench(self._eligible), by, verdict)
@@ -229,7 +246,7 @@ class Story:
         if stands is Standing.ACTIVE:
             return stands, None
         if stands is not Standing.APPROVED or self._offer is None:
-            return REFUSED, _NOT_SCHEDULED
+            return REFUSED, _OVER if stands in (Standing.LAPSED, Standing.ENDED) else _NO_GRANT
         closed = self._closed() if self._offer.outcome is Outcome.AUTO else None
         if closed is not None:
             return REFUSED, Refusal(code="policy_denied", message=closed)
@@ -240,12 +257,14 @@ class Story:
         again = self._again(Point.ACTIVATION)
         if not self._cut_to(again):
             return REFUSED, again.refusal or _SUFFICE
-        self._standing, self._since = Standing.ACTIVE, self.now
+        self._standing, self._since, self._used_at = Standing.ACTIVE, self.now, self.now
         return Standing.ACTIVE, None
 
     def _read(self) -> tuple[str, Refusal | None]:
-        if self._stands() is not Standing.ACTIVE or self._terms is None:
-            return REFUSED, _NOT_ACTIVE
+        """Open a session and close it; the first one starts an approved grant."""
+        got, refusal = self._activate()
+        if got is REFUSED or self._terms is None:
+            return REFUSED, refusal
         policy = self._policy()
         if policy is not None:
             self._note(policy, Act.READ)
@@ -255,6 +274,9 @@ class Story:
             return REFUSED, again.refusal or _SUFFICE
         if self.now >= after(self._since, terms.duration_s):
             return REFUSED, _TIME_IS_OVER
+        self._used_at = self.now
+        if self._offer is not None and self._offer.shape.single_use:
+            self._standing = Standing.ENDED
         return SERVED, None
 
     def _ask(self) -> tuple[str, Refusal | None]:
@@ -295,6 +317,9 @@ class Story:
         found = next(open_, None)
         if found is None:
             return REFUSED, _NO_AFTER_REVIEW
+        last = [(one.reviewer, one.verdict) for one in found.opinions[-1:]]
+        if last == [(by.id, verdict)] and by.id != self._asks:
+            return found.state, None
         late = found.is_late(self.now)
         plans, bench = found.plan.demanded(late=late), self._bench(found.escalated if late else found.eligible)
         refusal = review_refusal(plans, (), bench, by, Verdict.DENY)
@@ -394,6 +419,13 @@ class Story:
             return ""
         waiting = plan_state(self._plans(), self._reviews, self._bench(self._eligible)).waiting
         return "".join(f": {one.missing} of {', '.join(one.approvers)}" for one in waiting[:1])
+
+
+def code_of(refusal: Refusal | None) -> str:
+    """Return the code of the problem that a server answers with."""
+    if refusal is None:
+        return "none"
+    return "policy_undecided" if refusal.for_now else refusal.code
 
 
 def _moved(window: EventWindow, nanoseconds: int) -> EventWindow:

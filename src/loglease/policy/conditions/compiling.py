@@ -41,7 +41,7 @@ from loglease.policy.conditions.types import (
     Type,
     name_of,
 )
-from loglease.policy.conditions.values import Fault, Value
+from loglease.policy.conditions.values import Fault, Scalar, Value
 from loglease.policy.problems import At, did_you_mean, shown
 
 MAX_COST: Final = 2_000
@@ -178,11 +178,12 @@ def compiled(text: str, schema: Record) -> Condition:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A part that is checked: its type, its cost, and what computes it."""
+    """A part that is checked: its type, its cost, and what computes it; of a literal also its value."""
 
     type: Type
     cost: int
     run: Run
+    value: Scalar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ class _Checker:
         """
         match node:
             case Literal():
-                return _Made(_type_of(node), 1, operations.constant(node.value))
+                return _Made(_type_of(node), 1, operations.constant(node.value), node.value)
             case Literals():
                 raise _mistyped(node, "a list of literals stands only behind 'in'")
             case Name() | Select():
@@ -275,7 +276,10 @@ class _Checker:
             raise _mistyped(node, f"'{node.op}' orders numbers and durations, not {_article(left.type)}")
         if isinstance(left.type, Listed | Record):
             raise _mistyped(node, f"{_article(left.type)} cannot be compared", "use in, size, exists or all")
-        run = operations.comparison(node.op, left.run, right.run)
+        if right.value is None:
+            run = operations.comparison(node.op, left.run, right.run)
+        else:
+            run = operations.comparison_with(node.op, left.run, right.value)
         return _Made(BOOL, left.cost + right.cost + 1, run)
 
     def _membership(self, node: Binary, present: frozenset[Path]) -> _Made:
@@ -407,7 +411,7 @@ def _duration(node: Call) -> _Made:
             "duration() takes a literal of whole hours, minutes and seconds, ten years at most",
             'like duration("1h30m")',
         )
-    return _Made(DURATION, 1, operations.constant(value))
+    return _Made(DURATION, 1, operations.constant(value), value)
 
 
 def _arguments(node: Call, count: int) -> tuple[Expression, ...]:

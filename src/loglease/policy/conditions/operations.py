@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from loglease.policy.conditions.values import ABSENT, LEAST, LONGEST_DURATION, MOST, Fault, Scalar, Value
@@ -26,6 +26,9 @@ _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "endsWith": str.endswith,
     "contains": operator.contains,
 }
+_SHORT: Final = 2
+_LONG: Final = 3
+"""How many names most paths have: a root, a member, and perhaps a field of it."""
 _DURATION: Final = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 
 
@@ -66,51 +69,80 @@ def _found(roots: Roots, path: tuple[str, ...]) -> Any:
 def reading(path: tuple[str, ...]) -> Run:
     """Compute a member; one that is absent is a fault to whoever relies on it."""
     absent = Fault(f"{'.'.join(path)} is absent")
+    find = _finding(path)
 
     def run(roots: Roots, _item: Any) -> Any:
-        value = _found(roots, path)
+        value = find(roots)
         return absent if value is ABSENT else value
 
     return run
 
 
+def _finding(path: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return what follows a path: straight where everything is there, which is nearly always, else step by step."""
+    if len(path) not in (_SHORT, _LONG):
+        return lambda roots: _found(roots, path)
+    (root, name), last = path[:2], path[2] if len(path) == _LONG else None
+
+    def short(roots: Any) -> Any:
+        try:
+            return roots[root][name]
+        except (KeyError, TypeError):
+            return _found(roots, path)
+
+    def long(roots: Any) -> Any:
+        try:
+            return roots[root][name][last]
+        except (KeyError, TypeError):
+            return _found(roots, path)
+
+    return short if last is None else long
+
+
 def has(path: tuple[str, ...]) -> Run:
     """Tell whether an optional member is there; of one in fault nobody knows."""
+    find = _finding(path)
 
     def run(roots: Roots, _item: Any) -> bool | Fault:
-        value = _found(roots, path)
+        value = find(roots)
         return value if isinstance(value, Fault) else value is not ABSENT
 
     return run
 
 
-def _stopped(values: Iterable[bool | Fault], *, stop: bool) -> bool | Fault:
-    fault: Fault | None = None
-    for value in values:
-        if value is stop:
-            return stop
-        if fault is None and isinstance(value, Fault):
-            fault = value
-    return not stop if fault is None else fault
-
-
 def chain(runs: tuple[Run, ...], *, stop: bool) -> Run:
     """Compute ``&&``, which stops at false, or ``||``, which stops at true; a fault counts only where none stops it."""
+    other = not stop
 
     def run(roots: Roots, item: Any) -> bool | Fault:
-        return _stopped((one(roots, item) for one in runs), stop=stop)
+        fault: bool | Fault | None = None
+        for one in runs:
+            value: bool | Fault = one(roots, item)
+            if value is stop:
+                return stop
+            if value is not other and fault is None:
+                fault = value
+        return other if fault is None else fault
 
     return run
 
 
 def quantified(of: Run, holds: Run, *, stop: bool) -> Run:
     """Compute `exists`, which stops at true, or `all`, which stops at false."""
+    other = not stop
 
     def run(roots: Roots, item: Any) -> bool | Fault:
         items = of(roots, item)
         if isinstance(items, Fault):
             return items
-        return _stopped((holds(roots, one) for one in items), stop=stop)
+        fault: bool | Fault | None = None
+        for one in items:
+            value: bool | Fault = holds(roots, one)
+            if value is stop:
+                return stop
+            if value is not other and fault is None:
+                fault = value
+        return other if fault is None else fault
 
     return run
 
@@ -162,6 +194,17 @@ def duration_sum(left: Run, right: Run, *, plus: bool) -> Run:
 def comparison(op: str, left: Run, right: Run) -> Run:
     """Compute a comparison."""
     return _pair(left, right, _COMPARE[op])
+
+
+def comparison_with(op: str, left: Run, value: Scalar) -> Run:
+    """Compute a comparison with a literal."""
+    compare = _COMPARE[op]
+
+    def run(roots: Roots, item: Any) -> bool | Fault:
+        one = left(roots, item)
+        return one if isinstance(one, Fault) else compare(one, value)
+
+    return run
 
 
 def among(of: Run, values: frozenset[Scalar]) -> Run:

@@ -51,7 +51,8 @@ class Matcher:
 
     def contains(self, other: Self) -> bool:
         """Say whether every value that `other` allows is allowed here."""
-        if not all(self.matches(value) for value in other.exact):
+        is_listed = other.exact <= self.exact and not (self.except_exact or self.except_prefixes)
+        if not (is_listed or all(self.matches(value) for value in other.exact)):
             return False
         if other.any_value:
             return self.any_value and self._exceptions_kept_by(other, below="")
@@ -188,7 +189,10 @@ class Selector:
 
     def overlaps(self, other: Self) -> bool:
         """Say whether some stream could match both."""
-        return self.intersect(other) is not None
+        if not self.matchers:
+            return True
+        theirs = dict(other.matchers)
+        return all(key not in theirs or matcher.intersect(theirs[key]) is not None for key, matcher in self.matchers)
 
 
 def selector_of(matchers: Mapping[str, Matcher]) -> Selector:

@@ -32,11 +32,23 @@ class Limits:
         """Return the limits that are set, by name, in declared order."""
         return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is limited."""
+        return (
+            self.lines is None
+            and self.bytes is None
+            and self.subjects is None
+            and self.queries is None
+            and self.queries_per_min is None
+            and self.tails is None
+        )
+
     def tightest(self, other: Self) -> Limits:
         """Return the smaller of each pair of limits."""
-        theirs = other.named()
-        if not theirs:
+        if other.is_none:
             return self
+        theirs = other.named()
         merged = self.named()
         for name, value in theirs.items():
             merged[name] = min(value, merged.get(name, value))

@@ -38,6 +38,12 @@ _ADVICE: Final = {
 }
 
 
+_YES: Final[Mapping[StepName, list[Step]]] = {
+    name: [Step(name, ok=True, text="")] for name in (StepName.ASK, StepName.WHEN, StepName.KEEP)
+}
+"""Answers whose words nobody reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What conditions are asked against: the bundle, what they may read, and where the facts came from.
@@ -74,8 +80,12 @@ def _claim(rule: InputRule, wish: Wish) -> Value:
 
 def ask_steps(policy: AccessPolicy, wish: Wish, reading: Reading) -> list[Step]:
     """Check reason, ticket and inputs, whatever the client checked before."""
-    found = [*_reason(policy, wish), *_ticket(policy, wish, reading), *_inputs(policy, wish)]
-    return found or [Step(StepName.ASK, ok=True, text="")]
+    found = [*_reason(policy, wish)]
+    if policy.ask.ticket is not None:
+        found += _ticket(policy, wish, reading)
+    if policy.ask.inputs:
+        found += _inputs(policy, wish)
+    return found or _YES[StepName.ASK]
 
 
 def _reason(policy: AccessPolicy, wish: Wish) -> Iterator[Step]:
@@ -137,8 +147,8 @@ def keep_steps(policy: AccessPolicy, reading: Reading) -> list[Step]:
 
 def condition_steps(name: StepName, condition: Condition, policy: AccessPolicy, reading: Reading) -> list[Step]:
     """Return one step where a condition holds, else one for each part that does not; all parts where `tells` is set."""
-    if condition.answer(reading.roots) is True and not reading.tells:
-        return [Step(name, ok=True, text=condition.text, leaf=condition.text)]
+    if not reading.tells and condition.answer(reading.roots) is True:
+        return _YES[name]
     steps = []
     for part in condition.parts:
         answer = part.answer(reading.roots)

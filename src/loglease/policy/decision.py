@@ -6,31 +6,38 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from loglease.model.access_request import Wish
-from loglease.model.instant import NANOSECONDS, EventWindow, Instant, duration_text, instant_text
-from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Terms
+from loglease.model.instant import Instant, duration_text
+from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Stage, Terms, need_of
 from loglease.model.principal import Directory, Kind, Principal
-from loglease.model.reveal import is_class_among
-from loglease.model.scope import Scope
 from loglease.policy import routes
-from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, rail_fix, route_steps, when_steps
+from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, route_steps, when_steps
+from loglease.policy.bans import bans_of, expired, guardrail_trace
 from loglease.policy.bundle import Bundle
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, BreakGlass, Guardrail, Route, ScopeRule, Tightening
+from loglease.policy.documents import AccessPolicy, Guardrail, Route, Tightening
+from loglease.policy.entries import Entries
+from loglease.policy.index import PolicyIndex
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
-from loglease.policy.plan import Bench, Refusal, plans_words, unsatisfiable
-from loglease.policy.profiles import RAW, Profiles, is_as_strict, known_profile, strictest
+from loglease.policy.plan import Bench, plans_words, unsatisfiable
+from loglease.policy.profile_choice import Demands, wanted_profiles
+from loglease.policy.profiles import RAW, Profiles
 from loglease.policy.remedies import Tried
+from loglease.policy.reveal_answer import reveal_step
 from loglease.policy.roots import roots_of
-from loglease.policy.trace import EXPIRED, Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
+from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
+_FITS: Final = Step(StepName.WHO, ok=True, text="")
+_SEATED: Final = Step(StepName.PLAN, ok=True, text="")
+"""A yes whose words nobody reads."""
 
 
 class Point(StrEnum):
@@ -43,31 +50,83 @@ class Point(StrEnum):
     SESSION_OPEN = "session_open"
 
 
-@dataclass(frozen=True, slots=True)
+_WITH_CLAIMS: Final = frozenset({Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION})
+"""Where reason, ticket and inputs are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """The subject of one decision, and what the guardrails make of it.
+    """The subject of one decision, and what all policies have in common, found out once, and only if it is needed.
 
     Attributes:
-        inside: what is known already of policies that the wish lies inside of, by their ids.
         tells: the answers are to be explained, not only decided by.
+        seated: the stages of which is known already that there are people for them, with how many it takes.
     """
 
     bundle: Bundle
     wish: Wish
     principal: Principal
-    people: People
-    bench: Bench
+    directory: Directory
     submitted_at: Instant
     now: Instant
     profiles: Profiles
     point: Point
-    roots: Mapping[str, Value]
     known: Facts
-    route: int | None = None
-    rails: tuple[Guardrail, ...] = ()
-    closed: str | None = None
-    inside: Mapping[str, Step] = field(default_factory=dict)
+    route: int | None
+    closed: str | None
     tells: bool = False
+    seated: dict[int, tuple[tuple[Stage, ...], int]] = field(init=False, default_factory=dict)
+
+    @cached_property
+    def people(self) -> People:
+        """The directory as the policies see it."""
+        return People(self.directory, self.bundle.approver_sets, self.principal.manager, self.now)
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Who could review."""
+        return Bench(people=self.people, requester=self.principal.id, excluded=self.principal.persons)
+
+    @cached_property
+    def roots(self) -> Mapping[str, Value]:
+        """What the conditions of all policies may read."""
+        at, known = self.submitted_at, self.known
+        return roots_of(self.bundle, self.wish, self.principal, known, submitted_at=at, now=self.now)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What the conditions are asked against of a policy that asks for nothing of its own."""
+        return Reading(self.bundle, self.roots, self.known, self.now, self.tells)
+
+    @cached_property
+    def guardrails(self) -> tuple[GuardrailTrace, ...]:
+        """What each guardrail says."""
+        return tuple([guardrail_trace(one, self.wish, lambda: self.roots) for one in self.bundle.guardrails])
+
+    @cached_property
+    def rails(self) -> tuple[Guardrail, ...]:
+        """The guardrails that apply and are enforced."""
+        return tuple([one.guardrail for one in self.guardrails if one.applies and one.guardrail.enforced])
+
+    @cached_property
+    def demands(self) -> Demands:
+        """The profiles that the wish and the guardrails demand."""
+        floors = tuple([one.at_least for one in self.rails if one.at_least is not None])
+        return Demands(self.profiles, wanted_profiles(self.wish), floors)
+
+    @cached_property
+    def entries(self) -> Entries:
+        """Which entries of policies hold the scopes."""
+        return Entries(self.wish, self.submitted_at)
+
+    @cached_property
+    def bans(self) -> list[Step]:
+        """What stands in the way of any offer."""
+        expires = self.bundle.expires
+        # Nothing new under a bundle whose time is over; grants that are active are read to their end.
+        is_over = expires is not None and self.now >= expires and self.point is not Point.SESSION_OPEN
+        over = [expired(expires)] if expires is not None and is_over else []
+        return [*over, *bans_of(self.rails, self.wish, self.submitted_at, lambda: self.reading)]
 
 
 def decide(
@@ -102,21 +161,23 @@ def decide(
         route: number of the route that a grant came by, for a session of that grant.
         closed: why nothing is given to this person without a review, in words for them; None where that is not so.
     """
-    counted_from = wish.reveal.asked_at if wish.reveal is not None else submitted_at or now
-    asked = _asked(bundle, wish, principal, directory, counted_from, now, profiles, facts, point)
-    rails = tuple(_guardrail(one, asked) for one in bundle.guardrails)
-    index = bundle.index_for(wish)
-    near = index.candidates(principal, {scope.source for scope in wish.scopes})
-    inside = {one.id: step for one in near if (step := _scope(one, asked)).ok}
-    asked = replace(
-        asked,
+    asked = _Asked(
+        bundle=bundle,
+        wish=wish,
+        principal=principal,
+        directory=directory,
+        submitted_at=wish.reveal.asked_at if wish.reveal is not None else submitted_at or now,
+        now=now,
+        profiles=profiles,
+        point=point,
+        known=facts,
         route=route,
         closed=closed if wish.reveal is None else None,  # routes do not apply to reveals
-        rails=tuple(one.guardrail for one in rails if one.applies and one.guardrail.enforced),
-        inside=inside,
     )
-    candidates = [one for one in near if one.id in inside]
-    offers = _numbered([one.offer for one in _answers(asked, candidates) if one.offer is not None])
+    index = bundle.index_for(wish)
+
+    def answers(policies: Iterable[AccessPolicy] | None) -> tuple[PolicyTrace, ...]:
+        return _answers(replace(asked, tells=True), index.policies if policies is None else policies)
 
     def tried(other: Wish, among: Bundle) -> Decision:
         """Decide on what might be offered instead; a draft may lack reason, ticket and approvers."""
@@ -125,60 +186,45 @@ def decide(
             closed=closed,
         )  # fmt: skip
 
-    told = replace(asked, tells=True)
     return Decision(
         bundle_sha256=bundle.hash,
         revision=bundle.revision,
         decided_at=now,
         principal=principal,
         wish=wish,
-        offers=offers,
-        guardrails=rails,
+        offers=_offers(asked, index),
+        guardrails=asked.guardrails,
         facts=facts,
-        roots=asked.roots,
-        bans=tuple(_rails(asked)),
-        named=index.for_principal(principal),
-        answers=lambda policies: _answers(told, index.policies if policies is None else policies),
+        read=lambda: asked.roots,
+        bans=tuple(asked.bans),
+        named=lambda: index.for_principal(principal),
+        answers=answers,
         remedies=Tried(bundle, tried) if point is Point.SUBMIT and wish.reveal is None else None,
     )
 
 
-def _asked(
-    bundle: Bundle,
-    wish: Wish,
-    principal: Principal,
-    directory: Directory,
-    at: Instant,
-    now: Instant,
-    profiles: Profiles,
-    facts: Facts,
-    point: Point,
-) -> _Asked:
-    people = People(directory, bundle.approver_sets, principal.manager, now)
-    bench = Bench(people=people, requester=principal.id, excluded=principal.persons)
-    roots = roots_of(bundle, wish, principal, facts, submitted_at=at, now=now)
-    return _Asked(bundle, wish, principal, people, bench, at, now, profiles, point, roots, facts)
+def _offers(asked: _Asked, index: PolicyIndex) -> tuple[Offer, ...]:
+    """Return the offers of all policies that have one, in their order; what overlaps an exclusive one is left to it."""
+    if asked.bans:
+        return ()
+    is_left = bool(_exclusive(asked))
+    drafts = [
+        draft
+        for policy in index.near(asked.principal, asked.wish.scopes)
+        if (policy.exclusive or not is_left) and (draft := _draft(policy, asked)) is not None
+    ]
+    drafts.sort()
+    return tuple([_offer(draft, number, asked) for number, draft in enumerate(drafts[:MAX_OFFERS], 1)])
 
 
-def _numbered(offers: list[Offer]) -> tuple[Offer, ...]:
-    ordered = sorted(offers, key=lambda one: (one.need, -one.terms.duration_s, one.policy))
-    return tuple(one.numbered(number) for number, one in enumerate(ordered[:MAX_OFFERS], 1))
-
-
-def _guardrail(guardrail: Guardrail, asked: _Asked) -> GuardrailTrace:
-    overlaps = any(
-        (guardrail.applies.sources is None or scope.source in guardrail.applies.sources)
-        and guardrail.applies.selector.overlaps(scope.selector)
-        for scope in asked.wish.scopes
-    )
-    is_about = overlaps and (guardrail.even_break_glass or not asked.wish.break_glass)
-    applies = is_about and routes.applies(guardrail, asked.roots)
-    return GuardrailTrace(guardrail=guardrail, applies=applies, overlaps=is_about, roots=asked.roots)
+def _exclusive(asked: _Asked) -> list[AccessPolicy]:
+    """Return the exclusive policies that the wish overlaps."""
+    return [one for one in asked.bundle.index_for(asked.wish).exclusive if _overlaps(one, asked.wish)]
 
 
 def _answers(asked: _Asked, policies: Iterable[AccessPolicy]) -> tuple[PolicyTrace, ...]:
     """Ask policies; what overlaps an exclusive one is left to exclusive ones."""
-    exclusive = [one for one in asked.bundle.index_for(asked.wish).exclusive if _overlaps(one, asked.wish)]
+    exclusive = _exclusive(asked)
     traces = []
     for policy in policies:
         trace = _answer(policy, asked)
@@ -198,8 +244,30 @@ def _overlaps(policy: AccessPolicy, wish: Wish) -> bool:
     )
 
 
-def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
-    """Ask one policy for its offer."""
+class _Way(NamedTuple):
+    """How a policy would answer: the route, what is read on it, the profile, and who has to approve."""
+
+    policy: AccessPolicy
+    reading: Reading
+    taken: routes.Taken
+    route: Route
+    profile: str | None
+    profile_step: Step
+    plans: tuple[Plan, ...]
+    after: AfterPlan | None
+
+
+class _Draft(NamedTuple):
+    """What is offered, before it is written out; drafts are in the order of offers."""
+
+    need: int
+    shorter_by: int
+    policy: str
+    way: _Way
+    profile: str
+
+
+def _way(policy: AccessPolicy, asked: _Asked) -> _Way:
     reading = _reading(policy, asked)
     taken = routes.taken_route(policy, reading.roots, closed=asked.closed)
     route = taken.route
@@ -207,85 +275,81 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
         # That another route would be taken by now changes nothing; what its own one became does.
         none = replace(route, grant=Tightening())
         route = none if asked.route is None else routes.granted_route(policy, asked.route)
-    profile, profile_step = _profile(policy, route, asked)
-    steps = [*_rails(asked), _who(policy, asked), asked.inside.get(policy.id) or _scope(policy, asked)]
-    steps.append(profile_step)
-    if asked.point in (Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION):
-        steps += ask_steps(policy, asked.wish, reading)
-    if asked.point is Point.SESSION_OPEN:
-        steps += keep_steps(policy, reading)
-    else:
-        steps += [*when_steps(policy, reading), *routes.standing_steps(policy, taken)]
-    steps += _reveal(policy, asked)
-    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
+    profile, step = asked.demands.chosen(policy.grant.redaction, route.grant.redaction)
     plans = _plans(policy, taken, asked)
     after = routes.after_plan(policy, route, asked.rails, plans)
-    if asked.point is Point.SUBMIT and is_candidate:
-        steps.append(_plan_step(plans if after is None else after.demanded(late=True), after, asked))
-    offer = None
-    if asked.tells and is_candidate and asked.wish.reveal is None and not all(step.ok for step in steps):
-        steps.append(Step(StepName.SHAPE, ok=True, text=_duration(policy, route, asked)[1]))  # what it would be
-    elif profile is not None and all(step.ok for step in steps):
-        offer, shape_step = _offer(policy, route, plans, profile, asked)
-        emergency = asked.bundle.emergency(policy.id) if asked.wish.break_glass else None
-        offer = replace(offer, after=after, notify=_told(offer, emergency))
-        steps.append(shape_step)
+    return _Way(policy, reading, taken, route, profile, step, plans, after)
+
+
+def _questions(way: _Way, asked: _Asked) -> Iterator[Step]:
+    """Yield the answers of a policy to all that decides whether it makes an offer: it does if there is no no."""
+    policy, reading = way.policy, way.reading
+    yield from asked.bans
+    about = [_who(policy, asked), asked.entries.step(policy, tells=asked.tells)]
+    yield from about
+    yield way.profile_step
+    if asked.point in _WITH_CLAIMS:
+        yield from ask_steps(policy, asked.wish, reading)
+    if asked.point is Point.SESSION_OPEN:
+        yield from keep_steps(policy, reading)
+    else:
+        yield from when_steps(policy, reading)
+        yield from routes.standing_steps(policy, way.taken)
+    if asked.wish.reveal is not None:
+        step = reveal_step(policy, asked.wish.reveal)
+        about.append(step)
+        yield step
+    if asked.point is Point.SUBMIT and all(step.ok for step in about):
+        yield _plan_step(way, asked)
+
+
+def _draft(policy: AccessPolicy, asked: _Asked) -> _Draft | None:
+    """Ask one policy for its offer; the first no is its last word. `_answer` asks the same questions to the end."""
+    way = _way(policy, asked)
+    if way.profile is None:
+        return None
+    for step in _questions(way, asked):
+        if not step.ok:
+            return None
+    duration_s, _ = _duration(policy, way.route, asked)
+    return _Draft(_need(way.plans, asked), -duration_s, policy.id, way, way.profile)
+
+
+def _need(plans: tuple[Plan, ...], asked: _Asked) -> int:
+    """Return how many approvals can suffice."""
+    if len(plans) == 1 and (known := asked.seated.get(id(plans[0].stages))) is not None:
+        return known[1]
+    return need_of(plans)
+
+
+def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
+    """Ask one policy for its offer, and keep all that it says."""
+    way = _way(policy, asked)
+    steps = list(_questions(way, asked))
+    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
+    offer, duration = None, _duration(policy, way.route, asked)
+    if all(step.ok for step in steps):
+        draft = _draft(policy, asked)
+        offer = None if draft is None else _offer(draft, 1, asked)
+    if offer is not None or (is_candidate and asked.wish.reveal is None):
+        steps.append(Step(StepName.SHAPE, ok=True, text=duration[1]))  # what it is, or would be
     refusal = next((step.refusal for step in steps if step.refusal is not None), None)
-    choice = asked.tells and asked.wish.reveal is None and len(policy.routes) > 1
+    choice = asked.wish.reveal is None and len(policy.routes) > 1
     return PolicyTrace(
         policy=policy,
         steps=tuple(steps),
         offer=offer,
         refusal=refusal,
-        roots=reading.roots,
-        routes=tuple(route_steps(policy.routes, taken.route, reading)) if choice else (),
+        roots=way.reading.roots,
+        routes=tuple(route_steps(policy.routes, way.taken.route, way.reading)) if choice else (),
     )
 
 
 def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
     """Return what the conditions of a policy may read: what those of all may, and the claims that it asks for."""
-    roots = asked.roots
-    if policy.ask.inputs:
-        roots = {**roots, "ask": ask_values(policy.ask, asked.wish)}
-    return Reading(asked.bundle, roots, asked.known, asked.now, asked.tells)
-
-
-def _rails(asked: _Asked) -> list[Step]:
-    """Collect bans and bounds on how far back one may look: scopes are refused, never clamped."""
-    steps = _expired(asked)
-    for rail in asked.rails:
-        if rail.deny:
-            text = f"{rail.title}: denied. {rail.help}".rstrip()
-            refusal = Refusal(code="guardrail_denied", message=text, next_step=rail.help or None, rule=rail.id)
-            fix = rail_fix(rail, Reading(asked.bundle, asked.roots, asked.known, asked.now))
-            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=fix, refusal=refusal))
-        if rail.caps.lookback_s is not None and _oldest(asked.wish) < _earliest(rail.caps.lookback_s, asked):
-            text = f"{rail.title}: events of the last {duration_text(rail.caps.lookback_s)} at most"
-            refusal = Refusal(code="guardrail_denied", message=f"{text}.", next_step="Ask for less.", rule=rail.id)
-            steps.append(Step(StepName.GUARDRAIL, ok=False, text=text, fix=Fix.NARROW, refusal=refusal))
-    return steps
-
-
-def _expired(asked: _Asked) -> list[Step]:
-    """Grant nothing new under a bundle whose time is over; grants that are active are read to their end."""
-    expires = asked.bundle.expires
-    if expires is None or asked.now < expires or asked.point is Point.SESSION_OPEN:
-        return []
-    refusal = Refusal(
-        code="policy_denied",
-        message=f"The policy expired at {instant_text(expires)}. Nothing new is granted until there is a newer one.",
-        next_step="Ask those who run LogLease to load one.",
-        rule=EXPIRED,
-    )
-    return [Step(StepName.BUNDLE, ok=False, text="the policy has expired", refusal=refusal)]
-
-
-def _oldest(wish: Wish) -> int:
-    return min((scope.window.start_ns for scope in wish.scopes), default=0)
-
-
-def _earliest(lookback_s: int, asked: _Asked) -> int:
-    return asked.submitted_at * 1_000 - lookback_s * NANOSECONDS
+    if not policy.ask.inputs:
+        return asked.reading
+    return replace(asked.reading, roots={**asked.roots, "ask": ask_values(policy.ask, asked.wish)})
 
 
 def _who(policy: AccessPolicy, asked: _Asked) -> Step:
@@ -297,118 +361,46 @@ def _who(policy: AccessPolicy, asked: _Asked) -> Step:
         name = f"{asked.principal.kind}:{asked.principal.account}"
         if name not in policy.who.any_of:
             return Step(StepName.WHO, ok=False, text="unmasked values need the policy to name this very principal")
+    if not asked.tells:
+        return _FITS
     named = [name for name in policy.who.any_of if asked.people.is_named(name, asked.principal)]
     return Step(StepName.WHO, ok=True, text=", ".join(named))
-
-
-def rule_scope(rule: ScopeRule, source: str, submitted_at: Instant) -> Scope:
-    """Return an entry of a policy as a scope, as of the submission of a request."""
-    submitted_ns = submitted_at * 1_000
-    window = EventWindow(submitted_ns - rule.lookback_s * NANOSECONDS, None if rule.live else submitted_ns)
-    return Scope(
-        source=source, selector=rule.selector, window=window, level_from=rule.level_from, contains=rule.contains
-    )
-
-
-def _scope(policy: AccessPolicy, asked: _Asked) -> Step:
-    """Find, for every requested scope, one entry that contains it."""
-    found = []
-    for scope in asked.wish.scopes:
-        for number, rule in enumerate(policy.scopes, 1):
-            if (
-                scope.source in rule.sources
-                and rule.selector.contains(scope.selector)  # what most rules fail by, and quickly told
-                and rule_scope(rule, scope.source, asked.submitted_at).contains_lines_of(scope)
-            ):
-                found.append(str(number))
-                break
-        else:
-            return Step(StepName.SCOPE, ok=False, text="not inside one entry of the policy", fix=Fix.NARROW)
-    if not found:
-        return Step(StepName.SCOPE, ok=False, text="nothing is asked for")
-    return Step(StepName.SCOPE, ok=True, text=f"entry {', '.join(found)}")
-
-
-def _profile(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[str | None, Step]:
-    """Choose the strictest profile that anybody demands; return it pinned."""
-    profiles = asked.profiles
-    given = known_profile(policy.grant.redaction, profiles)
-    wanted = [scope.profile for scope in asked.wish.scopes if scope.profile is not None]
-    unknown = [one for one in wanted if known_profile(one, profiles) is None]
-    if unknown:
-        names = ", ".join(sorted(profiles))
-        refusal = Refusal(
-            code="profile_unknown",
-            message=f"There is no redaction profile {unknown[0][:64]!r}.",
-            next_step=f"Choose one of: {names}.",
-        )
-        return None, Step(StepName.PROFILE, ok=False, text="the profile asked for is not known", refusal=refusal)
-    demanded = [policy.grant.redaction, route.grant.redaction or policy.grant.redaction, *wanted]
-    demanded += [rail.at_least for rail in asked.rails if rail.at_least is not None]
-    if given is None or any(known_profile(one, profiles) is None for one in demanded):
-        return None, Step(StepName.PROFILE, ok=False, text="the policy's profile is not known to this server")
-    names_wanted = [one.partition("@")[0] for one in wanted]
-    if given.name == RAW and RAW not in names_wanted:
-        return None, Step(StepName.PROFILE, ok=False, text="raw is offered only to those who ask for it")
-    if any(not is_as_strict(one, given.name, profiles) for one in names_wanted):
-        text = f"gives {given.name}, which masks more than was asked"
-        return None, Step(StepName.PROFILE, ok=False, text=text, fix=Fix.NARROW)
-    chosen = strictest([one.partition("@")[0] for one in demanded], profiles)
-    if chosen is None:
-        return None, Step(StepName.PROFILE, ok=False, text="no profile is as strict as all that are demanded")
-    return profiles[chosen].pinned, Step(StepName.PROFILE, ok=True, text=profiles[chosen].pinned)
-
-
-def _reveal(policy: AccessPolicy, asked: _Asked) -> list[Step]:
-    """Say whether the policy lets people ask for the value that is asked for; nothing where lines are."""
-    reveal, rule = asked.wish.reveal, policy.grant.reveal
-    if reveal is None:
-        return []
-    if policy.id != reveal.policy:
-        return [Step(StepName.REVEAL, ok=False, text="the grant is from another policy")]
-    if rule is None:
-        return [_no_reveal(policy, "The policy of this grant reveals no single values.")]
-    if not is_class_among(reveal.cls, rule.classes):
-        named = ", ".join(rule.classes)
-        return [_no_reveal(policy, f"The policy of this grant reveals values of class {named}, none of {reveal.cls}.")]
-    return [Step(StepName.REVEAL, ok=True, text=reveal.cls)]
-
-
-def _no_reveal(policy: AccessPolicy, message: str) -> Step:
-    next_step = f"Ask {policy.owner}, who own the policy." if policy.owner else "Ask the owner of the logs."
-    refusal = Refusal(code="policy_denied", message=message, next_step=next_step, rule=policy.id)
-    return Step(StepName.REVEAL, ok=False, text=message.lower().rstrip("."), fix=Fix.ASK_OWNER, refusal=refusal)
 
 
 def _plans(policy: AccessPolicy, taken: routes.Taken, asked: _Asked) -> tuple[Plan, ...]:
     """Return the plans of the route, or of a reveal, and one for each guardrail that demands a stage."""
     rule = policy.grant.reveal if asked.wish.reveal is not None else None
     own = (taken.route.stages, *taken.also) if rule is None else (rule.stages,)
-    rails = [rail for rail in asked.rails if rail.require is not None and not asked.wish.break_glass]
-    extra = tuple(Plan(rail.id, (rail.require,)) for rail in rails if rail.require is not None)
-    return (*(Plan(policy.id, stages) for stages in own), *extra)
+    found = [Plan(policy.id, stages) for stages in own]
+    if not asked.wish.break_glass:
+        found += [Plan(rail.id, (rail.require,)) for rail in asked.rails if rail.require is not None]
+    return tuple(found)
 
 
-def _plan_step(plans: tuple[Plan, ...], after: AfterPlan | None, asked: _Asked) -> Step:
-    for plan in plans:
+def _plan_step(way: _Way, asked: _Asked) -> Step:
+    after = way.after
+    for plan in way.plans if after is None else after.demanded(late=True):
+        if id(plan.stages) in asked.seated:
+            continue
         refusal = unsatisfiable(plan, asked.bench)
         if refusal is not None:
             return Step(StepName.PLAN, ok=False, text=refusal.message, fix=Fix.ASK_OWNER, refusal=refusal)
+        asked.seated[id(plan.stages)] = (plan.stages, plan.need)  # kept, so that nothing else gets this place
+    if not asked.tells:
+        return _SEATED
     if after is not None:
         return Step(StepName.PLAN, ok=True, text=f"looked at afterwards, within {duration_text(after.within_s)}")
-    return Step(StepName.PLAN, ok=True, text=plans_words(plans) if asked.tells else "")
+    return Step(StepName.PLAN, ok=True, text=plans_words(way.plans))
 
 
-def _offer(
-    policy: AccessPolicy, route: Route, plans: tuple[Plan, ...], profile: str, asked: _Asked
-) -> tuple[Offer, Step]:
+def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
     """Shape the grant: the minimum of what policy, route, guardrails and wish say."""
-    reveal = asked.wish.reveal
-    duration_s, why = _duration(policy, route, asked)
+    chosen, reveal = draft.way, asked.wish.reveal
+    policy, route, plans = chosen.policy, chosen.route, chosen.plans
     limits = policy.grant.limits.tightest(route.grant.limits).tightest(asked.wish.limits)
     for rail in asked.rails:
         limits = limits.tightest(rail.caps.limits)
-    scopes = tuple(replace(scope, profile=profile) for scope in asked.wish.scopes)
+    scopes = asked.demands.scopes(asked.wish, draft.profile)
     idle = [one for one in (policy.grant.idle_timeout_s, route.grant.idle_timeout_s) if one is not None]
     shape = Shape(
         activate_within_s=min(
@@ -424,20 +416,21 @@ def _offer(
     way = f"route {route.number}" if reveal is None else "reveal"
     if asked.wish.break_glass:
         outcome, way = Outcome.BREAK_GLASS, "break-glass"
-    offer = Offer(
-        number=1,
+    notify = _notified(route if reveal is None else None, asked)
+    return Offer(
+        number=number,
         policy=policy.id,
         rule=f"{policy.title}, {way}",
         outcome=outcome,
         plans=plans,
-        terms=Terms(scopes=scopes, duration_s=duration_s, limits=limits),
+        terms=Terms(scopes=scopes, duration_s=-draft.shorter_by, limits=limits),
         shape=shape,
         bundle_sha256=asked.bundle.hash,
         revision=asked.bundle.revision,
         route=route.number if reveal is None else None,
-        notify=_notified(route if reveal is None else None, asked),
+        notify=_told(notify, policy, asked) if asked.wish.break_glass else notify,
+        after=chosen.after,
     )
-    return offer, Step(StepName.SHAPE, ok=True, text=why)
 
 
 def _is_bound(policy: AccessPolicy, route: Route, asked: _Asked) -> bool:
@@ -445,13 +438,16 @@ def _is_bound(policy: AccessPolicy, route: Route, asked: _Asked) -> bool:
     return policy.grant.network_bound or route.grant.network_bound or any(rail.network_bound for rail in asked.rails)
 
 
-def _told(offer: Offer, emergency: BreakGlass | None) -> tuple[str, ...]:
+def _told(notify: tuple[str, ...], policy: AccessPolicy, asked: _Asked) -> tuple[str, ...]:
     """Return whom an emergency tells besides."""
-    return offer.notify if emergency is None else tuple(sorted({*offer.notify, *emergency.notify}))
+    emergency = asked.bundle.emergency(policy.id)
+    return notify if emergency is None else tuple(sorted({*notify, *emergency.notify}))
 
 
 def _notified(route: Route | None, asked: _Asked) -> tuple[str, ...]:
     """Return who is told of the grant: whom the route names, and each guardrail that applies."""
+    if not asked.rails and (route is None or not route.notify):
+        return ()
     named = [() if route is None else route.notify or (), *(rail.notify or () for rail in asked.rails)]
     return tuple(sorted({name for names in named for name in names}))
 
@@ -465,5 +461,5 @@ def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, s
     most, whose = min(bounds, key=lambda bound: bound[0])
     if (wanted or policy.grant.default_s) <= most:
         granted = wanted or policy.grant.default_s
-        return granted, duration_text(granted)
+        return granted, duration_text(granted) if asked.tells else ""
     return most, f"{duration_text(most)} ({f'asked {duration_text(wanted)}, ' if wanted else ''}{whose})"

@@ -32,11 +32,16 @@ SHORTEST_REMINDER_S: Final = 60
 
 
 class Parts:
-    """Reads shared parts against the names that the bundle may use."""
+    """Reads shared parts against the names that the bundle may use.
+
+    Equal entries and equal stages are one object: a decision looks at such a one once.
+    """
 
     def __init__(self, reader: Reader, names: Names) -> None:
         self._reader = reader
         self._names = names
+        self._stages: dict[tuple[Stage, ...], tuple[Stage, ...]] = {}
+        self._rules: dict[ScopeRule, ScopeRule] = {}
 
     def who(self, node: Node | None, *, people_only: bool = False) -> Who:
         """Read whom a policy is for; with `people_only` it cannot be for agents and services."""
@@ -146,7 +151,7 @@ class Parts:
         selector = self.selector(labels)
         for source in sources:
             self._names.trusted(source, selector, record.key_at("labels"))
-        return ScopeRule(
+        rule = ScopeRule(
             sources=sources,
             selector=selector,
             level_from=self.level(record.node("level_from")),
@@ -154,6 +159,7 @@ class Parts:
             lookback_s=self._reader.duration(record.need("lookback", "24h"), "lookback"),
             live=self._reader.boolean(record.node("live"), "live"),
         )
+        return self._rules.setdefault(rule, rule)
 
     def sources(self, node: Node | None) -> tuple[str, ...]:
         """Read names of sources, sorted."""
@@ -217,7 +223,7 @@ class Parts:
             self._reader.problems.add(
                 node.at, "P108", f"there are {ways} ways through the stages", f"at most {MAX_WAYS}: use fewer any_of"
             )
-        return stages
+        return self._stages.setdefault(stages, stages)
 
     def stage(self, node: Node) -> Stage:
         """Read one stage: `from` and `need`, `all_of` or `any_of`."""

@@ -17,6 +17,7 @@ from loglease.policy.documents import ApproverSet, StandInRule, Who
 
 MAX_GROUPS: Final = 5_000
 MANAGER: Final = "relation:manager"
+_GROUP: Final = "group:"
 _KINDS: Final = {"user": Kind.HUMAN, "agent": Kind.AGENT, "service": Kind.SERVICE}
 
 
@@ -75,6 +76,8 @@ class People:
 
     def is_named(self, name: str, principal: Principal) -> bool:
         """Say whether a name such as `group:sre` certainly means this principal."""
+        if name.startswith(_GROUP):
+            return is_member(principal, name.removeprefix(_GROUP))
         return self.is_named_itself(name, principal) or bool(self.stands_for(name, principal))
 
     def is_named_itself(self, name: str, principal: Principal) -> bool:
@@ -115,6 +118,8 @@ class People:
 
     def may_be_named(self, name: str, principal: Principal) -> bool:
         """Say whether a name could mean this principal."""
+        if name.startswith(_GROUP):
+            return is_member(principal, name.removeprefix(_GROUP))
         prefix, _, rest = name.partition(":")
         if prefix in _KINDS:
             return principal.kind is _KINDS[prefix] and principal.account == rest
@@ -123,15 +128,14 @@ class People:
             return chosen is not None and self.is_one_of(chosen.any_of, chosen.none_of, principal)
         if prefix == ON_CALL:
             return principal.id in self.directory.on_call.get(rest, ())
-        if name == MANAGER:
-            return principal.kind is Kind.HUMAN and principal.person == self.manager
-        return prefix == "group" and is_member(principal, rest)
+        return name == MANAGER and principal.kind is Kind.HUMAN and principal.person == self.manager
 
     def is_one_of(self, any_of: Iterable[str], none_of: Iterable[str], principal: Principal) -> bool:
         """Say whether a principal is among the ones and not among the others."""
-        return any(self.is_named(name, principal) for name in any_of) and not any(
-            self.may_be_named(name, principal) for name in none_of
-        )
+        for name in none_of:
+            if self.may_be_named(name, principal):
+                return False
+        return any(self.is_named(name, principal) for name in any_of)
 
     def fits(self, who: Who, principal: Principal) -> bool:
         """Say whether a policy is for this principal."""

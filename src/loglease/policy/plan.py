@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from loglease.model.ids import PersonId, PrincipalId
@@ -92,15 +92,25 @@ class Bench:
     excluded: frozenset[PersonId]
     eligible: frozenset[PrincipalId] | None = None
     waited_s: int = 0
+    _others: list[tuple[Principal, ...]] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def is_own(self, principal: Principal) -> bool:
         """Say whether a principal is, or may be, somebody who counts as the requester, or who stands in for one."""
-        own = self.people.counted(self.excluded) | self.people.stand_ins_of(self.excluded)
-        return principal.id == self.requester or not own.isdisjoint(self.people.counted(principal.persons))
+        return principal.id == self.requester or self._counts_among(principal, self._own())
 
-    def humans(self) -> list[Principal]:
+    def _own(self) -> frozenset[PersonId]:
+        return self.people.counted(self.excluded) | self.people.stand_ins_of(self.excluded)
+
+    def _counts_among(self, principal: Principal, persons: frozenset[PersonId]) -> bool:
+        return not persons.isdisjoint(self.people.counted(principal.persons))
+
+    def humans(self) -> tuple[Principal, ...]:
         """Return the people who could review something of this request, names of stages aside."""
-        return [one for one in self.people.directory.humans() if not self.is_own(one)]
+        if not self._others:  # found once: every plan asks for them
+            own = self._own()
+            humans = (one for one in self.people.directory.humans() if one.id != self.requester)
+            self._others.append(tuple(one for one in humans if not self._counts_among(one, own)))
+        return self._others[0]
 
     def may_fill(self, stage: Stage, block: Slots, principal: Principal, spoken: Collection[PersonId] = ()) -> bool:
         """Say whether a principal's approval counts in a block: by its names, or by an escalation that is due.
@@ -167,7 +177,7 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
     )
 
 
-def _waiting(plan: Plan, done: int, voters: list[Principal], then: Bench, bench: Bench) -> Waiting:
+def _waiting(plan: Plan, done: int, voters: Sequence[Principal], then: Bench, bench: Bench) -> Waiting:
     open_stages, people = plan.stages[: done + 1], bench.people
     voted = {people.counted_as(one) for one in voters}
     missing = min(len(seats) - matched(seats) for seats in _ways(open_stages, voters, then))

@@ -224,6 +224,9 @@ def _label_values(name: str, words: frozenset[str] | None, scopes: Iterable[Scop
 def _declared_values(matcher: Matcher | None, words: frozenset[str]) -> set[str]:
     if matcher is None:
         return {*words, OTHER}
+    if not (matcher.any_value or matcher.prefixes or matcher.except_exact or matcher.except_prefixes):
+        named = set(matcher.exact & words)
+        return named if len(named) == len(matcher.exact) else named | {OTHER}
     declared = {word for word in words if matcher.matches(word)}
     has_others = matcher.any_value or bool(matcher.prefixes) or not matcher.exact <= words
     return declared | {OTHER} if has_others else declared

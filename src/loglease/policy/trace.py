@@ -97,13 +97,18 @@ class GuardrailTrace:
 
     Attributes:
         overlaps: the request has something of what it is about, so that its condition is asked.
-        roots: what its condition reads.
+        read: gives what its condition reads.
     """
 
     guardrail: Guardrail
     applies: bool
     overlaps: bool
-    roots: Mapping[str, Value] = field(repr=False, compare=False)
+    read: Callable[[], Mapping[str, Value]] = field(repr=False, compare=False)
+
+    @property
+    def roots(self) -> Mapping[str, Value]:
+        """What its condition reads."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +167,9 @@ class Decision:
 
     Attributes:
         facts: what was known of facts.
-        roots: what conditions read, but for what is a policy's own.
+        read: gives what conditions read, but for what is a policy's own.
         bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
-        named: the policies that name the principal who asked.
+        named: gives the policies that name the principal who asked.
         answers: asks policies what they say.
         remedies: finds what would help with a denial; None where nobody asks for that.
     """
@@ -177,11 +182,16 @@ class Decision:
     offers: tuple[Offer, ...]
     guardrails: tuple[GuardrailTrace, ...]
     facts: Facts
-    roots: Mapping[str, Value] = field(repr=False, compare=False)
+    read: Callable[[], Mapping[str, Value]] = field(repr=False, compare=False)
     bans: tuple[Step, ...]
-    named: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
+    named: Callable[[], tuple[AccessPolicy, ...]] = field(repr=False, compare=False)
     answers: Answers = field(repr=False, compare=False)
     remedies: Remedies | None = field(repr=False, compare=False)
+
+    @property
+    def roots(self) -> Mapping[str, Value]:
+        """What conditions read, but for what is a policy's own."""
+        return self.read()
 
     @cached_property
     def policies(self) -> tuple[PolicyTrace, ...]:
@@ -191,7 +201,7 @@ class Decision:
     @cached_property
     def own(self) -> tuple[PolicyTrace, ...]:
         """What the policies say that are for the principal who asked."""
-        return tuple(one for one in self.answers(self.named) if one.is_for)
+        return tuple(one for one in self.answers(self.named()) if one.is_for)
 
     @cached_property
     def narrowed(self) -> tuple[Wish, ...]:

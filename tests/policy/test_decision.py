@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -521,3 +522,19 @@ def test_lookbacks_count_from_submission() -> None:
     wish = wish_of(scope_of(hours=24))
     assert not decided(BUNDLE, wish, now=later).offers
     assert decided(BUNDLE, wish, now=later, submitted_at=NOW).offers
+
+
+def test_a_decision_leaves_no_cycles() -> None:
+    """A server makes many, and replays many more: counting references frees them, so that nothing piles up."""
+    bundle = bundle_of(*ORGANISATION)
+    decided(bundle)
+    gc.collect()
+    gc.disable()
+    try:
+        found = decided(bundle)
+        assert found.offers
+        assert found.own
+        del found
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

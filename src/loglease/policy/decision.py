@@ -6,7 +6,7 @@ offers, never a merge. The trace keeps what each step found, for `explain`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +20,6 @@ from loglease.policy import routes
 from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, route_steps, when_steps
 from loglease.policy.bans import bans_of, expired, guardrail_trace
 from loglease.policy.bundle import Bundle
-from loglease.policy.conditions.values import Value
 from loglease.policy.documents import AccessPolicy, Guardrail, Route, Tightening
 from loglease.policy.entries import Entries
 from loglease.policy.index import PolicyIndex
@@ -31,7 +30,7 @@ from loglease.policy.profile_choice import Demands, wanted_profiles
 from loglease.policy.profiles import RAW, Profiles
 from loglease.policy.remedies import Tried
 from loglease.policy.reveal_answer import reveal_step
-from loglease.policy.roots import roots_of
+from loglease.policy.roots import LateRoots
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Step, StepName
 
 MAX_OFFERS: Final = 20
@@ -88,20 +87,19 @@ class _Asked:
         return Bench(people=self.people, requester=self.principal.id, excluded=self.principal.persons)
 
     @cached_property
-    def roots(self) -> Mapping[str, Value]:
+    def late(self) -> LateRoots:
         """What the conditions of all policies may read."""
-        at, known = self.submitted_at, self.known
-        return roots_of(self.bundle, self.wish, self.principal, known, submitted_at=at, now=self.now)
+        return LateRoots(self.bundle, self.wish, self.principal, self.known, self.submitted_at, self.now)
 
     @cached_property
     def reading(self) -> Reading:
         """What the conditions are asked against of a policy that asks for nothing of its own."""
-        return Reading(self.bundle, self.roots, self.known, self.now, self.tells)
+        return Reading(self.bundle, self.late.read(), self.known, self.now, self.tells)
 
     @cached_property
     def guardrails(self) -> tuple[GuardrailTrace, ...]:
         """What each guardrail says."""
-        return tuple([guardrail_trace(one, self.wish, lambda: self.roots) for one in self.bundle.guardrails])
+        return tuple([guardrail_trace(one, self.wish, self.late.read) for one in self.bundle.guardrails])
 
     @cached_property
     def rails(self) -> tuple[Guardrail, ...]:
@@ -195,7 +193,7 @@ def decide(
         offers=_offers(asked, index),
         guardrails=asked.guardrails,
         facts=facts,
-        read=lambda: asked.roots,
+        read=asked.late.read,
         bans=tuple(asked.bans),
         named=lambda: index.for_principal(principal),
         answers=answers,
@@ -349,7 +347,7 @@ def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
     """Return what the conditions of a policy may read: what those of all may, and the claims that it asks for."""
     if not policy.ask.inputs:
         return asked.reading
-    return replace(asked.reading, roots={**asked.roots, "ask": ask_values(policy.ask, asked.wish)})
+    return replace(asked.reading, roots={**asked.reading.roots, "ask": ask_values(policy.ask, asked.wish)})
 
 
 def _who(policy: AccessPolicy, asked: _Asked) -> Step:

@@ -227,18 +227,19 @@ def matched(seats: Sequence[frozenset[Sitter]]) -> int:
     Source: augmenting paths, H. W. Kuhn 1955.
     """
     sits: dict[Sitter, int] = {}
+    return sum(_is_seated(seats, seat, sits, set()) for seat in range(len(seats)))
 
-    def seated(seat: int, tried: set[Sitter]) -> bool:
-        for person in seats[seat]:
-            if person in tried:
-                continue
-            tried.add(person)
-            if person not in sits or seated(sits[person], tried):
-                sits[person] = seat
-                return True
-        return False
 
-    return sum(seated(seat, set()) for seat in range(len(seats)))
+def _is_seated(seats: Sequence[frozenset[Sitter]], seat: int, sits: dict[Sitter, int], tried: set[Sitter]) -> bool:
+    """Fill one slot, if need be by moving people who sit already; `tried` are those who were asked to move."""
+    for person in seats[seat]:
+        if person in tried:
+            continue
+        tried.add(person)
+        if person not in sits or _is_seated(seats, sits[person], sits, tried):
+            sits[person] = seat
+            return True
+    return False
 
 
 def eligible_reviewers(plans: Iterable[Plan], bench: Bench) -> frozenset[PrincipalId]:

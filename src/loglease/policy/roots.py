@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from loglease.model.access_request import Wish
@@ -178,6 +179,27 @@ class _OpenNow(dict[str, Value]):
     def __missing__(self, name: str) -> Value:
         self[name] = found = self._calendars[name].is_open(self._now)
         return found
+
+
+@dataclass(frozen=True)
+class LateRoots:
+    """What all conditions may read in one decision, found out when the first of them is asked."""
+
+    bundle: Bundle
+    wish: Wish
+    principal: Principal
+    known: Facts
+    submitted_at: Instant
+    now: Instant
+
+    @cached_property
+    def _roots(self) -> dict[str, Value]:
+        at = self.submitted_at
+        return roots_of(self.bundle, self.wish, self.principal, self.known, submitted_at=at, now=self.now)
+
+    def read(self) -> Mapping[str, Value]:
+        """Return it; each time the same."""
+        return self._roots
 
 
 def context_of(

@@ -49,7 +49,6 @@ class TestDocuments:
         self._policies = policies
         self._rules = {*policies, *guardrails, EXPIRED}
         self._facts = FactLiterals(reader, facts or {})
-        self._steps = StepDocuments(reader, self._facts, self.people)
 
     def read(self, node: Table, name: str) -> PolicyTest:
         """Read one document."""
@@ -172,7 +171,7 @@ class TestDocuments:
             fault=self._facts.names(record.node("fault"), "fault"),
             absent=self._facts.names(record.node("absent"), "absent", optional=True),
             want=Want(outcome=TestOutcome.DENY) if want is None else self._want(want),
-            then=self._steps.read(record.node("then"), people),
+            then=StepDocuments(self._reader, self._facts, self.people).read(record.node("then"), people),
             at=node.at,
         )
 

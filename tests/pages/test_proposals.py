@@ -10,6 +10,7 @@ from tests.pages.world import World
 
 from loglease.model.principal import Role
 from loglease.model.proposal import Proposal
+from loglease.server import simulating
 from loglease.server.managed import propose
 
 ADMIN = frozenset({Role.POLICY_ADMIN})
@@ -85,3 +86,51 @@ async def test_without_a_role_there_is_no_such_page(world: World) -> None:
     assert 'href="/proposals"' not in (await alice.get("/")).text
     sam = await world.signed_in("sam@example.com")
     assert "Approve exactly this" not in (await sam.get(f"/proposals/{made.id}")).text
+
+
+async def test_reviewers_see_whom_a_proposal_would_affect(world: World) -> None:
+    quinn = await world.signed_in("quinn@example.com")
+    made = await proposed(world, "redaction: pii-default", "redaction: strict")
+    page = (await quinn.get(f"/proposals/{made.id}")).text
+    assert "No decision on a request was recorded since" in page
+    request = await world.ask()
+    page = (await quinn.get(f"/proposals/{made.id}")).text
+    assert "1 decision on requests since" in page
+    assert "0 come out the same, 1 differs." in page
+    row = page[page.index('aria-label="Whom it would affect"') :]
+    for part in (
+        "longer",
+        "group:payments",
+        "alice@example.com",
+        "default with 1 review for 30m, pii-default",
+        "for 30m, strict",
+    ):
+        assert part in row
+    assert request.id not in page
+
+
+async def test_a_replay_that_takes_too_long_is_said_and_never_in_the_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruth = await world.signed_in("ruth@example.com")
+    made = await proposed(world, new="lines: 900000")
+    await world.ask()
+    monkeypatch.setattr(simulating, "MOST", 0)
+    page = await ruth.get(f"/proposals/{made.id}")
+    assert page.status_code == 200
+    assert "were replayed in 2 s, and there are more." in page.text
+    assert f"/proposals/{made.id}?replay=1#effect" in page.text
+    assert "Approve exactly this" in page.text
+    patient = (await ruth.get(f"/proposals/{made.id}?replay=1")).text
+    assert "were replayed in 20 s, and there are more." in patient
+    assert "?replay=1" not in patient
+    async with world.services.standing.simulating:
+        assert "Another simulation is running" in (await ruth.get(f"/proposals/{made.id}")).text
+
+
+async def test_what_is_decided_is_not_replayed(world: World) -> None:
+    made = await proposed(world)
+    pam = await world.signed_in("pam@example.com")
+    assert "Whom it would affect" in (await pam.get(f"/proposals/{made.id}")).text
+    await pam.send(f"/proposals/{made.id}/withdraw", {}, page=f"/proposals/{made.id}")
+    assert "Whom it would affect" not in (await pam.get(f"/proposals/{made.id}")).text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +25,7 @@ from loglease.policy.supposed import with_approvers
 
 _NOBODY_TO_APPROVE: Final = "no_eligible_approver"
 _MOST_DIRECTORIES: Final = 4_096
+MAX_EXAMPLES: Final = 3
 
 
 class Change(StrEnum):
@@ -46,23 +47,30 @@ class Replayed:
     """One decision, made again.
 
     Attributes:
+        before: what is compared with: what came of it then, or what the present documents make of it.
+        answer: what the new documents make of it; None where that cannot be told.
         changes: nothing where all that is compared is the same.
         undecided: why it cannot be made again; None if it was.
     """
 
     record: RecordedDecision
+    before: Answer
     answer: Answer | None
     changes: tuple[Change, ...] = ()
     undecided: str | None = None
 
 
 class Simulation:
-    """Decides by one bundle, again and again."""
+    """Decides by one bundle, again and again.
 
-    def __init__(self, bundle: Bundle, profiles: Profiles | None = None) -> None:
-        self._bundle = bundle
+    What a recorded decision is compared with is what came of it; with `present` it is what that bundle makes of it, so
+    that nothing is put down to the new documents that other ones changed since.
+    """
+
+    def __init__(self, bundle: Bundle, profiles: Profiles | None = None, *, present: Bundle | None = None) -> None:
         self._profiles = catalog_profiles(bundle) if profiles is None else profiles
-        self._directories: dict[Principal, Directory] = {}
+        self._new = _Documents(bundle, self._profiles)
+        self._present = None if present is None else _Documents(present, self._profiles)
 
     def replay(self, records: Iterable[RecordedDecision]) -> Iterator[Replayed]:
         """Decide each again."""
@@ -70,12 +78,34 @@ class Simulation:
             yield self._replayed(record)
 
     def _replayed(self, record: RecordedDecision) -> Replayed:
-        if record.answer.code == _NOBODY_TO_APPROVE:
-            return Replayed(record, None, undecided="who could approve was not recorded")
+        before = record.answer
+        if before.code == _NOBODY_TO_APPROVE:
+            return Replayed(record, before, None, undecided="who could approve was not recorded")
+        if self._present is not None:
+            found = self._present.answer(record, before.policy)
+            if isinstance(found, str):
+                return Replayed(record, before, None, undecided=found)
+            before = replace(found, code=before.code) if found.policy is None else found
+        now = self._new.answer(record, before.policy)
+        if isinstance(now, str):
+            return Replayed(record, before, None, undecided=now)
+        return Replayed(record, before, now, tuple(_changes(before, now, self._profiles)))
+
+
+class _Documents:
+    """One bundle that decides, with people who could approve."""
+
+    def __init__(self, bundle: Bundle, profiles: Profiles) -> None:
+        self._bundle = bundle
+        self._profiles = profiles
+        self._directories: dict[Principal, Directory] = {}
+
+    def answer(self, record: RecordedDecision, policy: str | None) -> Answer | str:
+        """Return what comes of a recorded wish, by the offer of that policy if it makes one; or why nobody can tell."""
         wanted = facts_wanted(self._bundle, record.wish, record.principal)
         missing = sorted({name for name, _ in wanted - record.facts.keys()})
         if missing:
-            return Replayed(record, None, undecided=f"{', '.join(missing)} was not recorded")
+            return f"{', '.join(missing)} was not recorded"
         decision = decide(
             self._bundle,
             record.wish,
@@ -86,9 +116,7 @@ class Simulation:
             facts=record.facts,
             closed=record.closed,
         )
-        same = None if record.answer.policy is None else decision.offer_of(record.answer.policy)
-        now = answer_of(decision, same)
-        return Replayed(record, now, tuple(_changes(record.answer, now, self._profiles)))
+        return answer_of(decision, None if policy is None else decision.offer_of(policy))
 
     def _directory(self, asks: Principal) -> Directory:
         found = self._directories.get(asks)
@@ -116,6 +144,20 @@ def _changes(before: Answer, after: Answer, profiles: Profiles) -> Iterator[Chan
 
 
 @dataclass(slots=True)
+class Cases:
+    """How many there are of a kind, and the first few."""
+
+    count: int = 0
+    examples: list[Replayed] = field(default_factory=list)
+
+    def add(self, one: Replayed) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(one)
+
+
+@dataclass(slots=True)
 class Summary:
     """What came of all of them.
 
@@ -127,10 +169,13 @@ class Summary:
     total: int = 0
     same: int = 0
     changed: int = 0
-    kinds: dict[Change, dict[str, list[Replayed]]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(list))
-    )
+    kinds: dict[Change, dict[str, Cases]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Cases)))
     undecided: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def leave_out(self, reason: str) -> None:
+        """Count one more that could not be decided again."""
+        self.total += 1
+        self.undecided[reason] += 1
 
     def add(self, one: Replayed) -> None:
         """Count one more."""
@@ -145,7 +190,7 @@ class Summary:
         groups = sorted(one.record.principal.groups) or [""]
         for change in one.changes:
             for group in groups:
-                self.kinds[change][group].append(one)
+                self.kinds[change][group].add(one)
 
     def lines(self) -> Iterator[str]:
         """Yield the summary as people read it."""
@@ -153,13 +198,14 @@ class Summary:
         reasons = "; ".join(f"{reason}: {count:,}" for reason, count in sorted(self.undecided.items()))
         undecided = f", {out:,} undecided ({reasons})" if out else ""
         yield f"{self.total:,} replayed: {self.same:,} same, {self.changed:,} changed{undecided}"
-        for change, group, cases in self._rows():
+        for change, group, cases in self.rows():
             whom = f"group:{group}" if group else "in no group"
-            yield f"{change.replace('-', ' '):<15} {len(cases):>5,}  {whom:<24} e.g. {example(cases[0])}"
+            yield f"{change.replace('-', ' '):<15} {cases.count:>5,}  {whom:<24} e.g. {example(cases.examples[0])}"
 
-    def _rows(self) -> Iterator[tuple[Change, str, list[Replayed]]]:
+    def rows(self) -> Iterator[tuple[Change, str, Cases]]:
+        """Yield the cases of each kind, by group of who asked, the most first."""
         for change in Change:
-            for group, cases in sorted(self.kinds.get(change, {}).items(), key=lambda one: (-len(one[1]), one[0])):
+            for group, cases in sorted(self.kinds.get(change, {}).items(), key=lambda one: (-one[1].count, one[0])):
                 yield change, group, cases
 
     def data(self) -> dict[str, Canonical]:
@@ -173,10 +219,10 @@ class Summary:
                 {
                     "kind": str(change),
                     "group": group,
-                    "count": len(cases),
-                    "examples": [_case(one) for one in cases[:3]],
+                    "count": cases.count,
+                    "examples": [_case(one) for one in cases.examples],
                 }
-                for change, group, cases in self._rows()
+                for change, group, cases in self.rows()
             ],
         }
 
@@ -190,10 +236,11 @@ def example(one: Replayed) -> str:
     """Say of one case what it was and what it would be."""
     name = one.record.request or f"line {one.record.number}"
     after = one.answer
-    return f"{name}  {_words(one.record.answer)}, now {_words(after) if after is not None else 'unknown'}"
+    return f"{name}  {answer_words(one.before)}, now {answer_words(after) if after is not None else 'unknown'}"
 
 
-def _words(answer: Answer) -> str:
+def answer_words(answer: Answer) -> str:
+    """Say what came of a decision."""
     if answer.policy is None:
         return f"denied ({answer.code})" if answer.code else "denied"
     reviews = f"{answer.need} review{'' if answer.need == 1 else 's'}"

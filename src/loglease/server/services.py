@@ -64,6 +64,7 @@ class Standing:
         reload_fault: why the newest packs and profiles are not in force; None if they are.
         policy_fault: the same of policies.
         reloading: held while other rules are put in the place of those in force.
+        simulating: held while recorded decisions are replayed.
     """
 
     origins: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class Standing:
     reload_fault: str | None = None
     policy_fault: str | None = None
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

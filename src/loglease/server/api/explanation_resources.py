@@ -9,8 +9,9 @@ from pydantic import Field
 from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.scope import Level
+from loglease.policy.simulation import Change
 from loglease.policy.trace import Fix
-from loglease.server.api.fields import Count, Digest, RequestIdText, Resource
+from loglease.server.api.fields import At, Count, Digest, RequestIdText, Resource
 
 Span = Annotated[str, Field(pattern=r"^P[0-9DTHMS]+$", examples=["PT2H"])]
 Ok = Annotated[Literal[True, False, "fault"], Field(description="`fault` where nobody can tell, which counts as a no.")]
@@ -76,6 +77,7 @@ class OfferExplained(Resource):
     redaction: str
     approvals: Count
     plans: list[PlanExplained]
+    bind: Annotated[list[str] | None, Field(description="What the grant is bound to, such as `network`.")] = None
     route: int | None = None
     after_review: AfterExplained | None = None
 
@@ -103,6 +105,7 @@ class GuardrailExplained(Resource):
     deny: bool | None = None
     caps: CapsExplained | None = None
     at_least: str | None = None
+    bind: list[str] | None = None
     require: str | None = None
     leaf: str | None = None
     help: str | None = None
@@ -228,7 +231,7 @@ class CaseShown(Resource):
 class KindShown(Resource):
     """How many decisions change in one way, of those who are in one group."""
 
-    kind: str
+    kind: Change
     group: Annotated[str, Field(description="Empty for those in no group.")]
     count: Count
     examples: list[CaseShown]
@@ -237,9 +240,9 @@ class KindShown(Resource):
 class SimulationShown(Resource):
     """What other documents would make of recorded decisions, beside what those in force make of them now."""
 
-    since: str
+    since: At
     in_force: BundleExplained
-    bundle_sha256: str
+    bundle_sha256: Digest
     replayed: Count
     same: Count
     changed: Count

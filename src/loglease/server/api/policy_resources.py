@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from loglease.access.decisions import KEPT_S
 from loglease.model.proposal import ProposalState, ProposedChange
 from loglease.model.review import Channel, Verdict
 from loglease.server.api.fields import At, Body, Count, Digest, Reason, Resource, ReviewIdText, id_pattern
@@ -48,6 +49,14 @@ class ProposalBody(FilesBody):
     """A whole set of policy documents, and why it should be in force."""
 
     comment: Annotated[Reason, Field(min_length=1)]
+
+
+class SimulateBody(Body):
+    """Documents to decide by, or the proposal that has them, and how far back recorded decisions are replayed."""
+
+    files: Files | None = None
+    proposal: ProposalIdText | None = None
+    since_s: Annotated[int, Field(ge=1, le=KEPT_S, description="Decisions of so many seconds until now.")] = 30 * 86_400
 
 
 class CommentBody(Body):

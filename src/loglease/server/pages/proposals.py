@@ -8,17 +8,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from loglease.access.caller import Caller
-from loglease.access.policy_changes import proposal_view, proposals_page
+from loglease.access.policy_changes import ProposalView, proposal_view, proposals_page
 from loglease.access.withdraw_policy import withdraw_policy
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import PROPOSAL, ProposalId, checked_id
+from loglease.model.proposal import ProposalState
 from loglease.model.review import Verdict
+from loglease.policy.simulation import answer_words
 from loglease.server import managed
 from loglease.server.pages.site import Site, shown_error, text_of
+from loglease.server.policies import PolicyInvalid
 from loglease.server.problems import kind_of
+from loglease.server.simulating import WITHIN_S, SimulationRunning, SimulationTooLarge, simulated
 from loglease.store.interface import Transaction
 
 _PAGE = 50
+_GLANCE_S = 2
+"""How long a page waits for what a proposal would change for people, before it is asked for."""
 _SHOWN_AGAIN = frozenset({"reason_required", "proposal_not_pending", "bundle_stale", "policy_invalid"})
 
 
@@ -92,9 +98,40 @@ async def _show(
         }
 
     values = await site.services.store.read(query)
+    patient = request.query_params.get("replay") == "1"
     values |= {
+        "effect": await _effect(site, caller, values["view"], within_s=WITHIN_S if patient else _GLANCE_S),
+        "patient": patient,
         "mine": values["proposal"].author == caller.principal.id,
         "comment": comment,
         "error": None if error is None else shown_error(error),
     }
     return site.page(request, "proposal.html", values, status=200 if error is None else kind_of(error).status)
+
+
+async def _effect(site: Site, caller: Caller, view: ProposalView, *, within_s: int) -> dict[str, Any] | None:
+    """Return what a pending proposal would have changed of recent decisions, or why that is not known."""
+    if view.state is not ProposalState.PENDING:
+        return None
+    try:
+        found = await simulated(site.services, caller, view.proposal.files, within_s=within_s)
+    except (SimulationRunning, SimulationTooLarge, PolicyInvalid) as error:
+        return {"error": shown_error(error)}
+    rows = [
+        {
+            "kind": change.replace("-", " "),
+            "group": group,
+            "count": cases.count,
+            "account": cases.examples[0].record.principal.account,
+            "before": answer_words(cases.examples[0].before),
+            "after": answer_words(answer) if (answer := cases.examples[0].answer) is not None else "unknown",
+        }
+        for change, group, cases in found.summary.rows()
+    ]
+    return {
+        "error": None,
+        "summary": found.summary,
+        "rows": rows,
+        "since": found.since,
+        "revision": found.present.revision,
+    }

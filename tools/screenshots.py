@@ -25,7 +25,7 @@ from loglease.model.wish import WindowDraft
 
 FOLDER: Final = Path("docs/images")
 DOCUMENTED: Final = frozenset(
-    {"inbox", "offers", "request", "decide", "grant", "viewer", "viewer-dark", "request-phone"}
+    {"inbox", "offers", "request", "decide", "grant", "viewer", "viewer-dark", "request-phone", "policy"}
 )
 WIDE: Final = {"width": 1280, "height": 860}
 PHONE: Final = {"width": 360, "height": 780}
@@ -108,6 +108,9 @@ async def _pictures(browser: Browser, world: World, data: Path, folder: Path) ->
             await bob.check("[name=errors_only]")
             await bob.click("[name=step][value=compare]")
             await shot(bob, f"decide{tail}")
+            sam = await signed_in(browser, world, "sam@example.com", viewport, color_scheme=theme)
+            await sam.goto(f"{world.origin}/policies")
+            await shot(sam, f"policy{tail}", full=folder != FOLDER)
             await alice.goto(f"{world.origin}/requests/new")
             await shot(alice, f"ask{tail}")
             await alice.fill("[name='label.service']", "pay-api, pay-web")

@@ -37,6 +37,13 @@ async def test_no_page_has_a_barrier(browser: Browser, world: World, scheme: str
     alice = await page_of(browser, world, "alice@example.com", **options)
     bob = await page_of(browser, world, "bob@example.com", **options)
     carol = await page_of(browser, world, "sam@example.com", **options)
+    await carol.goto(f"{world.origin}/policies")
+    await told(carol, found, "/policies")
+    await carol.fill("#ask-selector", "{service=\"pay-api\"}")
+    for button in ("Explain", "Who could have it?"):
+        await carol.click(f"button:text-is('{button}')")
+        await expect(carol.locator("#answer")).to_be_visible()
+        await told(carol, found, button)
     for path in ("/", "/requests", "/grants"):
         for page in (alice, bob, carol):
             await page.goto(f"{world.origin}{path}")

@@ -50,6 +50,7 @@ class BundleRefused(PolicyInvalid):
             next_step=found[0].help,
             faults=tuple(FieldFault(str(one.at), one.code, one.message) for one in found),
         )
+        self.rendered = tuple(one.render() for one in found)
         self.revision = revision
 
 

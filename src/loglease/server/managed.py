@@ -161,9 +161,11 @@ async def follow(services: Services) -> None:
             return
         library = services.library.current
 
+        documents = encoded(stored.files)
+
         def work() -> Rules:
             return rules_of(
-                encoded(stored.files),
+                documents,
                 services.sources,
                 library=library,
                 revision=stored.revision,
@@ -172,4 +174,4 @@ async def follow(services: Services) -> None:
 
         with no_full_collection():
             rules = await asyncio.to_thread(work)
-        await take_into_force(services, library, rules)
+        await take_into_force(services, library, rules, documents=documents)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from loglease import redaction
 from loglease.access.rules import Rules
@@ -13,7 +13,7 @@ from loglease.model.instant import Instant
 from loglease.policy.defaults import default_files
 from loglease.policy.loading import load
 from loglease.policy.names import Outside
-from loglease.policy.problems import Severity
+from loglease.policy.problems import Problem, Severity
 from loglease.policy.profiles import ProfileInfo, Profiles
 from loglease.redaction import Library
 from loglease.server.facts.presence import networks_named, presence_types
@@ -25,9 +25,25 @@ _MAX_FILES: Final = 10_000
 
 
 class PolicyInvalid(LogLeaseError):
-    """The policy documents have errors; `faults` names each with file, line and column."""
+    """The policy documents have errors; `faults` names each with file, line and column.
+
+    Attributes:
+        rendered: each problem as people read it, with its line and a mark.
+    """
 
     code = "policy_invalid"
+    rendered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, message: str, next_step: str, problems: Sequence[Problem]) -> Self:
+        """Return the error that these problems are."""
+        found = cls(message, next_step=next_step, faults=tuple(_fault(one) for one in problems))
+        found.rendered = tuple(one.render() for one in problems)
+        return found
+
+
+def _fault(problem: Problem) -> FieldFault:
+    return FieldFault(str(problem.at), problem.code, problem.message)
 
 
 def profiles_known(library: Library) -> tuple[Profiles, dict[str, str]]:
@@ -113,9 +129,9 @@ def rules_of(
     bundle = load(files, revision=revision, expires=expires, outside=outside)
     if isinstance(bundle, list):
         errors = [one for one in bundle if one.severity is Severity.ERROR]
-        raise PolicyInvalid(
+        raise PolicyInvalid.of(
             f"The policy has {len(errors)} error{'s' * (len(errors) != 1)}.",
-            next_step="Correct them, then check: loglease policy check DIRECTORY",
-            faults=tuple(FieldFault(str(one.at), one.code, one.message) for one in errors),
+            "Correct them, then check: loglease policy check DIRECTORY",
+            errors,
         )
     return Rules(bundle=bundle, profiles=profiles, profile_digests=digests)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -34,6 +34,7 @@ from loglease.store.interface import StoreUnavailable, Transaction
 
 _log: Final = structlog.get_logger("loglease.reload")
 _MAX_TOLD: Final = 300
+_MAX_PROBLEMS: Final = 20
 _NEVER: Final = 1 << 30
 _RECHECK_AGAIN_S: Final = 0.5
 
@@ -56,7 +57,8 @@ async def reload_rules(services: Services) -> bool:
         before = services.fact_providers
         # In the same step of the event loop as the rules that read what they say.
         services.facts.put(providers)
-        await take_into_force(services, library, policy.rules)
+        found = policy.candidate
+        await take_into_force(services, library, policy.rules, documents=found.documents, signers=found.people)
         await closed(before)
         return True
 
@@ -103,16 +105,29 @@ async def _recorded(services: Services, library: Library, policy: Proved) -> Non
     await services.log.commit(work, urgent=True)
 
 
-async def take_into_force(services: Services, library: Library, rules: Rules) -> None:
+async def take_into_force(
+    services: Services,
+    library: Library,
+    rules: Rules,
+    *,
+    documents: Mapping[str, bytes],
+    signers: tuple[str, ...] = (),
+) -> None:
     """Put rules in the place of those in force, and look again at the grants in use.
 
     To be called by whoever holds `Standing.reloading`.
+
+    Args:
+        documents: what the rules were made of, by path.
+        signers: who signed that.
     """
     before = services.rules.current
     # In one step of the event loop: profiles first, since policies name them.
     services.library.current = library
     services.rules.current = rules
-    services.standing.reload_fault = services.standing.policy_fault = None
+    standing = services.standing
+    standing.reload_fault = standing.policy_fault = None
+    standing.policy_problems, standing.documents, standing.signers = (), documents, signers
     _log.info("rules_loaded", packs=len(library.packs), profiles=len(library.profiles), revision=rules.revision)
     # What was opened under the rules before waits in the same queue, in front of this.
     while True:
@@ -135,6 +150,7 @@ async def _refused(services: Services, error: LogLeaseError) -> None:
     data: Data = {"error": error.code}
     if isinstance(error, PolicyInvalid):
         services.standing.policy_fault = told
+        services.standing.policy_problems = error.rendered[:_MAX_PROBLEMS]
     else:
         services.standing.reload_fault = told
     if isinstance(error, BundleRefused):

@@ -63,6 +63,9 @@ class Standing:
         draining: nothing new begins.
         reload_fault: why the newest packs and profiles are not in force; None if they are.
         policy_fault: the same of policies.
+        policy_problems: what is wrong with the policies that are refused, one text with place and mark each.
+        documents: the policy documents in force, by path.
+        signers: who signed them.
         reloading: held while other rules are put in the place of those in force.
         simulating: held while recorded decisions are replayed.
     """
@@ -71,6 +74,9 @@ class Standing:
     draining: bool = False
     reload_fault: str | None = None
     policy_fault: str | None = None
+    policy_problems: tuple[str, ...] = ()
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    signers: tuple[str, ...] = ()
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -137,6 +137,7 @@ async def _built(
     facts.put(await facts.prepared(settings))
     desk = FactDesk(networks=networks_named(settings.networks), providers=facts, clock=clock)
     in_force, standing = RulesHolder(policy.rules, desk), Standing(origins=_origins(settings))
+    standing.documents, standing.signers = policy.candidate.documents, policy.candidate.people
     passwords = Passwords(settings.identity, random)
     key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)

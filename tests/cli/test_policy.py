@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.cli.conftest import Cli
@@ -73,6 +75,26 @@ def test_a_directory_without_documents_is_no_bundle(cli: Cli, tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     assert cli("policy", "check", str(tmp_path / "empty")).code == 2
     assert cli("policy", "check", str(tmp_path / "none")).code == 2
+
+
+def test_requests_may_be_made_under_older_documents(cli: Cli) -> None:
+    scenarios = Path(__file__).parents[1] / "policy" / "scenarios" / "tightened"
+    with TemporaryDirectory() as folder:
+        for name, files in {"old": ["before.yaml"], "new": ["after.yaml", "after.test.yaml"]}.items():
+            (Path(folder) / name).mkdir()
+            for file in files:
+                shutil.copy(scenarios / file, Path(folder) / name)
+        old, new = f"{folder}/old", f"{folder}/new"
+        assert cli("policy", "test", new).code == 4
+        done = cli("policy", "test", new, "--asked-under", old)
+        assert (done.code, done.out.count("ok     tightened")) == (0, 4)
+        missing = cli("policy", "test", new, "--asked-under", f"{folder}/nowhere")
+        assert (missing.code, "nowhere is no directory" in missing.err) == (2, True)
+        both = cli("policy", "test", new, "--asked-under", old, "--cover", "1")
+        assert (both.code, "--cover is about one set of documents" in both.err) == (2, True)
+        (Path(folder) / "old" / "worse.yaml").write_text("kind: Nothing\n")
+        broken = cli("policy", "test", new, "--asked-under", old)
+        assert (broken.code, "worse.yaml:1:" in broken.out + broken.err) == (3, True)
 
 
 def test_coverage_names_what_the_tests_never_try_and_is_a_gate(cli: Cli, documents: Path) -> None:

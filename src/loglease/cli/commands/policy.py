@@ -103,6 +103,8 @@ def run_cases(
     """
     if cover is not None and not 0 <= cover <= WHOLE:
         raise Usage("--cover is a percentage.", next_step="Give 0 to 100.")
+    if cover is not None and asked_under is not None:
+        raise Usage("--cover is about one set of documents, and --asked-under brings another.", next_step="Give one.")
     bundle = bundle_in(run, directory)
     if bundle is None:
         return Exit.CHECK_FAILED

@@ -195,6 +195,7 @@ def decide(
         facts=facts,
         read=asked.late.read,
         bans=tuple(asked.bans),
+        asked=index.policies,
         named=lambda: index.for_principal(principal),
         answers=answers,
         remedies=Tried(bundle, tried) if point is Point.SUBMIT and wish.reveal is None else None,

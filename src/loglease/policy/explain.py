@@ -84,17 +84,12 @@ def _policies(
 ) -> list[PolicyTrace]:
     """Choose whom to show, nearest first."""
     if among is not None:
-        visible = [one for one in decision.policies if one.policy.id in among]
+        visible = decision.answers([one for one in decision.asked if one.id in among])
     elif viewer is Viewer.AUDITOR:
-        visible = list(decision.policies)
+        visible = decision.policies
     else:
-        visible = [one for one in decision.policies if is_shown_to_requester(one) or one.policy.id in owned]
+        visible = decision.own_and(lambda one: one.discoverable or one.id in owned)
     return sorted(visible, key=lambda one: (len(one.failed()), one.policy.id))[:MAX_SHOWN]
-
-
-def is_shown_to_requester(trace: PolicyTrace) -> bool:
-    """Say whether whoever asks may know of a policy: it is for them, or for everybody to know of."""
-    return trace.is_for or trace.policy.discoverable
 
 
 def _advice(decision: Decision) -> dict[str, Canonical]:

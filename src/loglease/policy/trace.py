@@ -169,6 +169,7 @@ class Decision:
         facts: what was known of facts.
         read: gives what conditions read, but for what is a policy's own.
         bans: what stands in the way of any offer: the bundle has expired, or guardrails forbid it.
+        asked: all policies of the bundle that such a wish is put to.
         named: gives the policies that name the principal who asked.
         answers: asks policies what they say.
         remedies: finds what would help with a denial; None where nobody asks for that.
@@ -184,6 +185,7 @@ class Decision:
     facts: Facts
     read: Callable[[], Mapping[str, Value]] = field(repr=False, compare=False)
     bans: tuple[Step, ...]
+    asked: tuple[AccessPolicy, ...] = field(repr=False, compare=False)
     named: Callable[[], tuple[AccessPolicy, ...]] = field(repr=False, compare=False)
     answers: Answers = field(repr=False, compare=False)
     remedies: Remedies | None = field(repr=False, compare=False)
@@ -202,6 +204,12 @@ class Decision:
     def own(self) -> tuple[PolicyTrace, ...]:
         """What the policies say that are for the principal who asked."""
         return tuple(one for one in self.answers(self.named()) if one.is_for)
+
+    def own_and(self, others: Callable[[AccessPolicy], bool]) -> tuple[PolicyTrace, ...]:
+        """Return what the own policies say, and those others that are chosen; nobody else is asked."""
+        known = {one.policy.id for one in self.own}
+        chosen = [one for one in self.asked if one.id not in known and others(one)]
+        return (*self.own, *self.answers(chosen))
 
     @cached_property
     def narrowed(self) -> tuple[Wish, ...]:

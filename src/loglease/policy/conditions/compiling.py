@@ -60,6 +60,7 @@ class Part:
     text: str
     tree: Expression = field(compare=False, repr=False)
     run: Run = field(compare=False, repr=False)
+    _paths: frozenset[Path] | None = field(init=False, default=None, compare=False, repr=False)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:
         """Return what this part says by itself."""
@@ -69,7 +70,11 @@ class Part:
     @property
     def paths(self) -> frozenset[Path]:
         """The chains of members in it, those of variables that `exists` and `all` bind among them."""
-        return frozenset(paths_in(self.tree))
+        found = self._paths
+        if found is None:
+            found = frozenset(paths_in(self.tree))
+            object.__setattr__(self, "_paths", found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def canonical_bytes(value: Canonical) -> bytes:
 def _check(value: object, depth: int) -> None:  # noqa: C901 - one case per type of the subset
     if depth > MAX_DEPTH:
         raise InvalidField(f"A record is nested deeper than {MAX_DEPTH} levels.")
+    if type(value) is str and value.isascii():
+        return  # most of what records hold
     match value:
         case bool():
             return
@@ -48,7 +50,7 @@ def _check(value: object, depth: int) -> None:  # noqa: C901 - one case per type
         case int():
             if abs(value) > MAX_INTEGER:
                 raise InvalidField("A number is too large for a record.")
-        case Mapping():
+        case dict() | Mapping():
             for key, item in value.items():
                 if not isinstance(key, str) or not _KEY.fullmatch(key):
                     raise InvalidField("A record has a key of a wrong form.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
+from functools import cache
 
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
@@ -115,6 +116,11 @@ def canonical_form(value: object) -> Canonical:
     Raises:
         TypeError: a document holds something that has no canonical form.
     """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool:
+        return value  # type: ignore[return-value]  # one of these
+    if kind is tuple:
+        return [canonical_form(item) for item in value]  # type: ignore[attr-defined]  # a tuple
     match value:
         case bool() | int():
             return value
@@ -149,5 +155,14 @@ def _word(value: Selector | Condition | Bool | Int | Duration | date) -> str:
 
 
 def _record(value: object) -> Canonical:
-    pairs = ((one.name, getattr(value, one.name)) for one in fields(value))  # type: ignore[arg-type]
-    return {name: canonical_form(item) for name, item in pairs if item is not None and not isinstance(item, At)}
+    found: dict[str, Canonical] = {}
+    for name in _names_of(type(value)):  # type: ignore[arg-type]  # classes can be hashed
+        item = getattr(value, name)
+        if item is not None and not isinstance(item, At):
+            found[name] = canonical_form(item)
+    return found
+
+
+@cache
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

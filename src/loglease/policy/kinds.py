@@ -63,6 +63,8 @@ class Kinds:
         self._names = names
         self._conditions = conditions
         self._readable = readable
+        self._asked = conditions.within(readable.asked())
+        self._reviewed = conditions.within(readable.reviewed())
         self._risk = risk
         self._parts = Parts(reader, names)
         self._ask = AskDocuments(reader, names, conditions)
@@ -114,8 +116,10 @@ class Kinds:
         record = self._reader.record(node, "an AccessPolicy", (*HEAD, *known, *rest), later)
         read = self._reader
         ask = self._ask.read(record.node("ask"))
-        conditions = self._conditions.within(self._readable.asked(ask.inputs))
-        reviewing = self._conditions.within(self._readable.reviewed(ask.inputs))
+        conditions, reviewing = self._asked, self._reviewed
+        if ask.inputs:
+            conditions = self._conditions.within(self._readable.asked(ask.inputs))
+            reviewing = self._conditions.within(self._readable.reviewed(ask.inputs))
         grant = self._grant(
             conditions, record.need("grant", "{duration: {default: 30m, max: 1h}, redaction: pii-default}")
         )

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_REPORTED: Final = 100
 _MAX_KEPT: Final = 2_000
@@ -16,8 +16,7 @@ _SHOWN_WIDTH: Final = 120
 _CONTROL: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class At:
+class At(NamedTuple):
     """A place in a file: line and column count from 1, width is the number of characters to mark."""
 
     file: str

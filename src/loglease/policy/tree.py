@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -19,6 +19,8 @@ MAX_FILE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 16
 MAX_NODES: Final = 100_000
 MAX_SCALAR_BYTES: Final = 64 << 10
+_WIDEST: Final = 4
+"""Bytes of a character in UTF-8, at most."""
 
 PURE: Final[type[Any]] = yaml.SafeLoader
 FAST: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,8 +29,7 @@ _BLOCK_HEADER = re.compile(r"[|>][-+1-9]{0,2}(?: +#.*| *)$")
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One value as written; `plain` means without quotes and not as a block."""
 
     at: At
@@ -156,7 +157,8 @@ class _Walk:
                     yield node
 
     def _at(self, event: Any, width: int = 1) -> At:
-        return At(self._file, event.start_mark.line + 1, event.start_mark.column + 1, width)
+        mark = event.start_mark
+        return At(self._file, mark.line + 1, mark.column + 1, width)
 
     def _node(self, event: Any, depth: int, near: At) -> Node:
         """Read what starts with this event; a value that is not there is placed `near` what it belongs to."""
@@ -165,20 +167,20 @@ class _Walk:
             raise _Stop(self._at(event), f"the file has more than {MAX_NODES:,} values", "split it")
         if depth > MAX_DEPTH:
             raise _Stop(self._at(event), f"nesting is deeper than {MAX_DEPTH} levels", "no document needs that")
-        self._refuse_extras(event)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._items(event, depth)
-        if isinstance(event, yaml.MappingStartEvent):
-            return self._table(event, depth)
-        if isinstance(event, yaml.ScalarEvent):
+        kind = type(event)
+        if kind is yaml.AliasEvent or event.anchor is not None or event.tag is not None:
+            self._refuse_extras(event)
+        if kind is yaml.ScalarEvent:
             return self._scalar(event, near)
+        if kind is yaml.SequenceStartEvent:
+            return self._items(event, depth)
+        if kind is yaml.MappingStartEvent:
+            return self._table(event, depth)
         return Scalar(self._at(event), "alias", plain=False)
 
     def _refuse_extras(self, event: Any) -> None:
-        marked = isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None
-        odd = isinstance(event, yaml.ScalarEvent) and not event.style and "?" in event.value
-        if (marked or odd) and not self._is_pure:
-            raise yaml.YAMLError  # the two parsers differ in what tags and keys may look like; one of them decides
+        if not self._is_pure:
+            raise yaml.YAMLError  # the two parsers differ in what tags may look like; one of them decides
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             self._problems.add(self._at(event), "P104", "anchors and aliases are not allowed", "write the value out")
         elif event.tag is not None:
@@ -186,17 +188,20 @@ class _Walk:
 
     def _scalar(self, event: Any, near: At) -> Scalar:
         text: str = event.value
-        if len(text) > MAX_SCALAR_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_SCALAR_BYTES:
+        if len(text) > MAX_SCALAR_BYTES // _WIDEST and len(text.encode("utf-8", "surrogatepass")) > MAX_SCALAR_BYTES:
             raise _Stop(self._at(event), f"a value has more than {MAX_SCALAR_BYTES:,} bytes", "shorten it")
-        plain = event.style is None or event.style == ""
+        plain = not event.style
+        if plain and "?" in text and not self._is_pure:
+            raise yaml.YAMLError  # the two parsers differ in what keys may look like; one of them decides
         at = near if plain and not text else self._at(event, self._width(event, text, plain=plain))
-        fault = _FORBIDDEN.search(text.replace("\t", " "))
+        fault = None if text.isprintable() else _FORBIDDEN.search(text.replace("\t", " "))
         if fault is not None:
             self._problems.add(at, "P102", f"the value holds the control character U+{ord(fault[0]):04X}", "remove it")
         return Scalar(at, text, plain)
 
     def _width(self, event: Any, text: str, *, plain: bool) -> int:
-        number, column = event.start_mark.line, event.start_mark.column
+        mark = event.start_mark
+        number, column = mark.line, mark.column
         line = self._lines[number] if number < len(self._lines) else ""
         if event.style in ("|", ">") and not _BLOCK_HEADER.match(line, column):
             raise yaml.YAMLError
@@ -204,15 +209,15 @@ class _Walk:
         return max(1, len(written)) if line.startswith(written, column) else 1
 
     def _items(self, start: Any, depth: int) -> Items:
-        items = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth + 1, self._at(start)))
-        return Items(self._at(start), tuple(items))
+        at, items = self._at(start), []
+        while type(event := next(self._events)) is not yaml.SequenceEndEvent:
+            items.append(self._node(event, depth + 1, at))
+        return Items(at, tuple(items))
 
     def _table(self, start: Any, depth: int) -> Table:
-        entries: dict[str, tuple[Scalar, Node]] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = self._node(event, depth + 1, self._at(start))
+        at, entries = self._at(start), dict[str, tuple[Scalar, Node]]()
+        while type(event := next(self._events)) is not yaml.MappingEndEvent:
+            key = self._node(event, depth + 1, at)
             value = self._node(next(self._events), depth + 1, key.at)
             if not isinstance(key, Scalar):
                 self._problems.add(key.at, "P109", "a field name is a list or mapping", "write a plain word")
@@ -227,4 +232,4 @@ class _Walk:
                 )
             else:
                 entries[key.text] = (key, value)
-        return Table(self._at(start), tuple(entries.values()))
+        return Table(at, tuple(entries.values()))

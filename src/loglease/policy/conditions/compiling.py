@@ -127,7 +127,10 @@ class Condition:
         Args:
             at: gives the place of what stands between two offsets into its text.
         """
-        leaves = tuple(replace(one, at=at(one.tree.start, one.tree.end)) for one in self.leaves)
+        leaves = tuple(
+            Leaf(text=one.text, tree=one.tree, reads=one.reads, run=one.run, at=at(one.tree.start, one.tree.end))
+            for one in self.leaves
+        )
         return replace(self, at=at(0, len(self.text.rstrip())), leaves=leaves)
 
     def answer(self, roots: Mapping[str, Value]) -> bool | Fault:

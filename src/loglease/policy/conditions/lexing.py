@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from loglease.policy.conditions.errors import ConditionRefused
 from loglease.policy.conditions.values import MOST
@@ -26,14 +25,19 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A name, a number, a text or a sign; the last one is an `end`. `value` is what a number or text means."""
+class Token(NamedTuple):
+    """A name, a number, a text or a sign; the last one is an `end`.
+
+    Attributes:
+        sign: the text of a name or sign, by which the grammar goes on; empty for all others.
+        value: what a number or text means.
+    """
 
     kind: str
     text: str
     start: int
     end: int
+    sign: str = ""
     value: int | str = 0
 
 
@@ -50,23 +54,26 @@ def tokens_of(text: str) -> list[Token]:
         )
     found: list[Token] = []
     at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            raise _unknown(text, at)
-        if match.lastgroup != "space":
-            found.append(_token(match.lastgroup, match[0], match.start(), match.end()))
-        at = match.end()
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        kind = match.lastgroup
+        if start != at or kind is None:
+            break
+        if kind != "space":
+            found.append(_token(kind, match[0], start, end))
+        at = end
+    if at < len(text):
+        raise _unknown(text, at)
     found.append(Token("end", "", len(text), len(text)))
     return found
 
 
 def _token(kind: str, text: str, start: int, end: int) -> Token:
     if kind == "number":
-        return Token(kind, text, start, end, _integer(text, start, end))
+        return Token(kind, text, start, end, value=_integer(text, start, end))
     if kind == "text":
-        return Token(kind, text, start, end, _unescaped(text, start, end))
-    return Token(kind, text, start, end)
+        return Token(kind, text, start, end, value=_unescaped(text, start, end))
+    return Token(kind, text, start, end, text)
 
 
 def _integer(text: str, start: int, end: int) -> int:
@@ -100,7 +107,7 @@ def _unescaped(text: str, start: int, end: int) -> str:
             )
         return _SIGNS.get(found["sign"], found["sign"])
 
-    return _ESCAPE.sub(plain, text[1:-1])
+    return _ESCAPE.sub(plain, text[1:-1]) if "\\" in text else text[1:-1]
 
 
 def _half(start: int, end: int) -> ConditionRefused:

@@ -11,6 +11,7 @@ Depth is checked before anything is descended into, so that no text can exhaust 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -35,7 +36,10 @@ RESERVED: Final = frozenset({
     "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
     "namespace", "null", "return", "var", "void", "while",
 })  # fmt: skip
-_WORDS: Final = frozenset({"true", "false", "in"})
+_BOOLS: Final = frozenset({"true", "false"})
+_WORDS: Final = _BOOLS | {"in"}
+_SUMS: Final = frozenset({"+", "-"})
+_MEMBERS: Final = frozenset({".", "["})
 
 
 def parsed(text: str) -> Expression:
@@ -55,18 +59,20 @@ class _Parser:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._at = 0
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._at]
+        self._next = tokens[0]
 
     def _taken(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += token.kind != "end"
+        token = self._next
+        if token.kind != "end":
+            self._at += 1
+            self._next = self._tokens[self._at]
         return token
 
-    def _is(self, *signs: str) -> bool:
-        return self._next.kind in {"sign", "name"} and self._next.text in signs
+    def _is(self, sign: str) -> bool:
+        return self._next.sign == sign
+
+    def _is_one_of(self, signs: Collection[str]) -> bool:
+        return self._next.sign in signs
 
     def _expected(self, sign: str) -> Token:
         if not self._is(sign):
@@ -89,7 +95,7 @@ class _Parser:
     def finish(self) -> None:
         """Make sure that nothing is left."""
         if self._next.kind != "end":
-            remedy = "comparisons do not chain: join two with &&" if self._is(*RELATIONS) else None
+            remedy = "comparisons do not chain: join two with &&" if self._is_one_of(RELATIONS) else None
             raise self._unexpected("the condition goes on behind its end", remedy)
 
     def expression(self, depth: int) -> Expression:
@@ -110,17 +116,17 @@ class _Parser:
 
     def _relation(self, depth: int) -> Expression:
         left = self._sum(depth)
-        if not self._is(*RELATIONS):
+        if not self._is_one_of(RELATIONS):
             return left
         op = self._taken().text
         right = self._sum(depth)
-        if self._is(*RELATIONS):
+        if self._is_one_of(RELATIONS):
             raise self._unexpected("comparisons do not chain", "join two with &&")
         return Binary(op=op, left=left, right=right, start=left.start, end=right.end)
 
     def _sum(self, depth: int) -> Expression:
         left = self._unary(depth)
-        while self._is("+", "-"):
+        while self._is_one_of(_SUMS):
             depth = self._deeper(depth)
             op = self._taken().text
             right = self._unary(depth)
@@ -147,7 +153,7 @@ class _Parser:
         return self._members(self._primary(depth), depth)
 
     def _members(self, found: Expression, depth: int) -> Expression:
-        while self._is(".", "["):
+        while self._is_one_of(_MEMBERS):
             depth = self._deeper(depth)
             if self._taken().text == "[":
                 found = self._indexed(found)
@@ -177,7 +183,7 @@ class _Parser:
 
     def _primary(self, depth: int) -> Expression:
         token = self._next
-        if token.kind in {"number", "text"} or self._is("true", "false"):
+        if token.kind in {"number", "text"} or self._is_one_of(_BOOLS):
             return self._literal()
         if token.kind == "name":
             name = self._name("an expression")
@@ -206,7 +212,7 @@ class _Parser:
         if negative is None and token.kind == "text":
             self._taken()
             return Literal(value=str(token.value), start=token.start, end=token.end)
-        if negative is None and self._is("true", "false"):
+        if negative is None and self._is_one_of(_BOOLS):
             self._taken()
             return Literal(value=token.text == "true", start=token.start, end=token.end)
         raise self._unexpected("a literal is missing", "lists hold texts, numbers, true and false")

@@ -10,6 +10,19 @@ from tests.cli.fake_server import FakeServer, problem
 from tests.cli.resources import BOB, OFFER, OFFERS, REQUEST, SCOPE, grant_shown, request_shown
 
 SELECTOR = '{service="pay-api"}'
+EXPLAINED = {
+    "outcome": "deny",
+    "bundle": {"revision": 7, "hash": f"sha256:{'0123456789abcdef' * 4}"},
+    "engine": 1,
+    "asked": {"by": "alice", "scopes": [{"words": "x"}], "duration": "PT2H"},
+    "offers": [],
+    "guardrails": [],
+    "policies": [
+        {"id": "p", "offer": False, "steps": [{"step": "scope", "ok": False, "text": "outside\u202e", "fix": "narrow"}]}
+    ],
+    "narrow_to": [],
+    "next": ["narrow"],
+}
 REVIEW = {"id": "rev_1", "reviewer": BOB, "verdict": "approve", "comment": "", "digest": "ab" * 32}
 
 
@@ -84,8 +97,14 @@ def test_a_dry_run_asks_nobody(cli: Cli, server: FakeServer) -> None:
     assert "1 approval of leads, answer within 30m   <- taken" in found.out
     assert not server.sent("POST", "/requests")
     server.on("POST", "/offers", {"offers": [], "explanation": ["No policy is for you."], "words": "x"})
+    server.on("POST", "/policies/explain", EXPLAINED)
     refused = cli("request", SELECTOR, "--dry-run")
-    assert (refused.code, refused.err) == (6, "No policy is for you.\n")
+    assert (refused.code, refused.err) == (6, "")
+    assert refused.out.startswith("DENIED  bundle 7 sha256:0123456789ab…  engine 1\n asked       alice: x, for 2h\n")
+    assert "   no  scope   outside\\u202e  -> ask for less\n" in refused.out
+    assert refused.out.endswith(" next        narrow\n")
+    assert server.sent("POST", "/policies/explain")[0].body == server.sent("POST", "/offers")[-1].body
+    assert json.loads(cli("request", SELECTOR, "--dry-run", "--output", "json").out)["offers"] == []
 
 
 def test_what_a_grant_covers_already_is_not_asked_for_again(cli: Cli, server: FakeServer) -> None:

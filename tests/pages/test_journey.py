@@ -246,7 +246,7 @@ async def test_a_wish_that_is_too_large_comes_back_with_smaller_ones(world: Worl
     fields = {**FORM, "window": "custom", "from_time": "2026-01-01T00:00", "step": "offers"}
     answer = await alice.send("/requests/new", fields)
     assert answer.status_code == 403
-    assert "What would get an offer" in answer.text
+    assert "This would get an offer:" in answer.text
     link = re.search(r'href="(/requests/new\?[^"]+)"', answer.text)
     assert link is not None
     filled = await alice.get(html.unescape(link[1]))

@@ -167,6 +167,21 @@ def test_what_nobody_can_tell_is_a_fault_and_waits_for_its_source() -> None:
     assert (step["step"], step["leaf"], step["fix"]) == ("when", "ctx.score < 60", "wait_for_source")
 
 
+def test_what_another_policy_lacks_is_no_advice_about_the_one_that_a_smaller_wish_suits() -> None:
+    asking = ASKING.replace("id: payments-prod-debug", "id: fresh").replace("pay-, except: [pay-vault]", "till")
+    bundle = bundle_of(CATALOG, FACTS, *ORGANISATION[1:], asking)
+    wide = wish_of(scope_of('{service="pay-api"}'))
+    known = {"ctx.mfa_age": 3600 * MICROSECONDS, "ctx.on_call": False, "ctx.score": 1}
+    assert data_of(decided(bundle, wide, facts=supposed_facts(bundle, wide, known, NOW)))["next"] == ["narrow"]
+
+
+def test_a_sign_in_comes_first_where_nothing_else_can_be_said_before_it() -> None:
+    wide = wish_of(scope_of('{service="pay-api"}'))
+    data = data_of(with_facts(wide, mfa_age=3600 * MICROSECONDS))
+    assert (data["narrow_to"], data["next"]) == ([], ["sign_in"])
+    assert data_of(with_facts(wide))["next"] == ["narrow"]
+
+
 def test_offers_are_listed() -> None:
     found = decided(BUNDLE)
     assert " offer 1     payments-prod-debug: 2h, 1 approval" in explain(found, Viewer.REQUESTER).text

@@ -21,7 +21,7 @@ from loglease.policy.decision_records import ENGINE
 from loglease.policy.documents import NETWORK, Guardrail
 from loglease.policy.explanation_text import text_of
 from loglease.policy.plan import stage_words, stages_words
-from loglease.policy.remedies import is_split
+from loglease.policy.remedies import is_split, touching
 from loglease.policy.trace import Decision, Fix, GuardrailTrace, PolicyTrace, Seen, Step, StepName
 
 MAX_SHOWN: Final = 20
@@ -115,6 +115,8 @@ def next_steps(decision: Decision) -> list[Fix]:
     found = dict.fromkeys(fix for one in near for fix in _fixes(one, decision))
     if decision.narrowed:
         found[Fix.NARROW] = None
+    # What may be better after a sign-in, or with an answer, is worth that first; then there is more to say.
+    found = found or dict.fromkeys(fix for one in near for fix in _first(one, decision))
     if Fix.NARROW in found and is_split(decision.wish, decision.narrowed):
         found = {Fix.SPLIT if one is Fix.NARROW else one: None for one in found}
     if decision.opens_glass:
@@ -125,10 +127,17 @@ def next_steps(decision: Decision) -> list[Fix]:
 def _fixes(trace: PolicyTrace, decision: Decision) -> list[Fix]:
     """Return what would bring an offer of one policy about; nothing where that is not in the hands of who asks."""
     useless: set[Fix | None] = {None}
-    useless |= set() if decision.narrowed else {Fix.NARROW}
+    useless |= set() if any(name == trace.policy.id for name, _ in decision.narrowed_by) else {Fix.NARROW}
     useless |= set() if decision.shorter_s is not None else {Fix.SHORTEN}
     fixes = [step.fix for step in trace.steps if not step.ok]
     return [] if useless & set(fixes) else [fix for fix in fixes if fix is not None]
+
+
+def _first(trace: PolicyTrace, decision: Decision) -> list[Fix]:
+    fixes = [step.fix for step in trace.steps if not step.ok]
+    if None in fixes or (Fix.NARROW in fixes and trace.policy.id not in touching(decision)):
+        return []
+    return [fix for fix in fixes if fix in (Fix.SIGN_IN, Fix.WAIT_FOR_SOURCE)]
 
 
 def wish_data(wish: Wish) -> dict[str, Canonical]:

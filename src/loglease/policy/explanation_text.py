@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Final
@@ -34,6 +35,22 @@ ONE_NETWORK: Final = "only from the network that it is asked from"
 Part = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to one question.
+
+    Attributes:
+        mark: `ok`, `no`, or `would`: what it would be if the rest were right, or a route that is not taken.
+        question: empty for a route.
+        remedy: what helps with a no.
+    """
+
+    mark: str
+    question: str
+    said: str
+    remedy: str = ""
+
+
 def text_of(data: Part) -> str:
     """Return what people read of an explanation."""
     return "\n".join(_lines(data))
@@ -47,7 +64,7 @@ def _lines(data: Part) -> Iterator[str]:
     asked = data["asked"]
     span = f", for {in_words(asked['duration'])}" if "duration" in asked else ""
     yield from (f" asked       {asked['by']}: {scope['words']}{span}" for scope in asked["scopes"])
-    yield from (f" guardrails  {', '.join(_effects(one))} ({_standing(one)})" for one in data["guardrails"])
+    yield from (f" guardrails  {', '.join(effects_of(one))} ({_standing(one)})" for one in data["guardrails"])
     for one in offers:
         bound = f", {ONE_NETWORK}" if "bind" in one else ""
         yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}{bound}"
@@ -63,7 +80,8 @@ def _lines(data: Part) -> Iterator[str]:
         yield f" next        {', '.join(data['next'])}"
 
 
-def _effects(rail: Part) -> Iterator[str]:
+def effects_of(rail: Part) -> Iterator[str]:
+    """Yield what a guardrail of an explanation does, in words."""
     caps = dict(rail.get("caps", {}))
     if rail.get("deny"):
         yield "denied"
@@ -96,24 +114,31 @@ def _approvals(offer: Part) -> str:
     return f"{'automatic' if offer['outcome'] == 'auto' else 'at once'}{afterwards}"
 
 
+def answers_of(policy: Part) -> Iterator[Answered]:
+    """Yield what one policy of an explanation answered; routes come last."""
+    for step in policy["steps"]:
+        if step["ok"] is not True:
+            yield Answered("no", step["step"], _said(step), _remedy(step))
+        elif step["step"] in ("plan", "shape") and not policy["offer"]:
+            yield Answered("would", step["step"], f"{'would be ' * (step['step'] == 'plan')}{_said(step)}")
+        elif "text" in step:
+            yield Answered("ok", step["step"], _said(step))
+    for step in policy.get("routes", ()):
+        yield Answered("ok" if step["ok"] is True else "would", "", _route(step))
+
+
 def _answers(policy: Part) -> Iterator[str]:
     """Yield the lines of one policy; what stands in nobody's way shares lines, and what to do is put in one column."""
-    steps = [one for one in policy["steps"] if one["ok"] is not True or "text" in one]
-    rows = [(_mark(one, policy), _body(one, policy), _remedy(one)) for one in steps]
-    rows += [("--" if one["ok"] is not True else "ok", _route(one), "") for one in policy.get("routes", ())]
-    width = min(max((len(body) for _, body, remedy in rows if remedy), default=0), _MERGED)
-    for (mark, remedy), group in groupby(rows, key=lambda row: (row[0], row[2])):
-        bodies = [body for _, body, _ in group]
+    answers = [*answers_of(policy)]
+    bodies = {id(one): f"{one.question:<7} {one.said}" if one.question else one.said for one in answers}
+    width = min(max((len(bodies[id(one)]) for one in answers if one.remedy), default=0), _MERGED)
+    for (mark, remedy), group in groupby(answers, key=lambda one: (one.mark, one.remedy)):
+        sign = "--" if mark == "would" else mark
+        lines = [bodies[id(one)] for one in group]
         if remedy:
-            yield from (f"   {mark}  {body:<{width}}  -> {remedy}" for body in bodies)
+            yield from (f"   {sign}  {line:<{width}}  -> {remedy}" for line in lines)
         else:
-            yield from (f"   {mark}  {line}" for line in _shared(bodies))
-
-
-def _mark(step: Part, policy: Part) -> str:
-    if step["ok"] is not True:
-        return "no"
-    return "--" if step["step"] in ("plan", "shape") and not policy["offer"] else "ok"
+            yield from (f"   {sign}  {line}" for line in _shared(lines))
 
 
 def _shared(bodies: Iterable[str]) -> Iterator[str]:
@@ -129,11 +154,6 @@ def _shared(bodies: Iterable[str]) -> Iterator[str]:
             line = body
     if line:
         yield line.rstrip()
-
-
-def _body(step: Part, policy: Part) -> str:
-    would = "would be " if step["step"] == "plan" and step["ok"] is True and not policy["offer"] else ""
-    return f"{step['step']:<7} {would}{_said(step)}"
 
 
 def _said(step: Part) -> str:

@@ -36,14 +36,14 @@ class Tried:
     bundle: Bundle
     tried: Callable[[Wish, Bundle], Decision]
 
-    def narrowed(self, found: Decision) -> tuple[Wish, ...]:
+    def narrowed(self, found: Decision) -> tuple[tuple[str, Wish], ...]:
         """Return smaller wishes that policies would cover: the first few of those that were tried."""
-        wishes: list[Wish] = []
+        wishes: list[tuple[str, Wish]] = []
         for policy, wish in itertools.islice(_smaller(found), MAX_TRIED):
             rivals = tuple(one for one in self.bundle.policies if one.exclusive or one.id == policy.id)
             again = self.tried(wish, replace(self.bundle, policies=rivals))
-            if again.offer_of(policy.id) is not None and wish not in wishes:
-                wishes.append(wish)
+            if again.offer_of(policy.id) is not None and all(wish != other for _, other in wishes):
+                wishes.append((policy.id, wish))
         return tuple(wishes[:MAX_SUGGESTIONS])
 
     def shorter_s(self, found: Decision) -> int | None:
@@ -80,6 +80,11 @@ def _smaller(found: Decision) -> Iterator[tuple[AccessPolicy, Wish]]:
         if trace.failed() & _REPAIRABLE:
             for wish in narrowed_scopes(trace.policy, found.wish, found.decided_at, found.guardrails):
                 yield trace.policy, wish
+
+
+def touching(found: Decision) -> frozenset[str]:
+    """Return the policies for this person that have something in common with the wish but do not cover it."""
+    return frozenset(policy.id for policy, _ in itertools.islice(_smaller(found), MAX_TRIED))
 
 
 def is_split(wish: Wish, parts: Sequence[Wish]) -> bool:

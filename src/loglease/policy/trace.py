@@ -149,8 +149,8 @@ Answers = Callable[[Iterable[AccessPolicy] | None], tuple[PolicyTrace, ...]]
 class Remedies(Protocol):
     """Finds out by trying what would help with a denial."""
 
-    def narrowed(self, found: Decision) -> tuple[Wish, ...]:
-        """Return smaller wishes that would get an offer."""
+    def narrowed(self, found: Decision) -> tuple[tuple[str, Wish], ...]:
+        """Return smaller wishes that would get an offer, each with the id of a policy that makes it."""
 
     def shorter_s(self, found: Decision) -> int | None:
         """Return for how many seconds at most it would be offered; None if less time is no help."""
@@ -214,6 +214,11 @@ class Decision:
     @cached_property
     def narrowed(self) -> tuple[Wish, ...]:
         """Smaller wishes that would get an offer, ready to submit; none where there is one already."""
+        return tuple(wish for _, wish in self.narrowed_by)
+
+    @cached_property
+    def narrowed_by(self) -> tuple[tuple[str, Wish], ...]:
+        """The same, each with the id of a policy that would offer it."""
         return () if self.offers or self.remedies is None else self.remedies.narrowed(self)
 
     @cached_property

@@ -17,10 +17,12 @@ from loglease.cli.output import moment
 from loglease.cli.questions import asked_selector, filled_in, may_be_asked
 from loglease.cli.reveals import RevealAsked, reveal_draft
 from loglease.cli.run import Here, Run, flag
+from loglease.cli.terminal import one_line
 from loglease.cli.waiting import Patience, clock_text, waiting
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import REQUEST
 from loglease.model.instant import parse_duration
+from loglease.policy.explanation_text import text_of
 
 _AFTER = {"denied": Exit.NO, "cancelled": Exit.NO, "expired": Exit.NO, "approved": Exit.DONE}
 
@@ -56,7 +58,7 @@ def request(
     class_: Annotated[str | None, flag("with --reveal: class of the value, such as pii.email", name="--class")] = None,
     break_glass: Annotated[bool, flag("an emergency: access at once, for a price that is told before")] = False,
     new: Annotated[bool, flag("ask even if a grant of yours covers it already")] = False,
-    dry_run: Annotated[bool, flag("show the offers; ask for nothing")] = False,
+    dry_run: Annotated[bool, flag("show the offers, or why there is none; ask for nothing")] = False,
     wait: Annotated[str | None, flag("wait so long for the decision; 0 does not wait")] = None,
     run: Here,
 ) -> Exit:
@@ -97,7 +99,7 @@ def request(
     draft = draft_of(run, asked, earlier) | ({"break_glass": True} if break_glass else {})
     offers = run.client.post("/offers", draft)
     if dry_run:
-        return _offers_only(run, offers, offer)
+        return _offers_only(run, draft, offers, offer)
     if not new and (grant := covering_grant(run, draft, offers)) is not None:
         return _covered(run, grant)
     whole, offers = filled_in(run, draft, offers)
@@ -120,7 +122,7 @@ def _require_no_others(*flags: object) -> None:
 def _ask_for_value(run: Run, draft: Body, offer: int | None, wait_s: int | None, *, dry_run: bool) -> Exit:
     offers = run.client.post("/offers", draft)
     if dry_run:
-        return _offers_only(run, offers, offer)
+        return _offers_only(run, draft, offers, offer)
     draft, offers = filled_in(run, draft, offers)
     if not run.out.json:
         show_offers(run, offers, offer)
@@ -155,9 +157,13 @@ def _lines(count: int | None) -> int | None:
     return count
 
 
-def _offers_only(run: Run, offers: Body, number: int | None) -> Exit:
+def _offers_only(run: Run, draft: Body, offers: Body, number: int | None) -> Exit:
+    """Show what is offered, or why nothing is."""
     if run.out.json:
         run.out.resource(offers)
+    elif not offers["offers"] and "reveal" not in draft:
+        for line in text_of(run.client.post("/policies/explain", draft)).splitlines():
+            run.out.data(one_line(line))
     else:
         show_offers(run, offers, number)
         for line in offers["explanation"]:

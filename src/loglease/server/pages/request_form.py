@@ -141,6 +141,15 @@ def link_of(wish: Wish) -> str:
     return "/requests/new?" + urlencode({name: text for name, text in fields.items() if text})
 
 
+def link_to(typed: Typed) -> str:
+    """Return the address of the form that is filled in with what was typed."""
+    fields = {name: getattr(typed, name) for name in sorted(_TEXTS)}
+    fields |= {name: "1" for name in _TICKS if getattr(typed, name)}
+    fields |= {f"{_LABEL}{name}": text for name, text in typed.labels.items()}
+    fields |= {f"{_INPUT}{name}": text for name, text in typed.inputs.items()}
+    return "/requests/new?" + urlencode({name: text for name, text in fields.items() if text})
+
+
 def with_labels_apart(typed: Typed, known: Iterable[str]) -> Typed:
     """Move a simple selector into the fields of its labels, where people see and change it more easily."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
+from loglease.access.errors import PolicyUndecided
+from loglease.access.explaining import reader_of, request_explained
 from loglease.access.once import Once
 from loglease.access.permissions import visible_request
 from loglease.access.queries import exposure_of, request_view, requests_page, timeline
@@ -22,15 +24,14 @@ from loglease.model.instant import Instant
 from loglease.model.principal import Directory
 from loglease.model.scope import Level
 from loglease.model.selector_text import selector_text
-from loglease.model.words import scope_in_words
 from loglease.policy.documents import InputRule
-from loglease.policy.trace import Decision
+from loglease.policy.trace import Decision, Fix
 from loglease.server.asking import decided, looked, submitted
 from loglease.server.pages import request_form
+from loglease.server.pages.advice import Advice, advice_of, shown_explanation
 from loglease.server.pages.catalogue import source_entries
 from loglease.server.pages.drafts import Fields
 from loglease.server.pages.history import steps_of
-from loglease.server.pages.request_form import link_of
 from loglease.server.pages.risks import risk_statements
 from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
@@ -38,6 +39,18 @@ from loglease.server.problems import kind_of
 
 _KEY_BYTES = 16
 _ROUTE = "web:/requests/new"
+_OF_POLICY = frozenset(
+    {
+        "policy_denied",
+        "guardrail_denied",
+        "no_eligible_approver",
+        "reason_required",
+        "ticket_required",
+        "ticket_invalid",
+        "input_required",
+        "policy_undecided",
+    }
+)
 _DURATIONS = ("15m", "30m", "1h", "2h", "4h")
 
 
@@ -80,24 +93,39 @@ async def _draft_page(site: Site, request: Request, caller: Caller) -> Response:
     typed = request_form.typed_of(fields)
     try:
         decision = await _decide(site, caller, typed)
-        inputs = request_form.inputs_asked(decision)
-        if decision.refusal is None:
-            picked = text_of(fields, "offer")
-            return await _form(site, request, caller, typed, decision=decision, picked=picked, inputs=inputs)
-        smaller = [(link_of(wish), scope_in_words(wish.scopes[0])) for wish in decision.narrowed]
-        return await _form(
-            site, request, caller, typed, error=refused(decision.refusal), smaller=smaller, inputs=inputs
-        )
+        if decision.refusal is not None:
+            return await _denied(site, request, caller, typed, decision)
+        inputs, picked = request_form.inputs_asked(decision), text_of(fields, "offer")
+        return await _form(site, request, caller, typed, decision=decision, picked=picked, inputs=inputs)
     except LogLeaseError as error:
         return await _form_again(site, request, caller, typed, error)
+
+
+async def _denied(
+    site: Site, request: Request, caller: Caller, typed: request_form.Typed, decision: Decision
+) -> Response:
+    """Show the form with why nothing is offered, and what helps as things to click."""
+    rules = site.services.rules.current
+    directory = await site.services.store.read(lambda tx: tx.principals.directory())
+    told = reader_of(caller, caller.principal, rules, directory).told(decision)
+    advice = advice_of(decision, typed, here=site.way_back(request))
+    inputs = request_form.inputs_asked(decision)
+    refusal = None if decision.refusal is None else refused(decision.refusal)
+    shown = shown_explanation(told)
+    page = await _form(site, request, caller, typed, error=refusal, advice=advice, explained=shown, inputs=inputs)
+    return site.remembering(request, page) if any(one.fix is Fix.SIGN_IN for one in advice) else page
 
 
 async def _form_again(
     site: Site, request: Request, caller: Caller, typed: request_form.Typed, error: LogLeaseError
 ) -> Response:
     """Show the form with what is wrong in it; a fault of ours is no mistake in the form."""
-    if kind_of(error).status >= 500:  # noqa: PLR2004 - HTTP's own number
+    if kind_of(error).status >= 500 and error.code != PolicyUndecided.code:  # noqa: PLR2004 - HTTP's own number
         raise error
+    if error.code in _OF_POLICY:
+        decision = await _decide(site, caller, typed)
+        if decision.refusal is not None:
+            return await _denied(site, request, caller, typed, decision)
     return await _form(site, request, caller, typed, error=error)
 
 
@@ -144,7 +172,8 @@ async def _form(
     *,
     decision: Decision | None = None,
     error: LogLeaseError | None = None,
-    smaller: Sequence[tuple[str, str]] = (),
+    advice: Sequence[Advice] = (),
+    explained: Mapping[str, Any] | None = None,
     picked: str = "",
     inputs: Sequence[InputRule] = (),
 ) -> Response:
@@ -164,7 +193,8 @@ async def _form(
         "levels": [level for level in Level if level is not Level.UNKNOWN],
         "profiles": sorted(site.services.rules.current.profiles),
         "error": None if error is None else shown_error(error),
-        "smaller": smaller,
+        "advice": advice,
+        "explained": explained,
         "inputs": inputs,
         "picked": picked if picked in {str(one["offer"].number) for one in offers or ()} else None,
         "offers": offers,
@@ -192,7 +222,11 @@ def _offers(site: Site, decision: Decision, directory: Directory, caller: Caller
 async def request_page(site: Site, request: Request, caller: Caller) -> Response:
     """Show one request: what is asked, what is risky about it, how it stands, what happened."""
     request_id = RequestId(checked_id(REQUEST, request.path_params["request_id"]))
-    return site.page(request, "request.html", await request_values(site, caller, request_id))
+    values = await request_values(site, caller, request_id)
+    rules = site.services.rules.current
+    told = await site.services.store.read(lambda tx: request_explained(tx, caller, request_id, rules))
+    explained = None if told is None else shown_explanation(told)
+    return site.page(request, "request.html", {**values, "explained": explained})
 
 
 async def request_values(site: Site, caller: Caller, request_id: RequestId) -> dict[str, Any]:

@@ -235,11 +235,11 @@ class Site:
             "error": shown_error(error),
             "kind": kind,
             "trace_id": request.scope.get(TRACE, ""),
-            "kept": self._page_of(request) if error.code == CsrfFailed.code else None,
+            "kept": self.way_back(request) if error.code == CsrfFailed.code else None,
             "may_reload": request.method == "GET" and retry_after_s(error) is not None,
         }
         response = self.page(request, "error.html", values, status=kind.status, headers=headers_of(error))
-        return self._back_to(request, response) if error.code == StepUpRequired.code else response
+        return self.remembering(request, response) if error.code == StepUpRequired.code else response
 
     def refusal(self, scope: Scope, error: LogLeaseError) -> Response:
         """Return the page of an error that stopped a call before it came to any page."""
@@ -279,9 +279,9 @@ class Site:
                 request.state.form = await self._fields(request)
             cookie = cookie_of(request.headers.get("cookie"), tls=self.tls)
             request.state.owner = None if cookie is None else await self.services.credentials.owner_of(cookie)
-        return self._back_to(request, self.go("/sign-in"))
+        return self.remembering(request, self.go("/sign-in"))
 
-    def _page_of(self, request: Request) -> str:
+    def way_back(self, request: Request) -> str:
         """Return the address at which this call can be gone on with; what was typed into a form of ours is kept."""
         path = request.url.path
         if request.method == "GET":
@@ -294,9 +294,9 @@ class Site:
         key = self.drafts.keep(fields, owner)
         return page_of(path) if key is None else f"{page_of(path)}?draft={key}"
 
-    def _back_to(self, request: Request, response: Response) -> Response:
-        """Remember where the visitor wanted to go, in a cookie: an address would end up in histories and links."""
-        wanted = self._page_of(request)
+    def remembering(self, request: Request, response: Response) -> Response:
+        """Remember in a cookie where to go after a sign-in: an address would end up in histories and links."""
+        wanted = self.way_back(request)
         if wanted != "/" and len(wanted) <= MAX_WANTED:
             response.set_cookie(
                 "loglease-next",

@@ -236,7 +236,7 @@ async def test_revoking_a_reveal_leaves_the_grant_of_its_line_alone(world: World
 async def used(world: World, grant: Grant, **changes: Any) -> Grant:
     who = changes.pop("who", caller(principal("alice"), world.clock.now()))
     now = world.clock.now()
-    found = await world.store.read(lambda tx: revealable(tx, who, grant.id, now))
+    found = await world.store.read(lambda tx: revealable(tx, who, grant.id, now, world.rules))
     given = {"rule": "pii-core.email", "classes": {"pii.email"}, "caller": who, "replica": "one"}
     return await reveal(found, **(given | changes), **world.ports)
 

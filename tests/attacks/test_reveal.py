@@ -65,7 +65,8 @@ def test_a_value_is_shown_to_whom_it_was_approved_for_once_and_stands_nowhere_el
     assert "saw the value, of class pii.email" in [one["text"] for one in steps]
     assert VALUE not in json.dumps(steps)
     assert VALUE not in (server.folder / "stderr.log").read_text()
-    stored = b"".join(one.read_bytes() for one in (server.folder / "data").glob("loglease.sqlite3*"))
+    stored = b"".join(one.read_bytes() for one in (server.folder / "data").glob("loglease.db*"))
+    assert stored
     assert VALUE.encode() not in stored
 
 

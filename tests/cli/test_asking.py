@@ -39,6 +39,13 @@ def test_an_offer_says_from_where_alone_it_could_be_used(cli: Cli, server: FakeS
     assert ", only from network corp" in cli("request", SELECTOR, "--reason", "checkout fails", "--dry-run").out
 
 
+def test_an_offer_says_what_becomes_linkable(cli: Cli, server: FakeServer) -> None:
+    draft = ("request", SELECTOR, "--reason", "checkout fails", "--dry-run")
+    assert "Linkable" not in cli(*draft).out
+    server.on("POST", "/offers", {**OFFERS, "offers": [{**OFFER, "pseudonyms": "team-day"}]})
+    assert f"equal pseudonyms in all grants of {OFFER['policy']}" in " ".join(cli(*draft).out.split())
+
+
 def test_a_selector_is_enough(cli: Cli, server: FakeServer) -> None:
     assert cli("request", SELECTOR, "--reason", "checkout fails", "--wait", "0").code == 10
     (call,) = server.sent("POST", "/requests")

@@ -93,6 +93,28 @@ def test_a_network_that_binds_is_opened_against_the_digested_bytes() -> None:
     assert checked_terms(hidden).bound == "(not shown to you)"
 
 
+@pytest.mark.parametrize(("said", "linkable"), [(None, ""), ("team_day", "on one day"), ("deployment", "for good")])
+def test_what_becomes_linkable_is_told_from_the_digested_bytes(said: str | None, linkable: str) -> None:
+    answer = terms()
+    body = json.loads(answer["terms"])
+    body["offer"] |= {} if said is None else {"pseudonyms": said}
+    answer["terms"] = json.dumps(body)
+    answer["digest"] = sha256_hex(answer["terms"].encode())
+    found = checked_terms(answer).linkable
+    assert linkable in found
+    assert bool(found) == (said is not None)
+
+
+def test_a_scope_of_pseudonyms_that_is_not_known_is_no_scope() -> None:
+    answer = terms()
+    body = json.loads(answer["terms"])
+    body["offer"]["pseudonyms"] = "galaxy"
+    answer["terms"] = json.dumps(body)
+    answer["digest"] = sha256_hex(answer["terms"].encode())
+    with pytest.raises(TermsForged):
+        checked_terms(answer)
+
+
 def test_plans_are_said_in_words() -> None:
     leads = {"from": ["group:leads", "user:bob"], "need": 2}
     assert plan_words([leads, {"any_of": [leads, {"from": ["group:dpo"], "need": 1}]}]) == (

@@ -235,6 +235,23 @@ async def test_keeps(store: SqliteStore, change: Change) -> None:
     assert await store.read(lambda tx: tx.keeps.find(first.grant)) is None
 
 
+async def test_key_salts(store: SqliteStore, change: Change) -> None:
+    def some(tx: Transaction) -> None:
+        for name, day, byte in (
+            ("team-day/a", "2026-11-26", b"a"),
+            ("team-day/a", "2026-11-27", b"b"),
+            ("deployment", "", b"c"),
+        ):
+            tx.key_salts.insert(name, day, byte * 32)
+
+    await change(some)
+    assert await store.read(lambda tx: tx.key_salts.find("team-day/a", "2026-11-27")) == b"b" * 32
+    assert await store.read(lambda tx: tx.key_salts.find("team-day/b", "2026-11-27")) is None
+    assert await change(lambda tx: tx.key_salts.delete_before("2026-11-27")) == 1
+    assert await store.read(lambda tx: tx.key_salts.find("team-day/a", "2026-11-26")) is None
+    assert await store.read(lambda tx: tx.key_salts.find("deployment", "")) == b"c" * 32
+
+
 async def test_after_reviews(store: SqliteStore, change: Change) -> None:
     def two(tx: Transaction) -> None:
         for number in (1, 2):

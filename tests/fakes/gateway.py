@@ -24,6 +24,7 @@ from loglease.model.clock import Clock
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import EntryId, GrantId, PersonId, PrincipalId, RequestId, SubjectId, id_of
 from loglease.model.instant import Instant, after, instant_text
+from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.reveal import Reveal
@@ -56,7 +57,7 @@ class OpenRules:
         return ()
 
     def still_allowed(self, point: object, request: object, terms: Terms, *rest: object) -> Allowed:
-        return Allowed(terms=terms, network_bound=False)
+        return Allowed(terms=terms, network_bound=False, pseudonyms=KeyScope.GRANT)
 
     def usable(self, request: object, grant: Grant, directory: object, now: object) -> Grant:
         return grant.within(self.still_allowed(None, request, grant.terms, directory, now).terms)

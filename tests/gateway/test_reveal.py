@@ -18,6 +18,7 @@ from loglease.access.rules import Allowed
 from loglease.audit.interface import AuditUnavailable, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.grant import Grant, GrantMove, GrantState, move
+from loglease.model.key_scope import KeyScope
 from loglease.model.labels import labels_of
 from loglease.model.limits import Limits
 from loglease.model.offer import Terms
@@ -442,7 +443,7 @@ async def test_a_mask_over_more_classes_than_policy_reveals_is_not_available(tmp
             reveal = request.wish.reveal
             if reveal is not None and reveal.cls != "credential.password":
                 raise PolicyDenied("No.")
-            return Allowed(terms=terms, network_bound=False)
+            return Allowed(terms=terms, network_bound=False, pseudonyms=KeyScope.GRANT)
 
     async with a_world(tmp_path, text="password=bob@a.example password=justsecret1 x") as w:
         parent = await w.grant(profile="pii-default@1")

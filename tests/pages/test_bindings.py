@@ -1,4 +1,4 @@
-"""Where a grant is bound to a network, every page that shows what is asked or given says from where it can be used."""
+"""What binds a grant, and what it lets people link, stands on every page that shows what is asked or given."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tests.pages.world import World
 
 from loglease.server.wiring import close
 
-BOUND = POLICY.replace("redaction: pii-default}", "redaction: pii-default, bind: [network]}").replace(
+BOUND = POLICY.replace(
+    "redaction: pii-default}", "redaction: pii-default, bind: [network], pseudonyms: team-day}"
+).replace(
     "ask:\n  inputs:\n    customer: {type: string, max: 8, label: Customer <number>}\n"
     "    urgent: {type: bool, required: false}\n",
     "",
 )
 FORM = {"source": "files", "label.service": "pay-api", "window": "1h", "reason": "they called"}
 SAID = "only from address 127.0.0.1"
+LINKABLE = "equal values have equal pseudonyms in all grants of"
 
 
 @pytest.fixture
@@ -34,15 +37,21 @@ async def bound(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_offer_request_decision_and_grant_say_from_where(bound: World) -> None:
     eve, lea = await bound.signed_in("eve@example.com"), await bound.signed_in("lea@example.com")
-    assert SAID in (await eve.send("/requests/new", {**FORM, "step": "offers"})).text
+    offers = (await eve.send("/requests/new", {**FORM, "step": "offers"})).text
+    assert SAID in offers
+    assert LINKABLE in offers
     sent = await eve.send("/requests/new", {**FORM, "step": "send", "offer": "1"})
     request = sent.headers["location"]
     for page in (request, f"{request}/decide?verdict=approve"):
-        assert SAID in (await lea.get(page)).text, page
+        text = (await lea.get(page)).text
+        assert SAID in text, page
+        assert LINKABLE in text, page
     digest = (await lea.get(f"{request}/decide?verdict=approve")).text.partition('name="digest" value="')[2][:64]
     answer = await lea.send(
         f"{request}/decide", {"verdict": "approve", "digest": digest, "step": "decide", "comment": ""}
     )
     assert answer.status_code == 303
     (grant,) = await bound.services.store.read(lambda tx: tx.grants.live())
-    assert SAID in (await eve.get(f"/grants/{grant.id}")).text
+    text = (await eve.get(f"/grants/{grant.id}")).text
+    assert SAID in text
+    assert LINKABLE in text

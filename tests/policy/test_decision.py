@@ -39,6 +39,7 @@ from tests.policy.world import (
 )
 
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant
+from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Outcome, Plan
 from loglease.model.principal import Kind, Principal, directory_of
@@ -251,7 +252,7 @@ def test_clamping_says_whose_limit_it_was() -> None:
 def test_routes_only_tighten() -> None:
     route = (
         "  - otherwise: true\n    grant: {duration: {max: 10m}, activate_within: 1h, single_use: true, "
-        "idle_timeout: 5m, limits: {lines: 5, tails: 1}, redaction: strict, bind: [network]}\n"
+        "idle_timeout: 5m, limits: {lines: 5, tails: 1}, redaction: strict, bind: [network], pseudonyms: grant}\n"
     )
     offer = decided(with_payments("  - otherwise: true\n", route)).offers[0]
     assert offer.terms.duration_s == 600
@@ -259,11 +260,38 @@ def test_routes_only_tighten() -> None:
     assert offer.terms.scopes[0].profile == "strict@2"
     assert (offer.shape.activate_within_s, offer.shape.single_use, offer.shape.idle_timeout_s) == (3600, True, 300)
     assert offer.shape.network_bound
+    assert offer.shape.pseudonyms is KeyScope.GRANT
     wider = route.replace("10m", "9h").replace("lines: 5", "lines: 900000").replace("strict", "secrets")
     same = decided(with_payments("  - otherwise: true\n", wider)).offers[0]
     assert same.terms.duration_s == 7200
     assert same.terms.limits.lines == 200_000
     assert same.terms.scopes[0].profile == "pii-default@7"
+
+
+WORDS = (*KeyScope, None)
+
+
+@given(
+    policy=st.sampled_from(WORDS), route=st.sampled_from(WORDS), rails=st.lists(st.sampled_from(KeyScope), max_size=2)
+)
+def test_pseudonyms_reach_no_farther_than_anybody_says(
+    policy: KeyScope | None, route: KeyScope | None, rails: list[KeyScope]
+) -> None:
+    """Nobody widens what another one bounds, and a policy that says nothing keeps them inside of one grant."""
+    own = "" if policy is None else f"  pseudonyms: {policy}\n"
+    ways = "  - otherwise: true\n" + ("" if route is None else f"    grant: {{pseudonyms: {route}}}\n")
+    payments = PAYMENTS.replace("  activate_within: 8h\n", f"  activate_within: 8h\n{own}").replace(
+        "  - otherwise: true\n", ways
+    )
+    guards = [
+        f"api: loglease/v1\nkind: Guardrail\nid: rail{at}\napplies: {{all_streams: true}}\n"
+        f"at_least: {{pseudonyms: {rail}}}\n"
+        for at, rail in enumerate(rails)
+    ]
+    offer = decided(bundle_of(CATALOG, payments, SRE, APPROVERS, *guards)).offers[0]
+    said = [one for one in (policy or KeyScope.GRANT, route, *rails) if one is not None]
+    order = ["grant", "team-day", "deployment"]
+    assert offer.shape.pseudonyms == min(said, key=lambda one: order.index(str(one)))
 
 
 def test_wishes_only_tighten_limits() -> None:

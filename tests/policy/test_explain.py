@@ -438,6 +438,20 @@ def test_a_binding_is_told_with_offers_and_guardrails() -> None:
     assert [one["bind"] for one in json.loads(json.dumps(found.data))["offers"]] == [["network"]]
 
 
+def test_how_far_pseudonyms_reach_is_told_with_offers_and_guardrails() -> None:
+    wide = [
+        one.replace("  activate_within: 8h\n", "  activate_within: 8h\n  pseudonyms: deployment\n")
+        for one in ORGANISATION
+    ]
+    rail = (
+        "api: loglease/v1\nkind: Guardrail\nid: all\napplies: {all_streams: true}\nat_least: {pseudonyms: team-day}\n"
+    )
+    found = explain(decided(bundle_of(*wide, rail)), Viewer.REQUESTER)
+    assert " offer 1     payments-prod-debug: 2h, 1 approval, pseudonyms reach over the team-day" in found.text
+    assert " guardrails  pseudonyms reach over the team-day at most (all)" in found.text
+    assert [one["pseudonyms"] for one in json.loads(json.dumps(found.data))["offers"]] == ["team-day"]
+
+
 def test_automatic_offers_and_choices() -> None:
     wish = wish_of(scope_of('{env="dev",data_class="public"}', source="staging-logs"))
     assert "4h, automatic" in explain(decided(BUNDLE, wish_of(wish.scopes[0], duration_s=28800)), Viewer.REQUESTER).text

@@ -10,6 +10,7 @@ from tests.policy.world import CATALOG, FLOOR, MARIA, NOW, ORGANISATION, RESTRIC
 
 from loglease.model.errors import Malformed
 from loglease.model.instant import instant_text
+from loglease.model.key_scope import KeyScope
 from loglease.model.principal import directory_of
 from loglease.policy import Bundle
 from loglease.policy.live import affected, read_live
@@ -116,6 +117,12 @@ def test_what_could_not_be_issued(old: str, new: str, why: str | None) -> None:
 )  # fmt: skip
 def test_what_would_be_less(old: str, new: str, why: str) -> None:
     assert fate(with_change(old, new)) == [(False, why)]
+
+
+def test_pseudonyms_that_reach_too_far_are_named() -> None:
+    assert fate(bundle_of(*ORGANISATION), pseudonyms=KeyScope.TEAM_DAY) == [(False, "pseudonyms team-day -> grant")]
+    wide = with_change("  activate_within: 8h\n", "  activate_within: 8h\n  pseudonyms: deployment\n")
+    assert fate(wide, pseudonyms=KeyScope.TEAM_DAY) == []
 
 
 def test_what_is_bound_already_is_not_less_for_it() -> None:

@@ -133,7 +133,7 @@ def test_an_unknown_field_has_its_place_its_mark_and_the_nearest_word() -> None:
         ("redaction: pii-default", "redaction: pii-default, limits: {lines: 0}", "P114"),
         ("redaction: pii-default", "redaction: pii-default, limits: {lines: '5'}", "P114"),
         ("redaction: pii-default", "redaction: pii-default, limits: {bytes: 500}", "P114"),
-        ("redaction: pii-default", "redaction: pii-default, pseudonyms: deployment", "P906"),
+        ("redaction: pii-default", "redaction: pii-default, pseudonyms: team", "P115"),
         ("redaction: pii-default", "redaction: pii-default, on_change: stop", "P115"),
         ("redaction: pii-default", "redaction: pii-default, allow_self: true", "P307"),
         ("redaction: pii-default", "redaction: pii-default, reveal: {classes: [pii]}", "P111"),

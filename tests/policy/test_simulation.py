@@ -74,6 +74,8 @@ def test_the_documents_that_decided_decide_the_same_again(
         ("grant: {duration: {max: 1h}}", "grant: {duration: {max: 90m}}", {Change.LONGER}),
         ("redaction: pii-default", "redaction: strict", {Change.MORE_REDACTION}),
         ("redaction: pii-default", "redaction: secrets", {Change.LESS_REDACTION}),
+        ("redaction: pii-default", "redaction: pii-default, pseudonyms: team-day", {Change.LESS_REDACTION}),
+        ("redaction: pii-default", "redaction: strict, pseudonyms: team-day", {Change.LESS_REDACTION}),
         ("id: payments\n", "id: payments-two\n", {Change.OTHER_POLICY}),
         ("pending_max", "pending_max", set()),
     ],

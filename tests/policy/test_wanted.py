@@ -64,7 +64,7 @@ cases:
 """
 RIGHT = {
     "WAITS": "route: 3, stages: 1, reviews: 1, after_review: false, notify: [], "
-    "activate_within: 2h, idle_timeout: 10m, pending_max: 1h, single_use: false, bind: [network], limits: {lines: 500, bytes: 5MB}",
+    "activate_within: 2h, idle_timeout: 10m, pending_max: 1h, single_use: false, pseudonyms: grant, bind: [network], limits: {lines: 500, bytes: 5MB}",
     "AUTO": "route: 1, stages: 0, reviews: 0, after_review: true, notify: ['channel:incident'], limits: {lines: 9}",
     "DENY": "policy: payments, code: ticket_required, rule: payments, next: [attach_ticket]",
     "BAN": "code: guardrail_denied, rule: no-staging",
@@ -101,6 +101,7 @@ def test_what_is_right_passes() -> None:
         (0, "idle_timeout: 20m", "want idle_timeout 20m, got 10m"),
         (0, "pending_max: 4h", "want pending_max 4h, got 1h"),
         (0, "single_use: true", "want single_use true, got false"),
+        (0, "pseudonyms: team-day", "want pseudonyms team-day, got grant"),
         (0, "bind: []", "want bind nothing, got network"),
         (0, "limits: {bytes: 4MB}", "want limits.bytes 4000000, got 5000000"),
         (0, "limits: {tails: 2}", "want limits.tails 2, got none"),
@@ -132,6 +133,7 @@ def test_what_is_different_is_told(case: int, want: str, told: str) -> None:
         ("WAITS", "notify: ['channel:none']", "P302"),
         ("WAITS", "route: 0", "P114"),
         ("WAITS", "single_use: maybe", "P114"),
+        ("WAITS", "pseudonyms: team", "P115"),
     ],
 )
 def test_what_can_never_be_is_refused(case: str, want: str, code: str) -> None:

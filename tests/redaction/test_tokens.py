@@ -38,10 +38,36 @@ def test_a_grants_key_is_derived_and_never_changes() -> None:
     assert keys != Keys.derived(b"m" * 32, salt=b"s" * 32, grant_id="grt_01J00000000000000000000001")
 
 
+def test_a_shared_key_is_derived_and_never_changes() -> None:
+    master, salt = b"m" * 32, b"s" * 32
+    day = Keys.of_team_day(master, salt=salt, policy="payments", day="2026-11-27")
+    assert day.pseudonym.hex() == "e37145fc7a14d02570a2b324212e118bb6266e4f2a7423e634b9fee14c5350a0"
+    everywhere = Keys.of_deployment(master, salt=salt)
+    assert everywhere.pseudonym.hex() == "fe9eb0ead5ad2a3b903cc94b35d85e51fbfaf2444ec656ed279f109914d0b7df"
+
+
+def test_no_two_scopes_have_one_key() -> None:
+    """Also where their names say the same, and the same salt is used for all."""
+    master, salt = b"m" * 32, b"s" * 32
+    names = ["payments", "2026-11-27", "payments\0002026-11-27", "", "deployment", "team-day"]
+    keys = [Keys.derived(master, salt=salt, grant_id=name) for name in names]
+    keys += [
+        Keys.of_team_day(master, salt=salt, policy=policy, day=day)
+        for policy in ("payments", "sre")
+        for day in ("2026-11-27", "2026-11-28")
+    ]
+    keys.append(Keys.of_deployment(master, salt=salt))
+    assert len({one.pseudonym for one in keys}) == len(keys)
+
+
 @pytest.mark.parametrize(("master", "salt"), [(b"short", b"s" * 32), (b"m" * 32, b"short"), (b"", b"")])
 def test_there_is_no_key_without_master_and_salt(master: bytes, salt: bytes) -> None:
     with pytest.raises(Withheld, match="key_missing"):
         Keys.derived(master, salt=salt, grant_id="g")
+    with pytest.raises(Withheld, match="key_missing"):
+        Keys.of_team_day(master, salt=salt, policy="p", day="2026-11-27")
+    with pytest.raises(Withheld, match="key_missing"):
+        Keys.of_deployment(master, salt=salt)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from tests.api.world import settings_in
 from tests.fakes.redaction import KEYS, MARKER, POISON, raising, spoiled
 
+from loglease.model.key_scope import KeyScope
 from loglease.redaction import EngineUnavailable, Redactor, Withheld, builtin_library
 from loglease.redaction.engine import hyperscan_engine, re2_engine
 from loglease.server.engines import Engines, RedactorBroken, prove
@@ -85,7 +86,8 @@ def test_a_grants_redactor_is_built_anew_after_an_error_of_its_engine() -> None:
     engines = Engines("auto", MARKER)
     redactors = Redactors(bytes(32), engines)
     terms = SimpleNamespace(scopes=[SimpleNamespace(profile=PIN)])
-    grant = SimpleNamespace(id="grt_1", key_salt=b"s" * 32, terms=terms)
+    shape = SimpleNamespace(pseudonyms=KeyScope.GRANT)
+    grant = SimpleNamespace(id="grt_1", key_salt=b"s" * 32, terms=terms, shape=shape)
     first = redactors.of(grant)
     assert redactors.of(grant) is first
     engines.note(first.withheld("canary_lost"))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import orjson
@@ -15,6 +16,7 @@ from tests.api.world import World, settings_in, world_in
 from tests.server.test_process import served
 
 from loglease.model.ids import GrantId
+from loglease.model.key_scope import KeyScope
 from loglease.policy.defaults import default_files
 from loglease.redaction import Plugin, RedactionError
 from loglease.redaction.plugins import Extensions
@@ -70,6 +72,7 @@ class Grant:
 
     def __init__(self, name: str, pin: str) -> None:
         self.id, self.key_salt, self.terms = GrantId(name), bytes(32), Terms(pin)
+        self.shape = SimpleNamespace(pseudonyms=KeyScope.GRANT)
 
 
 def masked(redactor, line: str) -> str:

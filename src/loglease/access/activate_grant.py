@@ -10,6 +10,7 @@ from loglease.access.caller import Caller
 from loglease.access.errors import PolicyDenied
 from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, is_held, require_unlocked
+from loglease.access.pseudonym_keys import require_key
 from loglease.access.records import refs
 from loglease.access.rules import Rules
 from loglease.access.standing import closed_to
@@ -79,6 +80,7 @@ def activated(
         )
     allowed = rules.still_allowed(Point.ACTIVATION, request, grant.terms, directory, now)
     require_network(grant, rules, bound=allowed.network_bound)
+    require_key(grant)
     active = move(replace(grant, terms=allowed.terms), GrantMove.ACTIVATE, by=caller.principal.id, now=now)
     if active.valid_until is not None:
         active = replace(active, valid_until=bounded(tx, request.wish.reveal, active.valid_until))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loglease.access.commitments import Random, commitments_of
+from loglease.access.pseudonym_keys import SALT_BYTES, shared_salt
 from loglease.access.records import actor_of, refs, scheduled_data
 from loglease.access.rules import Allowed, Rules
 from loglease.audit.interface import Draft
@@ -21,8 +22,6 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.reveal import Reveal
 from loglease.model.review import Review
 from loglease.store.interface import Transaction
-
-KEY_SALT_BYTES = 32
 
 
 def bounded(tx: Transaction, reveal: Reveal | None, until: Instant) -> Instant:
@@ -77,6 +76,7 @@ def approved(
     """
     done = move(request, RequestMove.APPROVE, by=by.id if by else None, now=now)
     reveal = request.wish.reveal
+    shape = replace(request.offer.shape, network_bound=allowed.network_bound, pseudonyms=allowed.pseudonyms)
     grant = Grant(
         id=GrantId(new_id(GRANT)),
         request=request.id,
@@ -85,11 +85,12 @@ def approved(
         basis=request.offer.outcome,
         reviews=tuple(review.id for review in reviews),
         terms=allowed.terms,
-        shape=replace(request.offer.shape, network_bound=allowed.network_bound),
+        shape=shape,
         digest=request.digest,
         scheduled_at=now,
         activate_by=bounded(tx, reveal, after(now, request.offer.shape.activate_within_s)),
-        key_salt=random(KEY_SALT_BYTES),
+        key_salt=random(SALT_BYTES),
+        shared_salt=shared_salt(tx, shape.pseudonyms, request.offer.policy, now, random=random),
         epoch=tx.epoch,
         network=request.network,
         parent=None if reveal is None else reveal.grant,

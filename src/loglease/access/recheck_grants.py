@@ -109,6 +109,8 @@ class _Change:
     def _is_less(self, left: Grant | None, before: Grant) -> bool:
         if left is None or (left.shape.network_bound and not before.shape.network_bound):
             return True
+        if left.shape.pseudonyms.reach < before.shape.pseudonyms.reach:
+            return True
         return self._rules.is_stricter(left.terms, before.terms)
 
     def _left(self, rules: Rules, request: AccessRequest, grant: Grant) -> Grant | None:

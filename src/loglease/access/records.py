@@ -15,8 +15,9 @@ from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
 from loglease.model.grant import Grant
 from loglease.model.instant import Instant, instant_text
+from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Matcher
-from loglease.model.offer import Joint, Offer, Plan, Slots, Stage, Terms
+from loglease.model.offer import Joint, Offer, Plan, Shape, Slots, Stage, Terms
 from loglease.model.principal import Principal
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
@@ -110,6 +111,7 @@ def offer_data(
         **terms_data(offer.terms, commitments, profiles),
         **_revealing(reveal, commitments),
         **({"bind": ["network"]} if offer.shape.network_bound else {}),
+        **key_scope_data(offer.shape),
         "activate_within_s": offer.shape.activate_within_s,
         "review_within_s": offer.shape.review_within_s,
         "record_c": commitments.to("record_c", record),
@@ -186,8 +188,14 @@ def scheduled_data(
         "not_before_at": instant_text(grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
         **bound_data(grant, commitments),
+        **key_scope_data(grant.shape),
     }
     return data if review_by is None else data | {"review_by_at": instant_text(review_by)}
+
+
+def key_scope_data(shape: Shape) -> Data:
+    """Return how far pseudonyms reach, as entries carry it; that of one grant goes without saying."""
+    return {} if shape.pseudonyms is KeyScope.GRANT else {"pseudonyms": shape.pseudonyms.replace("-", "_")}
 
 
 def bound_data(grant: Grant, commitments: Commitments) -> Data:

@@ -21,9 +21,11 @@ from loglease.access.serving import NOTHING
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest
 from loglease.model.digest import SALT_BYTES
+from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantMove, GrantState, refusal
 from loglease.model.ids import ENTRY, SESSION, EntryId, GrantId, NewId, SessionId
 from loglease.model.instant import Instant
+from loglease.model.key_scope import KeyScope
 from loglease.model.principal import Kind
 from loglease.model.reveal import Reveal
 from loglease.model.rights import Right
@@ -41,8 +43,11 @@ class Revealable:
     parent: Grant
 
 
-def revealable(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant) -> Revealable:
+def revealable(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant, rules: Rules) -> Revealable:
     """Return a grant of the caller that may reveal its value now; looking at it changes nothing.
+
+    Args:
+        rules: those in force, by which lines are served under the parent.
 
     Raises:
         NotFound: there is no such grant for the caller.
@@ -70,7 +75,19 @@ def revealable(tx: Transaction, caller: Caller, grant_id: GrantId, now: Instant)
         raise refusal(parent, now, held=held)
     if is_held(tx, grant, now):
         raise refusal(grant, now, held=True)
-    return Revealable(grant=grant, reveal=reveal, parent=parent)
+    return Revealable(grant=grant, reveal=reveal, parent=_as_served(tx, parent, rules, now))
+
+
+def _as_served(tx: Transaction, parent: Grant, rules: Rules, now: Instant) -> Grant:
+    """Return the grant of a line with pseudonyms that reach as far as they do in what it serves now."""
+    request = tx.requests.find(parent.request)
+    if parent.shape.pseudonyms is KeyScope.GRANT or request is None:
+        return parent
+    try:
+        used = rules.shown().usable(request, parent, tx.principals.directory(), now)
+    except LogLeaseError:
+        return parent  # whether anything is allowed is asked when the value is recorded
+    return replace(parent, shape=replace(parent.shape, pseudonyms=used.shape.pseudonyms))
 
 
 async def reveal(
@@ -105,7 +122,7 @@ async def reveal(
 
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Grant]:
         require_unlocked(tx, caller, now)
-        grant = revealable(tx, caller, found.grant.id, now).grant
+        grant = revealable(tx, caller, found.grant.id, now, rules).grant
         grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
         request = tx.requests.find(grant.request)
         if request is None:

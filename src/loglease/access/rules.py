@@ -19,6 +19,7 @@ from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import MICROSECONDS, Instant, duration_text, instant_text
+from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import Offer, Outcome, Plan, Stage, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
@@ -69,10 +70,12 @@ class Allowed:
 
     Attributes:
         network_bound: whether a grant of it is bound to the network that it was asked for from.
+        pseudonyms: where equal values have equal pseudonyms in it.
     """
 
     terms: Terms
     network_bound: bool
+    pseudonyms: KeyScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +361,7 @@ class Rules:
         both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
-        return Allowed(terms=both, network_bound=again.network_bound)
+        return Allowed(terms=both, network_bound=again.network_bound, pseudonyms=again.pseudonyms)
 
     def usable(self, request: AccessRequest, grant: Grant, directory: Directory, now: Instant) -> Grant:
         """Return an active grant as a session may use it now: its terms and its end, cut by the present policy.
@@ -369,7 +372,11 @@ class Rules:
             PolicyDenied, GuardrailDenied: nothing of it is allowed any more, or its time is over by now.
         """
         allowed = self.still_allowed(Point.SESSION_OPEN, request, grant.terms, directory, now)
-        shape = replace(grant.shape, network_bound=grant.shape.network_bound or allowed.network_bound)
+        shape = replace(
+            grant.shape,
+            network_bound=grant.shape.network_bound or allowed.network_bound,
+            pseudonyms=narrowest((grant.shape.pseudonyms, allowed.pseudonyms)),
+        )
         found = replace(grant.within(allowed.terms), shape=shape)
         if found.stored_state_at(now) is not GrantState.ACTIVE:
             span = duration_text(found.terms.duration_s)

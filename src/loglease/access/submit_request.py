@@ -197,7 +197,7 @@ class Submission:
         tx.requests.insert(request)
         if offer.outcome is Outcome.REVIEW:
             return request, (submitted, made)
-        allowed = Allowed(terms=offer.terms, network_bound=offer.shape.network_bound)
+        allowed = Allowed(terms=offer.terms, network_bound=offer.shape.network_bound, pseudonyms=offer.shape.pseudonyms)
         request, grant, entries = approved(
             tx, request, (), by=None, now=now, allowed=allowed, rules=rules, new_id=new_id, random=self.random
         )

@@ -45,7 +45,7 @@ request.submitted 300401 [request] digest_sha256, offer#, beneficiary?, scopes:[
     channel{web|cli|api|chat}
 offer.made 300403 [request] offer#, policy, bundle_sha256, revision#, outcome{auto|review|break_glass|deny}, rule?,
     plans:[Plan], scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, bind:[]?,
-    activate_within_s, review_within_s?, record_c
+    pseudonyms{team_day|deployment}?, activate_within_s, review_within_s?, record_c
 request.countered 300403 [request] counter#, terms_sha256
 request.expired 300411 [request]
 request.cancelled 300411 [request] why{requester|superseded|revoked|deleted|locked|restore}, reason_c?
@@ -55,7 +55,7 @@ review.given 300403 [request, review] verdict{approve|deny}, digest_sha256, elig
     comment_c?, channel{web|cli|api|chat}, auth:Auth, narrowed:Narrowing?
 grant.scheduled 300401 [request, grant] holder, basis{reviews|auto|break_glass}, reviews:[], digest_sha256,
     scopes:[Scope], duration_s, limits:Limits, elevation:Raise?, reveal:Reveal?, not_before_at, activate_by_at,
-    review_by_at?, network_c?
+    review_by_at?, network_c?, pseudonyms{team_day|deployment}?
 grant.activated 300501 [request, grant] from_at, until_at, reviews:[], bundle_sha256, revision#, epoch#
 grant.suspended 300412 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?
 grant.resumed 300413 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?

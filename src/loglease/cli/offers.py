@@ -11,6 +11,7 @@ from loglease.cli.errors import Usage
 from loglease.cli.questions import may_be_asked
 from loglease.cli.run import Run
 from loglease.model.instant import EventWindow, duration_text
+from loglease.model.key_scope import KeyScope, linkable_in_words
 from loglease.model.network import bound_in_words
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
@@ -110,6 +111,11 @@ def bound_words(shown: Mapping[str, Any]) -> str:
     return bound_in_words(shown.get("network")) if shown.get("network_bound") else ""
 
 
+def linkable_words(shown: Mapping[str, Any]) -> str:
+    """Say what an offer or a grant lets people link beyond one grant; empty where that is nothing."""
+    return linkable_in_words(KeyScope(shown.get("pseudonyms", KeyScope.GRANT)), shown["policy"]) or ""
+
+
 def more_words(shown: Mapping[str, Any]) -> str:
     """Say what a newer policy demands of a request; empty where it is what the offer said."""
     return plans_words(shown["plans"]) if shown["plans"] != shown["offer"]["plans"] else ""
@@ -134,7 +140,10 @@ def show_offers(run: Run, offers: Body, number: int | None) -> None:
         duration = duration_text(offer["duration_s"])
         bound = f", {bound_words(offer)}" if offer.get("network_bound") else ""
         run.out.facts(
-            [(f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{bound}{mark}")]
+            [
+                (f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{bound}{mark}"),
+                ("Linkable", linkable_words(offer)),
+            ]
         )
 
 

@@ -16,6 +16,7 @@ from loglease.model.digest import commitment, sha256_hex
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import GrantId
 from loglease.model.instant import EventWindow, Instant
+from loglease.model.key_scope import KeyScope, linkable_in_words
 from loglease.model.labels import Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
 from loglease.model.network import bound_in_words
@@ -48,6 +49,7 @@ class ShownTerms:
     expires_at: str
     reveal: Reveal | None = None
     bound: str = ""
+    linkable: str = ""
 
     @property
     def words(self) -> str:
@@ -126,7 +128,14 @@ def _shown(terms: Mapping[str, Any], digest: str, opened: Mapping[str, tuple[str
         expires_at=str(wish["expires_at"]),
         reveal=reveal,
         bound=_bound(offer, wish, opened),
+        linkable=_linkable(offer),
     )
+
+
+def _linkable(offer: Mapping[str, Any]) -> str:
+    """Say what pseudonyms let people link beyond one grant; empty where that is nothing."""
+    scope = KeyScope(offer["pseudonyms"].replace("_", "-")) if "pseudonyms" in offer else KeyScope.GRANT
+    return linkable_in_words(scope, str(offer["policy"])) or ""
 
 
 def _bound(offer: Mapping[str, Any], wish: Mapping[str, Any], opened: Mapping[str, tuple[str, str]]) -> str:

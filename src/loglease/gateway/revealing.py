@@ -57,7 +57,8 @@ async def value_of(
         LogLeaseError: nothing was revealed; unless the record itself failed, the grant is as it was.
     """
     now = services.clock.now()
-    found = await services.store.read(lambda tx: revealable(tx, caller, grant_id, now))
+    rules = services.rules()
+    found = await services.store.read(lambda tx: revealable(tx, caller, grant_id, now, rules))
     reader, redactor = await parts(found.parent)
     search = _Search(found, reader=reader, redactor=redactor, violations=violations)
     try:
@@ -78,7 +79,7 @@ async def value_of(
         caller=caller,
         replica=services.replica,
         log=services.log,
-        rules=services.rules(),
+        rules=rules,
         new_id=services.new_id,
         random=services.random,
     )

@@ -30,6 +30,7 @@ from loglease.gateway.turns import Turns
 from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId, SessionId
+from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Terms
 from loglease.model.session import CloseWhy, SessionKind
 from loglease.redaction import RedactionError, Redactor
@@ -38,6 +39,7 @@ from loglease.sources.interface import Reader, SourceUnavailable
 DRAIN_S: Final = 25.0
 
 _Parts = tuple[Reader, Redactor]
+_Decisive = tuple[Terms, KeyScope]
 
 _OF_ONE_GRANT: Final = (
     NotPermitted,
@@ -94,7 +96,7 @@ class Sessions:
         """
         grants = concerned(grants, asked)
         asked.admit(grants)
-        parts = {grant.id: (grant.terms, await self._parts(grant)) for grant in grants}
+        parts = {grant.id: (_decisive(grant), await self._parts(grant)) for grant in grants}
         self._admit(asked.kind, len(grants))
         with self._sessions.hearing(asked.kind, len(grants)) as heard:
             opened = await self._open_all(grants, asked, caller)
@@ -164,18 +166,18 @@ class Sessions:
             self.later(self._recorder.close(one.session.id, why=CloseWhy.ERROR, account=NOTHING, cut_ms=None))
 
     async def _means(
-        self, opened: Sequence[Opened], parts: Mapping[GrantId, tuple[Terms, _Parts]], caller: Caller
+        self, opened: Sequence[Opened], parts: Mapping[GrantId, tuple[_Decisive, _Parts]], caller: Caller
     ) -> list[Means]:
         """Return what an answer is made with under each grant.
 
         Args:
-            parts: of each grant with the terms that they are for, which policy may have narrowed since.
+            parts: of each grant with what they are for, which policy may have narrowed since.
         """
         made: list[Means] = []
         view = self._index.kept(caller.principal.id)
         for number, one in enumerate(opened):
-            terms, (reader, redactor) = parts[one.grant.id]
-            if one.grant.terms != terms:
+            made_for, (reader, redactor) = parts[one.grant.id]
+            if _decisive(one.grant) != made_for:
                 reader, redactor = await self._parts(one.grant)
             source = one.grant.terms.scopes[0].source
             made.append(
@@ -317,3 +319,8 @@ class Sessions:
     def close(self) -> None:
         """Let the threads go; after `drain`."""
         self._turns.close()
+
+
+def _decisive(grant: Grant) -> _Decisive:
+    """Return what of a grant reader and redactor depend on."""
+    return grant.terms, grant.shape.pseudonyms

@@ -93,7 +93,8 @@ class Grant:
         basis: reviews, an automatic route, or break-glass.
         activate_by: an unused grant lapses then.
         valid_from: set at activation, as is `valid_until`; the clock never restarts.
-        key_salt: 32 random bytes from which the pseudonym key is derived.
+        key_salt: 32 random bytes from which the key of its own pseudonyms is derived.
+        shared_salt: those for a key that it shares with other grants; None where the scope of its key is the grant.
         idle_at: when it ends if no session opens before; None while one is open, and where policy sets no limit.
         ended_why: for `ended`; `ended_by` and `reason` also for `revoked`.
         epoch: history generation in which it was made or re-affirmed; an older one suspends.
@@ -126,6 +127,7 @@ class Grant:
     usage: Usage = Usage()
     version: int = 1
     network: str | None = None
+    shared_salt: bytes | None = None
     parent: GrantId | None = None
 
     @property

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from loglease.model.errors import InvalidField
+from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.scope import Scope
 
@@ -161,6 +162,7 @@ class Shape:
         idle_timeout_s: a grant without an open session for so long ends; None is never.
         cut_on_change: open sessions end at once when a new bundle narrows the policy, not with the next session.
         network_bound: useless from any other network than the one from which it was asked for.
+        pseudonyms: where equal values have equal pseudonyms.
     """
 
     activate_within_s: int
@@ -169,6 +171,7 @@ class Shape:
     idle_timeout_s: int | None = None
     cut_on_change: bool = False
     network_bound: bool = False
+    pseudonyms: KeyScope = KeyScope.GRANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant, duration_text
+from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Stage, Terms, need_of
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.policy import routes
@@ -410,6 +411,7 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
         idle_timeout_s=min(idle, default=None) if reveal is None else None,
         cut_on_change=policy.grant.cut_on_change,
         network_bound=_is_bound(policy, route, asked),
+        pseudonyms=_pseudonyms(policy, route, asked) if reveal is None else KeyScope.GRANT,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
     way = f"route {route.number}" if reveal is None else "reveal"
@@ -430,6 +432,14 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
         notify=_told(notify, policy, asked) if asked.wish.break_glass else notify,
         after=chosen.after,
     )
+
+
+def _pseudonyms(policy: AccessPolicy, route: Route, asked: _Asked) -> KeyScope:
+    """Return how far pseudonyms reach: nobody lets them reach farther than anybody else does."""
+    own = policy.grant.pseudonyms
+    if own is KeyScope.GRANT:
+        return own
+    return narrowest((own, route.grant.pseudonyms, *(rail.pseudonyms for rail in asked.rails)))
 
 
 def _is_bound(policy: AccessPolicy, route: Route, asked: _Asked) -> bool:

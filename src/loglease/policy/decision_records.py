@@ -12,6 +12,7 @@ from loglease.model.digest import Canonical
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import EventWindow, Instant, instant_text, parse_instant
+from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Offer, need_of
 from loglease.model.principal import Kind, Principal
@@ -34,6 +35,7 @@ class Answer:
         policy: whose offer was taken, or is first; None for a denial.
         need: how many approvals it takes.
         profile: name of the redaction profile.
+        pseudonyms: where equal values have equal pseudonyms.
         code: of the refusal, where that was looked at: it takes far longer than the denial itself.
     """
 
@@ -42,6 +44,7 @@ class Answer:
     need: int = 0
     duration_s: int = 0
     profile: str = ""
+    pseudonyms: KeyScope = KeyScope.GRANT
     code: str | None = None
 
 
@@ -115,6 +118,7 @@ def answer_of(decision: Decision, taken: Offer | None = None) -> Answer:
         need=need_of(offer.plans),
         duration_s=offer.terms.duration_s,
         profile=(offer.terms.scopes[0].profile or "").partition("@")[0],
+        pseudonyms=offer.shape.pseudonyms,
     )
 
 
@@ -122,13 +126,14 @@ def answer_data(answer: Answer) -> dict[str, Canonical]:
     """Return an answer as plain values; absent instead of null."""
     if answer.policy is None:
         return {"outcome": answer.outcome}
-    return {
+    data: dict[str, Canonical] = {
         "policy": answer.policy,
         "outcome": answer.outcome,
         "approvals": answer.need,
         "duration_s": answer.duration_s,
         "redaction": answer.profile,
     }
+    return data | ({} if answer.pseudonyms is KeyScope.GRANT else {"pseudonyms": str(answer.pseudonyms)})
 
 
 def _wish_data(wish: Wish) -> dict[str, Canonical]:
@@ -201,6 +206,7 @@ def _read(data: dict[str, Any], number: int) -> RecordedDecision:
             need=answer.get("approvals", 0),
             duration_s=answer.get("duration_s", 0),
             profile=answer.get("redaction", ""),
+            pseudonyms=KeyScope(answer.get("pseudonyms", KeyScope.GRANT)),
             code=data.get("refusal"),
         ),
     )

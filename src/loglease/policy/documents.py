@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
 from loglease.model.offer import Slots, Stage
@@ -203,6 +204,7 @@ class GrantRule:
     Attributes:
         cut_on_change: what a new bundle takes away ends open sessions at once.
         network_bound: it is useless from another network than the one from which it was asked for.
+        pseudonyms: where equal values have equal pseudonyms.
     """
 
     default_s: int
@@ -215,6 +217,7 @@ class GrantRule:
     reveal: RevealRule | None = None
     cut_on_change: bool = False
     network_bound: bool = False
+    pseudonyms: KeyScope = KeyScope.GRANT
     keep: KeepRule | None = None
 
 
@@ -229,6 +232,7 @@ class Tightening:
     limits: Limits = field(default_factory=Limits)
     redaction: str | None = None
     network_bound: bool = False
+    pseudonyms: KeyScope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +359,7 @@ class Guardrail:
         condition: it applies unless this is certainly false; None is always.
         notify: who is told of each grant that it applies to; None is nobody else.
         network_bound: it binds each grant that it applies to, as `GrantRule` does.
+        pseudonyms: how far pseudonyms may reach; None bounds nothing.
     """
 
     id: str
@@ -369,5 +374,6 @@ class Guardrail:
     require: Stage | None
     notify: tuple[str, ...] | None = None
     network_bound: bool = False
+    pseudonyms: KeyScope | None = None
     help: str
     at: At

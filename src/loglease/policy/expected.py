@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loglease.model.instant import Instant
+from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Outcome
 from loglease.model.scope import Scope
@@ -48,6 +49,7 @@ class Want:
         reviews: how many approvals can suffice.
         limits: those that are not set are not looked at.
         network_bound: whether the grant is bound to a network.
+        pseudonyms: where equal values have equal pseudonyms.
         notify: all who are told of the grant; nobody where it is empty.
         after_review: whether somebody looks at it afterwards.
         code: why there is no offer.
@@ -68,6 +70,7 @@ class Want:
     idle_timeout_s: int | None = None
     single_use: bool | None = None
     network_bound: bool | None = None
+    pseudonyms: KeyScope | None = None
     notify: tuple[str, ...] | None = None
     after_review: bool | None = None
     code: str | None = None

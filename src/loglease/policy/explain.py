@@ -14,6 +14,7 @@ from typing import Final
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
 from loglease.model.instant import MICROSECONDS, iso_duration
+from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Offer, Plan
 from loglease.model.selector_text import selector_text
 from loglease.model.words import plain, scope_in_words
@@ -181,6 +182,8 @@ def _offer(offer: Offer) -> dict[str, Canonical]:
     }
     if offer.shape.network_bound:
         data["bind"] = [NETWORK]
+    if offer.shape.pseudonyms is not KeyScope.GRANT:
+        data["pseudonyms"] = str(offer.shape.pseudonyms)
     if offer.route is not None:
         data["route"] = offer.route
     if offer.after is not None:
@@ -203,6 +206,7 @@ def _rail(trace: GuardrailTrace, viewer: Viewer) -> dict[str, Canonical]:
     data |= {"deny": True} if rail.deny else {}
     data |= {"caps": caps} if (caps := _caps(rail)) else {}
     data |= {"at_least": rail.at_least} if rail.at_least is not None else {}
+    data |= {"pseudonyms": str(rail.pseudonyms)} if rail.pseudonyms is not None else {}
     data |= {"bind": [NETWORK]} if rail.network_bound else {}
     data |= {"require": stage_words(rail.require)} if rail.require is not None else {}
     if viewer is Viewer.AUDITOR and rail.condition is not None:

@@ -67,6 +67,7 @@ def _lines(data: Part) -> Iterator[str]:
     yield from (f" guardrails  {', '.join(effects_of(one))} ({_standing(one)})" for one in data["guardrails"])
     for one in offers:
         bound = f", {ONE_NETWORK}" if "bind" in one else ""
+        bound += f", pseudonyms reach over the {one['pseudonyms']}" if "pseudonyms" in one else ""
         yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}{bound}"
     for policy in data["policies"]:
         yield f" {policy['id']}   {policy['at']}" if "at" in policy else f" {policy['id']}"
@@ -92,6 +93,8 @@ def effects_of(rail: Part) -> Iterator[str]:
     yield from (f"{name} at most {value:,}" for name, value in caps.items())
     if "at_least" in rail:
         yield f"redaction at least {rail['at_least']}"
+    if "pseudonyms" in rail:
+        yield f"pseudonyms reach over the {rail['pseudonyms']} at most"
     if "bind" in rail:
         yield ONE_NETWORK
     if "require" in rail:

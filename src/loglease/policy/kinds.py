@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from loglease.model.instant import MAX_DURATION_S
+from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Plan, Stage
 from loglease.policy.ask_documents import AskDocuments
@@ -168,7 +169,6 @@ class Kinds:
         record = self._reader.record(node, "grant", (*known, "bind", "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
-        self._only(record, "pseudonyms", "grant", "pseudonyms that outlive a grant come with a later version")
         on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
         rest = self._narrower(record)
         return GrantRule(
@@ -179,6 +179,7 @@ class Kinds:
             idle_timeout_s=rest.idle_timeout_s,
             limits=rest.limits,
             network_bound=rest.network_bound,
+            pseudonyms=rest.pseudonyms or KeyScope.GRANT,
             redaction=profile,
             reveal=self._reveal(record, profile),
             cut_on_change=on_change == "cut",
@@ -225,6 +226,7 @@ class Kinds:
             idle_timeout_s=read.duration(record.node("idle_timeout"), "idle_timeout", 0) or None,
             limits=self._parts.limits(record.node("limits")),
             network_bound=self._parts.network_bound(record.node("bind")),
+            pseudonyms=self._parts.key_scope(record.node("pseudonyms")),
         )
 
     def _duration(self, node: Node | None) -> tuple[int, int]:
@@ -243,12 +245,6 @@ class Kinds:
             return None
         profile = self._reader.text(node, what)
         return profile if profile and self._names.profile(profile, node.at) else None
-
-    def _only(self, record: Record, field: str, word: str, later: str) -> None:
-        """Accept the one word of a field that is true today; refuse the others as not supported yet."""
-        node = record.node(field)
-        if node is not None and self._reader.text(node, field) not in (word, ""):
-            self._reader.problems.add(node.at, "P906", f"{field} can only be '{word}' yet: {later}", f"write {word}")
 
     def _routes(self, conditions: Conditions, node: Node | None) -> tuple[Route, ...]:
         items = self._reader.items(node, "approve")
@@ -310,7 +306,16 @@ class Kinds:
         return route, given is None
 
     def _tightening(self, node: Node) -> Tightening:
-        known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "bind")
+        known = (
+            "duration",
+            "activate_within",
+            "single_use",
+            "idle_timeout",
+            "limits",
+            "redaction",
+            "bind",
+            "pseudonyms",
+        )
         record = self._reader.record(node, "a route's grant", known, GRANT_LATER)
         rest = self._narrower(record)
         longest = None
@@ -324,6 +329,7 @@ class Kinds:
             idle_timeout_s=rest.idle_timeout_s,
             limits=rest.limits,
             network_bound=rest.network_bound,
+            pseudonyms=rest.pseudonyms,
             redaction=self._profile(record.node("redaction"), "redaction"),
         )
 
@@ -336,6 +342,7 @@ class Kinds:
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
         condition = self._conditions.read(record.node("if"), "if", Effect.BANS)
         notify, network_bound = self._add(record.node("add"))
+        at_least, pseudonyms = self._at_least(record.node("at_least"))
         if not effects or ("deny" in effects and not deny):
             read.problems.add(
                 record.key_at("deny"),
@@ -354,11 +361,12 @@ class Kinds:
             applies=self._applies(record.need("applies", "{all_streams: true}")),
             condition=condition,
             caps=self._caps(record.node("caps")),
-            at_least=self._at_least(record.node("at_least")),
+            at_least=at_least,
             deny=deny,
             require=self._require(record.node("require")),
             notify=notify,
             network_bound=network_bound,
+            pseudonyms=pseudonyms,
             help=read.text(record.node("help"), "help"),
             at=node.at,
         )
@@ -414,11 +422,14 @@ class Kinds:
             limits=limits,
         )
 
-    def _at_least(self, node: Node | None) -> str | None:
+    def _at_least(self, node: Node | None) -> tuple[str | None, KeyScope | None]:
+        """Read the least strict profile, and the widest scope of pseudonyms."""
         if node is None:
-            return None
-        record = self._reader.record(node, "at_least", ("redaction",))
-        return self._profile(record.need("redaction", "secrets"), "redaction")
+            return None, None
+        record = self._reader.record(node, "at_least", ("redaction", "pseudonyms"))
+        given = record.node("pseudonyms")
+        redaction = record.need("redaction", "secrets") if given is None else record.node("redaction")
+        return self._profile(redaction, "redaction"), self._parts.key_scope(given)
 
     def _require(self, node: Node | None) -> Stage | None:
         if node is None:

@@ -15,6 +15,7 @@ from loglease.model.access_request import Wish
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import EventWindow, Instant, duration_text, parse_instant
+from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.limits import Limits
 from loglease.model.principal import Directory, Kind, Principal, directory_of
 from loglease.model.scope import Level, Scope
@@ -48,6 +49,7 @@ class LiveGrant:
     limits: Limits
     submitted_at: Instant
     network_bound: bool
+    pseudonyms: KeyScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ def _grant(item: Mapping[str, Any]) -> LiveGrant:
         limits=Limits(**limits),
         submitted_at=parse_instant(item["submitted_at"]),
         network_bound=bool(item.get("network_bound")),
+        pseudonyms=KeyScope(item.get("pseudonyms", KeyScope.GRANT)),
     )
 
 
@@ -183,7 +186,7 @@ def _fate(bundle: Bundle, grant: LiveGrant, directory: Directory | None) -> tupl
     rails = [one.guardrail for one in found.guardrails if one.applies and one.guardrail.enforced]
     profile = next(step.text.partition("@")[0] for step in trace.steps if step.name is StepName.PROFILE)
     parts = (_shorter(policy, rails, grant), _masked(profile, grant), _fewer(policy, rails, grant))
-    return "; ".join([*itertools.chain(*parts), *_bound(policy, rails, grant)]), False
+    return "; ".join([*itertools.chain(*parts), *_bound(policy, rails, grant), *_linkable(policy, rails, grant)]), False
 
 
 def _decision(bundle: Bundle, grant: LiveGrant, holder: Principal, directory: Directory | None) -> Decision:
@@ -217,6 +220,12 @@ def _bound(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -
     demanded = policy.grant.network_bound or any(rail.network_bound for rail in rails)
     if demanded and not grant.network_bound:
         yield "bound to the network that it was asked for from"
+
+
+def _linkable(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:
+    most = narrowest((policy.grant.pseudonyms, *(rail.pseudonyms for rail in rails)))
+    if most.reach < grant.pseudonyms.reach:
+        yield f"pseudonyms {grant.pseudonyms} -> {most}"
 
 
 def _fewer(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:

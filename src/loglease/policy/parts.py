@@ -8,6 +8,7 @@ from typing import Final
 
 from loglease.model.errors import InvalidField
 from loglease.model.instant import EventWindow
+from loglease.model.key_scope import KeyScope
 from loglease.model.labels import MAX_VALUES, Matcher, Selector, matcher_of, selector_of
 from loglease.model.limits import Limits
 from loglease.model.offer import Escalation, Joint, Slots, Stage
@@ -197,6 +198,11 @@ class Parts:
         if size is not None:
             found["bytes"] = self._reader.size(size, "bytes")
         return Limits(**found)
+
+    def key_scope(self, node: Node | None) -> KeyScope | None:
+        """Read how far pseudonyms reach; None where it is not said, or no such scope."""
+        found = self._reader.word(node, "pseudonyms", tuple(KeyScope), "")
+        return KeyScope(found) if found else None
 
     def network_bound(self, node: Node | None) -> bool:
         """Read what grants are bound to: `network` is all that there is."""

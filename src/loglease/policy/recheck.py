@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant
+from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import Offer, Plan, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.scope import Scope
@@ -26,12 +27,14 @@ class Recheck:
         plans: all of them must be satisfied, those of the present policy included.
         terms: what may be read at most.
         network_bound: whether any of them binds the grant to a network.
+        pseudonyms: the narrowest scope that any of them has.
     """
 
     refusal: Refusal | None
     plans: tuple[Plan, ...] = ()
     terms: Terms | None = None
     network_bound: bool = False
+    pseudonyms: KeyScope = KeyScope.GRANT
 
 
 def redecide(
@@ -66,7 +69,8 @@ def redecide(
     bundles = [current]
     if pinned_bundle is not None and pinned_bundle.hash != current.hash:
         bundles.append(pinned_bundle)
-    plans, terms, network_bound = list(pinned.plans), pinned.terms, pinned.shape.network_bound
+    plans, terms = list(pinned.plans), pinned.terms
+    network_bound, pseudonyms = pinned.shape.network_bound, pinned.shape.pseudonyms
     for bundle in bundles:
         found = decide(
             bundle, wish, principal, directory=directory, now=now, profiles=profiles, submitted_at=submitted_at,
@@ -77,11 +81,12 @@ def redecide(
             return Recheck(refusal=_withdrawn(pinned, found))
         plans += [plan for plan in offer.plans if plan not in plans]
         network_bound = network_bound or offer.shape.network_bound
+        pseudonyms = narrowest((pseudonyms, offer.shape.pseudonyms))
         both = stricter_terms(terms, offer.terms, profiles)
         if both is None:
             return Recheck(refusal=_withdrawn(pinned, None))
         terms = both
-    return Recheck(refusal=None, plans=tuple(plans), terms=terms, network_bound=network_bound)
+    return Recheck(refusal=None, plans=tuple(plans), terms=terms, network_bound=network_bound, pseudonyms=pseudonyms)
 
 
 def _withdrawn(pinned: Offer, found: Decision | None) -> Refusal:

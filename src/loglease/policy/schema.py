@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from loglease.model.key_scope import KeyScope
 from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
 from loglease.policy.documents import API, NETWORK
@@ -86,6 +87,7 @@ _BIND: Final = _list(_words(NETWORK), 1)
 _SHAPE: Final = {
     "activate_within": _ref("duration"), "single_use": _BOOL, "idle_timeout": _ref("duration"),
     "limits": _ref("limits"), "redaction": _PROFILE, "bind": _BIND,
+    "pseudonyms": _words(*KeyScope),
 }  # fmt: skip
 _BLOCK: Final = {"from": _APPROVERS, "need": _number(MAX_NEED)}
 _AFTER: Final = _record(
@@ -246,7 +248,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                     "keep": _record(
                         "keep", "when", {"when": _ref("condition"), "every": _ref("duration"), "otherwise": _text()}
                     ),
-                    "pseudonyms": _words("grant"), "on_change": _words("finish", "cut"),
+                    "on_change": _words("finish", "cut"),
                 },
             ),
             "approve": _list(_ref("route")),
@@ -263,7 +265,10 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
             ),
             "if": _ref("condition"),
             "caps": _record("caps", "", {"duration": _ref("duration"), "lookback": _ref("duration"), **_COUNTS}),
-            "at_least": _record("at_least", "redaction", {"redaction": _PROFILE}),
+            "at_least": {
+                "anyOf": [{"required": ["redaction"]}, {"required": ["pseudonyms"]}],
+                **_record("at_least", "", {"redaction": _PROFILE, "pseudonyms": _words(*KeyScope)}),
+            },
             "deny": {"const": True},
             "add": _record("add", "", {"bind": _BIND, "notify": _list(_text())}),
             "require": _record("require", "stage", {"stage": _ref("stage")}),

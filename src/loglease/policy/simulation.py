@@ -136,9 +136,12 @@ def _changes(before: Answer, after: Answer, profiles: Profiles) -> Iterator[Chan
         yield Change.FEWER_REVIEWS if after.need < before.need else Change.MORE_REVIEWS
     if before.duration_s != after.duration_s:
         yield Change.LONGER if after.duration_s > before.duration_s else Change.SHORTER
-    if before.profile != after.profile:
-        stricter = before.profile in profiles and is_as_strict(after.profile, before.profile, profiles)
-        yield Change.MORE_REDACTION if stricter else Change.LESS_REDACTION
+    is_stricter = before.profile in profiles and is_as_strict(after.profile, before.profile, profiles)
+    reach = after.pseudonyms.reach - before.pseudonyms.reach
+    if (before.profile != after.profile and not is_stricter) or reach > 0:
+        yield Change.LESS_REDACTION
+    elif before.profile != after.profile or reach < 0:
+        yield Change.MORE_REDACTION
     if before.policy != after.policy:
         yield Change.OTHER_POLICY
 

@@ -19,6 +19,8 @@ from loglease.redaction.errors import Withheld
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
 _INFO: Final = b"loglease/pseudonym/1"
+_TEAM_DAY_INFO: Final = b"loglease/pseudonym/team-day/1"
+_DEPLOYMENT_INFO: Final = b"loglease/pseudonym/deployment/1"
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 # What ten bits are in base32.
 _PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)
@@ -35,7 +37,7 @@ TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The key of one grant's pseudonyms."""
+    """The key of pseudonyms: that of one grant, or one that grants share where policy wants that."""
 
     pseudonym: bytes = field(repr=False)
 
@@ -46,17 +48,44 @@ class Keys:
         Args:
             master: the deployment's key, 32 bytes or more.
             salt: 32 random bytes stored with the grant and erased when its retention ends.
-            grant_id: the grant, or another scope of linkage that a policy chose.
+            grant_id: the grant.
 
         Raises:
             Withheld: ``key_missing``, if master key or salt are too short.
 
         Source: HKDF, RFC 5869.
         """
-        if len(master) < KEY_BYTES or len(salt) != SALT_BYTES:
-            raise Withheld("key_missing")
-        info = _INFO + b"\0" + grant_id.encode()
-        return cls(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(master))
+        return cls(_derived(master, salt, _INFO + b"\0" + grant_id.encode()))
+
+    @classmethod
+    def of_team_day(cls, master: bytes, *, salt: bytes, policy: str, day: str) -> Keys:
+        """Derive the key that the grants of one policy share that were made on one day.
+
+        Args:
+            master: the deployment's key, 32 bytes or more.
+            salt: 32 random bytes that these grants share.
+            policy: its id.
+            day: of UTC, like ``2026-11-27``.
+
+        Raises:
+            Withheld: ``key_missing``, as `derived`.
+        """
+        return cls(_derived(master, salt, b"\0".join((_TEAM_DAY_INFO, policy.encode(), day.encode()))))
+
+    @classmethod
+    def of_deployment(cls, master: bytes, *, salt: bytes) -> Keys:
+        """Derive the key that all grants share whose policy lets pseudonyms reach over the whole deployment.
+
+        Raises:
+            Withheld: ``key_missing``, as `derived`.
+        """
+        return cls(_derived(master, salt, _DEPLOYMENT_INFO))
+
+
+def _derived(master: bytes, salt: bytes, info: bytes) -> bytes:
+    if len(master) < KEY_BYTES or len(salt) != SALT_BYTES:
+        raise Withheld("key_missing")
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(master)
 
 
 def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:

@@ -11,6 +11,7 @@ from loglease.access.caller import Caller
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
+from loglease.model.key_scope import KeyScope, day_of
 from loglease.model.review import Channel
 from loglease.redaction import Keys, Redactor
 from loglease.server.edge import App, ErrorPage, Receive, Scope, Send, address_of, send_refusal
@@ -35,7 +36,7 @@ class Redactors:
         self._engines = engines
         self._built_from = engines.library.current
         self._lock = Lock()
-        self._known: OrderedDict[tuple[str, str], Redactor] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, KeyScope], Redactor] = OrderedDict()
 
     def of(self, grant: Grant) -> Redactor:
         """Return the redactor of a grant; blocks while it is built.
@@ -44,19 +45,37 @@ class Redactors:
             RedactionError: its profile is not known here, or the engine does not vouch for itself.
         """
         pin = grant.terms.scopes[0].profile or ""
+        place = (grant.id, pin, grant.shape.pseudonyms)
         with self._lock:
             library = self._engines.library.current
             if library is not self._built_from:
                 self._known.clear()
                 self._built_from = library
-            found = self._known.pop((grant.id, pin), None)
+            found = self._known.pop(place, None)
             if found is None or not self._engines.serves(found):
-                keys = Keys.derived(self._key, salt=grant.key_salt, grant_id=grant.id)
-                found = self._engines.redactor(pin, keys)
-            self._known[grant.id, pin] = found
+                found = self._engines.redactor(pin, keys_of(self._key, grant))
+            self._known[place] = found
             while len(self._known) > MAX_REDACTORS:
                 self._known.popitem(last=False)
         return found
+
+
+def keys_of(master: bytes, grant: Grant) -> Keys:
+    """Return the key of a grant's pseudonyms, in the scope that it has.
+
+    Where rules have narrowed that of a grant since it was made, its key is another one, that links less.
+
+    Raises:
+        RedactionError: there is no salt to derive it from.
+    """
+    match grant.shape.pseudonyms:
+        case KeyScope.TEAM_DAY:
+            day = day_of(grant.scheduled_at)
+            return Keys.of_team_day(master, salt=grant.shared_salt or b"", policy=grant.policy, day=day)
+        case KeyScope.DEPLOYMENT:
+            return Keys.of_deployment(master, salt=grant.shared_salt or b"")
+        case _:
+            return Keys.derived(master, salt=grant.key_salt, grant_id=grant.id)
 
 
 class ViewerDoor:

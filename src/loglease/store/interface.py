@@ -32,6 +32,7 @@ from loglease.store.after_review_interface import AfterReviews
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
+from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 
@@ -422,6 +423,10 @@ class Transaction(Protocol):
     @property
     def keeps(self) -> Keeps:
         """Looks at grants that are due while they are active."""
+
+    @property
+    def key_salts(self) -> KeySalts:
+        """Salts that grants share."""
 
     @property
     def sessions(self) -> Sessions:

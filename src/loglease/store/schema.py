@@ -227,6 +227,15 @@ suspensions: Final = Table(
     _one_of("cause", SuspendCause),
 )
 
+key_salts: Final = Table(
+    "key_salts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    CheckConstraint("length(salt) = 32", name="salt"),
+)
+
 keeps: Final = Table(
     "keeps",
     metadata,

@@ -11,6 +11,7 @@ from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
 from loglease.store.keeps import SqlKeeps
+from loglease.store.key_salts import SqlKeySalts
 from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
 from loglease.store.proposals import SqlProposals
@@ -31,6 +32,7 @@ class SqlTransaction:
         self.after_reviews = SqlAfterReviews(connection)
         self.holds = SqlHolds(connection)
         self.keeps = SqlKeeps(connection)
+        self.key_salts = SqlKeySalts(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)

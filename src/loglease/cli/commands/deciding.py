@@ -158,6 +158,7 @@ def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
         ("Would get", terms.words),
         ("Selector", terms.selectors),
         ("Usable", terms.bound),
+        ("Linkable", terms.linkable),
         ("Asked for", terms.asked if terms.asked != terms.words else ""),
         ("Reason", terms.reason or "(none)"),
         ("Ticket", f"{terms.ticket} (not checked)" if terms.ticket else ""),

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from loglease.cli.client import Body
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
-from loglease.cli.offers import bound_words
+from loglease.cli.offers import bound_words, linkable_words
 from loglease.cli.output import moment, size_text
 from loglease.cli.reveals import show_value
 from loglease.cli.run import Here, Run, flag
@@ -156,6 +156,7 @@ def _show(run: Run, grant_id: str) -> None:
             ("Holder", f"{grant['holder']['name']} <{grant['holder']['account']}>"),
             ("Allows", grant["words"]),
             ("Usable", bound_words(grant)),
+            ("Linkable", linkable_words(grant)),
             ("Ended", "" if live else ended_words(grant)),
             ("Validity", _validity(run, grant) if live else ""),
             ("Read", f"{grant['spent']['lines']:,} lines, {size_text(grant['spent']['bytes'])}"),

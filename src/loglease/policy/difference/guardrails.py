@@ -6,6 +6,7 @@ from typing import Final
 
 from loglease.model.instant import duration_text
 from loglease.policy.difference.found import Comparison, Verdict
+from loglease.policy.difference.key_scopes import compare_key_scopes
 from loglease.policy.difference.plans import compare_required
 from loglease.policy.difference.redaction import compare_redaction, only_takes_away
 from loglease.policy.difference.scopes import compare_selector
@@ -15,7 +16,7 @@ from loglease.policy.profiles import Profiles
 
 _KNOWN: Final = (
     "id", "title", "help", "enforced", "even_break_glass", "applies", "condition", "caps", "at_least", "deny",
-    "require", "notify", "network_bound",
+    "require", "notify", "network_bound", "pseudonyms",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ def _compare_enforced(found: Comparison, old: Guardrail, new: Guardrail, profile
     caps.limits("", old.caps.limits, new.caps.limits)
     caps.rest(old.caps, new.caps, ("duration_s", "lookback_s", "limits"))
     compare_redaction(found, "at_least.redaction", old.at_least, new.at_least, profiles)
+    compare_key_scopes(found, "at_least.pseudonyms", old.pseudonyms, new.pseudonyms)
     found.flag("deny", old=old.deny, new=new.deny, on=Verdict.NARROWS)
     compare_required(found, "require.stage", old.require, new.require)
     found.names("add.notify", old.notify or (), new.notify or (), more=Verdict.NARROWS)

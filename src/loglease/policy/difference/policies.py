@@ -8,6 +8,7 @@ from typing import Final
 from loglease.model.instant import duration_text
 from loglease.model.reveal import is_class_among
 from loglease.policy.difference.found import Comparison, Verdict
+from loglease.policy.difference.key_scopes import compare_key_scopes
 from loglease.policy.difference.plans import compare_stage, compare_stages
 from loglease.policy.difference.redaction import compare_redaction
 from loglease.policy.difference.scopes import compare_scopes
@@ -37,6 +38,7 @@ _POLICY: Final = (
 )  # fmt: skip
 _SHARED: Final = (
     "max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction", "network_bound",
+    "pseudonyms",
 )  # fmt: skip
 
 
@@ -135,6 +137,7 @@ def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRu
     found.ordered("idle_timeout", old.idle_timeout_s, new.idle_timeout_s, text=duration_text)
     found.limits("limits.", old.limits, new.limits)
     found.names("bind", bindings(old), bindings(new), more=Verdict.NARROWS)
+    compare_key_scopes(found, "pseudonyms", old.pseudonyms, new.pseudonyms)
 
 
 def _compare_reveals(found: Comparison, old: RevealRule | None, new: RevealRule | None) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from loglease.model.access_request import RequestState
 from loglease.model.grant import EndWhy, GrantState
+from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Outcome
 from loglease.model.principal import Kind, Role
 from loglease.model.review import Channel, Verdict
@@ -81,6 +82,13 @@ class LimitsShown(Resource):
 NetworkBound = Annotated[
     bool, Field(description="Whether it is useless from any network but the one it is asked from.")
 ]
+Pseudonyms = Annotated[
+    KeyScope,
+    Field(
+        description="Where equal values have equal pseudonyms: in this grant; in those of its policy that are made on "
+        "the same day of UTC; or in all of this deployment that reach as far."
+    ),
+]
 Network = Annotated[
     str | None,
     Field(
@@ -108,6 +116,7 @@ class OfferShown(Resource):
     idle_timeout_s: Seconds | None = None
     network_bound: NetworkBound
     network: Network = None
+    pseudonyms: Pseudonyms
     words: str
 
 
@@ -284,6 +293,7 @@ class GrantShown(Resource):
     idle_timeout_s: Seconds | None = None
     network_bound: NetworkBound
     network: Network = None
+    pseudonyms: Pseudonyms
     digest: Digest
     reviews: list[ReviewIdText]
     holds: list[HoldShown]

@@ -110,6 +110,7 @@ def offer_shown(offer: Offer, reveal: Reveal | None, network: str | None) -> r.O
         idle_timeout_s=offer.shape.idle_timeout_s,
         network_bound=offer.shape.network_bound,
         network=network if offer.shape.network_bound else None,
+        pseudonyms=offer.shape.pseudonyms,
         words=terms_words(offer.terms, reveal),
     )
 
@@ -239,6 +240,7 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         idle_timeout_s=grant.shape.idle_timeout_s,
         network_bound=grant.shape.network_bound,
         network=grant.network if grant.shape.network_bound else None,
+        pseudonyms=grant.shape.pseudonyms,
         digest=grant.digest,
         reviews=list(grant.reviews),
         holds=_holds(tx, view),

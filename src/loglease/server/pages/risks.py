@@ -6,6 +6,7 @@ from typing import Final
 
 from loglease.model.access_request import AccessRequest
 from loglease.model.instant import NANOSECONDS, duration_text
+from loglease.model.key_scope import linkable_in_words
 from loglease.model.offer import Outcome
 from loglease.model.principal import Kind, Principal
 
@@ -22,6 +23,8 @@ def risk_statements(request: AccessRequest, requester: Principal | None) -> list
         found.append("Lines are not masked: secrets and personal data are shown as they were logged.")
     if any(scope.all_streams for scope in scopes):
         found.append("It covers all streams of the source: no label limits it.")
+    if (linkable := linkable_in_words(request.offer.shape.pseudonyms, request.offer.policy)) is not None:
+        found.append(f"Pseudonyms reach beyond this grant: {linkable}.")
     if request.offer.outcome is Outcome.BREAK_GLASS:
         found.append("Break-glass: access starts at once and is reviewed afterwards.")
     for scope in scopes:

@@ -19,6 +19,7 @@ from loglease.access.caller import Caller
 from loglease.access.errors import StepUpRequired
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import duration_text, event_time_text, instant_text
+from loglease.model.key_scope import linkable_in_words
 from loglease.model.network import bound_in_words
 from loglease.model.principal import Role
 from loglease.model.words import plain
@@ -78,6 +79,7 @@ class Site:
             when=lambda instant: instant_text(instant)[:19].replace("T", " ") + " UTC",
             iso=instant_text,
             bound=bound_in_words,
+            linkable=linkable_in_words,
             event_time=lambda ns: event_time_text(ns)[:19].replace("T", " ") + " UTC",
             closing=closing_in_words,
             mib=lambda size: f"{size / (1 << 20):,.1f} MiB",

@@ -374,6 +374,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
     op.create_table(
+        "key_salts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("length(salt) = 32", name=op.f("ck_key_salts_salt")),
+        sa.PrimaryKeyConstraint("name", "day", name=op.f("pk_key_salts")),
+    )
+    op.create_table(
         "keeps",
         sa.Column("grant_id", sa.Text(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),

@@ -80,7 +80,7 @@ def _claim(rule: InputRule, wish: Wish) -> Value:
 
 def ask_steps(policy: AccessPolicy, wish: Wish, reading: Reading) -> list[Step]:
     """Check reason, ticket and inputs, whatever the client checked before."""
-    found = [*_reason(policy, wish)]
+    found = [] if len(wish.reason.strip()) >= policy.ask.reason_min else [_reason(policy, wish)]
     if policy.ask.ticket is not None:
         found += _ticket(policy, wish, reading)
     if policy.ask.inputs:
@@ -88,17 +88,16 @@ def ask_steps(policy: AccessPolicy, wish: Wish, reading: Reading) -> list[Step]:
     return found or _YES[StepName.ASK]
 
 
-def _reason(policy: AccessPolicy, wish: Wish) -> Iterator[Step]:
+def _reason(policy: AccessPolicy, wish: Wish) -> Step:
     reason, least = wish.reason.strip(), policy.ask.reason_min
-    if len(reason) < least:
-        refusal = Refusal(
-            code="reason_required",
-            message=f"The reason has {len(reason)} characters; the policy asks for {least} or more.",
-            next_step="Say in a sentence why you need this.",
-            rule=policy.id,
-        )
-        text = f"the reason is shorter than {least} characters"
-        yield Step(StepName.ASK, ok=False, text=text, fix=Fix.FILL_INPUT, refusal=refusal)
+    refusal = Refusal(
+        code="reason_required",
+        message=f"The reason has {len(reason)} characters; the policy asks for {least} or more.",
+        next_step="Say in a sentence why you need this.",
+        rule=policy.id,
+    )
+    text = f"the reason is shorter than {least} characters"
+    return Step(StepName.ASK, ok=False, text=text, fix=Fix.FILL_INPUT, refusal=refusal)
 
 
 def _ticket(policy: AccessPolicy, wish: Wish, reading: Reading) -> Iterator[Step]:

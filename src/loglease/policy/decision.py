@@ -21,7 +21,7 @@ from loglease.policy import routes
 from loglease.policy.asking import Reading, ask_steps, ask_values, keep_steps, route_steps, when_steps
 from loglease.policy.bans import bans_of, expired, guardrail_trace
 from loglease.policy.bundle import Bundle
-from loglease.policy.documents import AccessPolicy, Guardrail, Route, Tightening
+from loglease.policy.documents import AccessPolicy, Guardrail, Route, Tightening, Who
 from loglease.policy.entries import Entries
 from loglease.policy.index import PolicyIndex
 from loglease.policy.observed import NOTHING_KNOWN, Facts
@@ -60,6 +60,7 @@ class _Asked:
 
     Attributes:
         tells: the answers are to be explained, not only decided by.
+        meant: what is known already of whether the principal is among those whom a `who` means.
         seated: the stages of which is known already that there are people for them, with how many it takes.
     """
 
@@ -75,6 +76,7 @@ class _Asked:
     route: int | None
     closed: str | None
     tells: bool = False
+    meant: dict[int, tuple[Who, bool]] = field(init=False, default_factory=dict)
     seated: dict[int, tuple[tuple[Stage, ...], int]] = field(init=False, default_factory=dict)
 
     @cached_property
@@ -353,8 +355,10 @@ def _reading(policy: AccessPolicy, asked: _Asked) -> Reading:
 
 
 def _who(policy: AccessPolicy, asked: _Asked) -> Step:
-    fits = asked.people.fits(policy.who, asked.principal)
-    if not fits:
+    known = asked.meant.get(id(policy.who))
+    if known is None:
+        known = asked.meant[id(policy.who)] = (policy.who, asked.people.fits(policy.who, asked.principal))
+    if not known[1]:
         return Step(StepName.WHO, ok=False, text="is not for this principal", fix=Fix.ASK_OWNER)
     sees_values = policy.grant.redaction.partition("@")[0] == RAW or asked.wish.reveal is not None
     if asked.principal.kind is not Kind.HUMAN and sees_values:

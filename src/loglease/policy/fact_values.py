@@ -12,6 +12,7 @@ from loglease.policy.conditions.values import LEAST, LONGEST_DURATION, MOST, Val
 from loglease.policy.documents import Combine, FactRule
 from loglease.policy.observed import Facts, Observed
 
+_MISTYPED: Final = Fault("it has the wrong type")
 OTHER: Final = "?"
 """Stands in a label's list for values that the Catalog does not declare, and for streams without the label."""
 MAX_AHEAD_S: Final = 5
@@ -92,21 +93,22 @@ def _settled(rule: FactRule, observed: Observed | None, now: Instant) -> Value:
 
 def fitting(kind: Type, value: Value) -> Value:
     """Return a value as a condition of this type reads it, or a fault that says what it should have been."""
-    match kind:
-        case Bool() if isinstance(value, bool):
-            return value
-        case Int() if isinstance(value, int) and not isinstance(value, bool) and LEAST <= value <= MOST:
-            return value
-        case Duration() if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LONGEST_DURATION:
-            return value
-        case Text() if isinstance(value, str):
-            return _text(kind, value)
-        case Listed() if isinstance(value, tuple):
-            return _list(kind, value)
-        case Record() if isinstance(value, dict):
-            return _record(kind, value)
-        case _:
-            return Fault("it has the wrong type")
+    if isinstance(value, str):
+        return _text(kind, value) if isinstance(kind, Text) else _MISTYPED
+    if isinstance(value, bool):
+        return value if isinstance(kind, Bool) else _MISTYPED
+    if isinstance(value, int):
+        return _number(kind, value)
+    if isinstance(value, dict):
+        return _record(kind, value) if isinstance(kind, Record) else _MISTYPED
+    return _list(kind, value) if isinstance(value, tuple) and isinstance(kind, Listed) else _MISTYPED
+
+
+def _number(kind: Type, value: int) -> Value:
+    is_within = (isinstance(kind, Int) and LEAST <= value <= MOST) or (
+        isinstance(kind, Duration) and 0 <= value <= LONGEST_DURATION
+    )
+    return value if is_within else _MISTYPED
 
 
 def _text(kind: Text, value: str) -> Value:

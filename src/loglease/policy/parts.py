@@ -35,7 +35,7 @@ SHORTEST_REMINDER_S: Final = 60
 class Parts:
     """Reads shared parts against the names that the bundle may use.
 
-    Equal entries and equal stages are one object: a decision looks at such a one once.
+    Equal entries, equal stages and equal `who` are one object: a decision looks at such a one once.
     """
 
     def __init__(self, reader: Reader, names: Names) -> None:
@@ -43,6 +43,7 @@ class Parts:
         self._names = names
         self._stages: dict[tuple[Stage, ...], tuple[Stage, ...]] = {}
         self._rules: dict[ScopeRule, ScopeRule] = {}
+        self._whos: dict[Who, Who] = {}
 
     def who(self, node: Node | None, *, people_only: bool = False) -> Who:
         """Read whom a policy is for; with `people_only` it cannot be for agents and services."""
@@ -59,7 +60,8 @@ class Parts:
             kinds = frozenset(Kind(word) for word in words)
         any_of = self.principals(record.need("any_of", "[group:engineering]"), "any_of")
         none_of = self.principals(record.node("none_of"), "none_of")
-        return Who(kinds=kinds, any_of=any_of, none_of=none_of)
+        who = Who(kinds=kinds, any_of=any_of, none_of=none_of)
+        return self._whos.setdefault(who, who)
 
     def principals(self, node: Node | None, what: str) -> tuple[str, ...]:
         """Read names of principals, sorted."""

@@ -45,7 +45,8 @@ class People:
     def __post_init__(self) -> None:
         for principal in self.directory.principals.values():
             self._accounts.setdefault((principal.kind, principal.account), []).append(principal.id)
-            self._join(principal.persons)
+            if principal.suspected:
+                self._join(principal.persons)
             found = principal.stand_in
             if found is None or self.now is None or not found.in_force(self.now):
                 continue
@@ -156,11 +157,14 @@ class People:
             principal.kind is Kind.HUMAN
             and principal.enabled
             and len(principal.groups) <= MAX_GROUPS
-            and any(
-                self.is_named_itself(name, principal)
-                or any(self.counted_as(one) not in beside for one in self.stands_for(name, principal))
-                for name in approvers
-            )
+            and any(self._may_speak(name, principal, beside) for name in approvers)
+        )
+
+    def _may_speak(self, name: str, principal: Principal, beside: Collection[PersonId]) -> bool:
+        if name.startswith(_GROUP):
+            return is_member(principal, name.removeprefix(_GROUP))
+        return self.is_named_itself(name, principal) or any(
+            self.counted_as(one) not in beside for one in self.stands_for(name, principal)
         )
 
 

@@ -217,7 +217,7 @@ def _ways(stages: Sequence[Stage], voters: Collection[Principal], bench: Bench) 
 
 def _seats(stage: Stage, block: Slots, voters: Collection[Principal], bench: Bench) -> Seats:
     spoken = {bench.people.counted_as(one) for one in voters}
-    who = frozenset(bench.people.counted_as(one) for one in voters if bench.may_fill(stage, block, one, spoken))
+    who = frozenset([bench.people.counted_as(one) for one in voters if bench.may_fill(stage, block, one, spoken)])
     return [who] * block.need
 
 

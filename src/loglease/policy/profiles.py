@@ -62,6 +62,8 @@ def below(name: str, profiles: Profiles) -> frozenset[str]:
 def strictest(names: Iterable[str], profiles: Profiles) -> str | None:
     """Return the profile that is at least as strict as each; None where there is no such one."""
     demanded = sorted(set(names))
+    if len(demanded) == 1:
+        return demanded[0]
     for one in demanded:
         if all(is_as_strict(one, other, profiles) for other in demanded):
             return one

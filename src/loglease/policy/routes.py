@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from loglease.model.offer import AfterPlan, Plan, Stage
 from loglease.policy.conditions import Fault
@@ -15,8 +15,7 @@ from loglease.policy.trace import Step, StepName
 Roots = Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """The route that is taken, and what else is demanded.
 
     Attributes:

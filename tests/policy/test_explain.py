@@ -182,6 +182,59 @@ def test_a_sign_in_comes_first_where_nothing_else_can_be_said_before_it() -> Non
     assert data_of(with_facts(wide))["next"] == ["narrow"]
 
 
+def test_a_part_that_reads_several_facts_names_them() -> None:
+    asking = ASKING.replace("ctx.risk < 60", "(ctx.score < 60 || ctx.on_call)")
+    bundle = bundle_of(CATALOG, FACTS, asking, *ORGANISATION[2:])
+    known = {"ctx.mfa_age": 0, "ctx.on_call": False, "ctx.score": 70}
+    found = decided(bundle, facts=supposed_facts(bundle, wish_of(), known, NOW))
+    data = data_of(found)
+    (step,) = (one for one in policy_of(data)["steps"] if one["ok"] is False)
+    assert "value" not in step
+    assert step["facts"] == [
+        {"name": "ctx.on_call", "value": False, "provider": "oncall", "age": "PT0S"},
+        {"name": "ctx.score", "value": 70, "provider": "score", "age": "PT0S"},
+    ]
+    assert "ctx.on_call is false (oncall, 0s old); ctx.score is 70 (score, 0s old)" in text_of(data)
+
+
+def test_a_route_that_nobody_can_judge_says_why() -> None:
+    found = with_facts(on_call=Fault("the rota is down"))
+    text = explain(found, Viewer.REQUESTER).text
+    assert "   --  route 1: ctx.on_call  cannot be told: the rota is down\n" in text
+    assert policy_of(data_of(found))["routes"][0]["ok"] == "fault"
+
+
+def test_a_ban_that_hangs_on_an_outage_waits_for_its_source() -> None:
+    rail = (
+        "api: loglease/v1\nkind: Guardrail\nid: calm\napplies: {all_streams: true}\nif: ctx.score > 50\ndeny: true\n"
+        "even_break_glass: false\n"
+    )
+    bundle = bundle_of(CATALOG, FACTS, *ORGANISATION[1:], rail)
+    for value, following in ((Fault("down"), ["wait_for_source"]), (60, ["ask_owner"]), (10, [])):
+        known = {"ctx.mfa_age": 0, "ctx.on_call": False, "ctx.score": value}
+        found = decided(bundle, facts=supposed_facts(bundle, wish_of(), known, NOW))
+        assert data_of(found)["next"] == following
+
+
+def test_what_lines_must_hold_and_who_owns_a_policy_is_told() -> None:
+    bundle = bundle_of(CATALOG, PAYMENTS.replace("title:", "owner: group:payments-leads\ntitle:"), *ORGANISATION[2:])
+    data = data_of(decided(bundle, wish_of(scope_of(contains=("timeout",)))))
+    assert data["asked"]["scopes"][0]["contains"] == ["timeout"]
+    assert policy_of(data)["owner"] == "group:payments-leads"
+
+
+def test_what_does_not_fit_on_a_line_gets_one_of_its_own() -> None:
+    many = [f"sre-{number}" for number in range(12)]
+    catalog = CATALOG.replace("sre-leads,", f"sre-leads, {', '.join(many)},")
+    names = ", ".join(f"group:{one}" for one in many)
+    policy = PAYMENTS.replace("approvers:payments-approvers", names)
+    directory = directory_of([*EVERYONE, person("zoe", "sre-0")])
+    found = decided(bundle_of(catalog, policy, *ORGANISATION[2:]), wish_of(ticket=None), directory=directory)
+    text = explain(found, Viewer.REQUESTER).text
+    listed = ", ".join(f"group:{one}" for one in sorted(many))
+    assert f"   --  plan    would be 1 of {listed}\n   --  shape   2h\n" in text
+
+
 def test_offers_are_listed() -> None:
     found = decided(BUNDLE)
     assert " offer 1     payments-prod-debug: 2h, 1 approval" in explain(found, Viewer.REQUESTER).text

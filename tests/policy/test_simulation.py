@@ -20,7 +20,7 @@ from loglease.policy.conditions import Fault
 from loglease.policy.conditions.values import Value
 from loglease.policy.decision_records import RecordedDecision, decision_data, read_decision
 from loglease.policy.fact_literals import supposed_facts
-from loglease.policy.simulation import Change, Replayed, Simulation, Summary
+from loglease.policy.simulation import Change, Replayed, Simulation, Summary, answer_words
 
 
 def recorded(
@@ -127,3 +127,39 @@ def test_the_summary_counts_by_kind_and_group_and_shows_a_case() -> None:
 def test_a_line_that_is_no_decision_is_named(line: bytes) -> None:
     with pytest.raises(Malformed, match="Line 3"):
         read_decision(line, 3)
+
+
+def test_what_is_in_force_is_compared_with_what_would_be() -> None:
+    record = recorded()
+    shorter = bundle_of(CATALOG, FACTS, PAYMENTS.replace("max: 1h", "max: 30m"), SRE, APPROVERS, FLOOR)
+    (same,) = Simulation(shorter, present=shorter).replay([record])
+    assert same.changes == ()
+    (longer,) = Simulation(BUNDLE, present=shorter).replay([record])
+    assert longer.changes == (Change.LONGER,)
+    assert (longer.before.duration_s, longer.record.answer.duration_s) == (1_800, 3_600)
+
+
+def test_what_the_documents_in_force_cannot_tell_is_undecided() -> None:
+    facts = FACTS.replace("risk:\n", "  ctx.device: {type: bool, from: mdm, max_age: 1h}\nrisk:\n")
+    present = bundle_of(CATALOG, facts, PAYMENTS.replace("ctx.risk < 60", "ctx.device"), SRE, APPROVERS, FLOOR)
+    (found,) = Simulation(BUNDLE, present=present).replay([recorded()])
+    assert (found.undecided, found.answer) == ("ctx.device was not recorded", None)
+
+
+def test_a_denial_keeps_the_code_that_was_recorded() -> None:
+    record = recorded(wish=replace(WISH, ticket=None))
+    (found,) = Simulation(BUNDLE, present=BUNDLE).replay([record])
+    assert found.changes == ()
+    assert answer_words(found.before) == "denied (ticket_required)"
+    assert answer_words(replace(found.before, code=None)) == "denied"
+
+
+def test_the_summary_keeps_three_cases_of_a_kind_and_counts_what_is_left_out() -> None:
+    summary = Summary()
+    other = bundle_of(CATALOG, FACTS, PAYMENTS.replace("ctx.risk < 60", "ctx.risk < 0"), SRE, APPROVERS, FLOOR)
+    for one in Simulation(other).replay([recorded()] * 5):
+        summary.add(one)
+    summary.leave_out("in another form")
+    (cases,) = {id(cases): cases for _, group, cases in summary.rows() if group == "engineering"}.values()
+    assert (cases.count, len(cases.examples)) == (5, 3)
+    assert (summary.total, summary.changed, dict(summary.undecided)) == (6, 5, {"in another form": 1})

@@ -196,15 +196,16 @@ def _seen(paths: frozenset[Path], reading: Reading) -> tuple[Seen, ...]:
 def route_steps(routes: Iterable[Route], taken: Route, reading: Reading) -> Iterator[Step]:
     """Yield what each route says up to the one that is taken, with the facts that its condition read."""
     for route in routes:
-        answer = True if route.condition is None else route.condition.answer(reading.roots)
-        yield Step(
-            StepName.ROUTE,
-            ok=answer is True,
-            text=f"route {route.number}" + (f" cannot be told: {answer.reason}" if isinstance(answer, Fault) else ""),
-            leaf=None if route.condition is None else route.condition.text,
-            seen=() if route.condition is None else _seen(route.condition.reads, reading),
-            is_fault=isinstance(answer, Fault),
-        )
+        condition, text = route.condition, f"route {route.number}"
+        answer = True if condition is None else condition.answer(reading.roots)
+        if condition is None:
+            yield Step(StepName.ROUTE, ok=True, text=text)
+        else:
+            is_fault = isinstance(answer, Fault)
+            why = f": {condition.text}  cannot be told: {answer.reason}" if isinstance(answer, Fault) else ""
+            seen = _seen(condition.reads, reading)
+            ok = answer is True
+            yield Step(StepName.ROUTE, ok=ok, text=text + why, leaf=condition.text, seen=seen, is_fault=is_fault)
         if route is taken:
             return
 

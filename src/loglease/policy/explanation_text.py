@@ -169,6 +169,8 @@ def _said(step: Part) -> str:
 
 
 def _route(step: Part) -> str:
+    if step["ok"] == "fault":
+        return str(step["text"])
     facts = "; ".join(_facts(step))
     condition = f": {step['leaf']}" if "leaf" in step else ""
     return f"{step['text']}{condition}" + (f"   {facts}" if facts else "")

@@ -11,14 +11,16 @@ from typing import Final
 
 from loglease.access.errors import NotFound
 from loglease.access.notices import CHANNEL, open_stages
+from loglease.access.policy_changes import awaited
 from loglease.access.rules import Rules
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.grant import Grant
-from loglease.model.ids import GrantId, NoticeId, PrincipalId, RequestId
+from loglease.model.ids import GrantId, NoticeId, PrincipalId, ProposalId, RequestId
 from loglease.model.instant import Instant, after
 from loglease.model.notice import Notice, NoticeState, tried_anew
 from loglease.model.principal import Principal
+from loglease.model.proposal import Proposal
 from loglease.model.review import Review
 from loglease.store.interface import Transaction
 
@@ -26,6 +28,8 @@ TO_DECIDE: Final = frozenset(
     {"request.submitted", "request.stage_opened", "request.reminder", "request.escalated"},
 )
 """Events that ask people to decide; such a message is dropped once its reader cannot bring the request forward."""
+TO_REVIEW: Final = frozenset({"policy.proposed"})
+"""Events that ask people to review a proposal of policy; dropped once their reader cannot, or has."""
 KEPT_S: Final = 30 * 86_400
 
 
@@ -45,6 +49,8 @@ class Delivery:
     requester: Principal | None = None
     reviews: Sequence[Review] = ()
     grant: Grant | None = None
+    proposal: Proposal | None = None
+    author: Principal | None = None
     entries: tuple[int, str] = (0, "")
 
 
@@ -60,6 +66,9 @@ def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> boo
     person = tx.principals.find(PrincipalId(notice.recipient))
     if person is None or not person.enabled:
         return False
+    if notice.event in TO_REVIEW:
+        proposal = _proposal(tx, notice)
+        return proposal is not None and person.id in awaited(tx, proposal)
     if notice.event not in TO_DECIDE:
         return True
     request = tx.requests.find(RequestId(notice.about))
@@ -73,6 +82,7 @@ def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> boo
 def _delivery(tx: Transaction, notice: Notice, now: Instant) -> Delivery:
     request = tx.requests.find(RequestId(notice.about)) if notice.about else None
     named = tx.grants.find(GrantId(notice.data["grant"])) if "grant" in notice.data else None
+    proposal = _proposal(tx, notice)
     newest = tx.entries.newest(1)
     return Delivery(
         notice=notice,
@@ -82,8 +92,14 @@ def _delivery(tx: Transaction, notice: Notice, now: Instant) -> Delivery:
         requester=None if request is None else tx.principals.find(request.requester),
         reviews=() if request is None else tx.reviews.of_request(request.id),
         grant=named,
+        proposal=proposal,
+        author=None if proposal is None else tx.principals.find(proposal.author),
         entries=(newest[-1].index + 1, newest[-1].leaf.hex()) if newest else (0, ""),
     )
+
+
+def _proposal(tx: Transaction, notice: Notice) -> Proposal | None:
+    return tx.proposals.find(ProposalId(notice.data["proposal"])) if "proposal" in notice.data else None
 
 
 async def settle(notices: Sequence[Notice], *, log: EntryLog[Transaction]) -> None:

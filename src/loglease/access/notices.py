@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from loglease.access.policy_changes import awaited
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState
-from loglease.model.ids import NOTICE, NewId, NoticeId, PrincipalId, RequestId
+from loglease.model.ids import NOTICE, NewId, NoticeId, PrincipalId, ProposalId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.notice import EMAIL, Notice
 from loglease.model.offer import Outcome
@@ -46,6 +47,7 @@ _TOLD: Final = (
     | _OF_GRANTS
     | _OF_OPERATORS
     | {"request.submitted", "review.given", "grant.scheduled", "offer.made", "breakglass.reviewed"}
+    | {"policy.proposed", "policy.reviewed", "policy.withdrawn"}
 )
 _ENDS: Final = frozenset({"grant.ended", "grant.revoked"})
 _STATES: Final = ("why", "by", "cause", "basis", "verdict", "error")
@@ -188,7 +190,8 @@ def news_of(
     for entry in told:
         request = tx.requests.find(RequestId(entry.ref["request"])) if "request" in entry.ref else None
         if request is None:
-            yield replace(_plain(entry), names=operators if entry.type in _OF_OPERATORS else ())
+            names = operators if entry.type in _OF_OPERATORS else ()
+            yield replace(_plain(entry), names=names, people=_of_proposal(tx, entry))
         elif entry.type == "request.submitted":
             yield _submitted(tx, entry, request, rules, now)
         elif entry.type == "review.given":
@@ -207,6 +210,16 @@ def news_of(
                 yield replace(_plain(entry, request), event="breakglass.ended", names=request.offer.notify)
         else:
             yield _plain(entry, request)
+
+
+def _of_proposal(tx: Transaction, entry: Draft) -> frozenset[PrincipalId]:
+    """Return whom a proposal of policy concerns: who can review it when it is new, and from then on its author."""
+    proposal = tx.proposals.find(ProposalId(entry.ref["proposal"])) if "proposal" in entry.ref else None
+    if proposal is None:
+        return frozenset()
+    if entry.type == "policy.proposed":
+        return awaited(tx, proposal)
+    return frozenset() if entry.actor == proposal.subject else frozenset({proposal.author})
 
 
 def _due_afterwards(tx: Transaction, entry: Draft, request: AccessRequest) -> Iterator[News]:

@@ -12,7 +12,7 @@ from loglease.access.errors import NotFound, NotPermitted
 from loglease.access.records import Data, refs
 from loglease.access.rules import refused
 from loglease.audit.interface import SYSTEM, Draft
-from loglease.model.ids import ENTRY, EntryId, NewId, ProposalId
+from loglease.model.ids import ENTRY, EntryId, NewId, PrincipalId, ProposalId
 from loglease.model.instant import Instant
 from loglease.model.principal import Directory, Principal, Role
 from loglease.model.proposal import Proposal, ProposalMove, ProposalReview, ProposalState, move
@@ -140,6 +140,19 @@ def _view(tx: Transaction, caller: Caller, proposal: Proposal, directory: Direct
         reviews=reviews,
         approvals=len(counted(proposal, reviews, directory)),
         may_review=state is ProposalState.PENDING and able and not reviewed,
+    )
+
+
+def awaited(tx: Transaction, proposal: Proposal) -> frozenset[PrincipalId]:
+    """Return who may review a proposal and has not yet; nobody where it is decided, or about another revision."""
+    if proposal.state_at(in_force(tx).revision) is not ProposalState.PENDING:
+        return frozenset()
+    directory = tx.principals.directory()
+    reviewed = {one.person for one in tx.proposals.reviews(proposal.id)}
+    return frozenset(
+        one.id
+        for one in directory.humans()
+        if proposal_refusal(proposal, one, directory) is None and one.persons.isdisjoint(reviewed)
     )
 
 

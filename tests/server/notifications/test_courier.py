@@ -12,10 +12,13 @@ import pytest
 from tests.access.journey import active_grant, reviewed, revoke_grant, submitted
 from tests.access.test_notices import news, notices, telling, written
 from tests.fakes.world import World, principal
+from tests.store import values
 
+from loglease.access.deliver_notices import Delivery
 from loglease.access.errors import NotFound
 from loglease.access.notices import Ways
-from loglease.model.notice import NoticeState
+from loglease.model.ids import NoticeId
+from loglease.model.notice import Notice, NoticeState
 from loglease.model.principal import Role
 from loglease.model.review import Verdict
 from loglease.server.notifications.channel import Message, Undelivered
@@ -86,6 +89,32 @@ async def states(world: World) -> dict[str, list[str]]:
     for one in await notices(world):
         found.setdefault(one.channel, []).append(one.state)
     return found
+
+
+async def test_a_change_of_the_policy_says_who_wants_it_and_why_and_where_to_look(world: World) -> None:
+    now, alice = world.clock.now(), principal("alice")
+    proposal = values.proposal(comment="more lines, the key is s3cret \u202e", changes=(), verdict="WIDENS", needed=2)
+    notice = Notice(
+        id=NoticeId("ntc_1"), event="policy.proposed", fact="ent_1", about="", recipient="prn_bob", channel="email",
+        at=now, next_at=now, data={"proposal": proposal.id},
+    )  # fmt: skip
+    delivery = Delivery(notice=notice, now=now, person=principal("bob"), proposal=proposal, author=alice)
+    message = message_of(delivery, origin="https://logs.example.com", scrub=lambda text: text.replace("s3cret", "▮"))
+    assert message.subject == f"The change of the policy {proposal.id} waits for your review"
+    assert message.link == f"https://logs.example.com/proposals/{proposal.id}"
+    said = facts(message)
+    assert said["Who"] == "Alice (alice, human)"
+    assert said["Why"].startswith("more lines, the key is ▮ \\u{202e}")
+    assert said["What"] == f"WIDENS: 0 changes of revision {proposal.base_revision}"
+    assert said["Approvals"].startswith("2 of people beside the author")
+    assert said["How"].endswith(f"loglease proposals show {proposal.id}")
+    assert said["Digest"] == proposal.digest
+    later = message_of(
+        replace(delivery, notice=replace(notice, event="policy.reviewed", data={**notice.data, "verdict": "deny"})),
+        origin="https://logs.example.com",
+        scrub=str,
+    )
+    assert (facts(later)["Verdict"], "How" in facts(later)) == ("deny", False)
 
 
 async def test_an_approver_reads_all_that_a_decision_needs(world: World) -> None:

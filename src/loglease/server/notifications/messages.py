@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from loglease.access.deliver_notices import TO_DECIDE, Delivery
+from loglease.access.deliver_notices import TO_DECIDE, TO_REVIEW, Delivery
 from loglease.model.access_request import AccessRequest
 from loglease.model.instant import duration_text, instant_text
 from loglease.model.principal import Principal
+from loglease.model.proposal import Proposal
 from loglease.model.review import Verdict
 from loglease.model.words import plain, reveal_in_words, scope_in_words
 from loglease.server.notifications.channel import Message
@@ -44,6 +45,9 @@ _SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
         "breakglass.review_due": "What is read under {request} has to be looked at afterwards",
         "breakglass.review_overdue": "The after-review of {request} is late",
         "breakglass.reviewed": "What was read under {request} was looked at",
+        "policy.proposed": "The change of the policy {proposal} waits for your review",
+        "policy.reviewed": "Somebody has reviewed the change of the policy {proposal}",
+        "policy.withdrawn": "The change of the policy {proposal} is not decided any more",
         "policy.loaded": "New policy documents are in force",
         "policy.refused": "New policy documents were refused; the last good ones stay in force",
         "principal.changed": "An account was changed",
@@ -67,10 +71,12 @@ def message_of(delivery: Delivery, *, origin: str, scrub: Scrub) -> Message:
         scrub: masks secrets in a text that somebody wrote.
     """
     notice = delivery.notice
-    names = {"request": notice.about, "grant": "", **notice.data}
+    names = {"request": notice.about, "grant": "", "proposal": "", **notice.data}
     facts: list[tuple[str, str]] = []
     if delivery.request is not None:
         facts = _of_request(delivery, delivery.request, scrub)
+    elif delivery.proposal is not None:
+        facts = _of_proposal(delivery, delivery.proposal, scrub)
     facts += [(_title(name), value) for name, value in sorted(notice.data.items()) if not _is_shown(name, delivery)]
     if delivery.entries[0]:
         facts.append(("Audit log", f"{delivery.entries[0]} entries, the last one {delivery.entries[1]}"))
@@ -89,7 +95,23 @@ def message_of(delivery: Delivery, *, origin: str, scrub: Scrub) -> Message:
 def _page(delivery: Delivery) -> str:
     if delivery.grant is not None and delivery.notice.event.startswith(_IN_GRANTS):
         return f"/grants/{delivery.grant.id}"
+    if delivery.proposal is not None:
+        return f"/proposals/{delivery.proposal.id}"
     return f"/requests/{delivery.request.id}" if delivery.request is not None else "/"
+
+
+def _of_proposal(delivery: Delivery, proposal: Proposal, scrub: Scrub) -> list[tuple[str, str]]:
+    """Say who wants to change the policy, why and how much; what exactly changes is for the page to show."""
+    count = len(proposal.changes)
+    facts = [
+        ("Who", _who(delivery.author)),
+        ("Why", shortened(plain(scrub(proposal.comment)), MAX_REASON)),
+        ("What", f"{proposal.verdict}: {count} change{'' if count == 1 else 's'} of revision {proposal.base_revision}"),
+        ("Approvals", f"{proposal.needed} of people beside the author"),
+    ]
+    if delivery.notice.event in TO_REVIEW:
+        facts.append(("How", f"Open the page below, or: loglease proposals show {proposal.id}"))
+    return [*facts, ("Digest", proposal.digest)]
 
 
 def _of_request(delivery: Delivery, request: AccessRequest, scrub: Scrub) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from tests.attacks.doors import Browser, refusal, sent
 from tests.fakes.stack import Person, Refused, Stack
-from tests.promises.shared import changed, crowd, granted
+from tests.promises.shared import changed, crowd, followed, granted
 
 SCOPE = {"source": "files", "selector": '{service="shop"}', "window": {"lookback_s": 3_600}}
 WISH = {"scopes": [SCOPE], "reason": "checkout fails"}
@@ -210,6 +210,39 @@ def test_ap_12_what_is_no_text_or_too_long_is_refused(server: Stack, reason: str
     else:
         assert answer.status_code in (400, 413, 422)
         assert size_of(people) == before
+
+
+def test_ap_13_nothing_moves_the_end_of_a_grant(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant = granted(alice, bob, duration_s=5)
+    before = alice.call("POST", f"/grants/{grant}/activate")
+    for method in ("PATCH", "PUT", "POST", "DELETE"):
+        body = json.dumps({"valid_until": "2099-01-01T00:00:00Z"})
+        headers = {"content-type": "application/json"}
+        assert sent(alice, method, f"/api/v1/grants/{grant}", content=body, headers=headers).status_code == 405
+    for more in ({"valid_until": "2099-01-01T00:00:00Z"}, {"starts_at": "2099-01-01T00:00:00Z"}):
+        body = json.dumps({"extends": grant, "reason": "not found yet", **more})
+        headers = {"content-type": "application/json", "idempotency-key": f"k-{next(iter(more))}"}
+        assert sent(alice, "POST", "/api/v1/requests", content=body, headers=headers).status_code == 422
+    asked = dict(alice.create("/requests", {"extends": grant, "reason": "not found yet"}))
+    assert asked["state"] == "pending"
+    with pytest.raises(Refused) as refused:
+        people["mallory"].create("/requests", {"extends": grant, "reason": "not found yet"})
+    assert refusal(refused.value) == (404, "not_found")
+    assert alice.call("GET", f"/grants/{grant}")["valid_until"] == before["valid_until"]
+    followed(lambda: alice.call("GET", f"/grants/{grant}")["state"] == "ended")
+    with pytest.raises(Refused) as refused:
+        alice.create("/requests", {"extends": grant, "reason": "not found yet"})
+    assert refusal(refused.value) == (409, "grant_ended")
+    bob.decide(asked)  # late: it starts at its first use, as a grant of its own
+    extension = alice.call("POST", f"/grants/{alice.grant_of(asked)}/activate")
+    assert extension["valid_from"] > before["valid_until"]
+    with pytest.raises(Refused) as refused:
+        alice.create("/requests", {"extends": extension["id"], "reason": "not found yet"})
+    assert refusal(refused.value) == (403, "extension_not_allowed")
+    ended = alice.call("GET", f"/grants/{grant}")
+    assert (ended["state"], ended["ended_why"], ended["valid_until"]) == ("ended", "expired", before["valid_until"])
 
 
 def test_ap_14_what_is_over_stays_over(server: Stack) -> None:

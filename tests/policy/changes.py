@@ -29,6 +29,7 @@ grant:
   idle_timeout: 15m
   limits: {queries: 500, queries_per_min: 60, tails: 2}
   redaction: secrets
+  extend: {times: 2, by: 20m}
   reveal: {classes: [pii.email, card], stages: [{from: [group:sre-leads], need: 1}]}
 approve:
   - if: '!("pii" in req.labels.data_class)'
@@ -37,7 +38,7 @@ approve:
       - any_of: [{from: [group:sre-leads], need: 1}, {from: [group:payments-leads], need: 2}]
   - if: '!req.live'
     auto: true
-    grant: {duration: {max: 40m}, limits: {lines: 700}}
+    grant: {duration: {max: 40m}, limits: {lines: 700}, extend: {times: 1, by: 10m}}
   - otherwise: true
     stages: [{from: [group:sre-leads, group:payments-leads], need: 1}]
 """
@@ -185,6 +186,11 @@ CHANGES = (
     change("classes: [pii.email, card]", "classes: [pii.email, pii.email.work, card]"),
     change("card], stages: [{from: [group:sre-leads], need: 1}]}", "card], stages: [{from: [group:sre-leads], need: 2}]}",
            "NARROWS cards grant.reveal.stages[0].need 1 -> 2"),
+    change("  extend: {times: 2, by: 20m}\n", "  extend: {times: 3, by: 10m}\n",
+           "WIDENS cards grant.extend.times 2 -> 3", "NARROWS cards grant.extend.by 20m -> 10m"),
+    change("bytes: 500MB}\n  redaction: pii-default", "bytes: 500MB}\n  redaction: pii-default\n  extend: {times: 1, by: 1h}",
+           "WIDENS payments-prod-debug grant.extend + 1 by 1h"),
+    change(", extend: {times: 1, by: 10m}", "", "WIDENS cards approve[1].grant.extend - 1 by 10m"),
     # who has to agree
     change("from: [approvers:payments-approvers], need: 1", "from: [approvers:payments-approvers, group:sre-leads], need: 1",
            "WIDENS payments-prod-debug approve[0].stages[0].from + group:sre-leads"),
@@ -201,8 +207,8 @@ CHANGES = (
            f"WIDENS cards approve[0].stages[0] {BOTH} -> {BOTH}, after 1h also group:sre"),
     change("from: [approvers:payments-approvers], need: 1", "from: [approvers:payments-approvers], need: 1, remind: 10m"),
     # who is told
-    change("grant: {duration: {max: 40m}, limits: {lines: 700}}",
-           "grant: {duration: {max: 40m}, limits: {lines: 700}}\n    notify: [group:privacy]",
+    change("grant: {duration: {max: 40m}, limits: {lines: 700}, extend: {times: 1, by: 10m}}",
+           "grant: {duration: {max: 40m}, limits: {lines: 700}, extend: {times: 1, by: 10m}}\n    notify: [group:privacy]",
            "NARROWS cards approve[1].notify + group:privacy"),
     change("caps: {queries: 400}", "caps: {queries: 400}\nadd: {notify: [group:sre-leads]}",
            "NARROWS asks-privacy add.notify + group:sre-leads"),
@@ -220,8 +226,9 @@ CHANGES = (
            "UNDECIDED cards approve[1].if !req.live -> !req.live && !req.break_glass"),
     change("  - otherwise: true\n" + LAST, "  - if: req.live\n    stages: [{from: [group:privacy], need: 3}]\n"
            "  - otherwise: true\n" + LAST, "UNDECIDED cards approve if"),
-    change("grant: {duration: {max: 40m}, limits: {lines: 700}}", "grant: {limits: {lines: 800}}",
-           "WIDENS cards approve[1].grant.duration.max 40m -> none", "WIDENS cards approve[1].grant.limits.lines 700 -> 800"),
+    change("grant: {duration: {max: 40m}, limits: {lines: 700}, extend: {times: 1, by: 10m}}", "grant: {limits: {lines: 800}}",
+           "WIDENS cards approve[1].grant.duration.max 40m -> none", "WIDENS cards approve[1].grant.limits.lines 700 -> 800",
+           "WIDENS cards approve[1].grant.extend - 1 by 10m"),
     change("max: 40m}, limits", "max: 40m}, redaction: strict, limits",
            "NARROWS cards approve[1].grant.redaction none -> strict"),
     change("max: 40m}, limits", "max: 40m}, single_use: true, activate_within: 1h, idle_timeout: 5m, limits",

@@ -71,6 +71,7 @@ def test_what_it_costs_has_to_be_said(field: str) -> None:
     ("old", "new", "code"),
     [
         ("redaction: pii-default", "redaction: raw", "P308"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 5m}", "P328"),
         ("redaction: pii-default", "redaction: raw@1", "P308"),
         ("{within: 5m}", "{within: 16m}", "P114"),
         ("{within: 5m}", "{}", "P119"),

@@ -135,6 +135,13 @@ def test_an_unknown_field_has_its_place_its_mark_and_the_nearest_word() -> None:
         ("redaction: pii-default", "redaction: pii-default, limits: {bytes: 500}", "P114"),
         ("redaction: pii-default", "redaction: pii-default, pseudonyms: team", "P115"),
         ("redaction: pii-default", "redaction: pii-default, on_change: stop", "P115"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 1}", "P111"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 0, by: 30m}", "P114"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 21, by: 30m}", "P114"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 0m}", "P114"),
+        ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 30m, until: 2h}", "P110"),
+        ("redaction: pii-default", "redaction: pii-default, extend: 30m", "P114"),
+        ("otherwise: true", "otherwise: true, grant: {extend: {times: 1, by: 30m}}", "P118"),
         ("redaction: pii-default", "redaction: pii-default, allow_self: true", "P307"),
         ("redaction: pii-default", "redaction: pii-default, reveal: {classes: [pii]}", "P111"),
         (
@@ -224,7 +231,6 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
     [
         ("[group:privacy]", "['relation:target-owner']", "P906"),
         ("otherwise: true", "otherwise: true, elevation: true", "P904"),
-        ("redaction: pii-default", "redaction: pii-default, extend: {times: 1, by: 30m}", "P906"),
         ("redaction: pii-default", "redaction: pii-default, bind: [device]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, bind: [network, device]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, labels_only: true", "P906"),

@@ -44,6 +44,7 @@ grant:
   activate_within: 8h
   limits: {lines: 10000, queries_per_min: 1000, tails: 20}
   redaction: pii-default
+  extend: {times: 1, by: 30m}
   reveal: {classes: [pii], stages: [{from: [group:approvers], need: 1}]}
 approve:
   - otherwise: true

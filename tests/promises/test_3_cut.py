@@ -96,6 +96,45 @@ def test_a_grant_that_expires_ends_its_tail_by_the_clock(server: Stack) -> None:
     assert followed(lambda: alice.call("GET", f"/grants/{grant}")["state"] == "ended")
 
 
+def test_a_revocation_reaches_what_went_on_from_the_grant(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant = granted(alice, bob, duration_s=3)
+    tail = Following(alice, grant)
+    followed(lambda: alice.call("GET", f"/grants/{grant}")["state"] == "active")
+    request = dict(alice.create("/requests", {"extends": grant, "reason": "not found yet"}))
+    bob.decide(request)
+    extension = alice.grant_of(request)
+    assert tail.end() == "expired"  # the old end holds
+    shown = followed(lambda: active(alice, extension))
+    assert shown["valid_from"] == alice.call("GET", f"/grants/{grant}")["valid_until"]
+    tail = Following.opened(alice, extension)
+    bob.call("POST", f"/grants/{grant}/revoke", {"reason": "over"})  # the first of the chain, which is over itself
+    assert tail.end() == "revoked"
+    assert alice.call("GET", f"/grants/{extension}")["state"] == "revoked"
+
+
+def active(person: Person, grant: str) -> Any:
+    shown = person.call("GET", f"/grants/{grant}")
+    return shown if shown["state"] == "active" else None
+
+
+@pytest.mark.parametrize("end", ["revocation", "return"])
+def test_nothing_goes_on_from_a_grant_that_ends_early(server: Stack, end: str) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant = granted(alice, bob, duration_s=600)
+    alice.call("POST", f"/grants/{grant}/activate")
+    request = dict(alice.create("/requests", {"extends": grant, "reason": "not found yet"}))
+    bob.decide(request)
+    extension = alice.grant_of(request)
+    ENDS[end][0](people, grant)
+    assert alice.call("GET", f"/grants/{extension}")["state"] in ("ended", "revoked")
+    with pytest.raises(Refused) as refused:
+        list(alice.lines(extension, since="1h"))
+    assert refused.value.status == 403
+
+
 async def test_no_line_that_came_up_after_the_end_is_handed_over(tmp_path: Path) -> None:
     """The source goes on without a pause; what arrives is exactly what the record says was handed over."""
     async with world(tmp_path) as made:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loglease.access.commitments import Random, commitments_of
+from loglease.access.extensions import beginning
 from loglease.access.pseudonym_keys import SALT_BYTES, shared_salt
 from loglease.access.records import actor_of, refs, scheduled_data
 from loglease.access.rules import Allowed, Rules
@@ -73,9 +74,14 @@ def approved(
 
     Raises:
         RequestNotPending: it has its verdict already.
+        GrantEnded: it is an extension, and the grant before it ended early.
     """
     done = move(request, RequestMove.APPROVE, by=by.id if by else None, now=now)
-    reveal = request.wish.reveal
+    reveal, extends = request.wish.reveal, request.wish.extends
+    starts_at = None if extends is None else beginning(tx, extends, now)
+    activate_by = after(now, request.offer.shape.activate_within_s)
+    if starts_at is not None:
+        activate_by = after(starts_at, allowed.terms.duration_s)
     shape = replace(request.offer.shape, network_bound=allowed.network_bound, pseudonyms=allowed.pseudonyms)
     grant = Grant(
         id=GrantId(new_id(GRANT)),
@@ -88,12 +94,14 @@ def approved(
         shape=shape,
         digest=request.digest,
         scheduled_at=now,
-        activate_by=bounded(tx, reveal, after(now, request.offer.shape.activate_within_s)),
+        activate_by=bounded(tx, reveal, activate_by),
         key_salt=random(SALT_BYTES),
         shared_salt=shared_salt(tx, shape.pseudonyms, request.offer.policy, now, random=random),
         epoch=tx.epoch,
         network=request.network,
         parent=None if reveal is None else reveal.grant,
+        extends=() if extends is None else extends.chain,
+        starts_at=starts_at,
     )
     tx.requests.update(done)
     tx.grants.insert(grant)

@@ -64,7 +64,7 @@ async def close_session(
         grant = tx.grants.find(session.grant)
         if grant is not None and is_unused(tx, grant, now):
             if _is_used_up(grant, why):
-                entries.append(ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1])
+                entries += ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1]
             elif grant.shape.idle_timeout_s is not None:
                 tx.grants.update(grant.resting(now))
         return Recorded(closed, tuple(entries))

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from loglease.access.cancel_request import cancelled_entry
 from loglease.access.commitments import Commitments, Random
+from loglease.access.extensions import ended_after, grant_before
 from loglease.access.permissions import matches
 from loglease.access.records import Data, refs
 from loglease.audit.interface import SYSTEM, Draft
@@ -39,13 +40,17 @@ def take_away(
     """
     row = replace(row, grants=tuple(dict.fromkeys([*row.grants, *(grant.id for grant in grants)])))
     tx.revocations.insert(row)
-    return [
+    entries = [
         *revoked_entries(tx, row, grants, actor=actor, new_id=new_id, random=random, late=late),
         *_token_entries(tx, row, actor=actor, new_id=new_id),
         *cancelled_requests(
             tx, row.on, CancelWhy.REVOKED, before=row.at, by=row.by, now=now, actor=actor, new_id=new_id
         ),
     ]
+    for grant in grants:
+        # What was asked for or given meanwhile, where the record is late.
+        entries += ended_after(tx, grant_before(tx, grant.id), now, actor=actor, new_id=new_id)
+    return entries
 
 
 def asked_before(tx: Transaction, grant: Grant, at: Instant) -> bool:
@@ -55,13 +60,14 @@ def asked_before(tx: Transaction, grant: Grant, at: Instant) -> bool:
 
 
 def dependent_grants(tx: Transaction, on: LockOn, now: Instant) -> list[Grant]:
-    """Return the live grants that depend on a thing."""
+    """Return the live grants that depend on a thing, and those that go on from one that does."""
     directory = tx.principals.directory()
-    return [
-        grant
-        for grant in tx.grants.live()
-        if grant.is_live(now) and matches(on, principal=directory.principal(grant.holder), grant=grant)
-    ]
+    live = [grant for grant in tx.grants.live() if grant.is_live(now)]
+    found = [grant for grant in live if matches(on, principal=directory.principal(grant.holder), grant=grant)]
+    ids = {grant.id for grant in found}
+    if on.kind is LockKind.REQUEST and (given := tx.grants.of_request(RequestId(on.name))) is not None:
+        ids.add(given.id)  # it may be over, and go on in an extension
+    return found + [grant for grant in live if grant.id not in ids and not ids.isdisjoint(grant.extends)]
 
 
 def revoked_entries(
@@ -133,6 +139,12 @@ def cancelled_requests(
     return entries
 
 
+def _named_in(request: AccessRequest) -> tuple[GrantId, ...]:
+    """Return the grants that a request is about: whose line it wants to see unmasked, or which one it extends."""
+    reveal, extends = request.wish.reveal, request.wish.extends
+    return (*(() if reveal is None else (reveal.grant,)), *(() if extends is None else extends.chain))
+
+
 def dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[AccessRequest]:
     """Return the undecided requests that depend on a thing."""
     if on.kind is LockKind.REQUEST:
@@ -142,7 +154,7 @@ def dependent_requests(tx: Transaction, on: LockOn, now: Instant) -> list[Access
     if on.kind is LockKind.GRANT:
         grant = tx.grants.find(GrantId(on.name))
         asked = [] if grant is None else tx.requests.pending_of(grant.holder)
-        return [one for one in asked if one.wish.reveal is not None and one.wish.reveal.grant == on.name]
+        return [one for one in asked if on.name in _named_in(one)]
     if on.kind is LockKind.PRINCIPAL:
         owners = [PrincipalId(on.name)]
     elif on.kind is LockKind.PERSON:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loglease.access.extensions import ended_after
 from loglease.access.records import refs
 from loglease.audit.interface import SYSTEM, Draft
 from loglease.model.grant import EndWhy, Grant, GrantMove, move
@@ -13,8 +14,8 @@ from loglease.store.interface import Transaction
 
 def ended(
     tx: Transaction, grant: Grant, how: GrantMove, *, by: Principal | None, now: Instant, new_id: NewId
-) -> tuple[Grant, Draft]:
-    """End a grant that expired, was used up, was idle or was given back.
+) -> tuple[Grant, tuple[Draft, ...]]:
+    """End a grant that expired, was used up, was idle or was given back, and what was to go on from it.
 
     Raises:
         GrantEnded, GrantNotActive: it cannot end that way now.
@@ -32,4 +33,5 @@ def ended(
             "total": {"lines": grant.usage.lines, "bytes": grant.usage.bytes},
         },
     )
-    return done, entry
+    after = ended_after(tx, done, now, actor=entry.actor, new_id=new_id)
+    return done, (entry, *after)

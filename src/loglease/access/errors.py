@@ -120,6 +120,18 @@ class BundleStale(LogLeaseError):
     code = "bundle_stale"
 
 
+class ExtensionNotAllowed(LogLeaseError):
+    """The grant cannot be extended, or not once more: its policy or its kind says so."""
+
+    code = "extension_not_allowed"
+
+
+class ExtensionExists(LogLeaseError):
+    """The grant is extended already, or a request to do so waits for its decision."""
+
+    code = "extension_exists"
+
+
 class NoEligibleApprover(LogLeaseError):
     """Nobody but the requester could approve."""
 

@@ -37,7 +37,8 @@ def _requests(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
 
 def _grants(tx: Transaction, now: Instant, new_id: NewId) -> list[Draft]:
     return [
-        ended(tx, grant, how, by=None, now=now, new_id=new_id)[1]
+        entry
         for grant in tx.grants.due(now, AT_ONCE)
         if (how := grant.lapse(now)) is not None
+        for entry in ended(tx, grant, how, by=None, now=now, new_id=new_id)[1]
     ]

@@ -29,11 +29,14 @@ Work = Callable[[Transaction, Instant, Rules], Recorded[Result]]
 async def commit_knowing(
     work: Work[Result],
     *,
-    caller: Caller,
+    caller: Caller | None,
     log: EntryLog[Transaction],
     rules: Rules,
 ) -> Result:
     """Commit `work(transaction, now, rules)` with rules that know what the call itself and providers say.
+
+    Args:
+        caller: whose call it is; None where nobody calls, so that what an earlier call said counts.
 
     Raises:
         LogLeaseError: as `EntryLog.commit`.

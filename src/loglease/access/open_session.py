@@ -103,7 +103,7 @@ async def open_session(
         grant = held_grant(tx, caller, grant_id)
         if grant.parent is not None:
             raise NotPermitted(f"{grant.id} reveals one value and reads no lines.", rule="kind of the grant")
-        grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
+        grant, entries = activated(tx, grant, caller.principal, now, rules=rules, new_id=new_id)
         request = tx.requests.find(grant.request)
         if request is None:
             raise LookupError(grant.request)

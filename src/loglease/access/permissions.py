@@ -11,7 +11,7 @@ from loglease.access.caller import Caller
 from loglease.access.errors import Locked, NotFound, NotPermitted, TokenRevoked
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant, GrantState
-from loglease.model.hold import Lock, LockKind, LockOn
+from loglease.model.hold import Lock, LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import GrantId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal, Role
@@ -133,7 +133,7 @@ def matches(on: LockOn, *, principal: Principal | None, grant: Grant | None = No
             sources = set() if grant is None else {scope.source for scope in grant.terms.scopes}
             return on.name in sources | {source}
         case LockKind.GRANT:
-            return grant is not None and on.name in (grant.id, grant.parent)
+            return grant is not None and on.name in (grant.id, grant.parent, *grant.extends)
         case LockKind.REQUEST:
             return grant is not None and grant.request == on.name
         case LockKind.POLICY:
@@ -163,10 +163,20 @@ def is_held_from(
         holder is None
         or not holder.enabled
         or grant.epoch != tx.epoch
-        or bool(tx.holds.suspensions(grant.id))
+        or bool(suspensions_on(tx, grant))
         or bool(_matching(tx.holds.locks(now=now) if locks is None else locks, grant, holder))
         or _is_without_parent(tx, grant, now)
     )
+
+
+def suspensions_on(tx: Transaction, grant: Grant) -> list[Suspension]:
+    """Return what suspends a grant: with an extension, too, that somebody suspended the grant before it.
+
+    That one may have ended meanwhile. Who wants it to go on lifts the suspension before that, or asks anew.
+    """
+    own = list(tx.holds.suspensions(grant.id))
+    before = () if grant.before is None else tx.holds.suspensions(grant.before)
+    return own + [one for one in before if one.cause is SuspendCause.PERSON]
 
 
 def _is_without_parent(tx: Transaction, grant: Grant, now: Instant) -> bool:

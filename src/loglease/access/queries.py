@@ -21,6 +21,7 @@ from loglease.access.permissions import (
     locks_on_grant,
     may_see_request,
     readable_grant,
+    suspensions_on,
     visible_request,
 )
 from loglease.model.access_request import AccessRequest, RequestState
@@ -152,7 +153,7 @@ def _grant_view(tx: Transaction, grant: Grant, request: AccessRequest, now: Inst
         request=request,
         holder=tx.principals.find(grant.holder),
         locks=locks_on_grant(tx, grant, now),
-        suspensions=tx.holds.suspensions(grant.id),
+        suspensions=suspensions_on(tx, grant),
         sessions=tx.sessions.of_grant(grant.id),
     )
 

@@ -139,6 +139,8 @@ def wish_data(
         data["network_c"] = commitments.to("network_c", network)
     if wish.ticket is not None:
         data["ticket_c"] = commitments.to("ticket_c", wish.ticket)
+    if wish.extends is not None:
+        data["extends"] = wish.extends.grant
     if wish.inputs:
         data["inputs_c"] = commitments.to("inputs_c", orjson.dumps(wish.inputs, option=orjson.OPT_SORT_KEYS).decode())
     return data
@@ -185,7 +187,7 @@ def scheduled_data(
         "digest_sha256": grant.digest,
         **terms_data(grant.terms, commitments, profiles),
         **_revealing(reveal, commitments),
-        "not_before_at": instant_text(grant.scheduled_at),
+        "not_before_at": instant_text(grant.starts_at or grant.scheduled_at),
         "activate_by_at": instant_text(grant.activate_by),
         **bound_data(grant, commitments),
         **key_scope_data(grant.shape),

@@ -26,7 +26,7 @@ async def return_grant(grant_id: GrantId, *, caller: Caller, log: EntryLog[Trans
         grant = held_grant(tx, caller, grant_id)
         if grant.ended_why is EndWhy.RETURNED:
             return Recorded(grant)
-        done, entry = ended(tx, grant, GrantMove.RETURN, by=caller.principal, now=now, new_id=new_id)
-        return Recorded(done, (entry,))
+        done, entries = ended(tx, grant, GrantMove.RETURN, by=caller.principal, now=now, new_id=new_id)
+        return Recorded(done, entries)
 
     return await log.commit(work, urgent=True)

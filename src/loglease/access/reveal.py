@@ -123,7 +123,7 @@ async def reveal(
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Grant]:
         require_unlocked(tx, caller, now)
         grant = revealable(tx, caller, found.grant.id, now, rules).grant
-        grant, entries = activated(tx, grant, caller, now, rules=rules, new_id=new_id)
+        grant, entries = activated(tx, grant, caller.principal, now, rules=rules, new_id=new_id)
         request = tx.requests.find(grant.request)
         if request is None:
             raise LookupError(grant.request)
@@ -145,8 +145,8 @@ async def reveal(
         closed = closed_entry(
             tx, session, settled=NOTHING, salt=random(SALT_BYTES), cut_ms=None, crashed=False, new_id=new_id
         )
-        used, end = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
-        return Recorded(used, (*entries, opened, served, closed, end))
+        used, ends = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
+        return Recorded(used, (*entries, opened, served, closed, *ends))
 
     # The line is read under the grant that it was served by, so that is the one whose holder has called.
     return await commit_under(work, of=request_of(found.parent.id), caller=caller, log=log, rules=rules)

@@ -156,7 +156,9 @@ def _affected(tx: Transaction, on: LockOn, caller: Caller, now: Instant) -> list
     if on.kind is LockKind.GRANT:
         grant, request = visible_grant(tx, caller, GrantId(on.name))
         require_may_revoke(tx, caller, request)
-        return dependent_grants(tx, on, now) if grant.is_live(now) else []
+        live = dependent_grants(tx, on, now)
+        # One that is over may go on in an extension; what reveals a value of its lines is over with it.
+        return live if grant.is_live(now) else [one for one in live if grant.id in one.extends]
     if on.kind is LockKind.REQUEST:
         found = tx.requests.find(RequestId(on.name))
         if found is None or not may_see_request(tx, caller, found):

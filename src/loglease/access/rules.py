@@ -23,9 +23,11 @@ from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import Offer, Outcome, Plan, Stage, Terms
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review, Verdict
+from loglease.model.scope import Scope
 from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
 from loglease.policy.documents import AccessPolicy, KeepRule
+from loglease.policy.extending import reached
 from loglease.policy.fact_records import facts_data, facts_of
 from loglease.policy.observed import NOTHING_KNOWN, Facts, Question
 from loglease.policy.people import People
@@ -40,6 +42,7 @@ from loglease.policy.trace import Decision
 _ERRORS: Mapping[str, type[LogLeaseError]] = {
     error.code: error
     for error in (
+        errors.ExtensionNotAllowed,
         errors.GuardrailDenied,
         errors.InputRequired,
         errors.NoEligibleApprover,
@@ -107,8 +110,8 @@ class Rules:
     asks: bool = False
     recalls: bool = False
 
-    def for_call(self, caller: Caller) -> Rules:
-        """Return the same rules for one call, for which facts may be asked for."""
+    def for_call(self, caller: Caller | None) -> Rules:
+        """Return the same rules for one call, or for what goes on by itself, for which facts may be asked for."""
         return replace(self, caller=caller, asks=True)
 
     def knowing(self, answers: Facts, *, last: bool) -> Rules:
@@ -156,6 +159,10 @@ class Rules:
             facts=facts,
             closed=closed,
         )
+
+    def reached(self, policy: str, scope: Scope, now: Instant) -> Scope:
+        """Return the part of a grant's scope that an extension of it can have."""
+        return reached(self.bundle, policy, scope, self.profiles, now)
 
     def require_step_up(self, offer: Offer, caller: Caller, now: Instant) -> None:
         """Refuse to break the glass with a sign-in that is older than its document allows.

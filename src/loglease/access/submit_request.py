@@ -13,6 +13,8 @@ from loglease.access.binding import require_known_network, require_network
 from loglease.access.caller import Caller
 from loglease.access.commitments import Commitments, Random
 from loglease.access.errors import OfferChanged, TooManyPending
+from loglease.access.extension_draft import ExtensionDraft
+from loglease.access.extensions import expired_before
 from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
@@ -37,10 +39,12 @@ from loglease.store.interface import StoreUnavailable, Transaction
 
 MAX_PENDING = {Kind.HUMAN: 10, Kind.AGENT: 2, Kind.SERVICE: 2}
 MAX_TERMS_BYTES = 12_288
+AnyDraft = WishDraft | RevealDraft | ExtensionDraft
+"""What people ask for: to read lines, to see one value of a line, or more time."""
 
 
 async def submit_request(
-    wish: WishDraft | RevealDraft,
+    wish: AnyDraft,
     *,
     caller: Caller,
     offer: int | None,
@@ -55,6 +59,7 @@ async def submit_request(
     Raises:
         PolicyDenied, GuardrailDenied, NoEligibleApprover, ReasonRequired: what policy says, with what would help.
         NotFound, GrantEnded, GrantNotActive, InvalidField: see `RevealDraft.at`. Emergencies have `break_glass`.
+        ExtensionNotAllowed, ExtensionExists, NarrowingNotSubset: see `ExtensionDraft.at`.
         OfferChanged: the numbered offer is not among those that are made now.
         TooManyPending: undecided requests have to be decided or cancelled first.
         Locked: a lock applies to the caller or the source.
@@ -79,7 +84,7 @@ class Denied(Exception):
 class Submission:
     """One wish on its way in; `work` runs inside one transaction of the log."""
 
-    wish: WishDraft | RevealDraft
+    wish: AnyDraft
     caller: Caller
     offer: int | None
     rules: Rules
@@ -115,7 +120,7 @@ class Submission:
             found = tx.requests.find(RequestId(created))
             if found is not None:
                 return Recorded(found)
-        asked = wished(self.wish, tx, caller, now)
+        asked = wished(self.wish, tx, caller, now, self.rules)
         require_unlocked(tx, caller, now, source=asked.scopes[0].source)
         if not asked.break_glass:
             _require_room(tx, caller, now)
@@ -194,17 +199,18 @@ class Submission:
             data=offer_part,
             private=offer_private,
         )
+        earlier = () if wish.extends is None else expired_before(tx, wish.extends, now, new_id=new_id)
         tx.requests.insert(request)
         if offer.outcome is Outcome.REVIEW:
-            return request, (submitted, made)
+            return request, (*earlier, submitted, made)
         allowed = Allowed(terms=offer.terms, network_bound=offer.shape.network_bound, pseudonyms=offer.shape.pseudonyms)
         request, grant, entries = approved(
             tx, request, (), by=None, now=now, allowed=allowed, rules=rules, new_id=new_id, random=self.random
         )
         if offer.outcome is Outcome.BREAK_GLASS:
-            _, started = activated(tx, grant, self.caller, now, rules=rules, new_id=new_id)
+            _, started = activated(tx, grant, self.caller.principal, now, rules=rules, new_id=new_id)
             entries = (*entries, *started)
-        return request, (submitted, made, *entries)
+        return request, (*earlier, submitted, made, *entries)
 
 
 async def _keep_denial(denied: Denied, log: EntryLog[Transaction]) -> None:
@@ -218,12 +224,14 @@ async def _keep_denial(denied: Denied, log: EntryLog[Transaction]) -> None:
         await log.commit(work)
 
 
-def wished(wish: WishDraft | RevealDraft, tx: Transaction, caller: Caller, now: Instant) -> Wish:
+def wished(wish: AnyDraft, tx: Transaction, caller: Caller, now: Instant, rules: Rules) -> Wish:
     """Return a wish as of `now`.
 
     Raises:
-        LogLeaseError: see `WishDraft.at` and `RevealDraft.at`.
+        LogLeaseError: see `WishDraft.at`, `RevealDraft.at` and `ExtensionDraft.at`.
     """
+    if isinstance(wish, ExtensionDraft):
+        return wish.at(tx, caller, now, rules)
     return wish.at(tx, caller, now) if isinstance(wish, RevealDraft) else wish.at(now)
 
 

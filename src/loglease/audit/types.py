@@ -48,7 +48,7 @@ offer.made 300403 [request] offer#, policy, bundle_sha256, revision#, outcome{au
     pseudonyms{team_day|deployment}?, activate_within_s, review_within_s?, record_c
 request.countered 300403 [request] counter#, terms_sha256
 request.expired 300411 [request]
-request.cancelled 300411 [request] why{requester|superseded|revoked|deleted|locked|restore}, reason_c?
+request.cancelled 300411 [request] why{requester|superseded|revoked|deleted|locked|restore|ended}, reason_c?
 request.approved 300403 [request] digest_sha256, reviews:[]
 request.denied 300403 [request] by{review|policy}, review?, rule?
 review.given 300403 [request, review] verdict{approve|deny}, digest_sha256, eligible:[], stands_for?,

@@ -50,6 +50,7 @@ class ShownTerms:
     reveal: Reveal | None = None
     bound: str = ""
     linkable: str = ""
+    extends: str = ""
 
     @property
     def words(self) -> str:
@@ -129,6 +130,7 @@ def _shown(terms: Mapping[str, Any], digest: str, opened: Mapping[str, tuple[str
         reveal=reveal,
         bound=_bound(offer, wish, opened),
         linkable=_linkable(offer),
+        extends=str(wish.get("extends", "")),
     )
 
 

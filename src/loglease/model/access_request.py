@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from loglease.model.errors import RequestNotPending
+from loglease.model.extension import Extends
 from loglease.model.ids import PersonId, PrincipalId, RequestId, SubjectId
 from loglease.model.instant import Instant
 from loglease.model.limits import Limits
@@ -45,6 +46,7 @@ class CancelWhy(StrEnum):
     DELETED = "deleted"
     LOCKED = "locked"
     RESTORE = "restore"
+    ENDED = "ended"
 
 
 # Every legal move, from the state that the clock gives; what is absent is illegal. Expired is nobody's move: the clock
@@ -68,6 +70,7 @@ class Wish:
         inputs: what a policy asks for in fields of its own, by name, as text; claims that nobody has checked.
         reveal: the one value that is asked for; its line is all that the scope holds. None asks for lines.
         break_glass: asks for access in an emergency, which nobody approves and somebody looks at afterwards.
+        extends: the grant that it goes on from, with no more than that grant's scope; None asks for a grant of its own.
     """
 
     scopes: tuple[Scope, ...]
@@ -78,6 +81,7 @@ class Wish:
     reveal: Reveal | None = None
     break_glass: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict)
+    extends: Extends | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,8 @@ class Grant:
         network: from where it was asked for, in the form of `model.network`; None where that was not known.
         parent: the grant under whose line this one reveals one value, and not longer than it is active; None for a
             grant to read lines.
+        extends: the grants that it goes on from, as in `Extends.chain`; empty for one that extends none.
+        starts_at: when it begins by itself, which is where the one before ends; None begins with its first use.
     """
 
     id: GrantId
@@ -129,6 +131,8 @@ class Grant:
     network: str | None = None
     shared_salt: bytes | None = None
     parent: GrantId | None = None
+    extends: tuple[GrantId, ...] = ()
+    starts_at: Instant | None = None
 
     @property
     def due_at(self) -> Instant:
@@ -139,6 +143,17 @@ class Grant:
     def lapses_at(self) -> Instant:
         """When the clock ends it as things stand: at its end, or before that for lying idle."""
         return self.due_at if self.idle_at is None else min(self.due_at, self.idle_at)
+
+    @property
+    def before(self) -> GrantId | None:
+        """The grant that it goes on from, if it is an extension."""
+        return self.extends[-1] if self.extends else None
+
+    def has_run_out(self, now: Instant) -> bool:
+        """Say whether it was in force until the end of its validity, so that an extension of it may begin."""
+        if self.state is GrantState.ENDED:
+            return self.ended_why is EndWhy.EXPIRED and self.valid_until is not None
+        return self.state is GrantState.ACTIVE and self.lapse(now) is GrantMove.EXPIRE
 
     def lapse(self, now: Instant) -> GrantMove | None:
         """Return how the clock has ended it although that is not stored yet; None if it has not."""
@@ -192,12 +207,18 @@ def move(grant: Grant, how: GrantMove, *, by: PrincipalId | None, now: Instant, 
     if how in (GrantMove.EXPIRE, GrantMove.IDLE) and lapse is None:
         raise GrantNotActive(f"{grant.id} has not reached its end.")
     if how is GrantMove.ACTIVATE:
+        if grant.starts_at is not None and now < grant.starts_at:
+            raise GrantNotActive(
+                f"{grant.id} begins at {instant_text(grant.starts_at)}, where {grant.before} ends.",
+                next_step="It begins by itself; use the other one until then.",
+            )
         timeout_s = grant.shape.idle_timeout_s
+        valid_from = now if grant.starts_at is None else grant.starts_at
         return replace(
             grant,
             state=after_state,
-            valid_from=now,
-            valid_until=after(now, grant.terms.duration_s),
+            valid_from=valid_from,
+            valid_until=after(valid_from, grant.terms.duration_s),
             idle_at=None if timeout_s is None else after(now, timeout_s),
             version=grant.version + 1,
         )
@@ -209,6 +230,27 @@ def move(grant: Grant, how: GrantMove, *, by: PrincipalId | None, now: Instant, 
         ended_by=by,
         reason=reason,
         version=grant.version + 1,
+    )
+
+
+def ended_with(extension: Grant, before: Grant, *, now: Instant) -> Grant:
+    """Return an extension that has not begun, ended for the same reason as the grant before it, which is over.
+
+    Raises:
+        GrantEnded, GrantNotActive: it has begun, or is over itself.
+    """
+    if extension.state is not GrantState.SCHEDULED or extension.lapse(now) is not None:
+        raise refusal(extension, now)
+    if extension.before != before.id or before.ended_at is None or before.has_run_out(now):
+        raise GrantNotActive(f"{before.id} takes nothing with it.")
+    return replace(
+        extension,
+        state=before.state,
+        ended_at=now,
+        ended_why=before.ended_why,
+        ended_by=before.ended_by,
+        reason=before.reason,
+        version=extension.version + 1,
     )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from loglease.model.errors import InvalidField
+from loglease.model.extension import ExtendRule
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.scope import Scope
@@ -163,6 +164,7 @@ class Shape:
         cut_on_change: open sessions end at once when a new bundle narrows the policy, not with the next session.
         network_bound: useless from any other network than the one from which it was asked for.
         pseudonyms: where equal values have equal pseudonyms.
+        extend: how often it may be extended, by how much; None is not at all. What policy says then decides.
     """
 
     activate_within_s: int
@@ -172,6 +174,7 @@ class Shape:
     cut_on_change: bool = False
     network_bound: bool = False
     pseudonyms: KeyScope = KeyScope.GRANT
+    extend: ExtendRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,12 @@ class EmergencyKinds(Kinds):
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
         known = ("duration", "single_use", "idle_timeout", "limits", "redaction", "bind")
-        record = self._reader.record(node, "grant", known, GRANT_LATER)
+        record = self._reader.record(node, "grant", (*known, "extend"), GRANT_LATER)
+        if record.node("extend") is not None:
+            self._reader.problems.add(
+                record.key_at("extend"), "P328", "an emergency is not extended",
+                "remove 'extend': whoever needs longer asks somebody, or breaks the glass again",
+            )  # fmt: skip
         given = record.need("duration", "{default: 15m, max: 30m}")
         default_s, max_s = self._duration(given)
         if given is not None and max_s > LONGEST_S:

@@ -10,11 +10,11 @@ from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_inst
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
 from loglease.policy.documents import FactRule
-from loglease.policy.expected import PolicyTest, TestCase, TestOutcome, TestReveal, Want
+from loglease.policy.expected import PolicyTest, TestCase, TestExtension, TestOutcome, TestReveal, Want
 from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader, Record
 from loglease.policy.names import Names
-from loglease.policy.parts import Parts
+from loglease.policy.parts import MOST_EXTENSIONS, Parts
 from loglease.policy.problems import did_you_mean, shown
 from loglease.policy.scalars import duration_s, integer
 from loglease.policy.step_documents import StepDocuments
@@ -151,8 +151,8 @@ class TestDocuments:
         read = self._reader
         title = read.text(record.need("it", "an engineer waits for one review"), "it", longest=200)
         ask_node = record.need("ask", "{as: maria, scope: api, reason: checkout fails}") or Table(node.at, ())
-        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "reveal", "break_glass", "inputs")
-        ask = read.record(ask_node, "ask", known)
+        known = ("as", "scope", "for", "ticket", "reason", "redaction", "limits", "inputs")
+        ask = read.record(ask_node, "ask", (*known, "reveal", "extends", "break_glass"))
         want = record.need("want", "{outcome: review}")
         asked = ask.node("for")
         return TestCase(
@@ -165,6 +165,7 @@ class TestDocuments:
             reason=read.text(ask.node("reason"), "reason"),
             limits=self._parts.limits(ask.node("limits")),
             reveal=self._reveal(ask.node("reveal")),
+            extends=self._extends(ask.node("extends")),
             break_glass=read.boolean(ask.node("break_glass"), "break_glass"),
             inputs=self._inputs(ask.node("inputs")),
             facts=self._facts.values(record.node("facts")),
@@ -244,6 +245,13 @@ class TestDocuments:
         record = self._reader.record(node, "reveal", ("policy", "class"))
         policy = self._known(record.need("policy", "payments-prod-debug"), "policy", self._policies)
         return TestReveal(policy, self._reader.text(record.need("class", "pii.email"), "class"))
+
+    def _extends(self, node: Node | None) -> TestExtension | None:
+        if node is None:
+            return None
+        record = self._reader.record(node, "extends", ("policy", "number"))
+        policy = self._known(record.need("policy", "payments-prod-debug"), "policy", self._policies)
+        return TestExtension(policy, self._reader.number(record.node("number"), "number", most=MOST_EXTENSIONS))
 
     def _known(self, node: Node | None, what: str, known: Collection[str]) -> str:
         if node is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from loglease.model.access_request import Wish
+from loglease.model.extension import Extends
 from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.reveal import Reveal
 from loglease.model.scope import Scope
@@ -13,7 +14,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.conditions import ABSENT
 from loglease.policy.conditions.values import Value
 from loglease.policy.decision import decide
-from loglease.policy.expected import PolicyTest, TestCase, TestOutcome, TestReveal
+from loglease.policy.expected import PolicyTest, TestCase, TestExtension, TestOutcome, TestReveal
 from loglease.policy.fact_literals import SUPPOSED, supposed_facts
 from loglease.policy.problems import At, Problem
 from loglease.policy.profiles import RAW, ProfileInfo, Profiles
@@ -122,6 +123,7 @@ def asked(
         duration_s=case.duration_s,
         limits=case.limits,
         reveal=None if case.reveal is None else _reveal(case.reveal, test, scope),
+        extends=None if case.extends is None else _extends(case.extends),
         break_glass=case.break_glass,
         inputs=case.inputs,
     )
@@ -159,6 +161,11 @@ def _run(bundle: Bundle, asked_under: Bundle, test: PolicyTest, case: TestCase, 
         again=() if story is None else tuple(story.again),
         later=() if story is None else tuple(story.later),
     )
+
+
+def _extends(wanted: TestExtension) -> Extends:
+    chain = tuple(GrantId(f"grt_{number}") for number in range(wanted.number))
+    return Extends(chain=chain, policy=wanted.policy)
 
 
 def _reveal(wanted: TestReveal, test: PolicyTest, scope: Scope) -> Reveal:

@@ -23,6 +23,7 @@ from loglease.policy.bans import bans_of, expired, guardrail_trace
 from loglease.policy.bundle import Bundle
 from loglease.policy.documents import AccessPolicy, Guardrail, Route, Tightening, Who
 from loglease.policy.entries import Entries
+from loglease.policy.extending import extend_rule, extend_steps
 from loglease.policy.index import PolicyIndex
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
@@ -50,6 +51,7 @@ class Point(StrEnum):
     SESSION_OPEN = "session_open"
 
 
+_ABOUT: Final = (StepName.WHO, StepName.SCOPE, StepName.REVEAL, StepName.EXTEND)
 _WITH_CLAIMS: Final = frozenset({Point.SUBMIT, Point.FINAL_APPROVAL, Point.ACTIVATION})
 """Where reason, ticket and inputs are looked at."""
 
@@ -297,10 +299,10 @@ def _questions(way: _Way, asked: _Asked) -> Iterator[Step]:
     else:
         yield from when_steps(policy, reading)
         yield from routes.standing_steps(policy, way.taken)
-    if asked.wish.reveal is not None:
-        step = reveal_step(policy, asked.wish.reveal)
-        about.append(step)
-        yield step
+    of_grant = [] if asked.wish.reveal is None else [reveal_step(policy, asked.wish.reveal)]
+    of_grant += extend_steps(policy, way.route, asked.wish)
+    about += of_grant
+    yield from of_grant
     if asked.point is Point.SUBMIT and all(step.ok for step in about):
         yield _plan_step(way, asked)
 
@@ -328,7 +330,7 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
     """Ask one policy for its offer, and keep all that it says."""
     way = _way(policy, asked)
     steps = list(_questions(way, asked))
-    is_candidate = all(step.ok for step in steps if step.name in (StepName.WHO, StepName.SCOPE, StepName.REVEAL))
+    is_candidate = all(step.ok for step in steps if step.name in _ABOUT)
     offer, duration = None, _duration(policy, way.route, asked)
     if all(step.ok for step in steps):
         draft = _draft(policy, asked)
@@ -416,6 +418,7 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
         cut_on_change=policy.grant.cut_on_change,
         network_bound=_is_bound(policy, route, asked),
         pseudonyms=_pseudonyms(policy, route, asked) if reveal is None else KeyScope.GRANT,
+        extend=extend_rule(policy, route) if reveal is None else None,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO
     way = f"route {route.number}" if reveal is None else "reveal"
@@ -466,13 +469,16 @@ def _notified(route: Route | None, asked: _Asked) -> tuple[str, ...]:
 
 
 def _duration(policy: AccessPolicy, route: Route, asked: _Asked) -> tuple[int, str]:
-    wanted = asked.wish.duration_s
+    wanted, usual = asked.wish.duration_s, policy.grant.default_s
     bounds = [(policy.grant.max_s, "limit of the policy")]
+    if asked.wish.extends is not None and (rule := extend_rule(policy, route)) is not None:
+        usual = rule.by_s
+        bounds.append((usual, "limit of an extension"))
     if route.grant.max_s is not None:
         bounds.append((route.grant.max_s, f"limit of route {route.number}"))
     bounds += [(one.caps.duration_s, f"limit of {one.id}") for one in asked.rails if one.caps.duration_s is not None]
     most, whose = min(bounds, key=lambda bound: bound[0])
-    if (wanted or policy.grant.default_s) <= most:
-        granted = wanted or policy.grant.default_s
+    granted = wanted or usual
+    if granted <= most:
         return granted, duration_text(granted) if asked.tells else ""
     return most, f"{duration_text(most)} ({f'asked {duration_text(wanted)}, ' if wanted else ''}{whose})"

@@ -10,7 +10,8 @@ import orjson
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical
 from loglease.model.errors import LogLeaseError, Malformed
-from loglease.model.ids import PersonId, PrincipalId, SubjectId
+from loglease.model.extension import Extends
+from loglease.model.ids import GrantId, PersonId, PrincipalId, SubjectId
 from loglease.model.instant import EventWindow, Instant, instant_text, parse_instant
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
@@ -145,6 +146,8 @@ def _wish_data(wish: Wish) -> dict[str, Canonical]:
         "inputs": dict(wish.inputs),
     }
     data |= {"ticket": wish.ticket} if wish.ticket is not None else {}
+    if wish.extends is not None:
+        data["extends"] = {"chain": list(wish.extends.chain), "policy": wish.extends.policy}
     return data | ({"duration_s": wish.duration_s} if wish.duration_s is not None else {})
 
 
@@ -221,7 +224,14 @@ def _wish(data: dict[str, Any]) -> Wish:
         limits=Limits(**data["limits"]),
         break_glass=bool(data["break_glass"]),
         inputs=dict(data["inputs"]),
+        extends=_extends(data.get("extends")),
     )
+
+
+def _extends(data: dict[str, Any] | None) -> Extends | None:
+    if data is None:
+        return None
+    return Extends(chain=tuple(GrantId(one) for one in data["chain"]), policy=data["policy"])
 
 
 def _scope(data: dict[str, Any]) -> Scope:

@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from loglease.model.extension import ExtendRule
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
@@ -205,6 +206,7 @@ class GrantRule:
         cut_on_change: what a new bundle takes away ends open sessions at once.
         network_bound: it is useless from another network than the one from which it was asked for.
         pseudonyms: where equal values have equal pseudonyms.
+        extend: how often it may be extended, and by how much; None is never.
     """
 
     default_s: int
@@ -219,6 +221,7 @@ class GrantRule:
     network_bound: bool = False
     pseudonyms: KeyScope = KeyScope.GRANT
     keep: KeepRule | None = None
+    extend: ExtendRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +236,7 @@ class Tightening:
     redaction: str | None = None
     network_bound: bool = False
     pseudonyms: KeyScope | None = None
+    extend: ExtendRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

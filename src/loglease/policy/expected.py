@@ -40,6 +40,16 @@ class TestReveal:
     cls: str
 
 
+@dataclass(frozen=True, slots=True)
+class TestExtension:
+    """An extension in a policy test: the policy of the grant that it goes on from, and which one of its chain it is."""
+
+    __test__ = False
+
+    policy: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
     """What should come of a case; None is not looked at.
@@ -100,6 +110,7 @@ class TestCase:
     reason: str
     limits: Limits
     reveal: TestReveal | None
+    extends: TestExtension | None = None
     break_glass: bool
     inputs: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Value] = field(default_factory=dict)

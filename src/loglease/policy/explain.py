@@ -162,6 +162,8 @@ def wish_data(wish: Wish) -> dict[str, Canonical]:
             data["profile"] = scope.profile
         scopes.append(data)
     asked: dict[str, Canonical] = {"scopes": scopes}
+    if wish.extends is not None:
+        asked["extends"] = {"grant": wish.extends.grant, "number": wish.extends.number}
     if wish.reveal is not None:
         asked["reveal"] = {"token": wish.reveal.token, "class": wish.reveal.cls, "span": wish.reveal.span}
     if wish.break_glass:

@@ -43,7 +43,6 @@ from loglease.policy.tree import Items, Node, Scalar, Table
 _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
 HEAD: Final = ("api", "kind", "id")
 GRANT_LATER: Final[Later] = {
-    "extend": ("P906", "extensions come with a later version"),
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
 }
@@ -145,6 +144,7 @@ class Kinds:
             at=node.at,
         )
         self._check_raw(policy, record)
+        self._check_extend(policy)
         return policy
 
     def _owner(self, record: Record) -> str | None:
@@ -162,11 +162,19 @@ class Kinds:
                 "unmasked lines are never given automatically",
             )  # fmt: skip
 
+    def _check_extend(self, policy: AccessPolicy) -> None:
+        for route in policy.routes:
+            if policy.grant.extend is None and route.grant.extend is not None:
+                self._reader.problems.add(
+                    route.at, "P118", "a route only tightens, and the policy extends no grant",
+                    "write 'extend' in the policy's grant first",
+                )  # fmt: skip
+
     def _grant(self, conditions: Conditions, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction="")
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal", "keep")
-        record = self._reader.record(node, "grant", (*known, "bind", "pseudonyms", "on_change"), GRANT_LATER)
+        record = self._reader.record(node, "grant", (*known, "bind", "extend", "pseudonyms", "on_change"), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
         on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
@@ -184,6 +192,7 @@ class Kinds:
             reveal=self._reveal(record, profile),
             cut_on_change=on_change == "cut",
             keep=self._keep(conditions, record.node("keep")),
+            extend=self._parts.extend(record.node("extend")),
         )
 
     def _keep(self, conditions: Conditions, node: Node | None) -> KeepRule | None:
@@ -315,6 +324,7 @@ class Kinds:
             "redaction",
             "bind",
             "pseudonyms",
+            "extend",
         )
         record = self._reader.record(node, "a route's grant", known, GRANT_LATER)
         rest = self._narrower(record)
@@ -331,6 +341,7 @@ class Kinds:
             network_bound=rest.network_bound,
             pseudonyms=rest.pseudonyms,
             redaction=self._profile(record.node("redaction"), "redaction"),
+            extend=self._parts.extend(record.node("extend")),
         )
 
     def guardrail(self, node: Table, name: str) -> Guardrail:

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from loglease.model.errors import InvalidField
+from loglease.model.extension import ExtendRule
 from loglease.model.instant import EventWindow
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import MAX_VALUES, Matcher, Selector, matcher_of, selector_of
@@ -30,6 +31,7 @@ MAX_WAYS: Final = 64
 LEVELS: Final = tuple(str(level) for level in Level if level is not Level.UNKNOWN)
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 SHORTEST_REMINDER_S: Final = 60
+MOST_EXTENSIONS: Final = 20
 
 
 class Parts:
@@ -287,6 +289,14 @@ class Parts:
             text = f"'{name}' stands in an after-review, which outlasts a shift"
             self._reader.problems.add(node.at, "P303", text, "name a group")
         return AfterRule(slots=block, within_s=within_s, escalate_to=to)
+
+    def extend(self, node: Node | None) -> ExtendRule | None:
+        """Read how often a grant may be extended, and by how much."""
+        if node is None:
+            return None
+        record = self._reader.record(node, "extend", ("times", "by"))
+        times = self._reader.number(record.need("times", "1"), "times", most=MOST_EXTENSIONS)
+        return ExtendRule(times=times, by_s=self._reader.duration(record.need("by", "30m"), "by"))
 
     def recipients(self, node: Node | None, what: str) -> tuple[str, ...]:
         """Read names of channels and people who are told, sorted."""

@@ -19,7 +19,9 @@ from loglease.policy.trace import Decision, Fix, GuardrailTrace, Step, StepName
 MAX_SUGGESTIONS: Final = 3
 MAX_TRIED: Final = 20
 _REPAIRABLE: Final = frozenset({StepName.SCOPE, StepName.GUARDRAIL, StepName.EXCLUSIVE, StepName.PROFILE})
-_CLOSED: Final = frozenset({StepName.SCOPE, StepName.PROFILE, StepName.STANDING, StepName.GUARDRAIL, StepName.BUNDLE})
+_CLOSED: Final = frozenset(
+    {StepName.SCOPE, StepName.PROFILE, StepName.EXTEND, StepName.STANDING, StepName.GUARDRAIL, StepName.BUNDLE}
+)
 """What nobody gets past who breaks the glass; all else they can bring, such as a reason or a newer sign-in."""
 _SPANS_S: Final = (4 * 3_600, 2 * 3_600, 3_600, 1_800, 900, 300)
 

@@ -15,7 +15,7 @@ from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
 from loglease.policy.documents import API, NETWORK
 from loglease.policy.expected import TestOutcome
-from loglease.policy.parts import LEVELS, MAX_NEED, MAX_STAGES
+from loglease.policy.parts import LEVELS, MAX_NEED, MAX_STAGES, MOST_EXTENSIONS
 from loglease.policy.steps import WANTED, Act
 from loglease.policy.trace import CODES, Fix
 
@@ -89,6 +89,7 @@ _SHAPE: Final = {
     "limits": _ref("limits"), "redaction": _PROFILE, "bind": _BIND,
     "pseudonyms": _words(*KeyScope),
 }  # fmt: skip
+_EXTEND: Final = _record("extend", "times by", {"times": _number(MOST_EXTENSIONS), "by": _ref("duration")})
 _BLOCK: Final = {"from": _APPROVERS, "need": _number(MAX_NEED)}
 _AFTER: Final = _record(
     "after_review", "from need within",
@@ -146,7 +147,8 @@ _PARTS: Final[Mapping[str, Schema]] = {
             "a route", "",
             {"if": _ref("condition"), "otherwise": {"const": True}, "auto": _BOOL, "stages": _ref("stages"),
              "grant": _record(
-                "a route's grant", "", {"duration": _record("duration", "max", {"max": _ref("duration")}), **_SHAPE}
+                "a route's grant", "",
+                {"duration": _record("duration", "max", {"max": _ref("duration")}), **_SHAPE, "extend": _EXTEND},
              ),
              "after_review": _AFTER, "notify": _list(_text())},
         ),
@@ -241,7 +243,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
             "grant": _record(
                 "grant", "duration redaction",
                 {
-                    "duration": _SPAN, **_SHAPE,
+                    "duration": _SPAN, **_SHAPE, "extend": _EXTEND,
                     "reveal": _record(
                         "reveal", "classes stages", {"classes": _list(_text()), "stages": _ref("stages")}
                     ),
@@ -319,6 +321,9 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                                 "as": _text(), "scope": _text(), "for": _ref("duration"), "ticket": _text(most=128),
                                 "reason": _text(), "redaction": _PROFILE, "limits": _ref("limits"),
                                 "reveal": _record("reveal", "policy class", {"policy": _text(), "class": _text()}),
+                                "extends": _record(
+                                    "extends", "policy", {"policy": _text(), "number": _number(MOST_EXTENSIONS)}
+                                ),
                                 "break_glass": _BOOL, "inputs": _map(_ANY),
                             },
                         ),

@@ -29,6 +29,7 @@ class StepName(StrEnum):
     SCOPE = "scope"
     PROFILE = "profile"
     REVEAL = "reveal"
+    EXTEND = "extend"
     ASK = "ask"
     WHEN = "when"
     STANDING = "standing"
@@ -284,6 +285,7 @@ class Decision:
 CODES: Final = (
     "guardrail_denied",
     "policy_denied",
+    "extension_not_allowed",
     "reason_required",
     "ticket_required",
     "ticket_invalid",

@@ -13,9 +13,8 @@ from loglease.access.explaining import asked_about, reader_of, record_look
 from loglease.access.knowing import decide_knowing
 from loglease.access.note_call import Find, note_look
 from loglease.access.once import Once
-from loglease.access.reveal_draft import RevealDraft
 from loglease.access.standing import Alarm, alarm, closed_to
-from loglease.access.submit_request import submit_request, wished
+from loglease.access.submit_request import AnyDraft, submit_request, wished
 from loglease.model.access_request import AccessRequest, Wish
 from loglease.model.offer import Outcome
 from loglease.model.principal import Directory, Principal
@@ -28,7 +27,7 @@ from loglease.store.interface import Transaction
 _log: Final = structlog.get_logger("loglease.emergencies")
 
 
-async def decided(services: Services, caller: Caller, draft: WishDraft | RevealDraft) -> Decision:
+async def decided(services: Services, caller: Caller, draft: AnyDraft) -> Decision:
     """Return what policy would offer now; nothing is changed.
 
     Raises:
@@ -38,7 +37,7 @@ async def decided(services: Services, caller: Caller, draft: WishDraft | RevealD
 
     def query(tx: Transaction) -> tuple[Wish, Directory, str | None]:
         directory = tx.principals.directory()
-        return wished(draft, tx, caller, now), directory, closed_to(tx, caller.principal, directory, rules, now)
+        return wished(draft, tx, caller, now, rules), directory, closed_to(tx, caller.principal, directory, rules, now)
 
     wish, directory, closed = await services.store.read(query)
     return await decide_knowing(wish, caller=caller, rules=rules, directory=directory, now=now, closed=closed)
@@ -87,7 +86,7 @@ async def explained(services: Services, caller: Caller, draft: WishDraft, *, abo
 
 
 async def submitted(
-    services: Services, caller: Caller, draft: WishDraft | RevealDraft, *, offer: int | None, once: Once | None
+    services: Services, caller: Caller, draft: AnyDraft, *, offer: int | None, once: Once | None
 ) -> AccessRequest:
     """Submit a wish under one of its offers; one that says it is an emergency gets a grant that is active.
 

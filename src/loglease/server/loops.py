@@ -17,6 +17,7 @@ from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
 from loglease.access.remind_afterwards import remind_afterwards
 from loglease.access.remind_due import remind_due
+from loglease.access.start_extensions import Starter
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
 from loglease.server.notifications.building import ways_of
@@ -25,6 +26,7 @@ from loglease.server.telemetry import place_of
 
 SWEEP_EVERY_S: Final = 1.0
 KEEP_EVERY_S: Final = 1.0
+START_EVERY_S: Final = 1.0
 REMIND_EVERY_S: Final = 5.0
 LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
@@ -111,6 +113,13 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def keep() -> None:
         await keeper.step(services.rules.current)
 
+    starter = Starter(
+        log=services.log, store=services.store, watch=services.watch, clock=services.clock, new_id=services.new_id
+    )
+
+    async def start() -> None:
+        await starter.step(services.rules.current)
+
     async def refusals() -> None:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
@@ -137,6 +146,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "watch": services.watch.run,
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
         "keep": lambda: _every(KEEP_EVERY_S, keep),
+        "start": lambda: _every(START_EVERY_S, start),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, late),
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),

@@ -52,6 +52,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "same_person": ("Another person has to decide", "Both accounts count as one person."),
             "reviewer_not_eligible": ("Not among the reviewers", "Ask the approvers that the policy names."),
             "reviewer_not_human": ("Reviewing takes a person", "Sign in interactively to review."),
+            "extension_not_allowed": ("The grant cannot be extended", "Ask for access anew before it ends."),
             "locked": ("A lock stops this", "Ask an administrator."),
             "chat_not_allowed": ("Not from chat", "Decide on the web page or with the CLI."),
             "password_change_required": (
@@ -71,6 +72,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "grant_not_active": ("The grant is not active", "Activate it, or ask whoever suspended it."),
             "grant_ended": ("The grant has ended", "Ask for a new one."),
             "grant_ambiguous": ("Several grants would do", "Name one."),
+            "extension_exists": ("The grant is extended already", "See that request or grant."),
             "offer_changed": ("The offer has changed", "Look at the offers again."),
             "stage_not_open": ("An earlier stage is not complete", "Wait for it."),
             "elevation_conflict": ("Another elevation holds this level", "Wait for its end."),

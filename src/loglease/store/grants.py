@@ -51,6 +51,16 @@ _DUE: Final = (
     .order_by(grants.c.lapses_at, grants.c.id)
     .limit(bindparam("most"))
 )
+_EXTENSION: Final = _SELECT.where(grants.c.extends == bindparam("key")).order_by(grants.c.id.desc()).limit(1)
+_STARTING: Final = (
+    _SELECT.where(
+        grants.c.state == written_out(GrantState.SCHEDULED),
+        grants.c.starts_at.is_not(None),
+        grants.c.starts_at <= bindparam("now"),
+    )
+    .order_by(grants.c.starts_at, grants.c.id)
+    .limit(bindparam("most"))
+)
 _LIVE_ONES: Final = _SELECT.where(_LIVE).order_by(grants.c.lapses_at, grants.c.id)
 
 
@@ -84,6 +94,7 @@ class SqlGrants:
         row |= {f"{name}_limit": getattr(limits, name) for name in _BUDGETS}
         row |= {f"{name}_used": getattr(grant.usage, name) for name in _BUDGETS}
         row |= {"request_id": grant.request, "lapses_at": grant.lapses_at, "document": _CODEC.pack(grant)}
+        row |= {"extends": grant.before, "starts_at": grant.starts_at}
         self._connection.execute(_INSERT, row)
 
     def find(self, grant_id: GrantId) -> Grant | None:
@@ -115,6 +126,15 @@ class SqlGrants:
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled and active grants that the clock has ended, earliest first."""
         return [_grant(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
+
+    def extension_of(self, grant_id: GrantId) -> Grant | None:
+        """Return the newest grant that goes on from one, whatever became of it."""
+        row = self._connection.execute(_EXTENSION, {"key": grant_id}).mappings().one_or_none()
+        return None if row is None else _grant(row)
+
+    def starting(self, now: Instant, limit: int) -> Sequence[Grant]:
+        """Return scheduled grants whose time to begin by themselves has come, earliest first."""
+        return [_grant(row) for row in self._connection.execute(_STARTING, {"now": now, "most": limit}).mappings()]
 
     def live(self) -> Sequence[Grant]:
         """Return all stored as scheduled or active, earliest end first."""

@@ -56,10 +56,12 @@ _RULES: Final = (
     ),
     _refusal(
         "grants_terms",
-        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit ON grants",
+        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit, extends,"
+        " starts_at ON grants",
         "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.holder <> OLD.holder OR NEW.policy <> OLD.policy"
         " OR NEW.document <> OLD.document OR NEW.lines_limit IS NOT OLD.lines_limit"
-        " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit",
+        " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit"
+        " OR NEW.extends IS NOT OLD.extends OR NEW.starts_at IS NOT OLD.starts_at",
         "the terms of a grant never change",
     ),
     _refusal(
@@ -68,6 +70,14 @@ _RULES: Final = (
         "OLD.valid_until IS NOT NULL"
         " AND (NEW.valid_until IS NOT OLD.valid_until OR NEW.valid_from IS NOT OLD.valid_from)",
         "the clock of a grant never restarts",
+    ),
+    _refusal(
+        "grants_in_turn",
+        "UPDATE OF state ON grants",
+        "NEW.state = 'active' AND OLD.state = 'scheduled' AND OLD.extends IS NOT NULL AND NOT EXISTS (SELECT 1 FROM"
+        " grants AS before WHERE before.id = OLD.extends AND before.valid_until <= NEW.valid_from"
+        " AND before.state IN ('active', 'ended') AND coalesce(before.ended_why, 'expired') = 'expired')",
+        "an extension begins where the grant before it has run out",
     ),
     _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
     _refusal(

@@ -27,7 +27,6 @@ from loglease.model.instant import Instant
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
-from loglease.model.session import Session
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
@@ -35,6 +34,7 @@ from loglease.store.keeps_interface import Keeps
 from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
+from loglease.store.sessions_interface import Sessions
 
 Result = TypeVar("Result")
 
@@ -83,6 +83,9 @@ class Requests(Protocol):
 
     def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
         """Return the pending requests of one principal."""
+
+    def extending(self, grant_id: GrantId) -> AccessRequest | None:
+        """Return the request, stored as pending, to extend a grant; there is one at most."""
 
     def waiting(self) -> Sequence[AccessRequest]:
         """Return the requests that are stored as pending, oldest first."""
@@ -149,6 +152,12 @@ class Grants(Protocol):
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled and active grants that the clock has ended, also for lying idle, earliest first."""
 
+    def extension_of(self, grant_id: GrantId) -> Grant | None:
+        """Return the newest grant that goes on from one, whatever became of it."""
+
+    def starting(self, now: Instant, limit: int) -> Sequence[Grant]:
+        """Return scheduled grants whose time to begin by themselves has come, earliest first."""
+
     def live(self) -> Sequence[Grant]:
         """Return all stored as scheduled or active, whatever the clock says."""
 
@@ -166,37 +175,6 @@ class Grants(Protocol):
         Args:
             concerning: leave out those in whose requests this login does not occur at all.
         """
-
-
-class Sessions(Protocol):
-    """Sessions of the gateway."""
-
-    def insert(self, session: Session) -> None:
-        """Store a session that opens."""
-
-    def update(self, session: Session) -> None:
-        """Store a session's state and account."""
-
-    def find(self, session_id: SessionId) -> Session | None:
-        """Return a session."""
-
-    def unclosed(self, limit: int) -> Sequence[Session]:
-        """Return so many of the sessions that are not closed."""
-
-    def has_unclosed(self, grant_id: GrantId) -> bool:
-        """Say whether a session of a grant is not closed."""
-
-    def of_grant(self, grant_id: GrantId, limit: int = 50) -> Sequence[Session]:
-        """Return the sessions of a grant, newest first."""
-
-    def opened_after(self, grant_id: GrantId, instant: Instant) -> int:
-        """Return how many sessions of a grant opened later than that."""
-
-    def open_tails(self, grant_id: GrantId) -> int:
-        """Return how many tails of a grant are not closed."""
-
-    def open_of(self, principal: PrincipalId) -> tuple[int, int]:
-        """Return how many sessions of a principal are not closed, and how many of these are tails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

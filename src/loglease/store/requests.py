@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
 
 from loglease.model.access_request import AccessRequest, RequestState
-from loglease.model.ids import PrincipalId, RequestId
+from loglease.model.ids import GrantId, PrincipalId, RequestId
 from loglease.model.instant import Instant
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
@@ -49,6 +49,9 @@ _PENDING_OF: Final = _SELECT.where(
 ).order_by(requests.c.id)
 
 
+_EXTENDING: Final = _SELECT.where(
+    requests.c.extends == bindparam("key"), requests.c.state == written_out(RequestState.PENDING)
+)
 _WAITING: Final = _SELECT.where(requests.c.state == written_out(RequestState.PENDING)).order_by(requests.c.id)
 _CALLED: Final = select(called.c.principal).where(called.c.request_id == bindparam("key"))
 
@@ -70,6 +73,7 @@ class SqlRequests:
         """Store a new request."""
         row = {name: getattr(request, name) for name in _COLUMNS}
         row |= {"source": request.terms.scopes[0].source, "document": _CODEC.pack(request)}
+        row["extends"] = None if request.wish.extends is None else request.wish.extends.grant
         self._connection.execute(_INSERT, row)
 
     def find(self, request_id: RequestId) -> AccessRequest | None:
@@ -99,6 +103,11 @@ class SqlRequests:
     def pending_of(self, principal: PrincipalId) -> Sequence[AccessRequest]:
         """Return the pending requests of one principal, oldest first."""
         return [_request(row) for row in self._connection.execute(_PENDING_OF, {"requester": principal}).mappings()]
+
+    def extending(self, grant_id: GrantId) -> AccessRequest | None:
+        """Return the request, stored as pending, to extend a grant."""
+        row = self._connection.execute(_EXTENDING, {"key": grant_id}).mappings().one_or_none()
+        return None if row is None else _request(row)
 
     def waiting(self) -> Sequence[AccessRequest]:
         """Return the requests that are stored as pending, oldest first."""

@@ -63,8 +63,8 @@ def written_out(value: str) -> ColumnElement[str]:
     return literal_column(f"'{value}'", Text)
 
 
-def _partial(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 requests: Final = Table(
@@ -83,12 +83,14 @@ requests: Final = Table(
     Column("digest", Text, nullable=False),
     Column("terms_bytes", LargeBinary, nullable=False),
     Column("present", Text),
+    Column("extends", Text),
     Column("document", Text, nullable=False),
     _one_of("state", RequestState),
     CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
     Index(None, "requester", "state"),
     Index(None, "source", "id"),
     _partial("ix_requests_due", "expires_at", where="state = 'pending'"),
+    _partial("ix_requests_extending", "extends", where="state = 'pending' AND extends IS NOT NULL", unique=True),
 )
 
 called: Final = Table(
@@ -136,14 +138,25 @@ grants: Final = Table(
     Column("lines_used", BigInteger, nullable=False),
     Column("bytes_used", BigInteger, nullable=False),
     Column("queries_used", BigInteger, nullable=False),
+    Column("extends", Text, ForeignKey("grants.id")),
+    Column("starts_at", BigInteger),
     Column("document", Text, nullable=False),
     _one_of("state", (state for state in GrantState if state is not GrantState.SUSPENDED)),
     _one_of("ended_why", EndWhy, optional=True),
     CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0", name="used"),
     CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
+    CheckConstraint("starts_at IS NULL OR extends IS NOT NULL", name="extends"),
+    CheckConstraint("starts_at IS NULL OR valid_from IS NULL OR valid_from = starts_at", name="starts"),
     Index(None, "holder", "id"),
     _partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
+    _partial(
+        "ix_grants_extending",
+        "extends",
+        where="state IN ('scheduled', 'active') AND extends IS NOT NULL",
+        unique=True,
+    ),
+    _partial("ix_grants_starting", "starts_at", where="state = 'scheduled' AND starts_at IS NOT NULL"),
 )
 
 after_reviews: Final = Table(

@@ -10,6 +10,7 @@ from loglease.cli.afterwards import accepted, after_words
 from loglease.cli.asked import asked_of
 from loglease.cli.client import Body
 from loglease.cli.errors import Exit, Usage
+from loglease.cli.extensions import begins_words, extension_draft
 from loglease.cli.ids import chosen
 from loglease.cli.narrowing import size_of
 from loglease.cli.offers import covering_grant, draft_of, show_offers
@@ -49,6 +50,7 @@ def request(
     limit_bytes: Annotated[str | None, flag("read at most so much, such as 256MiB")] = None,
     offer: Annotated[int | None, flag("take the offer of this number instead of the first")] = None,
     like: Annotated[str | None, flag("start from an earlier request; flags change it")] = None,
+    extend: Annotated[str | None, flag("go on with a grant of yours where it ends; flags ask for less")] = None,
     all_streams: Annotated[bool, flag("ask for every stream of the source; no selector then")] = False,
     reveal: Annotated[str | None, flag("ask for one masked value: GRANT:TOKEN, read under that grant")] = None,
     line: Annotated[
@@ -71,10 +73,12 @@ def request(
     wait_s = _wait_s(wait)
     if reveal is not None:
         scope = (selector, source, window, from_, to, live, level, contains, profile, all_streams)
-        _require_no_others(*scope, for_, limit_lines, limit_bytes, like, break_glass)
+        _require_no_others(*scope, for_, limit_lines, limit_bytes, like, extend, break_glass)
         asked_value = RevealAsked(reveal=reveal, line=line, span=span, cls=class_, reason=reason, ticket=ticket)
-        return _ask_for_value(run, reveal_draft(run, asked_value), offer, wait_s, dry_run=dry_run)
-    unsaid = selector is None and like is None and not all_streams
+        return _ask_for(run, reveal_draft(run, asked_value), offer, wait_s, dry_run=dry_run)
+    if extend is not None:
+        _require_no_more(source, profile, like, all_streams, break_glass)
+    unsaid = selector is None and like is None and extend is None and not all_streams
     if unsaid and may_be_asked(run):
         selector = asked_selector(run)
     asked = asked_of(
@@ -95,6 +99,8 @@ def request(
         lines=_lines(limit_lines),
         size=None if limit_bytes is None else size_of(limit_bytes, "--limit-bytes"),
     )
+    if extend is not None:
+        return _ask_for(run, extension_draft(run, extend, asked), offer, wait_s, dry_run=dry_run)
     earlier = None if like is None else run.client.get(f"/requests/{chosen(run, like, REQUEST)}")
     draft = draft_of(run, asked, earlier) | ({"break_glass": True} if break_glass else {})
     offers = run.client.post("/offers", draft)
@@ -119,7 +125,15 @@ def _require_no_others(*flags: object) -> None:
         raise Usage("A reveal is about one line, and nothing else.", next_step="Leave out what narrows lines.")
 
 
-def _ask_for_value(run: Run, draft: Body, offer: int | None, wait_s: int | None, *, dry_run: bool) -> Exit:
+def _require_no_more(*flags: object) -> None:
+    if any(flags):
+        raise Usage(
+            "An extension has the source and the masking of its grant, and no more streams.",
+            next_step="Leave out --source, --profile, --like, --all-streams and --break-glass.",
+        )
+
+
+def _ask_for(run: Run, draft: Body, offer: int | None, wait_s: int | None, *, dry_run: bool) -> Exit:
     offers = run.client.post("/offers", draft)
     if dry_run:
         return _offers_only(run, draft, offers, offer)
@@ -246,6 +260,8 @@ def _tell_verdict(run: Run, shown: Body) -> None:
 
 
 def _clock_words(grant: Body) -> str:
+    if begins := begins_words(grant):
+        return f"{grant['id']} {begins}"
     if grant["state"] == "active":
         return f"{grant['id']} active, until {moment(grant['valid_until'])} UTC"
     return f"{grant['id']} {grant['state']}, use it before {moment(grant['activate_by'])} UTC"

@@ -22,7 +22,13 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
 }
 _GRANTS: Final = frozenset({"use", "return", "env", "grants", "suspend", "resume", "revoke"})
 _OWN: Final = frozenset({"use", "return", "env"})
-_VALUES: Final = {"--grant": "/grants", "--like": "/requests", "--request": "/requests", "--source": _SOURCES}
+_VALUES: Final = {
+    "--extend": "/grants",
+    "--grant": "/grants",
+    "--like": "/requests",
+    "--request": "/requests",
+    "--source": _SOURCES,
+}
 _WHOLE_LISTS: Final[dict[tuple[str, ...], str]] = {("token", "delete"): "/tokens", ("lock", "lift"): "/locks"}
 _EVERYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "--output": (OutputForm.TABLE, OutputForm.JSON),

@@ -160,6 +160,7 @@ def _show(run: Run, shown: Body, terms: ShownTerms) -> None:
         ("Usable", terms.bound),
         ("Linkable", terms.linkable),
         ("Asked for", terms.asked if terms.asked != terms.words else ""),
+        ("Extends", f"{terms.extends}: more of the same, where it ends" if terms.extends else ""),
         ("Reason", terms.reason or "(none)"),
         ("Ticket", f"{terms.ticket} (not checked)" if terms.ticket else ""),
         ("Risks", "\n".join([*terms.risks(), *_asker_risks(who), "No exposure preview: volumes are unknown."])),

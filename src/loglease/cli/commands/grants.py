@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from loglease.cli.client import Body
+from loglease.cli.extensions import begins_words, going_on
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
 from loglease.cli.offers import bound_words, linkable_words
@@ -162,6 +163,8 @@ def _show(run: Run, grant_id: str) -> None:
             ("Read", f"{grant['spent']['lines']:,} lines, {size_text(grant['spent']['bytes'])}"),
             ("Left", budget_words(grant) if live else ""),
             ("Held", "\n".join(f"{hold['kind']} ({hold['cause']}): {hold['reason']}" for hold in grant["holds"])),
+            ("Extends", grant.get("extends", "")),
+            ("Goes on", going_on(grant) if grant["state"] == "active" or grant.get("extension") else ""),
             ("Request", grant["request"]),
             ("Policy", grant["policy"]),
             ("Digest", grant["digest"]),
@@ -187,6 +190,8 @@ def _show(run: Run, grant_id: str) -> None:
 
 def _validity(run: Run, grant: Body) -> str:
     left = clock_text(left_s(run, grant))
+    if begins := begins_words(grant):
+        return f"{begins}, for {duration_text(grant['duration_s'])}"
     if grant.get("valid_until") is None:
         return (
             f"{duration_text(grant['duration_s'])} from first use on; use it before "

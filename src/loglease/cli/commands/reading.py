@@ -11,6 +11,7 @@ from loglease.cli.client import Body
 from loglease.cli.commands.grants import active_words, budget_words, ended_words, hold_words, left_s
 from loglease.cli.endings import CUT, FINE, ending_of
 from loglease.cli.errors import Exit, GrantHeld, NotFoundHere, SeveralGrants, Usage
+from loglease.cli.extensions import going_on
 from loglease.cli.ids import chosen
 from loglease.cli.lines import Tally, jsonl, line_text, masked_words
 from loglease.cli.numbers import Numbers
@@ -234,7 +235,7 @@ def _warned(run: Run, grant: Body) -> Iterator[None]:
     timers = []
     for minutes in _WARNED_MINUTES:
         if left > minutes * 60:
-            text = f"{grant['id']} ends in {minutes} min. To go on: loglease request --like {grant['request']}"
+            text = f"{grant['id']} ends in {minutes} min. {going_on(grant)}"
             timer = Timer(left - minutes * 60, run.out.notice, (text,))
             timer.daemon = True
             timer.start()
@@ -271,7 +272,8 @@ def _exit(run: Run, grant_id: str, tally: Tally, ended: Ended) -> Exit:
         return Exit.COULD_NOT
     grant = run.client.get(f"/grants/{grant_id}")
     run.out.notice(f"{_cut_words(grant, ended)}; {tally.lines:,} lines received{_session(run, grant_id, ended)}")
-    again = f"loglease request --like {grant['request']}"
+    follows = (grant.get("extension") or {}).get("grant")
+    again = f"loglease tail --grant {follows}" if follows else f"loglease request --like {grant['request']}"
     run.out.notice(f"next: {_to_go_on([grant]) if grant['state'] == 'suspended' else again}")
     return Exit.CUT
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from loglease.model.extension import ExtendRule
 from loglease.model.instant import duration_text
 from loglease.model.reveal import is_class_among
-from loglease.policy.difference.found import Comparison, Verdict
+from loglease.policy.difference.found import OPPOSITE, Comparison, Verdict
 from loglease.policy.difference.key_scopes import compare_key_scopes
 from loglease.policy.difference.plans import compare_stage, compare_stages
 from loglease.policy.difference.redaction import compare_redaction
@@ -38,7 +39,7 @@ _POLICY: Final = (
 )  # fmt: skip
 _SHARED: Final = (
     "max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction", "network_bound",
-    "pseudonyms",
+    "pseudonyms", "extend",
 )  # fmt: skip
 
 
@@ -104,6 +105,7 @@ def _ticket_text(rule: TicketRule | None) -> str | None:
 def _compare_grants(found: Comparison, old: GrantRule, new: GrantRule, profiles: Profiles) -> None:
     found.ordered("duration.default", old.default_s, new.default_s, text=duration_text)
     _compare_shared(found, old, new)
+    _compare_extensions(found, old.extend, new.extend, one=Verdict.WIDENS)
     compare_redaction(found, "redaction", old.redaction, new.redaction, profiles, gives=True)
     _compare_reveals(found, old.reveal, new.reveal)
     if old.cut_on_change != new.cut_on_change:
@@ -138,6 +140,21 @@ def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRu
     found.limits("limits.", old.limits, new.limits)
     found.names("bind", bindings(old), bindings(new), more=Verdict.NARROWS)
     compare_key_scopes(found, "pseudonyms", old.pseudonyms, new.pseudonyms)
+
+
+def _compare_extensions(found: Comparison, old: ExtendRule | None, new: ExtendRule | None, *, one: Verdict) -> None:
+    """Compare how grants are extended; `one` says what it does to have a rule where there was none."""
+    if old is None or new is None:
+        if old is not new:
+            found.add(one if new is not None else OPPOSITE[one], "extend", _extend_text(old), _extend_text(new))
+        return
+    found.ordered("extend.times", old.times, new.times)
+    found.ordered("extend.by", old.by_s, new.by_s, text=duration_text)
+    found.inside("extend.").rest(old, new, ("times", "by_s"))
+
+
+def _extend_text(rule: ExtendRule | None) -> str | None:
+    return None if rule is None else f"{rule.times} by {duration_text(rule.by_s)}"
 
 
 def _compare_reveals(found: Comparison, old: RevealRule | None, new: RevealRule | None) -> None:
@@ -178,6 +195,7 @@ def _compare_routes(found: Comparison, old: Sequence[Route], new: Sequence[Route
         _compare_after(part, before.after_review, after.after_review)
         grant = part.inside("grant.")
         _compare_shared(grant, before.grant, after.grant)
+        _compare_extensions(grant, before.grant.extend, after.grant.extend, one=Verdict.NARROWS)
         compare_redaction(grant, "redaction", before.grant.redaction, after.grant.redaction, profiles)
         grant.rest(before.grant, after.grant, _SHARED)
         part.names("notify", before.notify or (), after.notify or (), more=Verdict.NARROWS)

@@ -78,10 +78,13 @@ class LimitsWanted(Body):
 
 
 class WishBody(Body):
-    """A draft: what, why, for how long. This version takes exactly one scope, or the reveal of one value instead."""
+    """A draft: what, why, for how long. It takes one scope, or the reveal of one value, or a grant to extend."""
 
     scopes: Annotated[list[ScopeWanted], Field(max_length=1)] = Field(default_factory=list)
     reveal: RevealWanted | None = None
+    extends: Annotated[
+        GrantIdText | None, Field(description="The grant to go on from, where it ends; `scopes` are less than its own.")
+    ] = None
     reason: Reason = ""
     ticket: Ticket | None = None
     inputs: Inputs = Field(default_factory=dict)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loglease.access.extension_draft import ExtensionDraft
 from loglease.access.review_request import Narrowing
 from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malformed, ScopeInvalid
 from loglease.model.hold import LockKind, LockOn, parse_lock_on
-from loglease.model.ids import GRANT, PERSON, PRINCIPAL, REQUEST, TOKEN, checked_id
+from loglease.model.ids import GRANT, PERSON, PRINCIPAL, REQUEST, TOKEN, GrantId, checked_id
 from loglease.model.instant import Instant, parse_instant
 from loglease.model.labels import Selector
 from loglease.model.limits import Limits
@@ -28,6 +29,29 @@ class LabelNotRequestable(LogLeaseError):
     """A selector names a label that scopes over this source cannot use."""
 
     code = "label_not_requestable"
+
+
+def extension_of(body: WishBody, sources: Mapping[str, Source]) -> ExtensionDraft:
+    """Return the wish of a body that names a grant to extend.
+
+    Raises:
+        ScopeInvalid: it says that it is an emergency; else as `wish_of` for a narrower scope.
+    """
+    if body.break_glass or body.extends is None:
+        raise ScopeInvalid(
+            "An emergency extends no grant.",
+            next_step="Break the glass without naming a grant, or ask for the extension.",
+            faults=(FieldFault("/break_glass", "exclusive", "It excludes extends."),),
+        )
+    return ExtensionDraft(
+        grant=GrantId(body.extends),
+        reason=body.reason.strip(),
+        narrower=wish_of(body, sources) if body.scopes else None,
+        ticket=body.ticket,
+        duration_s=body.duration_s,
+        limits=limits_of(body.limits),
+        inputs=body.inputs,
+    )
 
 
 def wish_of(body: WishBody, sources: Mapping[str, Source]) -> WishDraft:

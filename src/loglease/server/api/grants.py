@@ -54,7 +54,7 @@ async def shown(services: Services, caller: Caller, grant_id: GrantId) -> r.Gran
     """Return a grant as the caller sees it now."""
     now = services.clock.now()
     await looked(services, request_of(grant_id), caller)
-    return await services.store.read(lambda tx: grant_shown(tx, grant_view(tx, caller, grant_id, now)))
+    return await services.store.read(lambda tx: grant_shown(tx, grant_view(tx, caller, grant_id, now), now))
 
 
 @routes.get("/grants", answers=r.Page[r.GrantShown], problems=("invalid_cursor",))
@@ -82,7 +82,7 @@ async def list_grants(
         )
         last = views[-1].grant.id if views else None
         return r.Page(
-            items=[grant_shown(tx, view) for view in views], next=next_cursor(services, caller, page, views, last)
+            items=[grant_shown(tx, view, now) for view in views], next=next_cursor(services, caller, page, views, last)
         )
 
     return await services.store.read(query)
@@ -286,7 +286,7 @@ async def preview_revocation(
         exact, grants, requests = would_revoke(tx, wanted, caller=caller, now=now)
         return r.RevocationPreview(
             on=str(exact),
-            grants=[grant_shown(tx, grant_view(tx, caller, one.id, now)) for one in grants],
+            grants=[grant_shown(tx, grant_view(tx, caller, one.id, now), now) for one in grants],
             requests=[one.id for one in requests],
         )
 

@@ -12,14 +12,13 @@ from loglease.access.cancel_request import cancel_request
 from loglease.access.explaining import request_explained
 from loglease.access.permissions import visible_request
 from loglease.access.queries import RequestView, request_view, requests_page, timeline
-from loglease.access.reveal_draft import RevealDraft
 from loglease.access.review_request import review_request
+from loglease.access.submit_request import AnyDraft
 from loglease.model.access_request import RequestState
 from loglease.model.errors import FieldFault, ScopeInvalid
 from loglease.model.ids import RequestId
 from loglease.model.instant import Instant
 from loglease.model.rights import Right
-from loglease.model.wish import WishDraft
 from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.policy.plan import stages_words
 from loglease.server.api import resources as r
@@ -34,7 +33,7 @@ from loglease.server.api.calls import (
     next_cursor,
     seeing,
 )
-from loglease.server.api.conversions import narrowing_of, wish_of
+from loglease.server.api.conversions import extension_of, narrowing_of, wish_of
 from loglease.server.api.explanation_resources import Explanation, ExplanationShown
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.history import step_shown
@@ -56,6 +55,7 @@ SCOPE_PROBLEMS = (
     "profile_unknown",
 )
 REVEAL_PROBLEMS = ("not_found", "grant_ended", "grant_not_active", "redaction_unavailable")
+EXTENSION_PROBLEMS = ("extension_not_allowed", "extension_exists", "narrowing_not_subset")
 POLICY_PROBLEMS = (
     "policy_denied",
     "guardrail_denied",
@@ -88,26 +88,28 @@ def all_shown(tx: Transaction, services: Services, views: Sequence[RequestView],
     return [request_shown(tx, view, rules.demanded(view.request, directory, now), now) for view in views]
 
 
-async def _wish(body: WishBody, caller: Caller, services: Services) -> WishDraft | RevealDraft:
-    """Return the wish of a body: for lines, or for one value.
+async def _wish(body: WishBody, caller: Caller, services: Services) -> AnyDraft:
+    """Return the wish of a body: for lines, for one value, or for more time.
 
     Raises:
         LogLeaseError: see `wish_of` and `reveal_draft`.
     """
     if body.reveal is None:
-        return wish_of(body, services.sources)
-    if body.scopes or body.duration_s is not None or body.limits is not None or body.break_glass:
+        return wish_of(body, services.sources) if body.extends is None else extension_of(body, services.sources)
+    if body.scopes or body.duration_s is not None or body.limits is not None or body.break_glass or body.extends:
         raise ScopeInvalid(
-            "A reveal has no scope, duration or limits of its own, and is no emergency.",
+            "A reveal has no scope, duration or limits of its own, is no emergency and extends nothing.",
             next_step="Leave them out: the line is all that it covers.",
-            faults=(FieldFault("/reveal", "exclusive", "It excludes scopes, duration_s, limits and break_glass."),),
+            faults=(
+                FieldFault("/reveal", "exclusive", "It excludes scopes, duration_s, limits, break_glass and extends."),
+            ),
         )
     return await reveal_draft(
         body.reveal, reason=body.reason.strip(), ticket=body.ticket, caller=caller, services=services
     )
 
 
-@routes.post("/offers", answers=r.Offers, problems=(*SCOPE_PROBLEMS, *REVEAL_PROBLEMS))
+@routes.post("/offers", answers=r.Offers, problems=(*SCOPE_PROBLEMS, *REVEAL_PROBLEMS, *EXTENSION_PROBLEMS))
 async def make_offers(body: WishBody, caller: CallerOf, services: ServicesOf) -> r.Offers:
     """Ask what policy would offer for a draft; nothing is changed."""
     wish = await _wish(body, caller, services)
@@ -169,6 +171,7 @@ async def list_requests(
     problems=(
         *SCOPE_PROBLEMS,
         *REVEAL_PROBLEMS,
+        *EXTENSION_PROBLEMS,
         *POLICY_PROBLEMS,
         "offer_changed",
         "too_many_pending",
@@ -279,6 +282,7 @@ async def list_reviews(request_id: RequestPath, caller: CallerOf, services: Serv
         "stage_not_open",
         "digest_mismatch",
         "precondition_required",
+        "grant_ended",
         "reason_required",
         "narrowing_not_subset",
         "narrowing_empty",

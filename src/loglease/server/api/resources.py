@@ -17,6 +17,7 @@ from loglease.model.rights import Right
 from loglease.model.scope import Level
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
 from loglease.server.api.after_reviews import AfterReviewShown
+from loglease.server.api.extensions import ExtensionShown
 from loglease.server.api.fields import (
     At,
     Count,
@@ -170,6 +171,7 @@ class RequestShown(Resource):
     limits: LimitsShown
     offer: OfferShown
     reveal: Annotated[RevealShown | None, Field(description="The one value that is asked for.")] = None
+    extends: Annotated[GrantIdText | None, Field(description="The grant that it goes on from, where that ends.")] = None
     digest: Digest
     eligible: Annotated[list[Who], Field(description="Who could review when it was submitted.")]
     reviews: list[ReviewShown]
@@ -311,6 +313,9 @@ class GrantShown(Resource):
         str, Field(description="Where its lines are read.", examples=["/g/grt_01JDC91T7KT9YV2K3R5W7X87XK/logs"])
     ]
     reveal: Annotated[RevealShown | None, Field(description="The one value that it shows; it reads no lines.")] = None
+    extends: Annotated[GrantIdText | None, Field(description="The grant that it goes on from.")] = None
+    starts_at: Annotated[At | None, Field(description="It begins by itself then, where that one ends.")] = None
+    extension: Annotated[ExtensionShown | None, Field(description="How it may go on itself.")] = None
     words: str
     version: int
 

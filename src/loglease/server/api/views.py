@@ -20,6 +20,7 @@ from loglease.model.session import Session, SessionState
 from loglease.model.words import reveal_in_words, scope_in_words
 from loglease.server.api import resources as r
 from loglease.server.api.after_reviews import after_review_shown
+from loglease.server.api.extensions import extension_shown
 from loglease.server.api.fields import TokenKind
 from loglease.server.api.plans import plan_shown
 from loglease.server.api.reveals import reveal_shown
@@ -148,6 +149,7 @@ def request_shown(tx: Transaction, view: RequestView, plans: Sequence[Plan], now
         limits=limits_shown(request.wish.limits),
         offer=offer_shown(request.offer, request.wish.reveal, request.network),
         reveal=reveal_shown(request.wish.reveal),
+        extends=None if request.wish.extends is None else request.wish.extends.grant,
         digest=request.digest,
         eligible=[who(tx, one) for one in sorted(view.reviewers)],
         reviews=[review_shown(tx, review) for review in view.reviews],
@@ -222,7 +224,7 @@ def _holds(tx: Transaction, view: GrantView) -> list[r.HoldShown]:
     return locks + suspensions
 
 
-def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
+def grant_shown(tx: Transaction, view: GrantView, now: Instant) -> r.GrantShown:
     """Return a grant."""
     grant = view.grant
     return r.GrantShown(
@@ -256,6 +258,9 @@ def grant_shown(tx: Transaction, view: GrantView) -> r.GrantShown:
         reason=grant.reason,
         logs=f"/g/{grant.id}/logs",
         reveal=reveal_shown(view.request.wish.reveal),
+        extends=grant.before,
+        starts_at=at(grant.starts_at),
+        extension=extension_shown(tx, view, now),
         words=terms_words(grant.terms, view.request.wish.reveal),
         version=grant.version,
     )

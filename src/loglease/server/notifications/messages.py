@@ -138,6 +138,8 @@ def _of_request(delivery: Delivery, request: AccessRequest, scrub: Scrub) -> lis
 
 
 def _how_long(request: AccessRequest, duration_s: int) -> str:
+    if request.wish.extends is not None:
+        return f"{duration_text(duration_s)} more, from the end of {request.wish.extends.grant} on"
     within = duration_text(request.offer.shape.activate_within_s)
     return f"{duration_text(duration_s)} from its first use, which has to be within {within} of the approval"
 

@@ -24,6 +24,7 @@ from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.model.session import SessionState
 from loglease.model.words import plain, window_in_words
+from loglease.server.api.extensions import ExtensionShown, extension_shown
 from loglease.server.asking import looked
 from loglease.server.pages.history import steps_of
 from loglease.server.pages.site import Site, shown_error, text_of
@@ -58,11 +59,12 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
     now = site.services.clock.now()
     await looked(site.services, request_of(grant_id), caller)
 
-    def query(tx: Transaction) -> tuple[GrantView, list[Any], Directory, bool]:
+    def query(tx: Transaction) -> tuple[GrantView, list[Any], Directory, bool, ExtensionShown | None]:
         view = grant_view(tx, caller, grant_id, now)
-        return view, timeline(tx, caller, view.request.id), tx.principals.directory(), _may_revoke(tx, caller, view)
+        history, directory = timeline(tx, caller, view.request.id), tx.principals.directory()
+        return view, history, directory, _may_revoke(tx, caller, view), extension_shown(tx, view, now)
 
-    view, history, directory, may_revoke = await site.services.store.read(query)
+    view, history, directory, may_revoke, extension = await site.services.store.read(query)
     grant = view.grant
     origins = site.services.standing.origins
     selector = selector_text(grant.terms.scopes[0].selector)
@@ -83,6 +85,7 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
         "steps": steps_of(history, directory),
         "mine": grant.holder == caller.principal.id,
         "may_revoke": may_revoke,
+        "extension": extension,
         "live": view.state in (GrantState.SCHEDULED, GrantState.ACTIVE, GrantState.SUSPENDED),
         "address": f"{origins[0] if origins else ''}/g/{grant.id}",
         "now": now,

@@ -9,6 +9,7 @@ from starlette.routing import Route, Router
 from loglease.server.pages import (
     after_reviews,
     decide,
+    extensions,
     grants,
     help_pages,
     policies,
@@ -63,6 +64,8 @@ def create_pages(site: Site) -> Router:
             shown("/grants/{grant_id}/state", grants.grant_state),
             done("/grants/{grant_id}/activate", grants.activate),
             done("/grants/{grant_id}/return", grants.give_back),
+            shown("/grants/{grant_id}/extend", extensions.extend_page),
+            done("/grants/{grant_id}/extend", extensions.extend),
             shown("/grants/{grant_id}/revoke", grants.revoke_page),
             done("/grants/{grant_id}/revoke", grants.take_away),
             shown("/grants/{grant_id}/logs", grants.viewer_page),

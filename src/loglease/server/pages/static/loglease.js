@@ -27,6 +27,7 @@
     return shown.join("") || "0s";
   };
   const announcements = one("#announcements");
+  const endsSoon = one("#ends-soon");
   const tick = () => {
     const passed = performance.now() - started;
     for (const timer of timers) {
@@ -38,6 +39,7 @@
         if (left > mark || timer.leftMs / 1000 <= mark || timer.told.has(mark)) continue;
         timer.told.add(mark);
         if (announcements) announcements.textContent = text;
+        if (endsSoon) endsSoon.hidden = mark === 0;
         if (mark === 0) timer.element.dispatchEvent(new CustomEvent("over", { bubbles: true }));
       }
     }

@@ -190,6 +190,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("terms_bytes", sa.LargeBinary(), nullable=False),
         sa.Column("present", sa.Text(), nullable=True),
+        sa.Column("extends", sa.Text(), nullable=True),
         sa.Column("document", sa.Text(), nullable=False),
         sa.CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name=op.f("ck_requests_decided")),
         sa.CheckConstraint(
@@ -197,14 +198,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )
-    op.create_index(
-        "ix_requests_due",
-        "requests",
-        ["expires_at"],
-        unique=False,
-        sqlite_where=sa.text("state = 'pending'"),
-        postgresql_where=sa.text("state = 'pending'"),
-    )
+    pending = "state = 'pending'"
+    for name, column, unique, where in (
+        ("ix_requests_due", "expires_at", False, pending),
+        ("ix_requests_extending", "extends", True, f"{pending} AND extends IS NOT NULL"),
+    ):
+        op.create_index(
+            name, "requests", [column], unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+        )
     op.create_index(op.f("ix_requests_requester_state"), "requests", ["requester", "state"], unique=False)
     op.create_index(op.f("ix_requests_source_id"), "requests", ["source", "id"], unique=False)
     op.create_table(
@@ -292,6 +293,8 @@ def upgrade() -> None:
         sa.Column("lines_used", sa.BigInteger(), nullable=False),
         sa.Column("bytes_used", sa.BigInteger(), nullable=False),
         sa.Column("queries_used", sa.BigInteger(), nullable=False),
+        sa.Column("extends", sa.Text(), nullable=True),
+        sa.Column("starts_at", sa.BigInteger(), nullable=True),
         sa.Column("document", sa.Text(), nullable=False),
         sa.CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name=op.f("ck_grants_ended")),
         sa.CheckConstraint(
@@ -303,19 +306,25 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state IN ('scheduled', 'active', 'ended', 'revoked')", name=op.f("ck_grants_state")),
         sa.CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0", name=op.f("ck_grants_used")),
+        sa.CheckConstraint("starts_at IS NULL OR extends IS NOT NULL", name=op.f("ck_grants_extends")),
+        sa.CheckConstraint(
+            "starts_at IS NULL OR valid_from IS NULL OR valid_from = starts_at", name=op.f("ck_grants_starts")
+        ),
+        sa.ForeignKeyConstraint(["extends"], ["grants.id"], name=op.f("fk_grants_extends")),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_grants_request_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
         sa.UniqueConstraint("request_id", name=op.f("uq_grants_request_id")),
     )
     op.create_index(op.f("ix_grants_holder_id"), "grants", ["holder", "id"], unique=False)
-    op.create_index(
-        "ix_grants_live",
-        "grants",
-        ["lapses_at"],
-        unique=False,
-        sqlite_where=sa.text("state IN ('scheduled', 'active')"),
-        postgresql_where=sa.text("state IN ('scheduled', 'active')"),
-    )
+    live = "state IN ('scheduled', 'active')"
+    for name, column, unique, where in (
+        ("ix_grants_extending", "extends", True, f"{live} AND extends IS NOT NULL"),
+        ("ix_grants_live", "lapses_at", False, live),
+        ("ix_grants_starting", "starts_at", False, "state = 'scheduled' AND starts_at IS NOT NULL"),
+    ):
+        op.create_index(
+            name, "grants", [column], unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+        )
     op.create_table(
         "after_reviews",
         sa.Column("request_id", sa.Text(), nullable=False),

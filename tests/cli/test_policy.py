@@ -57,6 +57,24 @@ def test_tests_pass_or_end_with_four(cli: Cli, documents: Path) -> None:
     assert [case["ok"] for case in json.loads(failed.out)["cases"]].count(False) >= 1
 
 
+def test_what_must_never_happen_is_searched_for(cli: Cli, documents: Path) -> None:
+    never = (
+        "api: loglease/v1\nkind: PolicyTest\nid: limits\nnow: 2026-11-23T09:30:00Z\npeople: {alice: {groups: []}}\n"
+        "never:\n  - {if: 'out.outcome == \"auto\"', because: somebody looks}\n"
+    )
+    file = documents / "limits.test.yaml"
+    file.write_text(never)
+    passed = cli("policy", "test", str(documents))
+    assert (passed.code, passed.err) == (0, "6 cases, 1 searched for, 0 failed.\n")
+    assert "ok     limits  never: somebody looks (all, by " in passed.out
+    file.write_text(never.replace('"auto"', '"review"'))
+    failed = cli("policy", "test", str(documents))
+    assert (failed.code, failed.err) == (4, "6 cases, 1 searched for, 1 failed.\n")
+    assert "FAIL   limits  never: somebody looks\n       alice asks for " in failed.out
+    (found,) = json.loads(cli("policy", "test", str(documents), "--output", "json").out)["never"]
+    assert (found["never"], found["ok"], found["sample"]) == ("somebody looks", False, False)
+
+
 def test_show_says_who_gets_what(cli: Cli, documents: Path) -> None:
     found = cli("policy", "show", str(documents))
     assert "group:everybody  {} on files" in found.out

@@ -98,7 +98,7 @@ def test_a_servers_profiles_can_be_used() -> None:
         ("contains: [order]", "all_streams: true", "P118"),
         ("redaction: pii-default", "redaction: none", "P302"),
         ("id: payments\n", "id: payments\nfacts: {ctx.on_call: true}\n", "P302"),
-        ("id: payments\n", "id: payments\nnever: []\n", "P906"),
+        ("id: payments\n", "id: payments\nnever: []\n", "P119"),
         ("- it: needs a ticket\n", "- it: needs a ticket\n    fault: [ctx.on_call]\n", "P302"),
         ("- it: needs a ticket\n", "- it: needs a ticket\n    absent: [ctx.ticket]\n", "P302"),
         ("    want: {outcome: deny}\n", "", "P111"),

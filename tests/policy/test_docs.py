@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loglease.policy import Bundle, load, run_tests
+from loglease.policy import Bundle, load, run_nevers, run_tests
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference/policy.md").read_text()
@@ -57,15 +57,19 @@ def example(page: str) -> Bundle:
 
 
 def test_the_examples_of_the_reference_load_and_pass() -> None:
-    results = run_tests(example(REFERENCE))
+    results, searched = run_tests(example(REFERENCE)), run_nevers(example(REFERENCE))
     assert [one.render() for one in results if not one.ok] == []
+    assert [one.render() for one in searched if not one.ok] == []
     assert results
+    assert searched
 
 
 def test_the_steps_of_the_how_to_give_what_they_print() -> None:
     printed = [one.render() for one in run_tests(example(HOW_TO))]
-    assert all(one.startswith("ok ") for one in printed)
+    searched = [one.render() for one in run_nevers(example(HOW_TO))]
+    assert all(one.startswith("ok ") for one in (*printed, *searched))
     assert "\n".join(printed) in HOW_TO
+    assert "\n".join(searched) in HOW_TO
 
 
 def completed(block: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -253,6 +254,45 @@ async def test_tests_that_take_too_long_are_stopped(tmp_path: Path) -> None:
         with pytest.raises(BundleRefused) as refused:
             require_passing(world.services.rules.current, 8, seconds=lambda: next(instants))
         assert (refused.value.faults[0].code, refused.value.revision) == ("P513", 8)
+
+
+NEVER = b"""api: loglease/v1
+kind: PolicyTest
+id: limits
+now: 2026-11-23T09:30:00Z
+people: {alice: {groups: []}}
+never:
+  - {if: 'CONDITION', because: it must not}
+"""
+
+
+def never(condition: bytes) -> dict[str, bytes]:
+    return DOCUMENTS | {"limits.test.yaml": NEVER.replace(b"CONDITION", condition)}
+
+
+async def test_what_must_never_happen_is_searched_for_before_documents_are_taken(tmp_path: Path) -> None:
+    put_bundle(place(tmp_path), 7)
+    async with world_in(tmp_path, **signed_settings()) as world:
+        put_bundle(place(tmp_path), 8, documents=never(b'out.outcome == "auto"'))
+        assert await reload_rules(world.services)
+        put_bundle(place(tmp_path), 9, documents=never(b'out.outcome == "review" && req.live'))
+        assert not await reload_rules(world.services)
+        assert world.services.rules.current.revision == 8
+        [entry] = await entries(world, "policy.refused")
+        assert "P512" in str(entry)
+
+
+async def test_a_search_that_takes_too_long_is_stopped_wherever_it_is(tmp_path: Path) -> None:
+    put_bundle(place(tmp_path), 7)
+    async with world_in(tmp_path, **signed_settings()) as world:
+        put_bundle(place(tmp_path), 8, documents=never(b'out.outcome == "auto"'))
+        assert await reload_rules(world.services)
+        rules = world.services.rules.current
+        cases = sum(len(test.cases) for test in rules.bundle.tests)
+        asked = itertools.count()
+        with pytest.raises(BundleRefused) as refused:
+            require_passing(rules, 8, seconds=lambda: 31.0 if next(asked) > cases + 3 else 0.0)
+        assert refused.value.faults[0].code == "P513"
 
 
 def test_doctor_says_who_signed_and_what_is_wrong(tmp_path: Path) -> None:

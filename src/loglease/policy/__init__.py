@@ -1,7 +1,8 @@
 """Policy as documents: load them strictly, decide with them, explain the decision, test them. No I/O, no clock.
 
 `load` makes a `Bundle`; `decide` answers a wish with offers or a denial; `plan_state` adds up reviews; `redecide` asks
-again later; `explain` says why; `run_tests` runs the tests that a bundle carries; `differences` compares two bundles.
+again later; `explain` says why; `run_tests` runs the tests that a bundle carries, `run_nevers` searches for what they
+say must not happen; `differences` compares two bundles.
 """
 
 from loglease.policy.askable import Askable, askable
@@ -14,6 +15,7 @@ from loglease.policy.explain import Explanation, Viewer, explain
 from loglease.policy.health import complaints
 from loglease.policy.loading import load
 from loglease.policy.names import Outside
+from loglease.policy.never import NeverResult, run_nevers
 from loglease.policy.people import People
 from loglease.policy.plan import (
     Bench,
@@ -41,6 +43,7 @@ __all__ = [
     "Decision",
     "Difference",
     "Explanation",
+    "NeverResult",
     "Outside",
     "People",
     "PlanState",
@@ -67,6 +70,7 @@ __all__ = [
     "read_people",
     "redecide",
     "review_refusal",
+    "run_nevers",
     "run_tests",
     "stricter_terms",
     "unsatisfiable",

@@ -9,8 +9,9 @@ from loglease.model.errors import Malformed, WindowInvalid
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant, parse_instant
 from loglease.model.principal import Kind
 from loglease.model.scope import Scope
+from loglease.policy.condition_fields import Conditions, Effect
 from loglease.policy.documents import FactRule
-from loglease.policy.expected import PolicyTest, TestCase, TestExtension, TestOutcome, TestReveal, Want
+from loglease.policy.expected import NeverRule, PolicyTest, TestCase, TestExtension, TestOutcome, TestReveal, Want
 from loglease.policy.fact_literals import FactLiterals
 from loglease.policy.fields import Reader, Record
 from loglease.policy.names import Names
@@ -27,7 +28,6 @@ _OF_OFFERS: Final = (
     "single_use", "bind", "pseudonyms", "notify", "after_review",
 )  # fmt: skip
 _OF_DENIALS: Final = ("code", "rule", "next")
-_LATER: Final = {"never": ("P906", "conditions over outcomes come with a later version")}
 
 
 class TestDocuments:
@@ -42,27 +42,31 @@ class TestDocuments:
         policies: Collection[str],
         facts: Mapping[str, FactRule] | None = None,
         guardrails: Collection[str] = (),
+        conditions: Conditions | None = None,
     ) -> None:
         self._reader = reader
         self._names = names
         self._parts = Parts(reader, names)
         self._policies = policies
         self._rules = {*policies, *guardrails, EXPIRED}
+        self._conditions = conditions
         self._facts = FactLiterals(reader, facts or {})
 
     def read(self, node: Table, name: str) -> PolicyTest:
         """Read one document."""
-        known = ("api", "kind", "id", "now", "people", "facts", "scopes", "cases")
-        record = self._reader.record(node, "a PolicyTest", known, _LATER)
+        known = ("api", "kind", "id", "now", "people", "facts", "scopes", "cases", "never")
+        record = self._reader.record(node, "a PolicyTest", known)
+        never = record.node("never")
         now = self._instant(record.need("now", "2026-11-23T09:30:00Z"))
         people_node = record.need("people", "{maria: {groups: [engineering]}}")
         people = {} if people_node is None else self.people(people_node)
-        scopes_node = record.need("scopes", "{api: {source: prod-logs, all_streams: true, from: -2h}}")
+        needed = record.need if never is None else lambda name, _example: record.node(name)
+        scopes_node = needed("scopes", "{api: {source: prod-logs, all_streams: true, from: -2h}}")
         scopes = {
             key.text: self._scope(value, now)
             for key, value in (self._reader.table(scopes_node, "scopes") if scopes_node is not None else ())
         }
-        cases = self._reader.items(record.need("cases", "[{it: …, ask: {…}, want: {outcome: review}}]"), "cases")
+        cases = self._reader.items(needed("cases", "[{it: …, ask: {…}, want: {outcome: review}}]"), "cases")
         return PolicyTest(
             id=name,
             now=now,
@@ -70,8 +74,16 @@ class TestDocuments:
             facts=self._facts.values(record.node("facts")),
             scopes=scopes,
             cases=tuple(self._case(item, people, scopes) for item in cases),
+            never=tuple(rule for item in self._reader.items(never, "never") if (rule := self._never(item)) is not None),
             at=node.at,
         )
+
+    def _never(self, node: Node) -> NeverRule | None:
+        record = self._reader.record(node, "never", ("if", "because"))
+        given = record.need("if", "'out.outcome == \"auto\" && ctx.risk > 50'")
+        because = self._reader.text(record.need("because", "whoever is a risk is looked at"), "because", longest=200)
+        condition = None if self._conditions is None else self._conditions.read(given, "if", Effect.ASKS)
+        return None if condition is None else NeverRule(condition=condition, because=because, at=node.at)
 
     def people(self, node: Node, known: Collection[str] = ()) -> dict[str, TestPerson]:
         """Read people by name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from loglease.model.access_request import Wish
 from loglease.model.extension import Extends
@@ -76,7 +77,26 @@ def results_of(
     return (_run(bundle, asked_under or bundle, test, case, known) for test in bundle.tests for case in test.cases)
 
 
-def failures(results: Iterable[CaseResult]) -> list[Problem]:
+class Result(Protocol):
+    """What came of a case, or of a search for what must never happen."""
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        ...
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        ...
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What is wrong."""
+        ...
+
+
+def failures(results: Iterable[Result]) -> list[Problem]:
     """Return the failed tests as problems of their bundle."""
     return [
         Problem(at=one.at, code="P512", message=f"the test '{one.title}' fails: {told}", help="loglease policy test")

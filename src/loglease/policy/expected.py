@@ -14,6 +14,7 @@ from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Outcome
 from loglease.model.scope import Scope
+from loglease.policy.conditions import Condition
 from loglease.policy.conditions.values import Value
 from loglease.policy.problems import At
 from loglease.policy.steps import TestPerson, TestStep
@@ -122,8 +123,17 @@ class TestCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NeverRule:
+    """What must never happen, whatever the people of a test ask for; `because` says it in words."""
+
+    condition: Condition
+    because: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTest:
-    """A document of tests: a frozen instant, people, scopes, cases."""
+    """A document of tests: a frozen instant, people, scopes, cases, and what must never happen."""
 
     __test__ = False
 
@@ -133,4 +143,5 @@ class PolicyTest:
     facts: Mapping[str, Value] = field(default_factory=dict)
     scopes: Mapping[str, Scope]
     cases: tuple[TestCase, ...]
+    never: tuple[NeverRule, ...] = ()
     at: At

@@ -27,6 +27,7 @@ from loglease.policy.expected import PolicyTest
 from loglease.policy.fact_documents import Declared, declared_of, risk_of
 from loglease.policy.fields import Reader
 from loglease.policy.names import Names, Outside
+from loglease.policy.outcomes import never_schema
 from loglease.policy.problems import At, Problem, Problems, Severity, did_you_mean, shown
 from loglease.policy.roots import Readable
 from loglease.policy.tree import Node, Table
@@ -213,7 +214,10 @@ def _resolved(documents: list[_Document], reader: Reader, outside: Outside) -> _
     emergencies = tuple(kinds.break_glass(one.node, one.id) for one in documents if one.kind == "BreakGlass")
     named = {one.id for one in policies} | {one.id for one in emergencies}
     guardrails = tuple(kinds.guardrail(one.node, one.id) for one in documents if one.kind == "Guardrail")
-    tests = TestDocuments(reader, names, named, declared.facts, {one.id for one in guardrails})
+    outcomes = None
+    if any(one.kind == "PolicyTest" for one in documents):
+        outcomes = conditions.within(never_schema(readable, (*policies, *(one.policy for one in emergencies))))
+    tests = TestDocuments(reader, names, named, declared.facts, {one.id for one in guardrails}, outcomes)
     found = _Resolved(
         catalog=catalog,
         declared=declared,

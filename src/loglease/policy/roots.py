@@ -205,18 +205,19 @@ class LateRoots:
 def context_of(
     facts: Mapping[str, FactRule], risk: Iterable[RiskTerm], roots: Mapping[str, Value], known: Facts, now: Instant
 ) -> dict[str, Value]:
-    """Return `ctx`: the facts, and the risk that its terms add up to, with these and the other roots read.
-
-    A term that cannot be told counts.
-    """
+    """Return `ctx`: the facts, and the risk that its terms add up to, with these and the other roots read."""
     request = roots["req"]
     labels = request["labels"] if isinstance(request, dict) else {}
     found = fact_values(facts, "ctx", known, labels if isinstance(labels, dict) else {}, now)
     terms = tuple(risk)
     if terms:
-        within = {**roots, "ctx": dict(found)}
-        found[RISK] = min(MAX_RISK, sum(term.add for term in terms if term.condition.answer(within) is not False))
+        found[RISK] = risk_points(terms, {**roots, "ctx": dict(found)})
     return found
+
+
+def risk_points(terms: Iterable[RiskTerm], roots: Mapping[str, Value]) -> int:
+    """Return what terms of risk add up to; one that cannot be told counts."""
+    return min(MAX_RISK, sum(term.add for term in terms if term.condition.answer(roots) is not False))
 
 
 def _span(microseconds: int | None) -> int | Fault:

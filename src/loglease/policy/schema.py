@@ -296,7 +296,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
         },
     ),
     "PolicyTest": (
-        "a PolicyTest", "now people scopes cases",
+        "a PolicyTest", "now people",
         {
             "now": _text(),
             "people": _PEOPLE,
@@ -310,6 +310,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
                     **_STREAMS,
                 }
             ),
+            "never": _list(_record("never", "if because", {"if": _ref("condition"), "because": _text(most=200)})),
             "cases": _list(
                 _record(
                     "a case", "it ask want",
@@ -365,6 +366,7 @@ def schema() -> Schema:
         "id": {"type": "string", "pattern": "^[a-z][a-z0-9-]{1,62}$"},
     }
     kinds = {name: _record(title, needed, {**head, **fields}) for name, (title, needed, fields) in _KINDS.items()}
+    kinds["PolicyTest"]["anyOf"] = [{"required": ["scopes", "cases"]}, {"required": ["never"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "LogLease policy document",

@@ -59,7 +59,7 @@ def _value_at(rule: FactRule, path: Path, roots: Mapping[str, Value]) -> bool | 
         case int():
             return iso_duration(value // MICROSECONDS) if isinstance(kind, Duration) else value
         case _:
-            return _words(kind, value)
+            return words_of(kind, value)
 
 
 def _type_at(kind: Type, names: Path) -> Type:
@@ -69,7 +69,8 @@ def _type_at(kind: Type, names: Path) -> Type:
     return kind
 
 
-def _words(kind: Type, value: Value) -> str:
+def words_of(kind: Type, value: Value) -> str:
+    """Return a value of a type as people read it, in one line."""
     match value:
         case Fault(reason=reason):
             return reason
@@ -79,7 +80,7 @@ def _words(kind: Type, value: Value) -> str:
             return duration_text(value // MICROSECONDS)
         case dict():
             inner = kind.fields if isinstance(kind, Record) else {}
-            pairs = (f"{name} {_words(inner[name].type, one)}" for name, one in value.items() if name in inner)
+            pairs = (f"{name} {words_of(inner[name].type, one)}" for name, one in value.items() if name in inner)
             return plain(", ".join(pairs))[:_MAX_SHOWN]
         case tuple():
             return plain(", ".join(map(str, value)))[:_MAX_SHOWN]

@@ -41,6 +41,7 @@ from loglease.policy.manifest import (
     untimely,
     verified,
 )
+from loglease.policy.never import run_nevers
 from loglease.policy.problems import Problem, Severity
 from loglease.server.bundle_directory import read_directory
 from loglease.server.clock import SystemClock
@@ -192,7 +193,7 @@ def _errors(documents: Mapping[str, bytes]) -> list[Problem]:
     found = load(documents)
     if isinstance(found, list):
         return [one for one in found if one.severity is Severity.ERROR]
-    return failures(run_tests(found))
+    return failures([*run_tests(found), *run_nevers(found)])
 
 
 def _manifest(documents: Mapping[str, bytes], revision: int, not_before: str | None, expires: str | None) -> bytes:

@@ -16,12 +16,13 @@ from loglease.model.principal import Directory
 from loglease.model.selector_text import selector_text
 from loglease.policy.analysis import analysed
 from loglease.policy.bundle import Bundle
-from loglease.policy.cases import run_tests
+from loglease.policy.cases import CaseResult, run_tests
 from loglease.policy.coverage import WHOLE, covered
 from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.health import complaints
 from loglease.policy.loading import load
 from loglease.policy.lookalikes import look_alikes
+from loglease.policy.never import NeverResult, run_nevers
 from loglease.policy.problems import Problem, Problems, Severity
 from loglease.policy.schema import schema as document_schema
 from loglease.policy.snapshot import read_snapshot, unknown_groups
@@ -93,7 +94,9 @@ def run_cases(
 ) -> Exit:
     """Run the tests of policy documents.
 
-    Tests are decided at their own frozen instant. Exits with 4 if one fails, with 3 if the documents have errors.
+    Tests are decided at their own frozen instant. What must never happen is searched for among all requests and facts
+    that make a difference; where they are too many, among a sample, and the line says so. Exits with 4 if a test fails
+    or something is found, with 3 if the documents have errors.
 
     With --asked-under: what becomes of requests and grants that wait or live while the documents change.
 
@@ -112,19 +115,23 @@ def run_cases(
     if asked_under is not None and before is None:
         return Exit.CHECK_FAILED
     results = run_tests(bundle, asked_under=before)
-    failed = sum(not one.ok for one in results)
+    nevers = run_nevers(bundle)
+    everything: list[CaseResult | NeverResult] = [*results, *nevers]
+    failed = sum(not one.ok for one in everything)
     found = None if cover is None else covered(bundle, results)
     if run.out.json:
         cases = [
             {"test": one.test, "title": one.title, "ok": one.ok, "differences": [*one.differences]} for one in results
         ]
-        run.out.resource({"cases": cases} | ({} if found is None else {"coverage": found.as_json()}))
+        rules = {"never": [one.as_json() for one in nevers]} if nevers else {}
+        run.out.resource({"cases": cases} | rules | ({} if found is None else {"coverage": found.as_json()}))
     else:
-        for one in results:
-            run.out.data(one.render())
+        for shown in everything:
+            run.out.data(shown.render())
         if found is not None:
             run.out.data(found.render())
-        run.out.notice(f"{len(results)} cases, {failed} failed.")
+        searched = f", {len(nevers)} searched for" if nevers else ""
+        run.out.notice(f"{len(results)} cases{searched}, {failed} failed.")
     too_little = found is not None and cover is not None and not found.reaches(cover)
     return Exit.TEST_FAILED if failed or too_little else Exit.DONE
 

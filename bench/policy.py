@@ -152,7 +152,7 @@ def others(setting: Setting, decisions: list[float], rounds: int) -> dict[str, f
     answer = explain(setting.decided(setting.wishes[1]), Viewer.REQUESTER)
     shown = answer.text.count("\n policy-")
     steps: dict[str, Callable[[], object]] = {
-        "explain": lambda: explain(setting.decided(setting.wishes[1]), Viewer.REQUESTER)
+        "explain": lambda: explain(setting.decided(setting.wishes[1]), Viewer.REQUESTER).text
     }
     explained = median(measured(steps, max(5, rounds // 10))["explain"])
     with no_full_collection():

@@ -65,7 +65,7 @@ def asked_about(tx: Transaction, caller: Caller, name: str | None, rules: Rules)
         NotPermitted: another person's is for auditors, policy administrators and owners of policies alone.
         NotFound: nobody has that name.
     """
-    if name is None or name in (caller.principal.id, caller.principal.account):
+    if name is None or name in (caller.principal.id, caller.principal.account, caller.principal.email):
         return caller.principal
     directory = tx.principals.directory()
     if not (may_look(caller) or (caller.has(Right.POLICY_READ) and owned_by(caller, rules, directory))):
@@ -156,7 +156,7 @@ def request_explained(tx: Transaction, caller: Caller, request_id: RequestId, ru
         directory=directory,
         now=request.submitted_at,
         profiles=rules.profiles,
-        facts=facts_of(orjson.loads(request.facts)),
+        facts=facts_of(orjson.loads(request.facts)) if kept is None else kept.facts,
         closed=None if kept is None else kept.closed,
     )
     mine = request.requester == caller.principal.id or request.persons == {caller.principal.person}

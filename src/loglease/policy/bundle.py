@@ -158,7 +158,10 @@ def _record(value: object) -> Canonical:
     found: dict[str, Canonical] = {}
     for name in _names_of(type(value)):  # type: ignore[arg-type]  # classes can be hashed
         item = getattr(value, name)
-        if item is not None and not isinstance(item, At):
+        kind = type(item)
+        if kind is str or kind is int or kind is bool:
+            found[name] = item
+        elif item is not None and kind is not At:
             found[name] = canonical_form(item)
     return found
 

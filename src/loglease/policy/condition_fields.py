@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from loglease.policy.conditions import Condition, ConditionRefused, Record, compiled
-from loglease.policy.conditions.vagueness import Path, widening
+from loglease.policy.conditions.vagueness import LABELS, Path, widening
 from loglease.policy.documents import Combine, FactRule
 from loglease.policy.fields import Reader
 from loglease.policy.problems import At, Problems, Severity
@@ -133,6 +133,8 @@ class Conditions:
 
     def _judge_widening(self, found: Condition, place: _Place, effect: Effect) -> None:
         """Refuse what gives access by asking for more; warn where that makes it cheaper."""
+        if not any(path[:2] == LABELS or path in self._turning for path in found.reads):
+            return
         bans = effect is Effect.BANS
         for part in widening(found.tree, positive=not bans, turning=self._turning):
             at = place.at(part.start, part.end)

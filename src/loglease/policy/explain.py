@@ -117,7 +117,9 @@ def next_steps(decision: Decision) -> list[Fix]:
     if decision.narrowed:
         found[Fix.NARROW] = None
     # What may be better after a sign-in, or with an answer, is worth that first; then there is more to say.
-    found = found or dict.fromkeys(fix for one in near for fix in _first(one, decision))
+    if not found:
+        close = touching(decision)
+        found = dict.fromkeys(fix for one in near for fix in _first(one, close))
     if Fix.NARROW in found and is_split(decision.wish, decision.narrowed):
         found = {Fix.SPLIT if one is Fix.NARROW else one: None for one in found}
     if decision.opens_glass:
@@ -134,9 +136,10 @@ def _fixes(trace: PolicyTrace, decision: Decision) -> list[Fix]:
     return [] if useless & set(fixes) else [fix for fix in fixes if fix is not None]
 
 
-def _first(trace: PolicyTrace, decision: Decision) -> list[Fix]:
+def _first(trace: PolicyTrace, close: Collection[str]) -> list[Fix]:
+    """Return what has to come first; nothing where a smaller wish is needed and the policy is not among the close."""
     fixes = [step.fix for step in trace.steps if not step.ok]
-    if None in fixes or (Fix.NARROW in fixes and trace.policy.id not in touching(decision)):
+    if None in fixes or (Fix.NARROW in fixes and trace.policy.id not in close):
         return []
     return [fix for fix in fixes if fix in (Fix.SIGN_IN, Fix.WAIT_FOR_SOURCE)]
 

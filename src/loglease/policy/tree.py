@@ -7,7 +7,7 @@ stream, before any tree of its own exists. Not here: what a scalar means; that d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -144,17 +144,21 @@ class _Walk:
         self._file = file
         self._lines = text.split("\n")
         self._problems = problems
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader))
+        self._parser = loader(text)
+        self._next: Callable[[], Any] = self._parser.get_event
         self._is_pure = loader is PURE
         self._nodes = 0
 
     def documents(self) -> Iterator[Node]:
         """Yield the documents that hold something."""
-        for event in self._events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                node = self._node(next(self._events), 1, self._at(event))
-                if not (isinstance(node, Scalar) and node.plain and not node.text):
-                    yield node
+        try:
+            while (event := self._next()) is not None and type(event) is not yaml.StreamEndEvent:
+                if type(event) is yaml.DocumentStartEvent:
+                    node = self._node(self._next(), 1, self._at(event))
+                    if not (isinstance(node, Scalar) and node.plain and not node.text):
+                        yield node
+        finally:
+            self._parser.dispose()
 
     def _at(self, event: Any, width: int = 1) -> At:
         mark = event.start_mark
@@ -210,15 +214,15 @@ class _Walk:
 
     def _items(self, start: Any, depth: int) -> Items:
         at, items = self._at(start), []
-        while type(event := next(self._events)) is not yaml.SequenceEndEvent:
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
             items.append(self._node(event, depth + 1, at))
         return Items(at, tuple(items))
 
     def _table(self, start: Any, depth: int) -> Table:
         at, entries = self._at(start), dict[str, tuple[Scalar, Node]]()
-        while type(event := next(self._events)) is not yaml.MappingEndEvent:
+        while type(event := self._next()) is not yaml.MappingEndEvent:
             key = self._node(event, depth + 1, at)
-            value = self._node(next(self._events), depth + 1, key.at)
+            value = self._node(self._next(), depth + 1, key.at)
             if not isinstance(key, Scalar):
                 self._problems.add(key.at, "P109", "a field name is a list or mapping", "write a plain word")
             elif not key.text:

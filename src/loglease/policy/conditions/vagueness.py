@@ -14,7 +14,7 @@ from typing import Final
 from loglease.policy.conditions.syntax import Binary, Call, Chain, Expression, Name, Select, Unary, children, path_of
 
 Path = tuple[str, ...]
-_LABELS: Final = ("req", "labels")
+LABELS: Final = ("req", "labels")
 
 
 def widening(
@@ -55,4 +55,4 @@ def _unclear_in(node: Expression, turning: Mapping[Path, bool]) -> Iterator[Expr
 
 
 def _is_label(node: Expression) -> bool:
-    return isinstance(node, Select) and (path_of(node) or ())[:2] == _LABELS
+    return isinstance(node, Select) and (path_of(node) or ())[:2] == LABELS

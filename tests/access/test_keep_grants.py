@@ -24,6 +24,7 @@ from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, RevocationId
 from loglease.model.instant import Instant
+from loglease.model.offer import Outcome
 from loglease.model.session import CloseWhy
 from loglease.policy.conditions import Fault
 
@@ -247,3 +248,10 @@ async def test_a_start_takes_up_the_grants_that_nobody_looks_at(world: World) ->
     await world.log.commit(forget)
     await recheck_grants(None, world.rules, log=world.log, new_id=world.new_id, random=world.random)
     assert await due_at(world, grant.id) == world.clock.now()
+
+
+async def test_an_emergency_is_under_no_policy_that_has_its_name(world: World) -> None:
+    informed(world, policy_with(keep="{when: ctx.calm, every: 30s}"))
+    grant = await active_grant(world)
+    assert world.rules.keeps(grant) is not None
+    assert world.rules.keeps(replace(grant, basis=Outcome.BREAK_GLASS)) is None

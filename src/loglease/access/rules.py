@@ -391,8 +391,9 @@ class Rules:
         return found
 
     def keeps(self, grant: Grant) -> KeepRule | None:
-        """Return what the policy of a grant wants to stay true while it is active."""
-        policy = self._policy(grant.policy)
+        """Return what the policy of a grant wants to stay true while it is active; an emergency has none."""
+        # A BreakGlass may have the name of a policy.
+        policy = None if grant.basis is Outcome.BREAK_GLASS else self._policy(grant.policy)
         return None if policy is None else policy.grant.keep
 
     def keep_questions(self, request: AccessRequest, holder: Principal) -> tuple[Question, ...]:

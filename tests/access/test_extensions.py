@@ -400,6 +400,26 @@ async def returned(world: World, grant: Grant) -> None:
     await return_grant(grant.id, caller=who, log=world.log, new_id=world.new_id)
 
 
+async def locked(world: World, on: LockOn, *, revoke: bool = False) -> None:
+    journal = Journal.open(Path(world.directory) / "locks.journal")
+    try:
+        await add_lock(
+            on,
+            reason="leak",
+            revoke=revoke,
+            caller=caller(principal("erin", roles=(Role.ADMIN,)), world.clock.now()),
+            log=world.log,
+            store=world.store,
+            watch=Watch(world.store, world.clock, world.random),
+            journal=journal,
+            clock=world.clock,
+            new_id=world.new_id,
+            random=world.random,
+        )
+    finally:
+        journal.close()
+
+
 async def suspended(world: World, grant: Grant) -> None:
     journal = Journal.open(Path(world.directory) / "suspensions.journal")
     try:
@@ -487,25 +507,30 @@ async def test_revoking_any_grant_of_a_chain_ends_what_goes_on(world: World) -> 
 async def test_revoking_by_the_source_ends_what_was_to_go_on(world: World) -> None:
     grant = await active_grant(world)
     request = await asked(world, grant)
-    journal = Journal.open(Path(world.directory) / "locks.journal")
-    try:
-        await add_lock(
-            LockOn(LockKind.SOURCE, "files"),
-            reason="leak",
-            revoke=True,
-            caller=caller(principal("erin", roles=(Role.ADMIN,)), world.clock.now()),
-            log=world.log,
-            store=world.store,
-            watch=Watch(world.store, world.clock, world.random),
-            journal=journal,
-            clock=world.clock,
-            new_id=world.new_id,
-            random=world.random,
-        )
-    finally:
-        journal.close()
+    await locked(world, LockOn(LockKind.SOURCE, "files"), revoke=True)
     assert (await found(world, grant)).state is GrantState.REVOKED
     assert (await request_of(world, request)).state is RequestState.CANCELLED
+
+
+async def test_a_lock_on_the_first_grant_holds_the_whole_chain(world: World) -> None:
+    grant = await active_grant(world)
+    extension = await extended(world, grant)
+    until(world, grant.valid_until)
+    await starter(world).step(world.rules)
+    further = await extended(world, await found(world, extension))
+    await locked(world, LockOn(LockKind.GRANT, grant.id))
+    assert {await state(world, one) for one in (extension, further)} == {GrantState.SUSPENDED}
+    until(world, (await found(world, extension)).valid_until)
+    assert await starter(world).step(world.rules) == 0
+
+
+async def test_revoking_a_request_ends_what_goes_on_from_its_grant(world: World) -> None:
+    grant = await active_grant(world)
+    extension = await extended(world, grant)
+    until(world, grant.valid_until)
+    await starter(world).step(world.rules)
+    await locked(world, LockOn(LockKind.REQUEST, grant.request), revoke=True)
+    assert (await found(world, extension)).state is GrantState.REVOKED
 
 
 async def test_a_suspension_is_not_slipped_out_of_by_an_extension(world: World) -> None:

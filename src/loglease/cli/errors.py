@@ -142,12 +142,12 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
                 "not_permitted policy_denied guardrail_denied self_review same_person reviewer_not_eligible "
                 "reviewer_not_human locked chat_not_allowed csrf_failed label_not_requestable reason_required "
                 "ticket_required ticket_invalid input_required no_eligible_approver narrowing_not_subset "
-                "narrowing_unproven narrowing_empty too_many_pending password_change_required"
+                "narrowing_unproven narrowing_empty too_many_pending password_change_required extension_not_allowed"
             ),
             Exit.NOT_FOUND: "not_found",
             Exit.CONFLICT: (
                 "request_not_pending already_reviewed grant_not_active grant_ambiguous offer_changed stage_not_open "
-                "proposal_not_pending policy_not_managed "
+                "proposal_not_pending policy_not_managed extension_exists simulation_running "
                 "line_not_available elevation_conflict bundle_stale in_progress digest_mismatch version_mismatch"
             ),
             Exit.CUT: "grant_ended budget_used",

@@ -187,7 +187,7 @@ class _Walk:
             raise yaml.YAMLError  # the two parsers differ in what tags may look like; one of them decides
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             self._problems.add(self._at(event), "P104", "anchors and aliases are not allowed", "write the value out")
-        elif event.tag is not None:
+        else:
             self._problems.add(self._at(event), "P105", "tags are not allowed", "remove the tag; the field has a type")
 
     def _scalar(self, event: Any, near: At) -> Scalar:

@@ -96,6 +96,26 @@ async def test_no_page_has_a_barrier(browser: Browser, world: World, scheme: str
     assert [one for page in (nobody, alice, bob, carol) for one in troubles(page)] == []
 
 
+@pytest.mark.parametrize(("scheme", "viewport"), LOOKS, ids=["light", "dark", "light-phone", "dark-phone"])
+async def test_explanations_have_no_barrier(
+    browser: Browser, world: World, scheme: str, viewport: dict[str, int]
+) -> None:
+    request = await world.ask()
+    found: dict[str, list[str]] = {}
+    alice = await page_of(browser, world, "alice@example.com", color_scheme=scheme, viewport=viewport)
+    wish = "window=custom&from_time=2026-01-01T00:00&label.service=pay-api&reason=Checkout+answers+500"
+    await alice.goto(f"{world.origin}/requests/new?{wish}")
+    await alice.click("button[value=offers]")
+    for place, name in (("advice", "refused"), ("why", "a request")):
+        if name == "a request":
+            await alice.goto(f"{world.origin}/requests/{request.id}")
+        await alice.click(f"section[aria-labelledby={place}] summary")
+        await expect(alice.locator(".answers").first).to_be_visible()
+        await told(alice, found, name)
+    assert found == {}
+    assert troubles(alice) == []
+
+
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_focus_is_always_seen(browser: Browser, world: World, viewport: dict[str, int]) -> None:
     request = await world.ask()

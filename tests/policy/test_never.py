@@ -348,6 +348,25 @@ def test_a_sample_aims_at_what_policies_offer() -> None:
     assert not found.ok
 
 
+def test_a_sample_among_many_policies_finds_the_one_that_gives_too_much() -> None:
+    named = [
+        STAGING.replace("staging-open", f"p{number}").replace("[staging, dev]", f"dev, service: s{number}")
+        for number in range(80)
+    ]
+    named = [
+        one.replace("level_from: debug", f"lookback: {number + 1}h").replace(", lookback: 7d", "")
+        for number, one in enumerate(named)
+    ]
+    named[61] = named[61].replace("dev, service", "prod, service")
+    rule = 'out.outcome == "auto" && "prod" in req.labels.env'
+    found = search(rule, documents=(CATALOG, *named), most=1_000)
+    assert case_of(found).offer is not None
+    named[61] = named[60].replace("p60", "p61")
+    fine = search(rule, documents=(CATALOG, *named), most=1_000)
+    assert fine.ok
+    assert "req.labels.service" in fine.searched.unclear
+
+
 def test_without_any_policy_everything_is_denied() -> None:
     assert search('out.outcome != "deny"', documents=(CATALOG,)).ok
     assert not search('out.outcome == "deny"', documents=(CATALOG,)).ok

@@ -55,6 +55,14 @@ def test_of_many_sorts_not_all_sets_are_given() -> None:
     assert {len(one.exact) for one in choices if one is not None and one.exact} == {1, 2, 8}
 
 
+def test_of_very_many_values_none_are_paired_nor_compared() -> None:
+    own = [exact(f"v{number}") for number in range(1_100)]
+    choices, is_all = matchers_of(own, None, frozenset())
+    assert not is_all
+    assert sorted({len(one.exact) for one in choices if one is not None}) == [0, 1, 1_000]
+    assert set(own) <= set(choices)
+
+
 OFFICE = Calendar(
     zone="Europe/Berlin", days=frozenset({"mon", "tue", "wed", "thu", "fri"}), hours=(Hours(480, 1080),),
     closed=frozenset({date(2026, 12, 25), date(2025, 12, 25)}),

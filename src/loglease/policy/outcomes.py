@@ -95,9 +95,7 @@ def outcomes(found: Decision, *, with_code: bool) -> Iterator[tuple[Offer | None
 
 def denial(code: str | None = None) -> dict[str, Value]:
     """Return what `out` is where nothing is offered; without a code nobody can tell why."""
-    of_offers = outcome_type(Catalog(), ()).fields
-    found: dict[str, Value] = dict.fromkeys(of_offers, _NO_OFFER)
-    return found | {"outcome": str(TestOutcome.DENY), "code": Fault("nobody knows yet") if code is None else code}
+    return _DENIAL if code is None else {**_DENIAL, "code": code}
 
 
 def _of_offer(offer: Offer) -> dict[str, Value]:
@@ -122,3 +120,10 @@ def _of_offer(offer: Offer) -> dict[str, Value]:
         "after_review": offer.after is not None,
         "code": _NO_DENIAL,
     }
+
+
+_DENIAL: Final[dict[str, Value]] = {
+    **dict.fromkeys(outcome_type(Catalog(), ()).fields, _NO_OFFER),
+    "outcome": str(TestOutcome.DENY),
+    "code": Fault("nobody knows yet"),
+}

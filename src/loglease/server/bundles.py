@@ -34,7 +34,7 @@ from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
 
 TESTS_WITHIN_S: Final = 30.0
-NEVER_POINTS: Final = 20_000
+NEVER_POINTS: Final = 10_000
 """So many cases are decided for all searches for what must never happen, which takes a few seconds."""
 LEAST_POINTS: Final = 200
 MANIFEST: Final = "policy_manifest_sha256"

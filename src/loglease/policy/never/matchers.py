@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from loglease.model.labels import Matcher, matcher_of
+from loglease.model.labels import MAX_VALUES, Matcher, matcher_of
 from loglease.policy.conditions.distinct import something_else
 
 MAX_COMBINED: Final = 5
 """Of more sorts of values not every set of them is tried."""
+MAX_PAIRED: Final = 30
+"""Of more, no two of them together, but for all of them."""
+MAX_COMPARED: Final = 200_000
 
 Choice = Matcher | None
 """What a request demands of a label; None leaves it open."""
@@ -29,15 +32,25 @@ def matchers_of(
     Returns:
         The choices, and whether values can be combined in no other way that makes a difference.
     """
+    demanded = list(dict.fromkeys(own))
+    values = _sorts(demanded, words, literals)
+    is_all = len(values) <= MAX_COMBINED
+    sizes = range(1, len(values) + 1) if is_all else (1, 2) if len(values) <= MAX_PAIRED else (1,)
+    sets = [matcher_of(exact=chosen) for size in sizes for chosen in itertools.combinations(values, size)]
+    many = [] if is_all else [matcher_of(exact=values[:MAX_VALUES])]
+    return tuple(dict.fromkeys((*sets, *many, *demanded, matcher_of(any_value=True), None))), is_all
+
+
+def _sorts(own: Sequence[Matcher], words: frozenset[str] | None, literals: frozenset[str]) -> list[str]:
+    """Return one value of each sort, or where there is too much to compare, all values."""
+    candidates = _candidates(own, words, literals)
+    if len(candidates) * len(own) > MAX_COMPARED:
+        return candidates
     sorts: dict[object, str] = {}
-    for value in _candidates(own, words, literals):
+    for value in candidates:
         named = value if value in literals else None
         sorts.setdefault((tuple(one.matches(value) for one in own), named, value in (words or ())), value)
-    values = list(sorts.values())
-    is_all = len(values) <= MAX_COMBINED
-    sizes = range(1, len(values) + 1) if is_all else (1, 2, len(values))
-    sets = (matcher_of(exact=chosen) for size in sizes for chosen in itertools.combinations(values, size))
-    return tuple(dict.fromkeys((*sets, *own, matcher_of(any_value=True), None))), is_all
+    return list(sorts.values())
 
 
 def _candidates(own: Iterable[Matcher], words: frozenset[str] | None, literals: frozenset[str]) -> list[str]:

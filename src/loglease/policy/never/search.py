@@ -8,7 +8,7 @@ is left that a request could lie inside of: then it is denied. What is left is d
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,6 +52,8 @@ from loglease.policy.trace import Decision
 
 _DECISIVE: Final = ("break_glass", "profile")
 """Choices that count by themselves: not only for what is read of them, and what they lie inside of or overlap."""
+_FIRST: Final = ("break_glass", "person", "sources")
+"""What rules out most policies; what is left of them is worked out once."""
 _SAMPLED: Final = 5
 """One of so many cases that may be decided is thrown for a sample."""
 _STEPS_PER_POINT: Final = 5
@@ -163,6 +165,9 @@ class Search:
             *_DECISIVE, *(("lookback",) if has_caps else ()), *(("duration",) if shows_duration else ())
         )  # fmt: skip
         self._known: dict[object, list[Roots]] = {}
+        self._inside: dict[tuple[str, int], Sequence[Any]] = {}
+        self._needs_offer = self._never.answer({OUT: denial()}) is False
+        self._begun: dict[tuple[int, ...], _Place | None] = {}
         self._asked_per = sorted({rule.per for rule in bundle.facts.values() if rule.per is not None})
         somebody = next(iter(people))
         self._read = {
@@ -190,8 +195,7 @@ class Search:
 
     def _ordered(self, axes: list[Axis]) -> list[Axis]:
         """Put what rules out policies first; of the rest, what the rule reads."""
-        first = ("break_glass", "person", "sources")
-        return sorted(axes, key=lambda one: (one.name not in first, one.path not in self._never.reads))
+        return sorted(axes, key=lambda one: (one.name not in _FIRST, one.path not in self._never.reads))
 
     def _everywhere(self) -> Case | None:
         """Try everything.
@@ -233,10 +237,7 @@ class Search:
         dice = Dice(f"{self._bundle.hash}:{self._never.text}")
         decided: set[object] = set()
         for _ in range(-(-self._most // _SAMPLED)):
-            # Every second request lies inside an entry if it can: most of all requests are inside of none.
-            entries = self._start.entries
-            aims = [entries[dice.below(len(entries))]] if entries and dice.below(2) else []
-            place = self._thrown(dice, aims)
+            place = self._thrown(dice)
             if place is None:
                 continue
             subject = self._subject(place)
@@ -275,21 +276,43 @@ class Search:
             if below is not None:
                 yield from self._requests(below, depth + 1, left, seen)
 
-    def _thrown(self, dice: Dice, aims: Sequence[Entry]) -> _Place | None:
-        """Choose on each axis by chance, inside of what is aimed at where that is possible."""
+    def _thrown(self, dice: Dice) -> _Place | None:
+        """Choose on each axis by chance; every second request inside an entry, since most of all are inside of none.
+
+        All are, where the rule can hold of no denial.
+        """
         place: _Place | None = self._start
-        for axis in self._axes:
+        aim: Entry | None = None
+        for number, axis in enumerate(self._axes):
             if place is None:
                 break
-            turned = dice.turned(axis.choices)
-            aimed = (one for one in turned if _admitted(axis, one, aims))
-            below = (self._chosen(place, axis, choice) for choice in itertools.chain(aimed, turned))
+            if number == len(_FIRST) and place.entries and (self._needs_offer or dice.below(2)):
+                aim = place.entries[dice.below(len(place.entries))]
+            turned = dice.turned(axis.choices if aim is None else self._admitted(axis, aim))
+            below = (self._chosen(place, axis, choice) for choice in turned)
             place = next((one for one in below if one is not None), None)
         return place
+
+    def _admitted(self, axis: Axis, entry: Entry) -> Sequence[Any]:
+        """Return the choices with which a request can lie inside an entry; all where there is none."""
+        key = (axis.name, id(entry))
+        found = self._inside.get(key)
+        if found is None:
+            admitted = [choice for choice in axis.choices if axis.admits(choice, entry)]
+            found = self._inside[key] = admitted or axis.choices
+        return found
 
     def _chosen(self, place: _Place, axis: Axis, choice: Any) -> _Place | None:
         """Make one choice more; None where it cannot happen any more, whatever else is chosen."""
         self._pause()
+        if len(place.draft) >= len(_FIRST):
+            return self._below(place, axis, choice)
+        key = (*map(id, place.draft.values()), id(choice))
+        if key not in self._begun:
+            self._begun[key] = self._below(place, axis, choice)
+        return self._begun[key]
+
+    def _below(self, place: _Place, axis: Axis, choice: Any) -> _Place | None:
         roots = place.roots
         for path, value in self._read[axis.name][choice]:
             roots = next(choices(roots, path, [value]))
@@ -367,10 +390,6 @@ class Search:
             is_untold = is_untold or answer not in (False, *NOT_THERE)
         self._untold += is_untold
         return None
-
-
-def _admitted(axis: Axis, choice: Any, entries: Iterable[Entry]) -> bool:
-    return all(axis.admits(choice, entry) for entry in entries)
 
 
 def _of_rails(bundle: Bundle) -> Iterator[Condition]:

@@ -62,8 +62,8 @@ def test_what_it_finds_offers_what_asking_every_policy_offers(drawn: list[Drawn]
     bundle, directory = bundle_with(drawn), directory_of([asks, SAM])
     wish = wish_of(scope_of('{env="prod",data_class="internal"}', source=source, level=Level.INFO, hours=1))
     found = decided(bundle, wish, asks, directory=directory)
-    everybody = [one.offer.policy for one in found.policies if one.offer is not None]
-    assert sorted(one.policy for one in found.offers) == sorted(everybody)
+    everybody = [one.offer for one in found.policies if one.offer is not None]
+    assert sorted((one.numbered(1) for one in found.offers), key=lambda one: one.policy) == everybody
     assert [one.policy.id for one in found.own] == [one.policy.id for one in found.policies if one.is_for]
 
 

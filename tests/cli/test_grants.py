@@ -34,6 +34,14 @@ def test_one_grant_shows_both_clocks_and_its_sessions(cli: Cli, server: FakeServ
     assert json.loads(cli("grants", GRANT, "--output", "json").out)["sessions"][0]["why"] == "revoked"
 
 
+@pytest.mark.parametrize(("left", "said"), [(3, "3 more data subjects"), (1, "1 more data subject"), (0, "0 more")])
+def test_a_grant_says_how_many_more_people_there_may_be(cli: Cli, server: FakeServer, left: int, said: str) -> None:
+    spent = {"lines": 1, "bytes": 1, "queries": 1, "subjects": 4, "subjects_left": left}
+    server.on("GET", f"/grants/{GRANT}", grant_shown(spent=spent))
+    server.on("GET", f"/grants/{GRANT}/usage", usage())
+    assert said in cli("grants", GRANT).out
+
+
 @pytest.mark.parametrize(
     ("bound", "said"),
     [

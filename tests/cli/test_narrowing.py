@@ -24,6 +24,7 @@ CLOSED = EventWindow(1_000 * NS, 5_000 * NS)
         ('{env="prod"} lines=100', LIVE, {"selector": '{env="prod"}', "limits": {"lines": 100}}),
         ('contains="a b" contains=c', LIVE, {"contains": ["a b", "c"]}),
         ("bytes=1MiB lines=5", LIVE, {"limits": {"bytes": 1 << 20, "lines": 5}}),
+        ("subjects=20 lines=5", LIVE, {"limits": {"subjects": 20, "lines": 5}}),
         ("window=15m", LIVE, {"window": {"live": True, "lookback_s": 900}}),
         ("window=15m", CLOSED, {"window": {"live": False, "from_ns": str(4_100 * NS), "to_ns": str(5_000 * NS)}}),
         ("window=9h", CLOSED, {"window": {"live": False, "from_ns": str(1_000 * NS), "to_ns": str(5_000 * NS)}}),
@@ -42,7 +43,18 @@ def test_what_is_said_is_sent_and_nothing_else(text: str, window: EventWindow, b
 
 @pytest.mark.parametrize(
     "text",
-    ["", "less", "level=loud", "lines=0", "lines=x", "bytes=1TB", "level=warn level=error", "live=maybe", "colour=red"],
+    [
+        "",
+        "less",
+        "level=loud",
+        "lines=0",
+        "lines=x",
+        "subjects=0",
+        "bytes=1TB",
+        "level=warn level=error",
+        "live=maybe",
+        "colour=red",
+    ],
 )
 def test_what_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(Usage):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from tests.fakes.clock import FakeClock
 from tests.store import values
 from tests.store.values import NOW
@@ -156,6 +157,34 @@ async def test_budgets_are_taken_whole_or_not_at_all(store: SqliteStore, change:
     found = await store.read(lambda tx: tx.grants.find(values.grant().id))
     assert found is not None
     assert found.usage.lines == 60, "a new version does not move budgets"
+
+
+async def test_data_subjects_are_taken_once_and_no_more_than_there_may_be(store: SqliteStore, change: Change) -> None:
+    await change(with_grant)  # 1,200 data subjects
+    key = values.grant().id
+
+    async def take(*pseudonyms: str) -> bool:
+        done: bool = await change(lambda tx: tx.grants.take_subjects(key, pseudonyms))
+        return done
+
+    async def used() -> int:
+        found = await store.read(lambda tx: tx.grants.find(key))
+        assert found is not None
+        return found.usage.subjects
+
+    assert await take()
+    assert await take("email:a", "email:b")
+    assert await store.read(lambda tx: tx.grants.known_subjects(key, ["email:b", "email:c"])) == {"email:b"}
+    with pytest.raises(IntegrityError):
+        await take("email:c", "email:a")
+    assert await used() == 2, "all of it or nothing"
+    many = [f"phone:{number}" for number in range(1_198)]
+    assert not await take(*many, "email:d")
+    assert await used() == 2
+    assert await take(*many)
+    assert await store.read(lambda tx: tx.grants.known_subjects(key, [*many, "email:d"])) == set(many)
+    assert not await take("email:d")
+    assert await used() == 1_200
 
 
 async def test_due_and_live_grants_and_their_pages(store: SqliteStore, change: Change) -> None:

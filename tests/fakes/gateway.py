@@ -59,6 +59,9 @@ class OpenRules:
     def still_allowed(self, point: object, request: object, terms: Terms, *rest: object) -> Allowed:
         return Allowed(terms=terms, network_bound=False, pseudonyms=KeyScope.GRANT)
 
+    def keeps(self, _grant: object) -> None:
+        return None
+
     def usable(self, request: object, grant: Grant, directory: object, now: object) -> Grant:
         return grant.within(self.still_allowed(None, request, grant.terms, directory, now).terms)
 

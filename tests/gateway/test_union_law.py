@@ -30,6 +30,7 @@ from loglease.gateway.served import Item
 from loglease.logql import LogQuery, QueryFailed
 from loglease.model.ids import PrincipalId
 from loglease.model.instant import EventWindow, Instant
+from loglease.model.limits import Limits
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, redactor_for
@@ -96,7 +97,9 @@ class Desk:
             interval = None if window is None else window.intersect(asked.interval)
             assert interval is not None
             opened = SimpleNamespace(
-                grant=SimpleNamespace(id=f"grt_{grant}", epoch=0, terms=SimpleNamespace(scopes=(scope,))),
+                grant=SimpleNamespace(
+                    id=f"grt_{grant}", epoch=0, terms=SimpleNamespace(scopes=(scope,), limits=Limits())
+                ),
                 interval=interval,
                 now=NOW,
             )

@@ -1,4 +1,4 @@
-"""What binds a grant, and what it lets people link, stands on every page that shows what is asked or given."""
+"""What binds a grant, limits whom it shows, and what it lets people link, stands on every page that shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.pages.world import World
 from loglease.server.wiring import close
 
 BOUND = POLICY.replace(
-    "redaction: pii-default}", "redaction: pii-default, bind: [network], pseudonyms: team-day}"
+    "redaction: pii-default}", "redaction: pii-default, bind: [network], pseudonyms: team-day, limits: {subjects: 7}}"
 ).replace(
     "ask:\n  inputs:\n    customer: {type: string, max: 8, label: Customer <number>}\n"
     "    urgent: {type: bool, required: false}\n",
@@ -55,3 +55,5 @@ async def test_offer_request_decision_and_grant_say_from_where(bound: World) -> 
     text = (await eve.get(f"/grants/{grant.id}")).text
     assert SAID in text
     assert LINKABLE in text
+    assert "at most 7 data subjects" in text
+    assert "<dt>Data subjects</dt><dd>0 of 7" in text

@@ -168,6 +168,8 @@ CHANGES = (
            "NARROWS payments-prod-debug grant.bind + network"),
     change("  activate_within: 8h", "  activate_within: 8h\n  pseudonyms: team-day",
            "WIDENS payments-prod-debug grant.pseudonyms grant -> team-day"),
+    change("limits: {lines: 200000, bytes: 500MB}", "limits: {lines: 200000, bytes: 500MB, subjects: 50}",
+           "NARROWS payments-prod-debug grant.limits.subjects none -> 50"),
     change("limits: {lines: 200000, bytes: 500MB}", "limits: {lines: 200001}",
            "WIDENS payments-prod-debug grant.limits.lines 200,000 -> 200,001",
            "WIDENS payments-prod-debug grant.limits.bytes 500MB -> none"),

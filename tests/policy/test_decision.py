@@ -46,6 +46,7 @@ from loglease.model.principal import Kind, Principal, directory_of
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector, selector_text
 from loglease.policy import Bundle, Decision, decide
+from loglease.policy.explain import Viewer, explain
 from loglease.policy.profiles import strictest
 from loglease.policy.trace import Fix, StepName
 
@@ -201,6 +202,26 @@ def test_raw_only_to_those_who_ask_and_never_below_a_guardrail() -> None:
     assert decided(raw, wish_of(scope_of(profile="raw"))).offers[0].terms.scopes[0].profile == "raw@1"
     floored = with_payments("pii-default", "raw", FLOOR)
     assert decided(floored, wish_of(scope_of(profile="raw"))).offers[0].terms.scopes[0].profile == "secrets@1"
+
+
+def test_raw_is_not_offered_where_data_subjects_are_limited() -> None:
+    raw = with_payments("pii-default", "raw")
+    wish = wish_of(scope_of(profile="raw"))
+    assert decided(raw, wish).offers
+    capped = with_payments(
+        "pii-default",
+        "raw",
+        FLOOR.replace("at_least: {redaction: secrets}\n", "").replace("lines:", "subjects: 9, lines:"),
+    )
+    assert not decided(capped, wish).offers
+    assert "cannot be counted" in explain(decided(capped, wish), Viewer.REQUESTER).text
+    assert not decided(raw, replace(wish, limits=Limits(subjects=9))).offers
+
+
+def test_the_fewest_data_subjects_hold() -> None:
+    bundle = with_payments("lines: 200000", "subjects: 20", FLOOR.replace("lines:", "subjects: 9, lines:"))
+    assert decided(bundle).offers[0].terms.limits.subjects == 9
+    assert decided(bundle, wish_of(limits=Limits(subjects=4))).offers[0].terms.limits.subjects == 4
 
 
 def test_raw_for_an_agent_only_where_the_policy_names_that_agent() -> None:

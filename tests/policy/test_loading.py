@@ -235,7 +235,6 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
         ("redaction: pii-default", "redaction: pii-default, bind: [network, device]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, labels_only: true", "P906"),
         ("redaction: pii-default", "redaction: pii-default, audit: witnessed", "P906"),
-        ("redaction: pii-default", "redaction: pii-default, limits: {subjects: 5}", "P906"),
     ],
 )
 def test_what_comes_later_is_refused_and_says_so(old: str, new: str, code: str) -> None:
@@ -296,6 +295,12 @@ def test_raw_needs_stages_in_every_route() -> None:
     assert bundle_of(CATALOG, OPEN.replace("pii-default", "raw")).policies[0].grant.redaction == "raw"
 
 
+def test_nobody_can_be_counted_where_nobody_is_masked() -> None:
+    limited = OPEN.replace("redaction: pii-default", "redaction: pii-default, limits: {subjects: 5}")
+    assert bundle_of(CATALOG, limited).policies[0].grant.limits == Limits(subjects=5)
+    assert codes(problems_of(CATALOG, limited.replace("pii-default", "raw"))) == ["P327"]
+
+
 def test_a_route_after_otherwise_is_never_reached() -> None:
     twice = OPEN.replace("}]}]\n", "}]}, {otherwise: true, auto: true}]\n")
     assert codes(problems_of(CATALOG, twice)) == ["P306"]
@@ -349,7 +354,7 @@ def test_approver_sets(body: str, code: str) -> None:
         ("deny: true", "P111"),
         ("applies: {all_streams: true}\ncaps: {}", "P119"),
         ("applies: {all_streams: true}\ncaps: {elevation: 30m}", "P904"),
-        ("applies: {all_streams: true}\ncaps: {subjects: 3}", "P906"),
+        ("applies: {all_streams: true}\ncaps: {subjects: 0}", "P114"),
         ("applies: {all_streams: true}\nat_least: {redaction: none}", "P302"),
         ("applies: {all_streams: true}\nadd: {bind: [device]}", "P906"),
         ("applies: {all_streams: true}\nadd: {bind: [place]}", "P115"),

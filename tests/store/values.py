@@ -301,7 +301,9 @@ def request(number: int = 1, **changes: Any) -> AccessRequest:
         rule="one approval",
         outcome=Outcome.REVIEW,
         plans=(),
-        terms=Terms(scopes=(scope(),), duration_s=600, limits=Limits(lines=100, bytes=1_000, queries=5)),
+        terms=Terms(
+            scopes=(scope(),), duration_s=600, limits=Limits(lines=100, bytes=1_000, subjects=1_200, queries=5)
+        ),
         shape=Shape(activate_within_s=3_600, review_within_s=3_600),
         bundle_sha256="a" * 64,
         revision=1,

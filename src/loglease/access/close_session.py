@@ -27,6 +27,7 @@ async def close_session(
     settled: Settled,
     cut_ms: int | None,
     detail: str | None = None,
+    over: bool = False,
     replica: str,
     log: EntryLog[Transaction],
     new_id: NewId,
@@ -38,6 +39,7 @@ async def close_session(
         settled: what was handed over since the last record; what the record has already is not settled again.
         cut_ms: milliseconds from the act that cut it to the last byte, if one did.
         detail: more about why, in fixed words and names of ours.
+        over: it came to a line of data subjects for whom the grant has no room: that uses it up, whatever else is open.
 
     Raises:
         NotFound: this process owns no such session.
@@ -62,7 +64,9 @@ async def close_session(
             )
         ]
         grant = tx.grants.find(session.grant)
-        if grant is not None and is_unused(tx, grant, now):
+        if grant is not None and over and grant.stored_state_at(now) is GrantState.ACTIVE:
+            entries += ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1]
+        elif grant is not None and is_unused(tx, grant, now):
             if _is_used_up(grant, why):
                 entries += ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)[1]
             elif grant.shape.idle_timeout_s is not None:

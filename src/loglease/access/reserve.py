@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from loglease.access.commitments import Random
@@ -25,6 +26,7 @@ async def reserve(
     settled: Settled,
     want_lines: int,
     want_bytes: int,
+    subjects: Sequence[Collection[str]] = (),
     limits: Limits,
     replica: str,
     log: EntryLog[Transaction],
@@ -38,6 +40,8 @@ async def reserve(
     handed over already is not settled again.
 
     Args:
+        subjects: pseudonyms of data subjects, by lines that are to come, in order. All of a line are taken or none, and
+            none from the first line on that does not fit. They stay taken, whatever becomes of the session.
         limits: those that the session was opened under; the policy of that moment may have lowered the grant's.
 
     Raises:
@@ -68,6 +72,7 @@ async def reserve(
                     exhausted=True,
                 )
             )
+        taken, spent = _take(tx, grant, limits, subjects)
         account = replace(
             account,
             ceiling_lines=account.ceiling_lines + lines,
@@ -80,7 +85,11 @@ async def reserve(
             session, grant, account, fresh, entry_id=EntryId(new_id(ENTRY)), actor=actor, salt=random(SALT_BYTES)
         )
         reservation = Reservation(
-            seq=account.seq, ceiling_lines=account.ceiling_lines, ceiling_bytes=account.ceiling_bytes
+            seq=account.seq,
+            ceiling_lines=account.ceiling_lines,
+            ceiling_bytes=account.ceiling_bytes,
+            subjects=taken,
+            spent=spent,
         )
         return Recorded(reservation, (entry,))
 
@@ -103,6 +112,31 @@ def _wanted(grant: Grant, limits: Limits, account: Account, want_lines: int, wan
         lines if left_lines is None else min(lines, left_lines),
         size if left_bytes is None else min(size, left_bytes),
     )
+
+
+def _take(tx: Transaction, grant: Grant, limits: Limits, lines: Sequence[Collection[str]]) -> tuple[int, bool]:
+    """Take the data subjects of as many lines, from the first on, as the budget has room for.
+
+    Returns:
+        How many lines that are, and whether the grant itself has no room for those of the next one, whatever the policy
+        of today says.
+    """
+    if not lines:
+        return 0, False
+    known = tx.grants.known_subjects(grant.id, {one for line in lines for one in line})
+    own, left = (grant.usage.subjects_left(one) for one in (grant.terms.limits, grant.terms.limits.tightest(limits)))
+    fresh: set[str] = set()
+    fitting, spent = 0, False
+    for line in lines:
+        more = fresh.union(line) - known
+        if left is not None and len(more) > left:
+            spent = own is not None and len(more) > own
+            break
+        fresh = more
+        fitting += 1
+    if fresh and not tx.grants.take_subjects(grant.id, fresh):
+        raise LookupError(grant.id)  # the budget was read in this very transaction
+    return fitting, spent
 
 
 def _entry(

@@ -91,9 +91,13 @@ class Reservation:
 
     Attributes:
         exhausted: nothing was reserved because a budget is at zero; the session has to end.
+        subjects: of how many lines that were asked for, from the first on, the data subjects are taken.
+        spent: the first line beyond has more of them than the grant itself has room for, which uses it up.
     """
 
     seq: int
     ceiling_lines: int
     ceiling_bytes: int
     exhausted: bool = False
+    subjects: int = 0
+    spent: bool = False

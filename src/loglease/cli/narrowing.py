@@ -1,8 +1,8 @@
 """`--narrow`: what a reviewer allows instead of all that was asked, in a few words.
 
 Parts are separated by spaces: a selector, ``level=error``, ``window=15m``, ``from=…``, ``to=…``, ``live=no``,
-``contains="text"``, ``for=10m``, ``lines=1000``, ``bytes=1MiB``. What is not named stays as it was asked; the server
-proves that the result is a subset.
+``contains="text"``, ``for=10m``, ``lines=1000``, ``bytes=1MiB``, ``subjects=20``. What is not named stays as it was
+asked; the server proves that the result is a subset.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _one(body: dict[str, Any], times: dict[str, str], name: str, value: str) -> 
             body.setdefault("contains", []).append(value)
         case "for":
             _put(body, "duration_s", parse_duration(value))
-        case "lines":
-            _put(body.setdefault("limits", {}), "lines", _count(value))
+        case "lines" | "subjects":
+            _put(body.setdefault("limits", {}), name, _count(value))
         case "bytes":
             _put(body.setdefault("limits", {}), "bytes", size_of(value, "bytes"))
         case "window" | "from" | "to" | "live":
@@ -106,7 +106,7 @@ def _put(body: dict[str, Any], name: str, value: Any) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise Usage(f"{text[:40]!r} is no number of lines.", next_step="Write a whole number, 1 or more.")
+        raise Usage(f"{text[:40]!r} is no number.", next_step="Write a whole number, 1 or more.")
     return int(text)
 
 

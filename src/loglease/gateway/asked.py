@@ -66,6 +66,12 @@ class Means:
         return self.opened.now * 1_000
 
     @property
+    def subject_labels(self) -> frozenset[str]:
+        """Labels of the pseudonyms that are counted as data subjects; none where the grant has no limit of them."""
+        counts = self.opened.grant.terms.limits.subjects is not None
+        return self.redactor.subject_labels if counts else frozenset()
+
+    @property
     def has_line_rules(self) -> bool:
         """Whether a line's text or level decides if it is covered."""
         return has_line_rules(self.scope)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from loglease.access.errors import Locked
+from loglease.access.errors import BudgetUsed, Locked
 from loglease.access.open_session import Opened
 from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
@@ -139,6 +139,7 @@ class Pump:
                     account=self._machine.account(share),
                     cut_ms=cut_ms,
                     detail=self._detail if why is CloseWhy.REDACTION else None,
+                    over=why is CloseWhy.ENDED and self._machine.shares[share].is_spent,
                 )
                 for share, one in enumerate(self._opened)
             ),
@@ -235,6 +236,8 @@ class Pump:
     async def _finish(self, why: CloseWhy) -> None:
         self._space.set()
         if not self._begun:
+            if (refusal := self._over_budget(why)) is not None:
+                raise refusal
             if why not in WHOLE:
                 raise self._failure or _problem(why)
             await self._begin()
@@ -256,6 +259,16 @@ class Pump:
             if self._connection.is_lost:
                 break
             await asyncio.sleep(0)
+
+    def _over_budget(self, why: CloseWhy) -> LogLeaseError | None:
+        """Return what is answered where already the first line is of somebody for whom there is no room."""
+        over = [one.grant for one, share in zip(self._opened, self._machine.shares, strict=True) if share.is_refused]
+        if why is not CloseWhy.ENDED or not over:
+            return None
+        return BudgetUsed(
+            f"{over[0].id} has no room for another data subject.",
+            next_step=f"loglease request --like {over[0].request}",
+        )
 
     # Where its lines come from.
 

@@ -12,6 +12,9 @@ from loglease.redaction import TOKEN, Redactor
 
 MAX_REMEMBERED: Final = 10_000
 
+_MARK: Final = "⟦"
+_PSEUDONYM: Final = re.compile("⟦[a-z][a-z0-9-]{0,39}:[a-z2-7]{10}⟧")
+
 # SECURITY: only what redaction writes is a token, since decoded text can hold the marks around anything; tested in
 # tests/gateway/test_rescan.py.
 _TOKEN = re.compile(b"((?:%b))" % TOKEN.pattern)
@@ -37,8 +40,11 @@ class Rescans:
         return self._current(name, value)
 
 
-def rescan_with(redactor: Redactor) -> Rescan:
+def rescan_with(redactor: Redactor, tokens: list[str] | None = None) -> Rescan:
     """Return what redacts a decoded value: the parts between tokens of ours, one by one.
+
+    Args:
+        tokens: where the pseudonyms go that are found in what is returned; None if nobody asks for them.
 
     Raises (what is returned):
         Withheld: the redactor cannot vouch for the text.
@@ -55,6 +61,8 @@ def rescan_with(redactor: Redactor) -> Rescan:
                     part if number % 2 else redactor.value(name or None, part).out
                     for number, part in enumerate(_TOKEN.split(value.encode()))
                 ).decode()
+        if tokens is not None and _MARK in found:
+            tokens.extend(_PSEUDONYM.findall(found))
         return found
 
     return rescan

@@ -58,6 +58,7 @@ class Recorder:
                 settled=step.settled,
                 want_lines=step.lines,
                 want_bytes=step.size,
+                subjects=step.subjects,
                 limits=opened.grant.terms.limits,
                 replica=self.replica,
                 log=self.log,
@@ -104,6 +105,7 @@ class Recorder:
         account: Settled,
         cut_ms: int | None,
         detail: str | None = None,
+        over: bool = False,
     ) -> None:
         """Settle a session, however long that takes: an open one that nobody serves would hold its place for good.
 
@@ -117,6 +119,7 @@ class Recorder:
                     settled=account,
                     cut_ms=cut_ms,
                     detail=detail,
+                    over=over,
                     replica=self.replica,
                     log=self.log,
                     new_id=self.new_id,

@@ -17,6 +17,7 @@ from loglease.gateway.resume import Places
 from loglease.gateway.served import Item
 from loglease.gateway.settings import RENEW_NS, SLICE_BYTES
 from loglease.gateway.share import Share, size_of
+from loglease.gateway.subjects import Group, Subjects
 from loglease.model.serving import Standing, may_serve
 from loglease.model.session import CloseWhy
 
@@ -36,12 +37,13 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Record what was handed over under one share, and reserve so much more."""
+    """Record what was handed over under one share, and reserve so much more, with the data subjects of the lines."""
 
     settled: Settled
     lines: int
     size: int
     share: int = 0
+    subjects: Sequence[Group] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class ServedSession:
         limit: lines after which the answer is complete.
         follow: a tail: it may skip lines for a slow reader.
         shares: how many grants the answer is made under.
+        subjects: the labels of pseudonyms that stand for people, by grant; none where those are not counted.
     """
 
     def __init__(
@@ -114,9 +117,15 @@ class ServedSession:
         slow_after_ns: int,
         started_ns: int,
         shares: int = 1,
+        subjects: Sequence[frozenset[str]] = (),
     ) -> None:
         self.shares = tuple(
-            Share(number=number, is_only=shares == 1, standing=Standing(deadline_ns=deadline_ns))
+            Share(
+                number=number,
+                is_only=shares == 1,
+                standing=Standing(deadline_ns=deadline_ns),
+                subjects=Subjects(subjects[number] if subjects else frozenset()),
+            )
             for number in range(shares)
         )
         self.handed_lines = 0
@@ -296,7 +305,8 @@ class ServedSession:
                 epoch_current=moment.epoch == self._epoch,
                 boot_ns=moment.boot_ns,
             )
-            if why is CloseWhy.AUDIT:
+            # SECURITY: no line before its data subjects are counted; tested in tests/gateway/test_subjects.py.
+            if why is CloseWhy.AUDIT or (why is None and not share.admits(part.items)):
                 if share.is_asking:
                     return Wait(share.standing.deadline_ns)
                 return Wait(max(share.asked_ns + RENEW_NS, moment.boot_ns + 1))
@@ -365,8 +375,9 @@ class ServedSession:
         since = moment.boot_ns - share.asked_ns
         used_half = share.used_lines >= _HALF_LINES or share.used_bytes >= _HALF_BYTES
         lapsed = moment.boot_ns >= share.standing.lapse_ns
-        if lapsed or not self._is_covered(share, items):
-            return lapsed or used_half or since >= RENEW_NS or self._must_grow(share)
+        is_new = not (self._rest or share.subjects.is_over or share.admits(items))
+        if lapsed or is_new or not self._is_covered(share, items):
+            return lapsed or is_new or used_half or since >= RENEW_NS or self._must_grow(share)
         more = (
             self._done is None
             or share.queued_lines > share.open_lines
@@ -391,11 +402,11 @@ class ServedSession:
 
     def _is_stuck(self, share: Share, items: Sequence[Item]) -> bool:
         """Say whether the answer ends here because a budget is used up: no item that comes next is another's."""
-        if not share.is_exhausted:
-            return False
         if self._rest:
-            return share.number in self._rest_owners
-        return self._has_gap or not items or not share.covers(items)
+            return share.is_exhausted and share.number in self._rest_owners
+        if share.subjects.is_over and not self._has_gap and not share.admits(items):
+            return True
+        return share.is_exhausted and (self._has_gap or not items or not share.covers(items))
 
     def _reserve(self, share: Share, moment: Moment) -> Reserve:
         open_lines, open_bytes = share.open_lines, share.open_bytes
@@ -407,7 +418,8 @@ class ServedSession:
         else:
             lines = max(0, min(lines, MAX_RESERVED_LINES) - open_lines)
             size = max(0, min(size, MAX_RESERVED_BYTES) - open_bytes)
-        return Reserve(share.ask(lines, size, moment.boot_ns), lines, size, share.number)
+        subjects = share.subjects.ask(open_lines + lines)
+        return Reserve(share.ask(lines, size, moment.boot_ns), lines, size, share.number, subjects)
 
     def _wanted(self, share: Share, rest: int) -> tuple[int, int]:
         """Return how many lines and bytes should be open: exactly the rest, or as much as flows."""
@@ -434,7 +446,7 @@ class ServedSession:
         """Return the records of the next slice: one of a tail; a query's end at a ceiling only where a budget does."""
         if self._follow or not self._queue:
             return [self._queue[0]] if self._queue else []
-        shortened = {share.number: [share.open_lines, share.open_bytes] for share in self.shares if share.is_shortened}
+        shortened = {share.number: end for share in self.shares if (end := share.end) is not None}
         items: list[Item] = []
         size = 0
         for item in self._queue:

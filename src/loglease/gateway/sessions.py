@@ -55,6 +55,21 @@ _OF_ONE_GRANT: Final = (
 _log = logging.getLogger("loglease.gateway")
 
 
+def _require_countable(grant: Grant, redactor: Redactor) -> None:
+    """Refuse to read under a limit of data subjects what shows people without a pseudonym.
+
+    Raises:
+        PolicyDenied: the profile masks nobody.
+    """
+    if grant.terms.limits.subjects is not None and not redactor.finds_subjects:
+        profile = grant.terms.scopes[0].profile
+        raise PolicyDenied(
+            f"The grant limits data subjects, and its profile {profile} masks nobody, so none can be counted.",
+            rule=grant.policy,
+            next_step="Ask for a profile that masks people, or ask the owner of the policy.",
+        )
+
+
 class Sessions:
     """Opens and serves sessions under grants; every front end does it through here."""
 
@@ -101,11 +116,12 @@ class Sessions:
         with self._sessions.hearing(asked.kind, len(grants)) as heard:
             opened = await self._open_all(grants, asked, caller)
             try:
-                prepared = asked.prepare(await self._means(opened, parts, caller))
+                means = await self._means(opened, parts, caller)
+                prepared = asked.prepare(means)
             except LogLeaseError:
                 self._close_unserved(opened)
                 raise
-        await self._serve(self._pump(opened, prepared, asked, channel), opened, caller, heard)
+        await self._serve(self._pump(means, prepared, asked, channel), opened, caller, heard)
 
     async def reveal(self, grant: GrantId, *, caller: Caller) -> bytes:
         """Return the answer of a reveal, which is recorded and used up by then.
@@ -125,8 +141,9 @@ class Sessions:
                 within_s=self._settings.scan_s,
             )
 
-    def _pump(self, opened: Sequence[Opened], prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
+    def _pump(self, means: Sequence[Means], prepared: Prepared, asked: Asked, channel: Channel) -> Pump:
         services, settings = self._services, self._settings
+        opened = [one.opened for one in means]
         machine = ServedSession(
             deadline_ns=min(services.watch.deadline_ns(one.grant.due_at) for one in opened),
             epoch=min(one.session.epoch for one in opened),
@@ -136,6 +153,7 @@ class Sessions:
             slow_after_ns=round(settings.slow_after_s * 1e9),
             started_ns=services.clock.boot_ns(),
             shares=len(opened),
+            subjects=[one.subject_labels for one in means],
         )
         return Pump(
             opened,
@@ -179,6 +197,7 @@ class Sessions:
             made_for, (reader, redactor) = parts[one.grant.id]
             if _decisive(one.grant) != made_for:
                 reader, redactor = await self._parts(one.grant)
+            _require_countable(one.grant, redactor)
             source = one.grant.terms.scopes[0].source
             made.append(
                 Means(

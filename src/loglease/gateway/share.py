@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loglease.access.serving import Reservation, Settled
 from loglease.gateway.served import Item, settled
 from loglease.gateway.settings import LAPSE_NS, RENEW_NS
+from loglease.gateway.subjects import Subjects
 from loglease.model.serving import Standing
 
 
@@ -21,6 +23,9 @@ class Share:
         queued_lines: lines that wait to be handed over; `queued_bytes` likewise.
         is_shortened: the last reservation gave less than was asked for, so a budget is at its end.
         is_exhausted: the last reservation gave nothing, and nothing is open.
+        subjects: the account of its data subjects.
+        is_refused: it met a line of data subjects for whom there is no room.
+        is_spent: not even in what the grant itself allows.
         asked_ns: boot time of the last reservation that was asked for.
         commit_ns: how long that one took, until `acknowledged_ns`.
     """
@@ -28,10 +33,13 @@ class Share:
     number: int
     is_only: bool
     standing: Standing
+    subjects: Subjects = field(default_factory=Subjects)
     queued_lines: int = 0
     queued_bytes: int = 0
     is_shortened: bool = False
     is_exhausted: bool = False
+    is_refused: bool = False
+    is_spent: bool = False
     asked_ns: int = -RENEW_NS
     commit_ns: int = 0
     acknowledged_ns: int = 0
@@ -75,15 +83,29 @@ class Share:
         own = self.owned(items)
         return len(own) <= self.open_lines and size_of(own) <= self.open_bytes
 
+    def admits(self, items: Sequence[Item]) -> bool:
+        """Say whether the data subjects of its part of some items, those that come next, are on the account."""
+        return self.subjects.admits(len(self.owned(items)))
+
+    @property
+    def end(self) -> list[int] | None:
+        """How many more lines and bytes there can be where a budget is at its end; None where none is known to be."""
+        free = self.subjects.free_lines if self.subjects.is_over else None
+        if not self.is_shortened:
+            return None if free is None else [free, sys.maxsize]
+        return [self.open_lines if free is None else min(free, self.open_lines), self.open_bytes]
+
     def queue(self, items: Sequence[Item]) -> None:
         """Count its own of some items that wait."""
         own = self.owned(items)
         self.queued_lines += len(own)
         self.queued_bytes += size_of(own)
+        self.subjects.queue(own)
 
     def clear(self) -> None:
         """Count nothing that waits any more."""
         self.queued_lines = self.queued_bytes = 0
+        self.subjects.clear()
 
     def hand_over(self, items: Sequence[Item], size: int) -> None:
         """Take items that were handed over, and the bytes that were; the rest of a large one goes without items.
@@ -96,6 +118,7 @@ class Share:
         self.standing.handed_lines += len(items)
         self.standing.handed_bytes += size
         self._unsettled += items
+        self.subjects.hand_over(len(items))
 
     def ask(self, lines: int, size: int, boot_ns: int) -> Settled:
         """Take note that so much more is asked for, and return what goes on the record with it."""
@@ -116,6 +139,9 @@ class Share:
             return False
         del self._unsettled[:lines]
         self._settled_bytes += size
+        self.subjects.taken(reservation.subjects)
+        if self.subjects.is_over:
+            self.is_refused, self.is_spent = True, reservation.spent
         grown = (
             reservation.ceiling_lines - standing.ceiling_lines,
             reservation.ceiling_bytes - standing.ceiling_bytes,

@@ -40,6 +40,7 @@ class Worker:
         reads_level: whether a stage may look at the level that is found for each line.
         follow: lines come as they arrive, and are not put in order.
         after: resume behind this position.
+        decoded: where stages leave the pseudonyms that they find in what they decode.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Worker:
         direction: Direction,
         follow: bool,
         after: Position | None = None,
+        decoded: list[str] | None = None,
     ) -> None:
         self._lines = lines
+        self._decoded = [] if decoded is None else decoded
         self._pipeline = pipeline
         self._reads_level = reads_level
         self._encoder = encoder
@@ -104,7 +107,15 @@ class Worker:
         if pipeline is None:
             return list(found.rows())
         passes, entries = pipeline.passes, found.entries(with_level=self._reads_level)
-        return [found.row(number, entry) for number, entry in zip(found.numbers, entries, strict=True) if passes(entry)]
+        rows: list[Row] = []
+        decoded = self._decoded
+        for number, entry in zip(found.numbers, entries, strict=True):
+            if passes(entry):
+                row = found.row(number, entry)
+                rows.append(row._replace(pseudonyms=row.pseudonyms + tuple(decoded)) if decoded else row)
+            if decoded:
+                decoded.clear()
+        return rows
 
     def _in_order(self, rows: list[Row]) -> list[Row]:
         """Order lines of one time by what is visible; those of the last time wait, the next page may go on with it."""
@@ -201,7 +212,8 @@ def worker_of(
         literals=literals,
         others=others,
     )
-    pipeline = Pipeline(stages, rescan=rescan_with(redactor), now=now_ns) if stages else None
+    decoded: list[str] = []
+    pipeline = Pipeline(stages, rescan=rescan_with(redactor, decoded), now=now_ns) if stages else None
     return Worker(
         lines,
         pipeline=pipeline,
@@ -210,6 +222,7 @@ def worker_of(
         direction=direction,
         follow=follow,
         after=after,
+        decoded=decoded,
     )
 
 

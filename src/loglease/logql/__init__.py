@@ -11,6 +11,7 @@ from loglease.logql.literals import required_literals
 from loglease.logql.parser import parse
 from loglease.logql.pipeline import Pipeline, may_read, split_filters
 from loglease.logql.printer import print_query
+from loglease.logql.rewriting import rewrites
 from loglease.logql.syntax import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp, Metric, Query
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "parse",
     "print_query",
     "required_literals",
+    "rewrites",
     "split_filters",
 ]

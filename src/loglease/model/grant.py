@@ -72,17 +72,26 @@ _WHY: Final[Mapping[GrantMove, EndWhy]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What of the budgets is spent or reserved; never negative, never refilled."""
+    """What of the budgets is spent or reserved; never negative, never refilled.
+
+    Attributes:
+        subjects: different data subjects of whom lines may have been handed over; counted where there is a limit.
+    """
 
     lines: int = 0
     bytes: int = 0
     queries: int = 0
+    subjects: int = 0
 
     def left(self, limits: Limits) -> tuple[int | None, int | None]:
         """Return the lines and bytes left; None is unlimited."""
         lines = None if limits.lines is None else max(0, limits.lines - self.lines)
         size = None if limits.bytes is None else max(0, limits.bytes - self.bytes)
         return lines, size
+
+    def subjects_left(self, limits: Limits) -> int | None:
+        """Return how many more data subjects there may be; None is unlimited. With none left, known ones still may."""
+        return None if limits.subjects is None else max(0, limits.subjects - self.subjects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

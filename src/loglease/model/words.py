@@ -70,7 +70,11 @@ def limits_in_words(limits: Limits) -> str:
         sizes.append(f"{limits.lines:,} lines")
     if limits.bytes is not None:
         sizes.append(f"{limits.bytes / _MIB:,.0f} MiB" if limits.bytes >= _MIB else f"{limits.bytes:,} bytes")
-    return f"at most {' or '.join(sizes)}" if sizes else ""
+    words = f"at most {' or '.join(sizes)}" if sizes else ""
+    if limits.subjects is None:
+        return words
+    people = f"at most {limits.subjects:,} data subject{'' if limits.subjects == 1 else 's'}"
+    return f"{words} of {people}" if words else people
 
 
 def plain(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from loglease.model.access_request import Wish
 from loglease.model.instant import Instant, duration_text
 from loglease.model.key_scope import KeyScope, narrowest
+from loglease.model.limits import Limits
 from loglease.model.offer import AfterPlan, Offer, Outcome, Plan, Shape, Stage, Terms, need_of
 from loglease.model.principal import Directory, Kind, Principal
 from loglease.policy import routes
@@ -28,7 +29,7 @@ from loglease.policy.index import PolicyIndex
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, plans_words, unsatisfiable
-from loglease.policy.profile_choice import Demands, wanted_profiles
+from loglease.policy.profile_choice import UNCOUNTABLE, Demands, is_raw, wanted_profiles
 from loglease.policy.profiles import RAW, Profiles
 from loglease.policy.remedies import Tried
 from loglease.policy.reveal_answer import reveal_step
@@ -280,6 +281,8 @@ def _way(policy: AccessPolicy, asked: _Asked) -> _Way:
         none = replace(route, grant=Tightening())
         route = none if asked.route is None else routes.granted_route(policy, asked.route)
     profile, step = asked.demands.chosen(policy.grant.redaction, route.grant.redaction)
+    if profile is not None and is_raw(profile) and _limits(policy, route, asked).subjects is not None:
+        profile, step = UNCOUNTABLE
     plans = _plans(policy, taken, asked)
     after = routes.after_plan(policy, route, asked.rails, plans)
     return _Way(policy, reading, taken, route, profile, step, plans, after)
@@ -403,9 +406,6 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
     """Shape the grant: the minimum of what policy, route, guardrails and wish say."""
     chosen, reveal = draft.way, asked.wish.reveal
     policy, route, plans = chosen.policy, chosen.route, chosen.plans
-    limits = policy.grant.limits.tightest(route.grant.limits).tightest(asked.wish.limits)
-    for rail in asked.rails:
-        limits = limits.tightest(rail.caps.limits)
     scopes = asked.demands.scopes(asked.wish, draft.profile)
     idle = [one for one in (policy.grant.idle_timeout_s, route.grant.idle_timeout_s) if one is not None]
     shape = Shape(
@@ -431,7 +431,7 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
         rule=f"{policy.title}, {way}",
         outcome=outcome,
         plans=plans,
-        terms=Terms(scopes=scopes, duration_s=-draft.shorter_by, limits=limits),
+        terms=Terms(scopes=scopes, duration_s=-draft.shorter_by, limits=_limits(policy, route, asked)),
         shape=shape,
         bundle_sha256=asked.bundle.hash,
         revision=asked.bundle.revision,
@@ -447,6 +447,14 @@ def _pseudonyms(policy: AccessPolicy, route: Route, asked: _Asked) -> KeyScope:
     if own is KeyScope.GRANT:
         return own
     return narrowest((own, route.grant.pseudonyms, *(rail.pseudonyms for rail in asked.rails)))
+
+
+def _limits(policy: AccessPolicy, route: Route, asked: _Asked) -> Limits:
+    """Return the smallest budgets that anybody sets."""
+    limits = policy.grant.limits.tightest(route.grant.limits).tightest(asked.wish.limits)
+    for rail in asked.rails:
+        limits = limits.tightest(rail.caps.limits)
+    return limits
 
 
 def _is_bound(policy: AccessPolicy, route: Route, asked: _Asked) -> bool:

@@ -32,7 +32,7 @@ from loglease.policy.documents import (
 )
 from loglease.policy.fields import Later, Reader, Record
 from loglease.policy.names import Names
-from loglease.policy.parts import Parts
+from loglease.policy.parts import COUNTS, Parts
 from loglease.policy.people import MANAGER, is_of_the_moment
 from loglease.policy.problems import At, shown
 from loglease.policy.profiles import RAW
@@ -46,7 +46,6 @@ GRANT_LATER: Final[Later] = {
     "labels_only": ("P906", "grants for labels alone come with a later version"),
     "audit": ("P906", "a stronger record than the server's comes with a later version"),
 }
-_CAP_COUNTS: Final = ("lines", "queries", "queries_per_min", "tails")
 KEEP_EVERY_S: Final = 60
 LEAST_EVERY_S: Final = 10
 MOST_EVERY_S: Final = 15 * 60
@@ -170,6 +169,13 @@ class Kinds:
                     "write 'extend' in the policy's grant first",
                 )  # fmt: skip
 
+    def _check_countable(self, profile: str, limits: Limits, record: Record) -> None:
+        if profile.partition("@")[0] == RAW and limits.subjects is not None:
+            self._reader.problems.add(
+                record.key_at("limits"), "P327", "under profile 'raw' nobody has a pseudonym, so nobody can be counted",
+                "remove 'subjects', or choose a profile that masks people",
+            )  # fmt: skip
+
     def _grant(self, conditions: Conditions, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction="")
@@ -179,6 +185,7 @@ class Kinds:
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
         on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
         rest = self._narrower(record)
+        self._check_countable(profile, rest.limits, record)
         return GrantRule(
             default_s=default_s,
             max_s=max_s,
@@ -421,12 +428,9 @@ class Kinds:
     def _caps(self, node: Node | None) -> Caps:
         if node is None:
             return Caps()
-        later: Later = {
-            "elevation": _ELEVATION,
-            "subjects": ("P906", "counting data subjects comes with a later version"),
-        }
-        record = self._reader.record(node, "caps", ("duration", "lookback", "bytes", *_CAP_COUNTS), later)
-        limits: Limits = self._parts.limits_of({one: record.node(one) for one in _CAP_COUNTS}, record.node("bytes"))
+        later: Later = {"elevation": _ELEVATION}
+        record = self._reader.record(node, "caps", ("duration", "lookback", "bytes", *COUNTS), later)
+        limits: Limits = self._parts.limits_of({one: record.node(one) for one in COUNTS}, record.node("bytes"))
         return Caps(
             duration_s=self._reader.duration(record.node("duration"), "duration", 0) or None,
             lookback_s=self._reader.duration(record.node("lookback"), "lookback", 0) or None,

@@ -32,6 +32,8 @@ LEVELS: Final = tuple(str(level) for level in Level if level is not Level.UNKNOW
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 SHORTEST_REMINDER_S: Final = 60
 MOST_EXTENSIONS: Final = 20
+COUNTS: Final = ("lines", "subjects", "queries", "queries_per_min", "tails")
+"""Budgets that are whole numbers."""
 
 
 class Parts:
@@ -191,10 +193,8 @@ class Parts:
         """Read budgets."""
         if node is None:
             return Limits()
-        later = {"subjects": ("P906", "counting data subjects comes with a later version")}
-        counts = ("lines", "queries", "queries_per_min", "tails")
-        record = self._reader.record(node, "limits", (*counts, "bytes"), later)
-        return self.limits_of({name: record.node(name) for name in counts}, record.node("bytes"))
+        record = self._reader.record(node, "limits", (*COUNTS, "bytes"))
+        return self.limits_of({name: record.node(name) for name in COUNTS}, record.node("bytes"))
 
     def limits_of(self, counts: dict[str, Node | None], size: Node | None) -> Limits:
         """Read budgets whose fields stand in a larger mapping."""

@@ -14,11 +14,21 @@ from loglease.policy.trace import Fix, Step, StepName
 Chosen = tuple[str | None, Step]
 """A profile as `name@version`, or None, and the answer that says so."""
 _NAME: Final = StepName.PROFILE
+UNCOUNTABLE: Final[Chosen] = (
+    None,
+    Step(_NAME, ok=False, text="data subjects are limited, and unmasked ones cannot be counted"),
+)
+"""The answer where `raw` was chosen and a limit of data subjects applies."""
 
 
 def wanted_profiles(wish: Wish) -> tuple[str, ...]:
     """Return the profiles that the scopes of a wish ask for."""
     return tuple([scope.profile for scope in wish.scopes if scope.profile is not None])
+
+
+def is_raw(profile: str) -> bool:
+    """Say whether a profile, with or without a version, masks nothing."""
+    return profile.partition("@")[0] == RAW
 
 
 @dataclass(frozen=True, slots=True)

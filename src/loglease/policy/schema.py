@@ -76,7 +76,8 @@ _PRINCIPALS: Final = _list(_ref("principal"))
 _APPROVERS: Final = _list(_ref("approver"))
 _PROFILE: Final = _text(r"^[a-z][a-z0-9-]{0,62}(@.+)?$")
 _COUNTS: Final = {
-    "lines": _number(), "bytes": _ref("size"), "queries": _number(), "queries_per_min": _number(), "tails": _number(),
+    "lines": _number(), "bytes": _ref("size"), "subjects": _number(), "queries": _number(),
+    "queries_per_min": _number(), "tails": _number(),
 }  # fmt: skip
 _SCOPED: Final = {
     "labels": _ref("labels"), "all_streams": _BOOL, "level_from": _words(*LEVELS), "contains": _any_list(_text()),

@@ -15,6 +15,7 @@ _MAX_KNOWN: Final = 10_000
 _KEPT: Final = Treatment("keep")
 # Forms that other numbers happen to have, such as an id that looks like a card.
 NUMBER_SHAPED: Final = ("net", "pci.card", "pii.iban", "pii.national-id", "pii.phone", "pii.ssn")
+SUBJECT: Final = ("pii",)
 SECRET: Final = ("credential", "secret")
 
 _FIELD: Final = named_alone("field", cls="field", label="field", severity=0)

@@ -14,7 +14,7 @@ from loglease.redaction.blocks import BlockState
 from loglease.redaction.builtin import packs as builtin_packs
 from loglease.redaction.builtin import profile_named
 from loglease.redaction.confirm import Find, KeyFinder
-from loglease.redaction.decisions import FIELD, MASKED, NUMBER_SHAPED, SCANNED, is_below
+from loglease.redaction.decisions import FIELD, MASKED, NUMBER_SHAPED, SCANNED, SUBJECT, is_below
 from loglease.redaction.edits import Chosen, Edit, spliced, token_of
 from loglease.redaction.engine import ENGINES, Engine, engine_named
 from loglease.redaction.errors import EngineUnavailable, Reason, Withheld
@@ -94,6 +94,16 @@ class Redactor:
     def active(self) -> tuple[Active, ...]:
         """Every rule in force with its treatment, for listings."""
         return self._plan.active
+
+    @property
+    def subject_labels(self) -> frozenset[str]:
+        """Labels of the pseudonyms that stand for people: of class `pii`, and of fields that a path treats so."""
+        return frozenset(one.rule.label for one in self._plan.active if is_below(one.rule.cls, SUBJECT)) | {FIELD.label}
+
+    @property
+    def finds_subjects(self) -> bool:
+        """Whether it masks people at all, so that they can be counted."""
+        return any(is_below(one.rule.cls, SUBJECT) for one in self._plan.active)
 
     def names(self, key: str) -> bool:
         """Tell whether a key rule or a path names this label or field, or does not let it pass."""

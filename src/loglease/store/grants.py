@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
@@ -13,7 +13,7 @@ from loglease.model.instant import Instant
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
 from loglease.store.requests import concerns
-from loglease.store.schema import grants, requests, written_out
+from loglease.store.schema import grant_subjects, grants, requests, written_out
 
 _FIXED: Final = ("id", "holder", "policy")
 _MOVING: Final = (
@@ -28,7 +28,9 @@ _MOVING: Final = (
     "epoch",
     "version",
 )
-_BUDGETS: Final = ("lines", "bytes", "queries")
+_BUDGETS: Final = ("lines", "bytes", "queries", "subjects")
+_AT_ONCE: Final = 500
+"""Pseudonyms that one statement asks for."""
 _CODEC: Final = Codec(Grant, columns=frozenset({*_FIXED, *_MOVING, "request", "usage"}))
 
 _SELECT: Final = select(
@@ -81,6 +83,11 @@ _SPEND: Final = (
 )
 
 
+_KNOWN: Final = select(grant_subjects.c.pseudonym).where(
+    grant_subjects.c.grant_id == bindparam("key"), grant_subjects.c.pseudonym.in_(bindparam("some", expanding=True))
+)
+
+
 class SqlGrants:
     """`Grants` on one connection."""
 
@@ -120,8 +127,33 @@ class SqlGrants:
 
     def spend(self, grant_id: GrantId, *, lines: int, size: int, queries: int = 0) -> bool:
         """Take from the budgets if all of it is left; what is given back is never more than was taken."""
-        amounts = {"more_lines": lines, "more_bytes": size, "more_queries": queries}
-        return self._connection.execute(_SPEND, amounts | {"key": grant_id}).rowcount == 1
+        return self._spend(grant_id, lines=lines, bytes=size, queries=queries)
+
+    def _spend(self, grant_id: GrantId, **amounts: int) -> bool:
+        more = {f"more_{name}": amounts.get(name, 0) for name in _BUDGETS}
+        return self._connection.execute(_SPEND, more | {"key": grant_id}).rowcount == 1
+
+    def known_subjects(self, grant_id: GrantId, pseudonyms: Collection[str]) -> frozenset[str]:
+        """Return which of some data subjects are taken already."""
+        found: set[str] = set()
+        ordered = sorted(pseudonyms)
+        for first in range(0, len(ordered), _AT_ONCE):
+            some = ordered[first : first + _AT_ONCE]
+            found.update(self._connection.execute(_KNOWN, {"key": grant_id, "some": some}).scalars())
+        return frozenset(found)
+
+    def take_subjects(self, grant_id: GrantId, pseudonyms: Collection[str]) -> bool:
+        """Take data subjects that are not taken yet, if there is room for all of them.
+
+        Raises:
+            IntegrityError: one of them is taken.
+        """
+        if not self._spend(grant_id, subjects=len(pseudonyms)):
+            return False
+        if pseudonyms:
+            rows = [{"grant_id": grant_id, "pseudonym": one} for one in sorted(pseudonyms)]
+            self._connection.execute(insert(grant_subjects), rows)
+        return True
 
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled and active grants that the clock has ended, earliest first."""

@@ -56,11 +56,12 @@ _RULES: Final = (
     ),
     _refusal(
         "grants_terms",
-        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit, extends,"
-        " starts_at ON grants",
+        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit, subjects_limit,"
+        " extends, starts_at ON grants",
         "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.holder <> OLD.holder OR NEW.policy <> OLD.policy"
         " OR NEW.document <> OLD.document OR NEW.lines_limit IS NOT OLD.lines_limit"
         " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit"
+        " OR NEW.subjects_limit IS NOT OLD.subjects_limit"
         " OR NEW.extends IS NOT OLD.extends OR NEW.starts_at IS NOT OLD.starts_at",
         "the terms of a grant never change",
     ),
@@ -80,6 +81,8 @@ _RULES: Final = (
         "an extension begins where the grant before it has run out",
     ),
     _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
+    _refusal("grant_subjects_fixed", "UPDATE ON grant_subjects", "", "a data subject that was counted stays so"),
+    _refusal("grant_subjects_kept", "DELETE ON grant_subjects", "", "data subjects that were counted are kept"),
     _refusal(
         "after_reviews_terminal",
         "UPDATE ON after_reviews",

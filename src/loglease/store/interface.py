@@ -28,6 +28,7 @@ from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.store.after_review_interface import AfterReviews
+from loglease.store.budgets_interface import Budgets
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
@@ -127,7 +128,7 @@ class Reviews(Protocol):
         """Return the reviews of a request in the order they were given."""
 
 
-class Grants(Protocol):
+class Grants(Budgets, Protocol):
     """Grants and their budgets."""
 
     def insert(self, grant: Grant) -> None:
@@ -145,9 +146,6 @@ class Grants(Protocol):
         Raises:
             LostRace: the stored version is not the one before.
         """
-
-    def spend(self, grant_id: GrantId, *, lines: int, size: int, queries: int = 0) -> bool:
-        """Take from the budgets if all of it is left, in one conditional statement; negative amounts give back."""
 
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled and active grants that the clock has ended, also for lying idle, earliest first."""

@@ -135,15 +135,17 @@ grants: Final = Table(
     Column("lines_limit", BigInteger),
     Column("bytes_limit", BigInteger),
     Column("queries_limit", BigInteger),
+    Column("subjects_limit", BigInteger),
     Column("lines_used", BigInteger, nullable=False),
     Column("bytes_used", BigInteger, nullable=False),
     Column("queries_used", BigInteger, nullable=False),
+    Column("subjects_used", BigInteger, nullable=False),
     Column("extends", Text, ForeignKey("grants.id")),
     Column("starts_at", BigInteger),
     Column("document", Text, nullable=False),
     _one_of("state", (state for state in GrantState if state is not GrantState.SUSPENDED)),
     _one_of("ended_why", EndWhy, optional=True),
-    CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0", name="used"),
+    CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0 AND subjects_used >= 0", name="used"),
     CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
     CheckConstraint("starts_at IS NULL OR extends IS NOT NULL", name="extends"),
@@ -157,6 +159,13 @@ grants: Final = Table(
         unique=True,
     ),
     _partial("ix_grants_starting", "starts_at", where="state = 'scheduled' AND starts_at IS NOT NULL"),
+)
+
+grant_subjects: Final = Table(
+    "grant_subjects",
+    metadata,
+    Column("grant_id", Text, ForeignKey("grants.id"), primary_key=True),
+    Column("pseudonym", Text, primary_key=True),
 )
 
 after_reviews: Final = Table(

@@ -121,6 +121,9 @@ def budget_words(grant: Body) -> str:
         left.append(f"{spent['lines_left']:,} lines")
     if "bytes_left" in spent:
         left.append(size_text(spent["bytes_left"]))
+    if "subjects_left" in spent:
+        count = spent["subjects_left"]
+        left.append(f"{count:,} more data subject{'' if count == 1 else 's'}")
     return ", ".join(left)
 
 

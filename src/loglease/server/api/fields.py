@@ -113,3 +113,15 @@ class TokenKind(StrEnum):
     PERSONAL = "personal"
     SERVICE = "service"
     GRANT = "grant"
+
+
+NetworkBound = Annotated[
+    bool, Field(description="Whether it is useless from any network but the one it is asked from.")
+]
+Network = Annotated[
+    str | None,
+    Field(
+        description="The one network that it is bound to: a name of the configuration, an IPv4 address, or the /64 of "
+        "an IPv6 address. Absent where it is bound to none, and where that network is not known."
+    ),
+]

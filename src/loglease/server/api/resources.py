@@ -25,6 +25,8 @@ from loglease.server.api.fields import (
     EventNs,
     GrantIdText,
     LockIdText,
+    Network,
+    NetworkBound,
     PersonIdText,
     PrincipalIdText,
     RequestIdText,
@@ -80,21 +82,11 @@ class LimitsShown(Resource):
     tails: int | None = None
 
 
-NetworkBound = Annotated[
-    bool, Field(description="Whether it is useless from any network but the one it is asked from.")
-]
 Pseudonyms = Annotated[
     KeyScope,
     Field(
         description="Where equal values have equal pseudonyms: in this grant; in those of its policy that are made on "
         "the same day of UTC; or in all of this deployment that reach as far."
-    ),
-]
-Network = Annotated[
-    str | None,
-    Field(
-        description="The one network that it is bound to: a name of the configuration, an IPv4 address, or the /64 of "
-        "an IPv6 address. Absent where it is bound to none, and where that network is not known."
     ),
 ]
 
@@ -274,8 +266,10 @@ class Spent(Resource):
     lines: Count
     bytes: Count
     queries: Count
+    subjects: Annotated[Count, Field(description="Counted where there is a limit; whoever is stays free.")] = 0
     lines_left: Count | None = None
     bytes_left: Count | None = None
+    subjects_left: Count | None = None
 
 
 class GrantShown(Resource):

@@ -196,7 +196,13 @@ def spent_of(view: GrantView) -> r.Spent:
     usage = view.grant.usage
     lines_left, bytes_left = usage.left(view.grant.terms.limits)
     return r.Spent(
-        lines=usage.lines, bytes=usage.bytes, queries=usage.queries, lines_left=lines_left, bytes_left=bytes_left
+        lines=usage.lines,
+        bytes=usage.bytes,
+        queries=usage.queries,
+        subjects=usage.subjects,
+        lines_left=lines_left,
+        bytes_left=bytes_left,
+        subjects_left=usage.subjects_left(view.grant.terms.limits),
     )
 
 

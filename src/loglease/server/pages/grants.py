@@ -95,13 +95,16 @@ async def grant_values(site: Site, caller: Caller, grant_id: GrantId) -> dict[st
 def _budgets(grant: Grant) -> list[dict[str, Any]]:
     """Return one bar per budget; without a limit only what was read."""
     usage, limits = grant.usage, grant.terms.limits
+    bars = [
+        ("Lines", "lines", usage.lines, limits.lines),
+        ("Volume", "bytes", usage.bytes, limits.bytes),
+        ("Queries", "queries", usage.queries, limits.queries),
+    ]
+    if limits.subjects is not None:
+        bars.append(("Data subjects", "subjects", usage.subjects, limits.subjects))
     return [
         {"name": name, "unit": unit, "used": used, "limit": limit, "percent": _percent(used, limit)}
-        for name, unit, used, limit in (
-            ("Lines", "lines", usage.lines, limits.lines),
-            ("Volume", "bytes", usage.bytes, limits.bytes),
-            ("Queries", "queries", usage.queries, limits.queries),
-        )
+        for name, unit, used, limit in bars
     ]
 
 

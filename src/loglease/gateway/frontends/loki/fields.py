@@ -23,6 +23,7 @@ from loglease.gateway.planner import parsed, planned
 from loglease.gateway.rescan import rescan_with
 from loglease.gateway.resume import Places
 from loglease.gateway.served import Item
+from loglease.gateway.subjects import require_countable
 from loglease.logql import LogQuery, QueryFailed, Rescan
 from loglease.logql.entry import ERROR, ERROR_DETAILS
 from loglease.logql.fields import Field, Found, fields_of
@@ -85,6 +86,7 @@ def _question(values: Values, now: Instant, list_name: bytes, written: Written) 
     shape = Shape(b'{"%b":[' % list_name, b"", b'],"limit":%d' % limit, counts=False)
 
     def prepare(all_means: Sequence[Means]) -> Prepared:
+        require_countable(query, [means.subject_labels for means in all_means])
         own = _own_parsers(query)
         encoders = [LookedAt(rescan_with(means.redactor), own) for means in all_means]
         reading, warnings = lines_reading(all_means, query, encoders, Direction.BACKWARD)

@@ -20,6 +20,7 @@ from loglease.gateway.recheck import Order
 from loglease.gateway.rescan import Rescans, rescan_with
 from loglease.gateway.scan import too_many_lines
 from loglease.gateway.served import Item
+from loglease.gateway.subjects import require_countable
 from loglease.gateway.union import merged
 from loglease.gateway.worker import worker_of
 from loglease.logql import LogQuery, Metric, QueryFailed, split_filters
@@ -179,6 +180,7 @@ def metric_question(
     hull = Interval(max(0, start), max(1, end))
 
     def prepare(all_means: Sequence[Means]) -> Prepared:
+        require_countable(query, [means.subject_labels for means in all_means])
         rescans = Rescans([rescan_with(means.redactor) for means in all_means])
         evaluation = MetricQuery(query, grid, rescan=rescans, now=all_means[0].now_ns, is_instant=is_instant)
         reads, warnings = _range_reads(all_means, evaluation, grid)

@@ -215,6 +215,12 @@ def test_an_outage_lets_a_route_be_taken_that_an_earlier_one_takes_over_otherwis
     assert told(payments(*routes)) == []  # where nobody can say who is on call, both are demanded
 
 
+def test_a_risk_that_an_earlier_route_takes() -> None:
+    routes = [f"if: ctx.risk < 50\n    {SECOND}", f"if: ctx.risk < 30\n    {SECOND}"]
+    assert [code for code, _ in told(payments(*routes))] == ["P215"]
+    assert told(payments(*reversed(routes))) == []
+
+
 @pytest.mark.parametrize(
     ("leaf", "word"),
     [

@@ -348,6 +348,27 @@ def test_a_sample_aims_at_what_policies_offer() -> None:
     assert not found.ok
 
 
+@pytest.mark.parametrize("most", [1, 3, 8, 20, 45, 90, 150, 250])
+def test_whatever_may_be_tried_nothing_is_found_where_nothing_happens(most: int) -> None:
+    for rule in ('out.outcome == "auto" && "prod" in req.labels.env', 'out.outcome == "auto" && ctx.score > 100'):
+        found = search(rule, documents=WORLD, most=most)
+        assert found.ok
+        assert found.searched.points <= most
+    assert search(
+        'out.policy == "routed" && out.outcome == "auto" && ctx.risk >= 60', documents=EVERYTHING, most=most
+    ).ok
+
+
+def test_so_many_cases_are_decided_and_no_more() -> None:
+    found = search('out.duration > duration("9h")', documents=by_office("cal.office"), most=10)
+    assert found.ok
+    assert found.searched.is_sample
+    assert found.searched.points <= 10
+    whole = search('out.duration > duration("9h")', documents=by_office("cal.office"))
+    assert not whole.searched.is_sample
+    assert whole.searched.points > 10
+
+
 def test_a_sample_among_many_policies_finds_the_one_that_gives_too_much() -> None:
     named = [
         STAGING.replace("staging-open", f"p{number}").replace("[staging, dev]", f"dev, service: s{number}")

@@ -114,10 +114,7 @@ class _Analysis:
 
     def _routes(self, policy: AccessPolicy, schema: Record) -> Iterator[Problem]:
         before: list[Condition] = []
-        for route in policy.routes:
-            condition = route.condition
-            if condition is None:
-                return
+        for condition in (route.condition for route in policy.routes if route.condition is not None):
             found = list(self._one(condition, schema, "the route is never taken"))
             if not any(one.severity is Severity.ERROR for one in found) and condition.at is not None:
                 verdict = possible(condition, schema, self._spans, before) if before else True

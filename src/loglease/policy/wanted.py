@@ -40,9 +40,8 @@ def differences(want: Want, found: Decision) -> list[str]:
 
 def _of_denial(want: Want, found: Decision) -> Iterator[str]:
     refusal = found.refusal
-    if refusal is not None:
-        yield from _unless_same("code", want.code, refusal.code)
-        yield from _unless_same("rule", want.rule, refusal.rule or "none")
+    yield from _unless_same("code", want.code, refusal.code if refusal else NOTHING)
+    yield from _unless_same("rule", want.rule, (refusal and refusal.rule) or NOTHING)
     following = [str(one) for one in next_steps(found)]
     missing = [one for one in want.next or () if one not in following]
     if missing:

@@ -13,7 +13,8 @@ from loglease.policy import Point
 from loglease.policy.conditions import ABSENT
 from loglease.policy.documents import AccessPolicy
 from loglease.policy.fact_literals import supposed_facts
-from loglease.policy.questions import Question, facts_wanted, questions_again, questions_for_review, questions_of
+from loglease.policy.observed import Question
+from loglease.policy.questions import facts_wanted, questions_again, questions_for_review, questions_of
 from loglease.policy.reviewing import approver_refusal, keep_refusal
 from loglease.policy.supposed import read_facts
 

@@ -105,6 +105,12 @@ def test_an_id_is_of_a_policy_or_of_an_emergency() -> None:
     assert codes(found) == ["P301"]
 
 
+@pytest.mark.parametrize(("longest", "warned"), [("30m", False), ("1h", False), ("1h1s", True)])
+def test_who_writes_more_than_an_hour_is_warned(longest: str, warned: bool) -> None:
+    bundle = bundle_of(*ORGANISATION, EMERGENCY.replace("max: 30m", f"max: {longest}"))
+    assert ("P417" in [one.code for one in bundle.warnings]) is warned
+
+
 def test_nothing_lasts_longer_than_an_hour_whatever_is_written() -> None:
     bundle = bundle_of(*ORGANISATION, EMERGENCY.replace("default: 15m, max: 30m", "default: 6h, max: 8h"))
     assert [one.code for one in bundle.warnings if one.code == "P417"] == ["P417"]

@@ -322,6 +322,29 @@ async def test_documents_are_checked_without_a_proposal(world: World) -> None:
     assert (await world.client.get("/proposals", headers=pam)).json()["items"] == []
 
 
+async def test_two_sets_of_documents_are_compared_by_what_they_mean(world: World) -> None:
+    pam, _, _ = await people(world)
+    now, wider, tighter = await files(world, pam), await widened(world, pam), await narrowed(world, pam)
+
+    async def compared(body: dict[str, object]) -> httpx2.Response:
+        return await world.client.post("/policies/diff", json=body, headers=pam)
+
+    there = (await compared({"base": now, "files": wider})).json()
+    assert (there["verdict"], there["needed"], len(there["changes"])) == ("WIDENS", 2, 1)
+    back = (await compared({"base": wider, "files": now})).json()
+    assert (back["verdict"], back["base_sha256"]) == ("NARROWS", there["bundle_sha256"])
+    assert (await compared({"files": tighter})).json()["verdict"] == "NARROWS"
+    same = (await compared({"base": wider, "files": wider})).json()
+    assert (same["verdict"], same["changes"]) == ("SAME", [])
+    for side, body in {
+        "base": {"base": {"a.yaml": "kind: x"}, "files": now},
+        "files": {"files": {"a.yaml": "x"}},
+    }.items():
+        wrong = await compared(body)
+        assert refused(wrong) == (422, "policy_invalid")
+        assert wrong.json()["detail"].startswith(f"In {side}: ")
+
+
 async def test_tests_that_never_end_stop_a_proposal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pam, _, _ = await people(world)
     documents = await narrowed(world, pam)

@@ -21,7 +21,7 @@ from loglease.model.ids import ProposalId
 from loglease.model.proposal import Proposal
 from loglease.model.review import Verdict
 from loglease.server.bundles import encoded, require_passing
-from loglease.server.policies import rules_of
+from loglease.server.policies import PolicyInvalid, rules_of
 from loglease.server.reload import no_full_collection, take_into_force
 from loglease.server.services import Services
 from loglease.server.settings import Settings
@@ -56,8 +56,11 @@ def require_managed(settings: Settings) -> None:
         raise PolicyNotManaged
 
 
-async def loaded(services: Services, files: Mapping[str, str]) -> Rules:
+async def loaded(services: Services, files: Mapping[str, str], *, named: str | None = None) -> Rules:
     """Load documents against what this server has, as the next revision.
+
+    Args:
+        named: the field of a call that has them, where there are several.
 
     Raises:
         PolicyInvalid: they have errors, with one fault for each.
@@ -69,7 +72,12 @@ async def loaded(services: Services, files: Mapping[str, str]) -> Rules:
             encoded(files), services.sources, library=library, revision=revision, settings=services.settings
         )
 
-    return await asyncio.to_thread(work)
+    try:
+        return await asyncio.to_thread(work)
+    except PolicyInvalid as error:
+        if named is not None:
+            error.message = f"In {named}: {error.message}"
+        raise
 
 
 async def passing(services: Services, files: Mapping[str, str]) -> Rules:

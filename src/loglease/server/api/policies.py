@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final
 
 import orjson
@@ -86,6 +87,22 @@ async def check_policy(body: p.FilesBody, caller: CallerOf, services: ServicesOf
         changes=[p.change_shown(one) for one in changes_of(found)],
         tests=sum(len(one.cases) for one in after.tests),
         warnings=[p.WarningShown(at=str(one.at), code=one.code, detail=one.message) for one in after.warnings],
+    )
+
+
+@routes.post("/policies/diff", answers=p.PolicyCompared, problems=("policy_invalid",))
+async def compare_policies(body: p.DiffBody, caller: CallerOf, services: ServicesOf) -> p.PolicyCompared:
+    """Compare two sets of documents, or one with the policy in force, by what they mean; nothing is changed."""
+    require_may_look(caller)
+    before = services.rules.current if body.base is None else await managed.loaded(services, body.base, named="base")
+    after = await managed.loaded(services, body.files, named="files")
+    found = await asyncio.to_thread(differences, before.bundle, after.bundle)
+    return p.PolicyCompared(
+        base_sha256=before.bundle_sha256,
+        bundle_sha256=after.bundle_sha256,
+        verdict=p.Meaning(overall(found)),
+        needed=needed_for(found),
+        changes=[p.change_shown(one) for one in changes_of(found)],
     )
 
 

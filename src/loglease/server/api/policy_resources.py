@@ -45,6 +45,12 @@ class FilesBody(Body):
     files: Files
 
 
+class DiffBody(FilesBody):
+    """Two whole sets of policy documents; without `base` it is the policy in force that they are held against."""
+
+    base: Files | None = None
+
+
 class ProposalBody(FilesBody):
     """A whole set of policy documents, and why it should be in force."""
 
@@ -129,6 +135,16 @@ class PolicyChecked(Resource):
     changes: list[ChangeShown]
     tests: Annotated[int, Field(ge=0, description="How many tests passed: all that the documents have.")]
     warnings: list[WarningShown]
+
+
+class PolicyCompared(Resource):
+    """What one set of documents means beside another. Their tests were not run, and nothing was changed."""
+
+    base_sha256: Digest
+    bundle_sha256: Digest
+    verdict: Overall
+    needed: Needed
+    changes: list[ChangeShown]
 
 
 class BundleShown(Resource):

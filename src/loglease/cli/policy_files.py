@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -36,13 +37,22 @@ def bundle_in(run: Run, directory: Path | None, *, name: str | None = None) -> B
     Raises:
         Usage: see `files_in`.
     """
-    found = load(files_in(directory))
+    found = loaded(files_in(directory))
     if isinstance(found, Bundle):
         return found
     if name is not None:
         run.out.notice(f"{name}:")
     tell_problems(run, found)
     return None
+
+
+def loaded(files: Mapping[str, bytes]) -> Bundle | list[Problem]:
+    """Load documents, as `load` does, in half the time: reading leaves no cycles, so none are looked for meanwhile."""
+    gc.disable()
+    try:
+        return load(files)
+    finally:
+        gc.enable()
 
 
 def tell_problems(run: Run, problems: Sequence[Problem]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from loglease.cli.errors import Exit, Usage
-from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, content_of, counted, files_in
+from loglease.cli.policy_files import DIRECTORY, bundle_in, clock_now, content_of, counted, files_in, loaded
 from loglease.cli.run import Here, flag
 from loglease.model.instant import duration_text, instant_text, parse_instant
 from loglease.model.offer import Stage
@@ -20,7 +20,6 @@ from loglease.policy.cases import CaseResult, run_tests
 from loglease.policy.coverage import WHOLE, covered
 from loglease.policy.documents import AccessPolicy, Route
 from loglease.policy.health import complaints
-from loglease.policy.loading import load
 from loglease.policy.lookalikes import look_alikes
 from loglease.policy.never import NeverResult, run_nevers
 from loglease.policy.problems import Problem, Problems, Severity
@@ -50,7 +49,7 @@ def check(
     files = files_in(directory)
     today = date.fromisoformat(instant_text(clock_now() if at is None else parse_instant(at))[:10])
     known = None if people is None else read_snapshot(content_of(people))
-    found = load(files)
+    found = loaded(files)
     problems = _problems(found, files, today, known)
     if run.out.json:
         body = {"problems": [one.as_json() for one in problems]}

@@ -27,8 +27,9 @@ from tests.policy.world import (
 from loglease.model.access_request import Wish
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.offer import Outcome
+from loglease.model.scope import Level
 from loglease.policy import Bundle, Decision
-from loglease.policy.conditions import ABSENT, Fault
+from loglease.policy.conditions import ABSENT, Fault, Field, Record, Text
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import FactRule
 from loglease.policy.fact_literals import supposed_facts
@@ -222,8 +223,8 @@ def test_an_answer_that_does_not_fit_is_a_fault(fact: str, value: Value) -> None
     assert isinstance(fact_value(rule, {(fact, None): Observed(value, rule.provider, NOW)}, {}, NOW), Fault)
 
 
-def _joined(fact: str, *values: Value) -> Value:
-    rule = BUNDLE.facts[fact]
+def _joined(fact: str, *values: Value, bundle: Bundle = BUNDLE) -> Value:
+    rule = bundle.facts[fact]
     labels = tuple(f"pay-{number}" for number in range(len(values)))
     facts = {(fact, one): Observed(value, "p", NOW) for one, value in zip(labels, values, strict=True)}
     return fact_value(rule, facts, {"service": labels}, NOW)
@@ -238,6 +239,50 @@ def test_answers_for_several_values_of_a_label_become_one() -> None:
     assert _joined("ctx.incident", ABSENT, ABSENT) is ABSENT
     assert isinstance(_joined("ctx.incident", incident, ABSENT), Fault)
     assert isinstance(_joined("ctx.incident", incident, {"id": "I8", "severity": "SEV1"}), Fault)
+
+
+def test_an_optional_answer_is_absent_only_where_it_is_for_all_values() -> None:
+    paged = bundle_of(
+        CATALOG,
+        FACTS.replace(
+            "risk:\n",
+            "  ctx.paged: {type: bool, optional: true, from: rota, per: service, combine: any, max_age: 120s}\nrisk:\n",
+        ),
+    )
+
+    def joined(*values: Value) -> Value:
+        return _joined("ctx.paged", *values, bundle=paged)
+
+    assert joined(ABSENT, ABSENT) is ABSENT
+    assert joined(True, ABSENT) == Fault("it exists for some values only")
+    assert joined(ABSENT, Fault("the rota is down"), True) == Fault("the rota is down")
+    assert joined(True, False) is True
+
+
+def test_a_record_has_its_declared_fields_and_an_optional_one_may_be_absent() -> None:
+    rule = bundle_of(CATALOG, FACTS).facts["ctx.incident"]
+    assert isinstance(rule.type, Record)
+    fields = {**rule.type.fields, "lead": Field(Text(), optional=True)}
+    kind = replace(rule, type=Record(fields), per=None)
+
+    def read(value: Value) -> Value:
+        return fact_value(kind, {("ctx.incident", None): Observed(value, "incidents", NOW)}, {}, NOW)
+
+    known: dict[str, Value] = {"id": "I9", "severity": "SEV1"}
+    assert read({**known, "cost": 7}) == {**known, "lead": ABSENT}
+    assert read({**known, "lead": "lee"}) == {**known, "lead": "lee"}
+    assert read({"id": "I9", "lead": "lee"}) == Fault("its field severity is missing")
+
+
+def test_facts_are_read_where_nothing_is_said_of_risk() -> None:
+    bundle = bundle_of(CATALOG, FACTS.partition("risk:\n")[0], SRE + 'when: ctx.net == "corp"\n')
+    wish = wish_of(scope_of(level=Level.INFO))
+    lead = replace(LEE, groups=frozenset({"sre"}))
+
+    def offers(net: Value) -> int:
+        return len(decided(bundle, wish, lead, facts=supposed_facts(bundle, wish, {"ctx.net": net}, NOW)).offers)
+
+    assert [offers(net) for net in ("corp", "other", Fault("no call"))] == [1, 0, 0]
 
 
 def test_a_label_that_is_left_open_is_a_fault() -> None:

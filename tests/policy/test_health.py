@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tests.policy.world import APPROVERS, CATALOG, DIRECTORY, NOOR, OMAR, PAYMENTS, bundle_of, person
+from tests.policy.world import APPROVERS, CATALOG, DIRECTORY, NOOR, OMAR, PAYMENTS, PRIYA, bundle_of, person
 
 from loglease.model.principal import Directory, directory_of
 from loglease.policy import complaints
@@ -30,6 +30,18 @@ def test_whether_somebody_has_a_manager_is_no_complaint() -> None:
     for text, expected in ((managed, []), (managed.replace("need: 1", "need: 2"), ["P415"])):
         bundle = bundle_of(CATALOG, text)
         assert [one.code for one in complaints(bundle, today=date(2026, 1, 1), directory=directory_of([]))] == expected
+
+
+def test_a_stage_that_a_guardrail_demands_needs_people_too() -> None:
+    rail = "api: loglease/v1\nkind: Guardrail\nid: {}\napplies: {{all_streams: true}}\n{}\n"
+    capped = rail.format("capped", "caps: {duration: 1h}")
+    bundle = bundle_of(
+        CATALOG, capped, *(rail.format(f"asks-{need}", f"require: {{stage: {{from: [group:privacy], need: {need}}}}}")
+        for need in (1, 2, 3)),
+    )  # fmt: skip
+    two = directory_of([NOOR, PRIYA])
+    told = [one.message for one in complaints(bundle, today=date(2026, 1, 1), directory=two) if one.code == "P415"]
+    assert told == ["nobody could complete the stage that 'asks-3' demands"]
 
 
 def test_people_are_counted_not_accounts() -> None:

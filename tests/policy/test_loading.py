@@ -434,6 +434,18 @@ def test_bundles_are_bounded() -> None:
     too_many = load({f"{number}.yaml": b"" for number in range(10_001)})
     assert isinstance(too_many, list)
     assert codes(too_many) == ["P108"]
+    mebibyte = bytes(1 << 20)
+    too_large = load({f"{number}.yaml": mebibyte for number in range(65)})
+    assert isinstance(too_large, list)
+    assert [(one.code, one.message) for one in too_large] == [("P108", "the bundle is too large")]
+
+
+def test_policies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loglease.policy.loading.MAX_POLICIES", 2)
+    three = [OPEN.replace("id: open", f"id: open-{number}") for number in range(3)]
+    assert len(bundle_of(CATALOG, *three[:2], RESTRICTED).policies) == 2
+    (found,) = problems_of(CATALOG, *three)
+    assert (str(found.at), found.code, found.help) == ("bundle:1:1", "P108", "at most 2")
 
 
 def test_no_files_are_a_bundle_that_allows_nothing() -> None:

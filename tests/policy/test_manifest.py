@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import orjson
 import pytest
@@ -24,6 +25,7 @@ from loglease.policy.manifest import (
     signatures_content,
     signed,
     superseded,
+    unlisted,
     untimely,
     verified,
 )
@@ -107,6 +109,26 @@ def test_a_file_more_a_file_less_and_a_changed_file_are_refused() -> None:
     assert codes(files | {"a.yaml": b"onee"}) == ["P505 a.yaml"]
     del files["deep/b.yaml"]
     assert codes(files) == ["P503 deep/b.yaml"]
+
+
+def test_files_are_held_against_a_manifest_before_anybody_signs_it() -> None:
+    files = bundle()
+    content = files[MANIFEST]
+    assert unlisted(content, files) == []
+    changed = {**DOCUMENTS, "a.yaml": b"two", "extra.yaml": b""}
+    del changed["c.test.yaml"]
+    assert [(one.code, one.at.file) for one in unlisted(content, changed)] == [
+        ("P505", "a.yaml"), ("P503", "c.test.yaml"), ("P504", "extra.yaml"),
+    ]  # fmt: skip
+    assert len(unlisted(content, files | {f"{number}.yaml": b"" for number in range(300)})) == 100
+    assert [one.code for one in unlisted(content + b"\n", files)] == ["P502"]
+
+
+def test_the_digest_of_a_manifest_is_of_its_one_encoding() -> None:
+    content = bundle(expires=9_000_000)[MANIFEST]
+    manifest = read_manifest(content)
+    assert isinstance(manifest, Manifest)
+    assert manifest.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_many_problems_are_shown_a_hundred_at_most() -> None:

@@ -169,14 +169,12 @@ class Reader:
             return default
         return seconds
 
-    def size(self, node: Node | None, what: str, default: int = 1) -> int:
+    def size(self, node: Node, what: str) -> int:
         """Read a size in bytes."""
-        if node is None:
-            return default
         size = size_bytes(node.text) if isinstance(node, Scalar) else None
         if size is None:
             self._wrong(node, f"{what} is a size", "500MB or 256MiB")
-            return default
+            return 1
         return size
 
     def date(self, node: Node | None, what: str) -> date | None:

@@ -62,7 +62,7 @@ class Names:
         if prefix in ("agent", "service"):
             self._problems.add(at, "P310", f"{shown(name)} cannot approve", "only people review: name a group or user")
             return False
-        later = _LATER.get(prefix) or _LATER.get(name)
+        later = _LATER.get(name)
         if later is not None:
             self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {later}", "name a group")
             return False
@@ -96,9 +96,6 @@ class Names:
         prefix, _, rest = name.partition(":")
         if prefix == "channel":
             return self._one_of(rest, at, "channel", self._catalog.channels)
-        if prefix in _LATER:
-            self._problems.add(at, "P906", f"{shown(name)} is not supported yet: {_LATER[prefix]}", "name a group")
-            return False
         return self._prefixed(name, at, _RECIPIENTS)
 
     def tracker(self, name: str, at: At) -> bool:

@@ -179,13 +179,14 @@ class Parts:
 
     def literals(self, node: Node | None) -> tuple[str, ...]:
         """Read literals that each line must contain."""
-        texts = self._reader.texts(node, "contains") if not (isinstance(node, Items) and not node.items) else ()
+        if node is None or (isinstance(node, Items) and not node.items):
+            return ()
+        texts = self._reader.texts(node, "contains")
         literals = tuple(sorted(text for text, _ in texts))
         try:
             Scope(source="-", selector=Selector(), window=EventWindow(0, None), contains=literals)
         except InvalidField as error:
-            if node is not None:
-                self._reader.problems.add(node.at, "P114", error.message.rstrip("."), f"at most {MAX_LITERALS}")
+            self._reader.problems.add(node.at, "P114", error.message.rstrip("."), f"at most {MAX_LITERALS}")
             return ()
         return literals
 

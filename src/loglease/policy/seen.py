@@ -64,8 +64,7 @@ def _value_at(rule: FactRule, path: Path, roots: Mapping[str, Value]) -> bool | 
 
 def _type_at(kind: Type, names: Path) -> Type:
     for name in names:
-        if isinstance(kind, Record) and name in kind.fields:
-            kind = kind.fields[name].type
+        kind = kind.fields[name].type if isinstance(kind, Record) else kind
     return kind
 
 

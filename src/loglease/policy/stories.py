@@ -115,23 +115,27 @@ class Story:
         self.now = after(self.now, step.after_s)
         self.people |= step.people
         self.values |= step.facts
-        by = self._directory().principals[PrincipalId(step.by)] if step.by is not None else None
-        match step.act, by:
-            case None, _:
+        match step.act:
+            case None:
                 return self._stands(), None
-            case Act.ACTIVATE, _:
+            case Act.ACTIVATE:
                 return self._activate()
-            case Act.READ, _:
+            case Act.READ:
                 return self._read()
-            case Act.ASK, _:
+            case Act.ASK:
                 return self._ask()
-            case Act.APPROVE, Principal():
+            case _:
+                return self._done_by(self._known(PrincipalId(step.by or "")), step.act)
+
+    def _done_by(self, by: Principal, act: Act) -> tuple[str, Refusal | None]:
+        """Play what somebody else than the requester does."""
+        match act:
+            case Act.APPROVE:
                 return self._give(by, Verdict.APPROVE)
-            case Act.DENY, Principal():
+            case Act.DENY:
                 return self._give(by, Verdict.DENY)
-            case _, Principal():
-                return self._look(by, AfterVerdict.JUSTIFIED if step.act is Act.JUSTIFY else AfterVerdict.NOT_JUSTIFIED)
-        raise LookupError(step.act)
+            case _:
+                return self._look(by, AfterVerdict.JUSTIFIED if act is Act.JUSTIFY else AfterVerdict.NOT_JUSTIFIED)
 
     def _begin(self, decision: Decision, policy: str | None) -> None:
         """Take an offer of a decision, as somebody who submits the request does."""
@@ -143,14 +147,13 @@ class Story:
             return
         self._terms = self._offer.terms
         self._eligible = eligible_reviewers(self._offer.plans, self._bench(None, self.now))
-        match self._offer.outcome:
-            case Outcome.REVIEW:
-                self._standing = Standing.WAITING
-            case Outcome.AUTO:
-                self._grant(Standing.APPROVED)
-            case Outcome.BREAK_GLASS:
-                self._broken.append((self._offer.policy, self.now))
-                self._grant(Standing.ACTIVE)
+        if self._offer.outcome is Outcome.REVIEW:
+            self._standing = Standing.WAITING
+        elif self._offer.outcome is Outcome.AUTO:
+            self._grant(Standing.APPROVED)
+        else:
+            self._broken.append((self._offer.policy, self.now))
+            self._grant(Standing.ACTIVE)
 
     def _grant(self, standing: Standing) -> None:
         """Make the grant, and open the after-review that its offer asks for."""
@@ -204,19 +207,19 @@ class Story:
             return REFUSED, _DENIED_ALREADY
         if self._stands() is not Standing.WAITING:
             return REFUSED, _NOT_PENDING
-        refusal = self._may_not_review(by, verdict)
+        refusal = self._may_not_review(self._offer, by, verdict)
         if refusal is not None:
             return REFUSED, refusal
-        return self._counted(self._review(by, verdict))
+        return self._counted(self._offer, self._review(by, verdict))
 
-    def _counted(self, review: Review) -> tuple[str, Refusal | None]:
+    def _counted(self, offer: Offer, review: Review) -> tuple[str, Refusal | None]:
         """Count a review that may be given; with the last approval policy is decided again."""
         reviews = [*self._reviews, review]
         if review.verdict is Verdict.DENY:
             self._standing, self._reviews = Standing.DENIED, reviews
             return self._standing, None
-        if plan_state(self._plans(), reviews, self._bench(self._eligible)).satisfied:
-            again = self._again(Point.FINAL_APPROVAL)
+        if plan_state(self._plans(offer), reviews, self._bench(self._eligible)).satisfied:
+            again = self._again(offer, Point.FINAL_APPROVAL)
             if again.refusal is not None and again.refusal.for_now:
                 return REFUSED, again.refusal
             if not self._cut_to(again):
@@ -231,8 +234,8 @@ class Story:
         waits = self._standing in (Standing.WAITING, Standing.DENIED)
         return self._stands() if waits else Standing.APPROVED
 
-    def _may_not_review(self, by: Principal, verdict: Verdict) -> Refusal | None:
-        refusal = review_refusal(self._plans(), self._reviews, self._bench(self._eligible), by, verdict)
+    def _may_not_review(self, offer: Offer, by: Principal, verdict: Verdict) -> Refusal | None:
+        refusal = review_refusal(self._plans(offer), self._reviews, self._bench(self._eligible), by, verdict)
         policy = self._policy()
         if refusal is not None or policy is None or verdict is Verdict.DENY:
             return refusal
@@ -250,11 +253,11 @@ class Story:
         closed = self._closed() if self._offer.outcome is Outcome.AUTO else None
         if closed is not None:
             return REFUSED, Refusal(code="policy_denied", message=closed)
-        plans = self._plans()
+        plans = self._plans(self._offer)
         demanded = self._offer.outcome is Outcome.REVIEW or any(one.stages for one in plans)
         if demanded and not plan_state(plans, self._reviews, self._bench(self._eligible)).satisfied:
             return REFUSED, _SUFFICE
-        again = self._again(Point.ACTIVATION)
+        again = self._again(self._offer, Point.ACTIVATION)
         if not self._cut_to(again):
             return REFUSED, again.refusal or _SUFFICE
         self._standing, self._since, self._used_at = Standing.ACTIVE, self.now, self.now
@@ -263,19 +266,19 @@ class Story:
     def _read(self) -> tuple[str, Refusal | None]:
         """Open a session and close it; the first one starts an approved grant."""
         got, refusal = self._activate()
-        if got is REFUSED or self._terms is None:
+        if got is REFUSED or self._offer is None or self._terms is None:
             return REFUSED, refusal
         policy = self._policy()
         if policy is not None:
             self._note(policy, Act.READ)
-        again = self._again(Point.SESSION_OPEN)
+        again = self._again(self._offer, Point.SESSION_OPEN)
         terms = None if again.terms is None else stricter_terms(self._terms, again.terms, self.profiles)
         if terms is None:
             return REFUSED, again.refusal or _SUFFICE
         if self.now >= after(self._since, terms.duration_s):
             return REFUSED, _TIME_IS_OVER
         self._used_at = self.now
-        if self._offer is not None and self._offer.shape.single_use:
+        if self._offer.shape.single_use:
             self._standing = Standing.ENDED
         return SERVED, None
 
@@ -356,17 +359,14 @@ class Story:
         self._terms = both or self._terms
         return both is not None
 
-    def _plans(self) -> tuple[Plan, ...]:
-        pinned = () if self._offer is None else self._offer.plans
-        again = self._again(Point.FINAL_APPROVAL)
-        return pinned if again.refusal is not None else again.plans
+    def _plans(self, offer: Offer) -> tuple[Plan, ...]:
+        again = self._again(offer, Point.FINAL_APPROVAL)
+        return offer.plans if again.refusal is not None else again.plans
 
-    def _again(self, point: Point) -> Recheck:
-        if self._offer is None:
-            return Recheck(refusal=_NOT_PENDING)
+    def _again(self, offer: Offer, point: Point) -> Recheck:
         return redecide(
             point,
-            self._offer,
+            offer,
             self.bundle,
             self.wish,
             self._requester(),
@@ -415,9 +415,9 @@ class Story:
         return made_up(self.people.values())
 
     def _whom_it_waits_for(self, got: str) -> str:
-        if got != Standing.WAITING:
+        if self._offer is None or got != Standing.WAITING:
             return ""
-        waiting = plan_state(self._plans(), self._reviews, self._bench(self._eligible)).waiting
+        waiting = plan_state(self._plans(self._offer), self._reviews, self._bench(self._eligible)).waiting
         return "".join(f": {one.missing} of {', '.join(one.approvers)}" for one in waiting[:1])
 
 

@@ -17,10 +17,10 @@ def undercuts(bundle: Bundle) -> list[Problem]:
     """Return a warning for each pair, at the cheaper policy; nothing for a bundle of more than 1,000 policies."""
     problems = Problems()
     if len(bundle.policies) <= MAX_COMPARED:
+        places = {one.id: one.at for one in bundle.policies}
         for one in cheaper(replace(bundle, policies=()), bundle):
-            if one.at is not None:
-                problems.add(
-                    one.at, "P420", f"'{one.document}' {one.text}",
-                    "people take the cheaper way: part the scopes, or ask for the same approvals", Severity.WARNING,
-                )  # fmt: skip
+            problems.add(
+                places[one.document], "P420", f"'{one.document}' {one.text}",
+                "people take the cheaper way: part the scopes, or ask for the same approvals", Severity.WARNING,
+            )  # fmt: skip
     return problems.found()

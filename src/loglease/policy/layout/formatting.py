@@ -16,7 +16,7 @@ from loglease.policy import tree
 from loglease.policy.layout import scalars
 from loglease.policy.layout.comments import Comment, Marks, marks_of
 from loglease.policy.problems import At, Problem, Problems
-from loglease.policy.tree import PURE, Items, Node, Scalar, Table
+from loglease.policy.tree import PURE, Items, Node, Scalar
 
 WIDTH: Final = 120
 """Where a list or mapping in flow style stops to fit; nothing else is broken, however long it is."""
@@ -59,13 +59,11 @@ def laid_out(file: str, content: bytes) -> bytes | list[Problem]:
 
 def _meaning(node: Node) -> object:
     """Return what a document says, without places; a value of several lines may get quotes."""
-    match node:
-        case Scalar(text=text, plain=plain):
-            return (text, plain and "\n" not in text)
-        case Items(items=items):
-            return [_meaning(item) for item in items]
-        case Table(entries=entries):
-            return {key.text: (_meaning(key), _meaning(value)) for key, value in entries}
+    if isinstance(node, Scalar):
+        return (node.text, node.plain and "\n" not in node.text)
+    if isinstance(node, Items):
+        return [_meaning(item) for item in node.items]
+    return {key.text: (_meaning(key), _meaning(value)) for key, value in node.entries}
 
 
 class _Writer:

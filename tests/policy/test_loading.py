@@ -417,6 +417,22 @@ def test_tests_and_policies_stay_apart() -> None:
     assert codes(other) == ["P319"]
 
 
+def test_a_label_names_a_thousand_values() -> None:
+    def listed(count: int) -> str:
+        return OPEN.replace(
+            "all_streams: true", f"labels: {{service: [{', '.join(f's{one}' for one in range(count))}]}}"
+        )
+
+    service = bundle_of(CATALOG, listed(1_000)).policies[0].scopes[0].selector.matcher("service")
+    assert service == matcher_of(exact=[f"s{one}" for one in range(1_000)])
+    (found,) = problems_of(CATALOG, listed(1_001))
+    assert (found.code, found.message, found.help) == (
+        "P108",
+        "the values of service are more than 1,000",
+        "use a prefix",
+    )
+
+
 def test_all_problems_are_reported_sorted_and_at_most_a_hundred() -> None:
     wrong = (
         OPEN.replace("lookback", "lookbak").replace("group:engineering", "group:x").replace("otherwise", "otherwize")

@@ -17,6 +17,7 @@ from tests.policy.world import (
     NOOR,
     OMAR,
     PAYMENTS,
+    STAGING,
     bundle_of,
     decided,
     files_of,
@@ -173,3 +174,19 @@ def test_a_stage_counts_exactly_those_who_were_on_call_when_they_reviewed(
     assert state.satisfied is any(was for _, was in given_reviews)
     if not state.satisfied:
         assert state.waiting[0].people == {PrincipalId(f"prn_{one}") for one in now_on_call - {"maria"}}
+
+
+def test_nobody_on_call_looks_at_what_was_read_afterwards() -> None:
+    auto = "{otherwise: true, auto: true, after_review: {from: ['oncall:sre', group:privacy], need: 1, within: 24h%s}}"
+    for escalate, names in (
+        ("", ["oncall:sre"]),
+        (", escalate: {to: ['oncall:payments-manager']}", ["oncall:payments-manager", "oncall:sre"]),
+    ):
+        policy = STAGING.replace("{otherwise: true, auto: true}", auto % escalate)
+        found = problems_of(WITH_ROTAS, policy)
+        assert [(one.code, one.message, one.help) for one in found] == [
+            ("P303", f"'{name}' stands in an after-review, which outlasts a shift", "name a group") for name in names
+        ]
+    assert bundle_of(
+        WITH_ROTAS, STAGING.replace("{otherwise: true, auto: true}", (auto % "").replace("'oncall:sre', ", ""))
+    )

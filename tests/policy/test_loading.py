@@ -283,6 +283,13 @@ def test_other_wrong_fields(line: str, code: str) -> None:
     assert code in with_line(line)
 
 
+def test_a_form_has_sixteen_fields_of_its_own_at_most() -> None:
+    fields = [f"field_{n}: {{type: string}}" for n in range(17)]
+    loaded = bundle_of(CATALOG, f"{OPEN}ask: {{inputs: {{{', '.join(fields[:16])}}}}}\n")
+    assert len(loaded.policies[0].ask.inputs) == 16
+    assert with_line(f"ask: {{inputs: {{{', '.join(fields)}}}}}") == ["P108"]
+
+
 def test_self_approval_gets_a_message_of_its_own() -> None:
     found = problems_of(CATALOG, OPEN + "allow_self: true\n")
     assert "nobody can be allowed to approve their own request" in found[0].message

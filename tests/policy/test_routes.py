@@ -400,3 +400,19 @@ def test_a_condition_is_part_of_the_hash() -> None:
     assert bundle_of(CATALOG, APPROVERS, payments(when="req.live")).policies == (
         bundle_of(CATALOG, APPROVERS, payments(when="req.live")).policies
     )
+
+
+@pytest.mark.parametrize(
+    ("services", "evaluable"),
+    [
+        ([f"pay-{n}" for n in range(64)], True),
+        ([f"pay-{n}" for n in range(65)], False),
+        (["pay-" + "x" * 252], True),
+        (["pay-" + "x" * 253], False),
+    ],
+    ids=["as many as there may be", "one too many", "as long as it may be", "too long"],
+)
+def test_values_beyond_what_conditions_read_make_nothing_true(services: list[str], evaluable: bool) -> None:
+    policy = payments(when="'!(\"auth-api\" in req.labels.service)'")
+    found = asked(policy, f'{{env="prod",service=~"{"|".join(services)}",data_class="internal"}}')
+    assert bool(found.offers) is evaluable

@@ -46,6 +46,7 @@ from loglease.model.principal import Kind, Principal, directory_of
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector, selector_text
 from loglease.policy import Bundle, Decision, decide
+from loglease.policy.decision import Point
 from loglease.policy.explain import Viewer, explain
 from loglease.policy.profiles import strictest
 from loglease.policy.trace import Fix, StepName
@@ -415,6 +416,18 @@ def test_suggestions_repair_what_can_be_repaired() -> None:
     loose = decided(BUNDLE, wish_of(scope_of(profile="raw")))
     assert loose.narrowed[0].scopes[0].profile is None
     assert not decided(BUNDLE, wish_of(scope_of(source="nowhere"))).narrowed
+
+
+@pytest.mark.parametrize("point", list(Point))
+def test_once_a_bundle_has_expired_it_gives_nothing_new(point: Point) -> None:
+    for early, is_given in ((1, True), (0, point is Point.SESSION_OPEN), (-1, point is Point.SESSION_OPEN)):
+        found = decided(replace(BUNDLE, expires=Instant(NOW + early)), point=point)
+        assert bool(found.offers) is is_given, early
+    refusal = decided(replace(BUNDLE, expires=NOW), point=Point.SUBMIT).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.rule) == ("policy_denied", "bundle")
+    assert refusal.message.startswith("The policy expired at 2026-11-23T09:30:00")
+    assert refusal.next_step == "Ask those who run LogLease to load one."
 
 
 def test_at_most_twenty_offers() -> None:

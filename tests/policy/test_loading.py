@@ -27,6 +27,7 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Joint, Slots, Stage
 from loglease.policy import Bundle, Outside, Problem, ProfileInfo, load
 from loglease.policy import tree as trees
+from loglease.policy.bundle import canonical_form
 
 OPEN = """\
 api: loglease/v1
@@ -508,6 +509,12 @@ def test_the_hash_is_of_what_is_meant() -> None:
 def test_the_hash_changes_with_the_meaning(document: str, old: str, new: str) -> None:
     documents = [one.replace(old, new, 1) if one is document else one for one in ORGANISATION]
     assert bundle_of(*documents).hash != bundle_of(*ORGANISATION).hash
+
+
+@pytest.mark.parametrize("value", [0.5, ["a"], {"a": {"b": None, "c": b"x"}}, (1, object())])
+def test_what_has_no_canonical_form_is_in_no_hash(value: object) -> None:
+    with pytest.raises(TypeError, match="has no canonical form"):
+        canonical_form(value)
 
 
 def test_what_the_server_knows_is_not_contradicted() -> None:

@@ -17,6 +17,7 @@ from tests.policy.world import (
     bundle_of,
     codes,
     decided,
+    files_of,
     person,
     problems_of,
     scope_of,
@@ -26,7 +27,7 @@ from tests.policy.world import (
 from loglease.model.instant import EventWindow, Instant, parse_instant
 from loglease.model.offer import Offer, Outcome
 from loglease.model.scope import Level
-from loglease.policy import Point, Viewer, explain
+from loglease.policy import Bundle, Point, Viewer, explain, load
 from loglease.policy.calendars import Calendar
 from loglease.policy.recheck import redecide
 from loglease.policy.trace import Decision, Fix, StepName
@@ -348,6 +349,20 @@ def test_what_asking_for_more_makes_false_may_give_access(condition: str) -> Non
 def test_a_guardrail_that_asking_for_more_gets_round_is_warned_of(condition: str, *, is_warned: bool) -> None:
     warnings = codes(bundle_of(CATALOG, RAIL.replace("CONDITION", f"'{condition}'")).warnings)
     assert ("P416" in warnings) is is_warned
+
+
+def test_a_condition_that_is_refused_is_not_judged_besides() -> None:
+    routes = (
+        f"{{if: '\"pii\" in req.labels.data_clas', {SECOND}}}",
+        "{if: req.live, stages: [{from: [group:privacy], need: 2}]}",
+    )
+    found = load(files_of(CATALOG, payments(*routes), APPROVERS))
+    assert isinstance(found, list)
+    assert [one.help for one in found if one.code == "P205"] == ["did you mean 'data_class'?"]
+    assert "P416" not in codes(found)
+    told = load(files_of(CATALOG, payments(routes[0].replace("data_clas'", "data_class'"), routes[1]), APPROVERS))
+    assert isinstance(told, Bundle)
+    assert "P416" in codes(told.warnings), "it would have been warned of"
 
 
 @pytest.mark.parametrize(

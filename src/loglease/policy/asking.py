@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from loglease.policy.conditions import ABSENT, Condition, Fault
 from loglease.policy.conditions.compiling import Part, Path
 from loglease.policy.conditions.types import Bool, Int
 from loglease.policy.conditions.values import Value
-from loglease.policy.documents import AccessPolicy, AskRule, FactRule, Guardrail, InputRule, Route
+from loglease.policy.documents import AccessPolicy, AskRule, FactRule, InputRule, Route, TicketRule
 from loglease.policy.fact_values import fitting, named
 from loglease.policy.observed import Facts
 from loglease.policy.plan import Refusal
@@ -82,7 +82,7 @@ def ask_steps(policy: AccessPolicy, wish: Wish, reading: Reading) -> list[Step]:
     """Check reason, ticket and inputs, whatever the client checked before."""
     found = [] if len(wish.reason.strip()) >= policy.ask.reason_min else [_reason(policy, wish)]
     if policy.ask.ticket is not None:
-        found += _ticket(policy, wish, reading)
+        found += _ticket(policy, policy.ask.ticket, wish.ticket, reading)
     if policy.ask.inputs:
         found += _inputs(policy, wish)
     return found or _YES[StepName.ASK]
@@ -100,10 +100,7 @@ def _reason(policy: AccessPolicy, wish: Wish) -> Step:
     return Step(StepName.ASK, ok=False, text=text, fix=Fix.FILL_INPUT, refusal=refusal)
 
 
-def _ticket(policy: AccessPolicy, wish: Wish, reading: Reading) -> Iterator[Step]:
-    rule, ticket = policy.ask.ticket, wish.ticket
-    if rule is None:
-        return
+def _ticket(policy: AccessPolicy, rule: TicketRule, ticket: str | None, reading: Reading) -> Iterator[Step]:
     if ticket is None or not _is_ticket(rule.key, ticket):
         code = "ticket_required" if ticket is None else "ticket_invalid"
         what = "A ticket is missing." if ticket is None else "The ticket does not have the form of the policy."
@@ -193,9 +190,9 @@ def _seen(paths: frozenset[Path], reading: Reading) -> tuple[Seen, ...]:
     return tuple(seen_in(paths, reading.bundle, reading.roots, reading.facts, reading.now))
 
 
-def route_steps(routes: Iterable[Route], taken: Route, reading: Reading) -> Iterator[Step]:
+def route_steps(policy: AccessPolicy, taken: Route, reading: Reading) -> Iterator[Step]:
     """Yield what each route says up to the one that is taken, with the facts that its condition read."""
-    for route in routes:
+    for route in policy.routes[: taken.number]:
         condition, text = route.condition, f"route {route.number}"
         answer = True if condition is None else condition.answer(reading.roots)
         if condition is None:
@@ -206,16 +203,12 @@ def route_steps(routes: Iterable[Route], taken: Route, reading: Reading) -> Iter
             seen = _seen(condition.reads, reading)
             ok = answer is True
             yield Step(StepName.ROUTE, ok=ok, text=text + why, leaf=condition.text, seen=seen, is_fault=is_fault)
-        if route is taken:
-            return
 
 
-def rail_fix(rail: Guardrail, reading: Reading) -> Fix:
-    """Return what helps most against a guardrail that forbids: usually to ask for less."""
-    if rail.condition is None:
-        return Fix.NARROW
-    paths = rail.condition.reads
-    if isinstance(rail.condition.answer(reading.roots), Fault) and is_out(paths, reading):
+def ban_fix(condition: Condition, reading: Reading) -> Fix:
+    """Return what helps most against a ban under a condition: usually to ask for less."""
+    paths = condition.reads
+    if isinstance(condition.answer(reading.roots), Fault) and is_out(paths, reading):
         return Fix.WAIT_FOR_SOURCE
     fix = _fix(paths, reading.bundle)
     return fix if fix in (Fix.SIGN_IN, Fix.ATTACH_TICKET, Fix.SHORTEN) else Fix.NARROW

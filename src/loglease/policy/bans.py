@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, Instant, duration_text, instant_text
 from loglease.policy import routes
-from loglease.policy.asking import Reading, rail_fix
+from loglease.policy.asking import Reading, ban_fix
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import Guardrail
 from loglease.policy.plan import Refusal
@@ -47,7 +47,7 @@ def bans_of(
         if rail.deny:
             text = f"{rail.title}: denied. {rail.help}".rstrip()
             refusal = Refusal(code="guardrail_denied", message=text, next_step=rail.help or None, rule=rail.id)
-            fix = Fix.NARROW if rail.condition is None else rail_fix(rail, reading())
+            fix = Fix.NARROW if rail.condition is None else ban_fix(rail.condition, reading())
             yield Step(StepName.GUARDRAIL, ok=False, text=text, fix=fix, refusal=refusal)
         if (
             rail.caps.lookback_s is not None

@@ -122,8 +122,6 @@ def canonical_form(value: object) -> Canonical:
     if kind is tuple:
         return [canonical_form(item) for item in value]  # type: ignore[attr-defined]  # a tuple
     match value:
-        case bool() | int():
-            return value
         case str():
             return str(value)
         case Selector() | Condition() | Bool() | Int() | Duration() | date():
@@ -134,8 +132,6 @@ def canonical_form(value: object) -> Canonical:
             ]
         case AbstractSet():
             return [canonical_form(item) for item in sorted(value)]
-        case list() | tuple():
-            return [canonical_form(item) for item in value]
         case _ if is_dataclass(value):
             return _record(value)
         case _:

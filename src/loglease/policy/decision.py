@@ -348,7 +348,7 @@ def _answer(policy: AccessPolicy, asked: _Asked) -> PolicyTrace:
         offer=offer,
         refusal=refusal,
         roots=way.reading.roots,
-        routes=tuple(route_steps(policy.routes, way.taken.route, way.reading)) if choice else (),
+        routes=tuple(route_steps(policy, way.taken.route, way.reading)) if choice else (),
     )
 
 

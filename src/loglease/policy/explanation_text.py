@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
@@ -144,19 +144,16 @@ def _answers(policy: Part) -> Iterator[str]:
             yield from (f"   {sign}  {line}" for line in _shared(lines))
 
 
-def _shared(bodies: Iterable[str]) -> Iterator[str]:
-    """Put short answers on one line as long as it does not get too long."""
-    line = ""
-    for body in bodies:
-        if not line:
-            line = body
-        elif len(line) + len(body) < _MERGED:
+def _shared(bodies: Sequence[str]) -> Iterator[str]:
+    """Put short answers, of which there is one at least, on one line as long as it does not get too long."""
+    line = bodies[0]
+    for body in bodies[1:]:
+        if len(line) + len(body) < _MERGED:
             line = f"{line};  {' '.join(body.split(maxsplit=1))}"
         else:
             yield line.rstrip()
             line = body
-    if line:
-        yield line.rstrip()
+    yield line.rstrip()
 
 
 def _said(step: Part) -> str:

@@ -63,9 +63,8 @@ class _Parser:
 
     def _taken(self) -> Token:
         token = self._next
-        if token.kind != "end":
-            self._at += 1
-            self._next = self._tokens[self._at]
+        self._at += 1
+        self._next = self._tokens[self._at]  # there is one: no rule takes the end
         return token
 
     def _is(self, sign: str) -> bool:

@@ -100,6 +100,25 @@ def test_what_it_may_not_say(old: str, new: str, code: str) -> None:
     assert code in changed(old, new)
 
 
+def test_the_outage_of_a_tracker_may_not_close_it() -> None:
+    facts = """\
+api: loglease/v1
+kind: Facts
+id: tickets
+facts:
+  ctx.ticket: {type: record, optional: true, from: tickets, max_age: 60s, fields: {state: [open, closed]}}
+"""
+    for state, wanted in (("", []), (", state: [open]", ["P324"])):
+        asks = f"ask: {{reason: {{min: 30}}, ticket: {{tracker: tickets, key: 'INC-[0-9]+'{state}}}}}"
+        document = EMERGENCY.replace("ask: {reason: {min: 30}}", asks)
+        if wanted:
+            (found,) = problems_of(CATALOG, facts, document)
+            assert (found.code, found.line_text) == (wanted[0], asks)
+        else:
+            (emergency,) = bundle_of(CATALOG, facts, document).emergencies
+            assert emergency.policy.ask.ticket is not None
+
+
 def test_an_id_is_of_a_policy_or_of_an_emergency() -> None:
     found = problems_of(CATALOG, EMERGENCY, STAGING.replace("staging-open", "prod-emergency"))
     assert codes(found) == ["P301"]

@@ -87,6 +87,7 @@ def test_a_servers_profiles_can_be_used() -> None:
         ("outcome: review", "outcome: maybe", "P115"),
         ("outcome: review", "outcom: review", "P110"),
         ("stages: 1", "stages: x", "P114"),
+        ("now: 2026-11-23T09:30:00Z\n", "", "P111"),
         ("now: 2026-11-23T09:30:00Z", "now: today", "P114"),
         ("now: 2026-11-23T09:30:00Z", "now: [1]", "P114"),
         ("from: -2h", "from: soon", "P114"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -25,7 +25,7 @@ from loglease.model.access_request import Wish
 from loglease.model.extension import ExtendRule, Extends
 from loglease.model.ids import GrantId
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant
-from loglease.policy import Bundle, load, run_tests
+from loglease.policy import Bundle, Viewer, explain, load, run_tests
 from loglease.policy.decision import Point
 from loglease.policy.decision_records import decision_data, read_decision
 from loglease.policy.extending import NOT_ALLOWED, reached
@@ -130,6 +130,23 @@ def test_the_window_reaches_as_far_back_as_lookbacks_do_by_then() -> None:
     capped = bundle_of(CATALOG, WITH, APPROVERS, FLOOR.replace("lookback: 7d", "lookback: 1h"))
     found = reached(capped, "payments-prod-debug", held, PROFILES, later)
     assert found.window.start_ns == later * 1_000 - 3_600 * NANOSECONDS
+
+
+def test_what_no_entry_holds_any_more_keeps_its_window() -> None:
+    scope = wish_of().scopes[0]
+    start = NOW * 1_000 - 7 * 86_400 * NANOSECONDS
+    held = replace(scope, window=EventWindow(start, None), profile="pii-default@7")
+    assert reached(BUNDLE, "payments-prod-debug", held, PROFILES, NOW).window.start_ns > start
+    moved = bundle_of(CATALOG, WITH.replace("[prod-logs]", "[staging-logs]"), APPROVERS, FLOOR)
+    assert reached(moved, "payments-prod-debug", held, PROFILES, NOW).window == held.window
+
+
+def test_an_explanation_says_which_grant_is_extended() -> None:
+    more, ordinary = (
+        cast("Any", explain(decided(BUNDLE, one), Viewer.REQUESTER).data["asked"]) for one in (wish(2), wish_of())
+    )
+    assert more["extends"] == {"grant": "grt_1", "number": 2}
+    assert "extends" not in ordinary
 
 
 def test_what_is_reached_is_never_more_than_was_held() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,7 @@ from loglease.policy import Bundle, Decision
 from loglease.policy.conditions import ABSENT, Fault, Field, Record, Text
 from loglease.policy.conditions.values import Value
 from loglease.policy.documents import FactRule
+from loglease.policy.fact_documents import MAX_FACTS, MAX_FIELDS, MAX_TERMS, MAX_WORDS
 from loglease.policy.fact_literals import supposed_facts
 from loglease.policy.fact_records import facts_data, facts_of
 from loglease.policy.fact_values import fact_value
@@ -322,6 +324,18 @@ def test_facts_are_read_again_as_they_were_recorded(values: dict[str, Value], ou
     assert facts_of(facts_data(facts)) == facts  # type: ignore[arg-type]
 
 
+def test_where_people_find_an_answer_is_recorded_with_it() -> None:
+    value: Value = {"id": "I9", "severity": "SEV1"}
+    facts: Facts = {
+        ("ctx.incident", "pay-api"): Observed(value, "incidents", NOW, "https://incidents.example/I9"),
+        ("ctx.score", None): Observed(5, "rota", NOW),
+    }
+    recorded: Any = facts_data(facts)
+    assert [one.get("ref") for one in recorded] == ["https://incidents.example/I9", None]
+    assert "ref" not in recorded[1]
+    assert facts_of(recorded) == facts
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -371,6 +385,55 @@ def test_a_declaration_that_contradicts_itself_is_refused(line: str, code: str) 
 )
 def test_a_term_of_risk_that_is_none_is_refused(term: str, code: str) -> None:
     assert codes(problems_of(CATALOG, FACTS + f"  - {term}\n", SRE)) == [code]
+
+
+def declared(lines: Iterable[str]) -> str:
+    return FACTS.partition("facts:\n")[0] + "facts:\n" + "".join(f"  {one}\n" for one in lines)
+
+
+def _many(number: int) -> str:
+    return declared(f"ctx.a{one}: {{type: bool, from: identity}}" for one in range(number))
+
+
+def _words(number: int) -> str:
+    return declared([f"ctx.a: {{type: [{', '.join(f'w{one}' for one in range(number))}], from: identity}}"])
+
+
+def _members(number: int) -> str:
+    fields = ", ".join(f"f{one}: bool" for one in range(number))
+    return declared([f"ctx.a: {{type: record, from: identity, fields: {{{fields}}}}}"])
+
+
+def _terms(number: int) -> str:
+    terms = (f"  - {{id: t{one}, add: 1, if: ctx.score > {one}}}\n" for one in range(number))
+    return FACTS.partition("risk:\n")[0] + "risk:\n" + "".join(terms)
+
+
+@pytest.mark.parametrize(
+    ("document", "most", "message"),
+    [
+        (_many, MAX_FACTS, "the bundle has more than 200 facts"),
+        (_words, MAX_WORDS, "there are more than 200 words"),
+        (_members, MAX_FIELDS, "a record has more than 32 fields"),
+        (_terms, MAX_TERMS, "the risk has more than 50 terms"),
+    ],
+)
+def test_declarations_are_bounded(document: Callable[[int], str], most: int, message: str) -> None:
+    assert bundle_of(CATALOG, document(most), SRE)
+    (found,) = problems_of(CATALOG, document(most + 1), SRE)
+    assert (found.code, found.message) == ("P108", message)
+
+
+def test_a_field_of_a_record_that_may_be_absent_needs_a_guard_of_its_own() -> None:
+    facts = declared(
+        ["ctx.host: {type: record, from: identity, fields: {os: {type: string, optional: true}, own: bool}}"]
+    )
+    assert codes(problems_of(CATALOG, facts, SRE + 'when: ctx.host.os == "linux"\n')) == ["P203"]
+    bundle = bundle_of(CATALOG, facts, SRE + 'when: ctx.host.own || (has(ctx.host.os) && ctx.host.os == "linux")\n')
+    rule = bundle.facts["ctx.host"]
+    for value, holds in (({"own": True}, True), ({"own": True, "os": "linux"}, True), ({"os": "linux"}, False)):
+        found = fact_value(rule, {("ctx.host", None): Observed(value, "identity", NOW)}, {}, NOW)
+        assert isinstance(found, Fault) is not holds, found
 
 
 def test_an_optional_fact_needs_a_guard_and_has_a_place() -> None:

@@ -67,6 +67,14 @@ def refusal_of(decision: Decision) -> str:
     return decision.refusal.message
 
 
+def test_an_explanation_names_the_token_and_no_route() -> None:
+    revealed: Any = explain(decided(BUNDLE, wish()), Viewer.REQUESTER).data
+    assert revealed["asked"]["reveal"] == {"token": "⟦email:abcdefghij⟧", "class": "pii.email", "span": 1}
+    assert "route" not in revealed["offers"][0]
+    ordinary: Any = explain(decided(BUNDLE), Viewer.REQUESTER).data
+    assert ordinary["offers"][0]["route"] == 1
+
+
 def test_a_reveal_takes_the_stages_of_reveal_and_is_for_one_use() -> None:
     (offer,) = decided(BUNDLE, wish()).offers
     assert offer.outcome is Outcome.REVIEW

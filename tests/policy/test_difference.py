@@ -13,12 +13,14 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.policy.changes import CARDS, CHANGES, TEXT, Change, bundle_with, change, lines_of, said
 from tests.policy.world import (
+    APPROVERS,
     CATALOG,
     DIRECTORY,
     EVERYONE,
     FLOOR,
     MARIA,
     NOW,
+    PAYMENTS,
     PROFILES,
     SRE,
     STAGING,
@@ -623,3 +625,67 @@ def test_nobody_gains_by_several_changes_beyond_what_is_said(
     allowed = unproved(one, other)
     event(f"{len(other.policies) - len(allowed)} policies are proved")
     assert gains(one, other, (directory,)).keys() <= allowed
+
+
+STANDING_IN = "stand_ins: {from: [group:sre-leads], max: 7d}\n"
+KEEPING = "  keep: {when: '!req.live', every: 60s, otherwise: suspend}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (STANDING_IN, "", ["NARROWS payments-approvers stand_ins - group:sre-leads for 7d"]),
+        ("[group:sre-leads], max", "[group:sre-leads, group:sre], max",
+         ["WIDENS payments-approvers stand_ins.from + group:sre"]),
+        ("max: 7d}", "max: 8d}", ["WIDENS payments-approvers stand_ins.max 7d -> 8d"]),
+        (KEEPING, "", ["WIDENS payments-prod-debug grant.keep - !req.live, else suspend"]),
+        ("'!req.live', every", "'req.live', every", ["UNDECIDED payments-prod-debug grant.keep.when !req.live -> req.live"]),
+        ("every: 60s", "every: 2m", ["WIDENS payments-prod-debug grant.keep.every 1m -> 2m"]),
+        ("otherwise: suspend", "otherwise: revoke",
+         ['UNDECIDED payments-prod-debug grant.keep.otherwise "suspend" -> "revoke"']),
+    ],
+)  # fmt: skip
+def test_stand_ins_and_what_has_to_stay_true_are_compared_both_ways(old: str, new: str, lines: list[str]) -> None:
+    text = f"{CATALOG}---\n{PAYMENTS}---\n{APPROVERS}"
+    text = text.replace("  redaction: pii-default\n", f"  redaction: pii-default\n{KEEPING}") + STANDING_IN
+    assert text.count(old) == 1
+    before, after = bundle_of(text), bundle_of(text.replace(old, new))
+    assert said(before, after) == lines
+    assert [one.partition(" ")[0] for one in said(after, before)] == [OPPOSITE[one.partition(" ")[0]] for one in lines]
+
+
+DECLARED = """\
+api: loglease/v1
+kind: Facts
+id: main
+facts:
+  ctx.score: {type: int, from: rota, max_age: 60s}
+  ctx.net: {type: [corp, other], from: gateway}
+risk:
+  - {id: network, add: 50, if: ctx.net == "other"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "when", "lines"),
+    [
+        ("max_age: 60s", "max_age: 61s", "ctx.score < 5", ["UNDECIDED Facts facts.ctx.score.max_age_s 60 -> 61"]),
+        ("from: rota", "from: staff", "ctx.score < 5", ['UNDECIDED Facts facts.ctx.score.provider "rota" -> "staff"']),
+        ("max_age: 60s", "max_age: 61s", "ctx.risk < 60", []),
+        ("[corp, other]", "[corp, other, vpn]", "ctx.risk < 60",
+         ['UNDECIDED Facts facts.ctx.net.type {"longest": 256, "words": ["corp", "other"]} -> {"longest": 256, "words": ["corp", "other", "vpn"]}']),
+        ("add: 50", "add: 70", "ctx.risk < 60",
+         ['UNDECIDED Facts risk 50 if ctx.net == "other" -> 70 if ctx.net == "other", which conditions read']),
+        ("add: 50", "add: 70", "ctx.score < 5", []),
+        ("id: network", "id: net", "ctx.risk < 60", []),
+    ],
+)  # fmt: skip
+def test_a_fact_that_changed_is_undecided_where_a_condition_reads_it(
+    old: str, new: str, when: str, lines: list[str]
+) -> None:
+    assert DECLARED.count(old) == 1
+    policy = SRE + f"when: {when}\n"
+    before, after = (bundle_of(CATALOG, one, policy) for one in (DECLARED, DECLARED.replace(old, new)))
+    assert before.hash != after.hash
+    assert said(before, after) == lines
+    assert len(said(after, before)) == len(lines)

@@ -66,6 +66,12 @@ def test_a_field_that_takes_a_number_takes_whole_ones(written: str, *, is_given:
     assert bool(decided(bundle_of(CATALOG, document), wish(users=written)).offers) is is_given
 
 
+@pytest.mark.parametrize(("ticket", "field"), [("{key: 'OPS-[0-9]+'}", "tracker"), ("{tracker: tickets}", "key")])
+def test_a_ticket_has_a_tracker_and_a_form(ticket: str, field: str) -> None:
+    (found,) = problems_of(CATALOG, staging(f"ask: {{ticket: {ticket}}}"))
+    assert (found.code, f"'{field}'" in found.message) == ("P111", True)
+
+
 def test_a_condition_knows_the_words_of_a_field() -> None:
     assert codes(problems_of(CATALOG, IMPACT.replace('== "some"', '== "many"'))) == ["P206"]
 

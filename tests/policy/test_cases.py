@@ -96,6 +96,7 @@ def test_a_servers_profiles_can_be_used() -> None:
         ("groups: [payments-leads]", "groups: [payment-leads]", "P302"),
         ("kind: agent", "kind: robot", "P115"),
         ("source: prod-logs", "source: prod", "P302"),
+        ("    source: prod-logs\n", "", "P111"),
         ("contains: [order]", "all_streams: true", "P118"),
         ("redaction: pii-default", "redaction: none", "P302"),
         ("id: payments\n", "id: payments\nfacts: {ctx.on_call: true}\n", "P302"),

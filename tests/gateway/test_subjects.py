@@ -230,6 +230,37 @@ async def test_numbers_of_texts_that_were_taken_apart_are_refused_where_people_a
         assert (await call(w, f"/g/{uncounted.id}/{path}")).status == 200
 
 
+@pytest.mark.parametrize(
+    ("text", "parser"),
+    [
+        ('{{"user{0}@example.com": "x"}}', "json"),
+        ('{{"seen": {{"by user{0}@example.com, once": 1}}}}', "json"),
+        ("user{0}@example.com=x", "logfmt"),
+    ],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "query?time={0}&query=" + quote('count_over_time({service="a"} | PARSER [1h])'),
+        "detected_fields?start=0&end={0}&query=" + quote('{service="a"}'),
+    ],
+)
+async def test_people_whom_a_key_of_a_field_names_count_where_it_becomes_the_name_of_a_label(
+    tmp_path: Path, text: str, parser: str, path: str
+) -> None:
+    lines = [line(T0 + number, text.format(number), service="a") for number in range(3)]
+    path = path.format(T0 + 10).replace("PARSER", parser)
+    async with world(tmp_path, lines=lines) as w:
+        enough, too_few = await limited(w, 3), await limited(w, 2)
+        answer = await call(w, f"/g/{enough.id}/loki/api/v1/{path}")
+        assert answer.status == 200
+        assert len(set(re.findall(rb"_email_([a-z2-7]{10})_", answer.body))) == 3
+        assert (await w.stored_grant(enough)).usage.subjects == 3
+        refused = await call(w, f"/g/{too_few.id}/loki/api/v1/{path}")
+        assert len(set(re.findall(rb"email[_:]([a-z2-7]{10})", refused.body))) <= 2
+        assert (await w.stored_grant(too_few)).ended_why is EndWhy.USED
+
+
 @pytest.mark.parametrize("profile", ["raw@1", "secrets@1"])
 async def test_where_nobody_is_masked_nobody_could_be_counted_and_nothing_is_read(tmp_path: Path, profile: str) -> None:
     async with world(tmp_path, lines=people(1)) as w:

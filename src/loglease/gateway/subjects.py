@@ -1,19 +1,19 @@
 """Which lines of an answer are the first of a data subject, so that each is on the account before its line goes.
 
-A pseudonym counts for the person that it stands for. Known ones are free: what was queued or taken once in a session is
-not looked at again.
+A pseudonym counts for the person that it stands for, also where a key of a field had it and a label's name has what is
+left of it. Known ones are free: what was queued or taken once in a session is not looked at again.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from loglease.access.errors import NotPermitted
 from loglease.gateway.served import Item
-from loglease.logql import Query, rewrites
+from loglease.logql import Query, label_name, rewrites
 
 _MARK: Final = "⟦".encode()
 _PSEUDONYM: Final = re.compile("⟦([a-z][a-z0-9-]{0,39}:[a-z2-7]{10})⟧".encode())
@@ -45,6 +45,15 @@ def require_countable(query: Query, counted: Sequence[frozenset[str]]) -> None:
         )
 
 
+def _in_names(named: Collection[str]) -> re.Pattern[bytes]:
+    """Return what finds pseudonyms with these labels in names of labels, which hold `_` for what no name may hold.
+
+    The last `_` may begin the next one.
+    """
+    either = "|".join(sorted(named, key=len, reverse=True))
+    return re.compile(f"_({either})_([a-z2-7]{{10}})(?=_)".encode())
+
+
 class Subjects:
     """The account of one session's data subjects.
 
@@ -56,6 +65,8 @@ class Subjects:
         self.is_over = False
         """Whether the budget has no room for those of the first line that waits."""
         self._labels = labels
+        self._named = {label_name(label): label for label in labels}
+        self._in_names = _in_names(self._named)
         self._seen: set[str] = set()
         self._waiting: deque[_First] = deque()
         self._asked: Sequence[_First] = ()
@@ -112,4 +123,7 @@ class Subjects:
         found = [one[1:-1] for one in item.pseudonyms]
         if _MARK in item.record:
             found += [one.decode() for one in _PSEUDONYM.findall(item.record)]
+        found += [
+            f"{self._named[label.decode()]}:{rest.decode()}" for label, rest in self._in_names.findall(item.record)
+        ]
         return [one for one in found if one.partition(":")[0] in self._labels]

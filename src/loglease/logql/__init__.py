@@ -2,7 +2,7 @@
 
 from loglease.logql.entry import Entry, Kind, MaskSpan
 from loglease.logql.errors import LogqlError, Malformed, ParseError, QueryFailed
-from loglease.logql.extraction import Rescan
+from loglease.logql.extraction import Rescan, label_name
 from loglease.logql.joined import JoinedLines
 from loglease.logql.label_filters import Streams
 from loglease.logql.level import LEVELS, level_of, named_level
@@ -36,6 +36,7 @@ __all__ = [
     "Rescan",
     "Streams",
     "early_test",
+    "label_name",
     "level_of",
     "may_read",
     "named_level",

@@ -38,6 +38,7 @@ from tests.policy.world import (
     wish_of,
 )
 
+from loglease.model.access_request import Wish
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
@@ -428,6 +429,21 @@ def test_once_a_bundle_has_expired_it_gives_nothing_new(point: Point) -> None:
     assert (refusal.code, refusal.rule) == ("policy_denied", "bundle")
     assert refusal.message.startswith("The policy expired at 2026-11-23T09:30:00")
     assert refusal.next_step == "Ask those who run LogLease to load one."
+
+
+def test_nothing_narrower_is_suggested_where_no_wish_can_hold_all_literals() -> None:
+    bundle = with_payments("    lookback: 24h", "    contains: [order]\n    lookback: 24h")
+
+    def narrowed(count: int) -> tuple[Wish, ...]:
+        literals = tuple(f"word-{number}" for number in range(count))
+        found = decided(bundle, wish_of(scope_of(contains=literals)))
+        assert not found.offers
+        return found.narrowed
+
+    (wish,) = narrowed(7)
+    assert len(wish.scopes[0].contains) == 8
+    assert "order" in wish.scopes[0].contains
+    assert narrowed(8) == ()  # with the policy's own there would be nine, and a scope takes eight
 
 
 def test_at_most_twenty_offers() -> None:

@@ -90,6 +90,7 @@ def test_facts_are_read_from_a_file() -> None:
     [
         (b"", "P119"),
         (b"ctx.on_call: true\n---\nctx.score: 1\n", "P119"),
+        (b"ctx.on_call: [", "P100"),
         (b"ctx.nothing: true\n", "P302"),
         (b"ctx.score: 101\n", "P325"),
         (b"ctx.pages: [a, b, c]\n", "P325"),

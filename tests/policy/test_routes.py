@@ -11,6 +11,7 @@ from tests.policy.world import (
     CATALOG,
     DIRECTORY,
     MARIA,
+    NOW,
     PAYMENTS,
     PROFILES,
     SRE,
@@ -29,7 +30,10 @@ from loglease.model.offer import Offer, Outcome
 from loglease.model.scope import Level
 from loglease.policy import Bundle, Point, Viewer, explain, load
 from loglease.policy.calendars import Calendar
+from loglease.policy.observed import NOTHING_KNOWN
 from loglease.policy.recheck import redecide
+from loglease.policy.roots import roots_of
+from loglease.policy.routes import Roots, taken_route
 from loglease.policy.trace import Decision, Fix, StepName
 
 OTHERWISE = """\
@@ -387,6 +391,20 @@ def test_routes_that_are_none(routes: Sequence[str], wanted: list[str]) -> None:
 def test_the_last_route_has_no_condition() -> None:
     policy = PAYMENTS.replace("  - otherwise: true\n", "  - if: req.live\n")
     assert codes(problems_of(CATALOG, APPROVERS, policy)) == ["P306"]
+
+
+def test_a_policy_that_was_not_loaded_takes_no_route_where_none_holds() -> None:
+    (loaded,) = bundle_of(CATALOG, APPROVERS, payments(f"if: req.live\n    {SECOND}")).policies
+    without = replace(loaded, routes=loaded.routes[:1])
+
+    def roots(*, live: bool) -> Roots:
+        wish = wish_of(scope_of(live=live))
+        return roots_of(bundle_of(CATALOG), wish, MARIA, NOTHING_KNOWN, submitted_at=NOW, now=NOW)
+
+    assert taken_route(without, roots(live=True)).route == loaded.routes[0]
+    assert taken_route(loaded, roots(live=False)).route == loaded.routes[1]
+    with pytest.raises(LookupError, match="payments-prod-debug"):
+        taken_route(without, roots(live=False))
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from tests.policy.world import APPROVERS, CATALOG, FLOOR, LEE, MARIA, NOW, SRE, 
 
 from loglease.model.access_request import Wish
 from loglease.model.errors import Malformed
-from loglease.model.principal import Principal
+from loglease.model.principal import Directory, Principal
 from loglease.policy import Bundle
 from loglease.policy.conditions import Fault
 from loglease.policy.conditions.values import Value
 from loglease.policy.decision_records import RecordedDecision, decision_data, read_decision
 from loglease.policy.fact_literals import supposed_facts
 from loglease.policy.simulation import Change, Replayed, Simulation, Summary, answer_words
+from loglease.policy.supposed import with_approvers
 
 
 def recorded(
@@ -152,6 +153,43 @@ def test_a_denial_keeps_the_code_that_was_recorded() -> None:
     assert found.changes == ()
     assert answer_words(found.before) == "denied (ticket_required)"
     assert answer_words(replace(found.before, code=None)) == "denied"
+
+
+def test_the_summary_counts_what_could_not_be_decided_again_by_its_reason() -> None:
+    facts = FACTS.replace("risk:\n", "  ctx.device: {type: bool, from: mdm, max_age: 1h}\nrisk:\n")
+    asking = bundle_of(CATALOG, facts, PAYMENTS.replace("ctx.risk < 60", "ctx.device"), SRE, APPROVERS, FLOOR)
+    nobody = recorded()
+    nobody = replace(nobody, answer=replace(nobody.answer, policy=None, code="no_eligible_approver"))
+    summary = Summary()
+    for one in Simulation(asking).replay([recorded(), nobody, recorded()]):
+        summary.add(one)
+    assert [*summary.lines()] == [
+        (
+            "3 replayed: 0 same, 0 changed, 3 undecided "
+            "(ctx.device was not recorded: 2; who could approve was not recorded: 1)"
+        )
+    ]
+    assert summary.data() == {
+        "replayed": 3, "same": 0, "changed": 0, "kinds": [],
+        "undecided": {"ctx.device was not recorded": 2, "who could approve was not recorded": 1},
+    }  # fmt: skip
+
+
+def test_more_people_than_are_remembered_are_decided_for_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [recorded(asks=asks) for asks in (MARIA, replace(MARIA, groups=MARIA.groups | {"sre"}), MARIA)]
+    wanted = [one.answer for one in Simulation(BUNDLE).replay(records)]
+    built: list[Principal] = []
+
+    def counted(bundle: Bundle, asks: Principal) -> Directory:
+        built.append(asks)
+        return with_approvers(bundle, asks)
+
+    monkeypatch.setattr("loglease.policy.simulation.with_approvers", counted)
+    for most, times in ((2, 2), (1, 3)):
+        monkeypatch.setattr("loglease.policy.simulation._MOST_DIRECTORIES", most)
+        built.clear()
+        assert [one.answer for one in Simulation(BUNDLE).replay(records)] == wanted
+        assert len(built) == times
 
 
 def test_the_summary_keeps_three_cases_of_a_kind_and_counts_what_is_left_out() -> None:

@@ -9,6 +9,15 @@ import pytest
 from loglease.policy import Bundle, CaseResult, Problem, load, run_tests
 
 SHOP = (Path(__file__).parent / "scenarios" / "shop.yaml").read_bytes()
+AWAY = b"""
+---
+api: loglease/v1
+kind: Guardrail
+id: away
+applies: {all_streams: true}
+if: ctx.net == "other"
+caps: {duration: 10m}
+"""
 TEST = """
 api: loglease/v1
 kind: PolicyTest
@@ -35,13 +44,19 @@ cases:
 
 
 def result(
-    steps: str, *, asks: str = "maria", scope: str = "api", more: str = "ticket: PAY-7,", outcome: str = "review"
+    steps: str,
+    *,
+    asks: str = "maria",
+    scope: str = "api",
+    more: str = "ticket: PAY-7,",
+    outcome: str = "review",
+    rail: bytes = b"",
 ) -> CaseResult:
     words = {"ASKS": asks, "SCOPE": scope, "MORE": more, "OUTCOME": outcome, "STEPS": steps}
     text = TEST
     for word, value in words.items():
         text = text.replace(word, value)
-    loaded = load({"shop.yaml": SHOP, "a.test.yaml": text.encode()})
+    loaded = load({"shop.yaml": SHOP + rail, "a.test.yaml": text.encode()})
     assert isinstance(loaded, Bundle), "\n".join(one.render() for one in loaded)
     return run_tests(loaded)[0]
 
@@ -115,6 +130,33 @@ def test_an_emergency_counts_by_person_and_by_time() -> None:
       - {after: 7d, do: ask, want: break_glass}
     """
     assert result(steps, asks="lee", more="break_glass: true,", outcome="break_glass").differences == ()
+
+
+def test_what_was_not_justified_is_not_said_twice_and_somebody_else_may_say_otherwise() -> None:
+    steps = """
+      - {do: justify, by: sam, want: justified}
+      - {people: {priya: {groups: [sre-leads]}}, do: ask, want: break_glass}
+      - {do: object, by: sam, want: not_justified}
+      - {do: object, by: priya, want: refused, code: already_reviewed}
+      - {do: justify, by: sam, want: refused, code: same_person}
+      - {do: justify, by: priya, want: justified}
+    """
+    assert result(steps, asks="lee", more="break_glass: true,", outcome="break_glass").differences == ()
+
+
+def test_a_guardrail_that_comes_to_apply_shortens_a_grant_that_is_in_use() -> None:
+    steps = """
+      - {do: approve, by: omar, want: approved}
+      - {do: activate, want: active}
+      - {after: 20m, do: read, want: served}
+      - {facts: {ctx.net: other}, do: read, want: refused, code: policy_denied}
+      - {want: active}
+      - {facts: {ctx.net: vpn}, do: read, want: served}
+    """
+    assert result(steps, rail=AWAY).differences == ()
+    (told,) = result(steps.replace("refused, code: policy_denied", "served"), rail=AWAY).differences
+    assert told.endswith("want served, got refused: The policy allows this for a shorter time by now.")
+    assert result(steps).differences[0].startswith("step 4")
 
 
 def test_an_older_bundle_may_lack_facts_and_people_are_those_of_the_test() -> None:

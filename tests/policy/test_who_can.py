@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.policy.world import CATALOG, NOW, ORGANISATION, RESTRICTED, SRE, STAGING, bundle_of, scope_of, wish_of
+from tests.policy.world import (
+    CATALOG,
+    EMERGENCY,
+    NOW,
+    ORGANISATION,
+    RESTRICTED,
+    SRE,
+    STAGING,
+    bundle_of,
+    scope_of,
+    wish_of,
+)
 
 from loglease.model.access_request import Wish
 from loglease.model.principal import Kind
@@ -83,6 +94,16 @@ def test_every_stage_of_every_plan_is_named() -> None:
     staged = SRE.replace("need: 1}]", "need: 1}, {from: [group:privacy], need: 2}]")
     (found,) = asked(bundle_of(CATALOG, staged, rail), wish_of(scope_of(level=Level.INFO)))
     assert found.words == "1 of group:sre-leads then 2 of group:privacy; 1 of group:privacy"
+
+
+def test_those_who_look_at_it_afterwards_are_named() -> None:
+    wish = wish_of(reason="production is on fire and nobody of the leads answers", break_glass=True)
+    (glass,) = asked(bundle_of(*ORGANISATION, EMERGENCY), wish)
+    assert (str(glass.outcome), glass.words) == ("break_glass", "afterwards 1 of group:sre-leads")
+    after = "auto: true, after_review: {from: [group:privacy], need: 2, within: 24h}"
+    policy = STAGING.replace("auto: true", after)
+    (auto,) = asked(bundle_of(CATALOG, policy), wish_of(scope_of('{env="dev"}', source="staging-logs")))
+    assert (str(auto.outcome), auto.words) == ("auto", "afterwards 2 of group:privacy")
 
 
 def test_programs_get_the_same() -> None:

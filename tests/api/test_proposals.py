@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ from tests.api.world import PASSWORD, WISH, World, world_in
 
 from loglease.access.propose_policy import MAX_PENDING
 from loglease.model.principal import Role
-from loglease.server import bundles
+from loglease.server import bundles, managed
 from loglease.server.managed import follow
 from loglease.server.reload import reload_rules
-from loglease.server.services import Services
+from loglease.server.services import TRIED_AT_ONCE, Services
 
 ADMIN = (Role.POLICY_ADMIN,)
 MANAGED = {"trust": "managed"}
@@ -320,6 +323,36 @@ async def test_documents_are_checked_without_a_proposal(world: World) -> None:
     assert (shown["verdict"], shown["needed"], shown["base_revision"], shown["tests"]) == ("WIDENS", 2, 1, 6)
     assert [one["verdict"] for one in shown["changes"]] == ["WIDENS"]
     assert (await world.client.get("/proposals", headers=pam)).json()["items"] == []
+
+
+async def test_documents_that_take_long_leave_threads_for_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pam, _, _ = await people(world)
+    documents = await widened(world, pam)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(TRIED_AT_ONCE + 1))
+    let_go, enough, begun = threading.Event(), asyncio.Event(), list[object]()
+
+    def long(*_: object) -> None:
+        begun.append(None)
+        if len(begun) == TRIED_AT_ONCE:
+            loop.call_soon_threadsafe(enough.set)
+        let_go.wait(60)
+
+    monkeypatch.setattr(managed, "require_passing", long)
+    check = {"files": documents}
+    async with asyncio.TaskGroup() as group:
+        checks = [
+            group.create_task(world.client.post("/policies/check", json=check, headers=pam))
+            for _ in range(TRIED_AT_ONCE + 3)
+        ]
+        try:
+            async with asyncio.timeout(30):
+                await enough.wait()
+                await world.sign_in("quinn@example.com")
+            assert len(begun) == TRIED_AT_ONCE
+        finally:
+            let_go.set()
+    assert {one.result().status_code for one in checks} == {200}
 
 
 async def test_two_sets_of_documents_are_compared_by_what_they_mean(world: World) -> None:

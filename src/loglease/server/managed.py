@@ -20,6 +20,7 @@ from loglease.model.errors import LogLeaseError
 from loglease.model.ids import ProposalId
 from loglease.model.proposal import Proposal
 from loglease.model.review import Verdict
+from loglease.policy.difference import Difference, differences
 from loglease.server.bundles import encoded, require_passing
 from loglease.server.policies import PolicyInvalid, rules_of
 from loglease.server.reload import no_full_collection, take_into_force
@@ -73,7 +74,8 @@ async def loaded(services: Services, files: Mapping[str, str], *, named: str | N
         )
 
     try:
-        return await asyncio.to_thread(work)
+        async with services.standing.trying:
+            return await asyncio.to_thread(work)
     except PolicyInvalid as error:
         if named is not None:
             error.message = f"In {named}: {error.message}"
@@ -88,8 +90,15 @@ async def passing(services: Services, files: Mapping[str, str]) -> Rules:
         BundleRefused: a test fails, or they take too long.
     """
     rules = await loaded(services, files)
-    await asyncio.to_thread(require_passing, rules, None)
+    async with services.standing.trying:
+        await asyncio.to_thread(require_passing, rules, None)
     return rules
+
+
+async def compared(services: Services, before: Rules, after: Rules) -> tuple[Difference, ...]:
+    """Return what is different between the documents of two sets of rules."""
+    async with services.standing.trying:
+        return await asyncio.to_thread(differences, before.bundle, after.bundle)
 
 
 async def propose(

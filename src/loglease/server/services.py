@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from loglease.access.commitments import Random
 from loglease.access.journal import Journal
@@ -54,6 +55,9 @@ class RulesHolder:
         self._current = self._facts.informed(rules)
 
 
+TRIED_AT_ONCE: Final = 2
+
+
 @dataclass(slots=True)
 class Standing:
     """What changes while the process runs.
@@ -68,6 +72,8 @@ class Standing:
         signers: who signed them.
         reloading: held while other rules are put in the place of those in force.
         simulating: held while recorded decisions are replayed.
+        trying: held while documents that somebody sent are loaded, tested or compared, which may take half a minute.
+            Few at a time, so that such work never takes all threads from passwords and from the journal.
     """
 
     origins: tuple[str, ...] = ()
@@ -79,6 +85,7 @@ class Standing:
     signers: tuple[str, ...] = ()
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    trying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRIED_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

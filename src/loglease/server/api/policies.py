@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Final
 
 import orjson
@@ -23,7 +22,7 @@ from loglease.model.ids import ProposalId
 from loglease.model.instant import instant_text, parse_instant
 from loglease.model.proposal import ProposalReview, StoredBundle
 from loglease.model.review import Verdict
-from loglease.policy.difference import differences, overall
+from loglease.policy.difference import overall
 from loglease.policy.proposals import changes_of, needed_for
 from loglease.server import managed
 from loglease.server.api import policy_resources as p
@@ -77,11 +76,11 @@ async def check_policy(body: p.FilesBody, caller: CallerOf, services: ServicesOf
     """Load documents, run their tests and compare them with the policy in force; nothing is changed."""
     require_may_look(caller)
     candidate = await managed.passing(services, body.files)
-    before, after = services.rules.current.bundle, candidate.bundle
-    found = differences(before, after)
+    present, after = services.rules.current, candidate.bundle
+    found = await managed.compared(services, present, candidate)
     return p.PolicyChecked(
         bundle_sha256=after.hash,
-        base_revision=before.revision,
+        base_revision=present.revision,
         verdict=p.Meaning(overall(found)),
         needed=needed_for(found),
         changes=[p.change_shown(one) for one in changes_of(found)],
@@ -96,7 +95,7 @@ async def compare_policies(body: p.DiffBody, caller: CallerOf, services: Service
     require_may_look(caller)
     before = services.rules.current if body.base is None else await managed.loaded(services, body.base, named="base")
     after = await managed.loaded(services, body.files, named="files")
-    found = await asyncio.to_thread(differences, before.bundle, after.bundle)
+    found = await managed.compared(services, before, after)
     return p.PolicyCompared(
         base_sha256=before.bundle_sha256,
         bundle_sha256=after.bundle_sha256,

@@ -17,6 +17,7 @@ from loglease.access.activate_grant import activate_grant
 from loglease.access.binding import require_network
 from loglease.access.caller import Caller
 from loglease.access.errors import NotPermitted, PolicyDenied
+from loglease.access.extension_draft import ExtensionDraft
 from loglease.access.open_session import Opened, open_session
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.return_grant import return_grant
@@ -177,6 +178,18 @@ async def test_rules_that_begin_to_bind_before_the_last_approval_make_a_bound_gr
     assert done.grant.shape.network_bound
     with pytest.raises(NotPermitted):
         await activated(world, done.grant, "vpn")
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+async def test_it_is_extended_from_its_own_network_alone(world: World, elsewhere: str | None) -> None:
+    knowing(world, BOUND.replace(b"  bind:", b"  extend: {times: 1, by: 30m}\n  bind:"))
+    grant = await granted(world)
+    await activated(world, grant, "corp")
+    draft = ExtensionDraft(grant=grant.id, reason="the second node shows the same fault")
+    with pytest.raises(NotPermitted, match="only from network corp"):
+        await submit_request(draft, caller=alice(world, elsewhere), offer=None, **world.ports)
+    request = await submit_request(draft, caller=alice(world, "corp"), offer=None, **world.ports)
+    assert request.network == "corp"
 
 
 async def test_it_can_be_given_back_from_anywhere(world: World) -> None:

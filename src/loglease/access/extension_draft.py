@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from loglease.access.binding import require_network
 from loglease.access.caller import Caller
 from loglease.access.errors import ExtensionExists, ExtensionNotAllowed
 from loglease.access.permissions import held_grant, is_held
@@ -45,6 +46,7 @@ class ExtensionDraft:
         Raises:
             NotFound: there is no such grant that the caller holds.
             GrantEnded, GrantNotActive: it is not active.
+            NotPermitted: it is bound to a network, and the call is from another.
             ExtensionNotAllowed: it is of a kind that is never extended.
             ExtensionExists: it is extended already, or somebody is to decide on that.
             NarrowingNotSubset: what is asked for is not inside of what the grant allows.
@@ -54,6 +56,7 @@ class ExtensionDraft:
         held = is_held(tx, grant, now)
         if grant.state_at(now, held=held) is not GrantState.ACTIVE:
             raise refusal(grant, now, held=held)
+        require_network(grant, rules)  # whoever could extend it from elsewhere would take its binding along
         _require_none(tx, grant, now)
         request = tx.requests.find(grant.request)
         if request is None:

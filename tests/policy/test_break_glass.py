@@ -130,6 +130,13 @@ def test_who_writes_more_than_an_hour_is_warned(longest: str, warned: bool) -> N
     assert ("P417" in [one.code for one in bundle.warnings]) is warned
 
 
+def test_a_refusal_says_that_no_document_is_for_this_emergency() -> None:
+    refusal = decided(bundle_of(*ORGANISATION), in_need(), LEE).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.message) == ("policy_denied", "No BreakGlass document offers this to you.")
+    assert refusal.next_step == "Ask for access that somebody approves."
+
+
 def test_nothing_lasts_longer_than_an_hour_whatever_is_written() -> None:
     bundle = bundle_of(*ORGANISATION, EMERGENCY.replace("default: 15m, max: 30m", "default: 6h, max: 8h"))
     assert [one.code for one in bundle.warnings if one.code == "P417"] == ["P417"]

@@ -89,7 +89,7 @@ class Run:
                 raise InputNeeded("Standard input holds no password.", next_step="Send it as one line.")
             return line
         if not self.may_ask:
-            raise InputNeeded(f"{question} There is no terminal to ask on.", next_step="Use --password-stdin.")
+            raise InputNeeded(f"{question}: there is no terminal to ask on.", next_step="Use --password-stdin.")
         return getpass.getpass(f"{one_line(question)}: ", stream=self.out.stderr)
 
 

@@ -272,7 +272,10 @@ class Decision:
             step = self._less()
         elif not self.own:
             step = "Ask the owner of the logs which policy is for you."
-        return Refusal(code=DENIED, message="No policy offers this to you.", next_step=step)
+        if self.wish.break_glass and not self.narrowed:
+            step = "Ask for access that somebody approves."
+        what = "BreakGlass document" if self.wish.break_glass else "policy"
+        return Refusal(code=DENIED, message=f"No {what} offers this to you.", next_step=step)
 
     def _less(self) -> str:
         """Say what would be offered instead, as it can be asked for."""

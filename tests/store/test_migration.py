@@ -9,8 +9,10 @@ from alembic.script import ScriptDirectory
 from tests.store import values
 from tests.store.fixtures import change, opened, raw
 
+import loglease.store.audit_schema
+import loglease.store.schema  # noqa: F401 - what declares the tables
+from loglease.store.columns import metadata
 from loglease.store.errors import StoreTooNew
-from loglease.store.schema import metadata
 from loglease.store.sqlite import SqliteStore
 
 

@@ -11,9 +11,10 @@ from loglease.model.after_review import AfterReview, AfterState
 from loglease.model.ids import PersonId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.offer import Outcome
+from loglease.store.columns import written_out
 from loglease.store.document import Codec
 from loglease.store.interface import LostRace
-from loglease.store.schema import after_reviews, written_out
+from loglease.store.schema import after_reviews
 
 _FIXED: Final = ("policy", "basis", "person", "opened_at", "due_at")
 _MOVING: Final = ("state", "decided_at", "version")

@@ -10,10 +10,11 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bin
 from loglease.model.grant import EndWhy, Grant, GrantState, Usage
 from loglease.model.ids import GrantId, PrincipalId, RequestId
 from loglease.model.instant import Instant
+from loglease.store.columns import written_out
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
 from loglease.store.requests import concerns
-from loglease.store.schema import grant_subjects, grants, requests, written_out
+from loglease.store.schema import grant_subjects, grants, requests
 
 _FIXED: Final = ("id", "holder", "policy")
 _MOVING: Final = (

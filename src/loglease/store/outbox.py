@@ -11,8 +11,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, func, 
 from loglease.model.ids import NoticeId
 from loglease.model.instant import Instant
 from loglease.model.notice import Notice, NoticeState
+from loglease.store.columns import written_out
 from loglease.store.interface import LostRace
-from loglease.store.schema import notices, written_out
+from loglease.store.schema import notices
 
 _WAITING: Final = notices.c.state == written_out(NoticeState.WAITING)
 _DEAD: Final = notices.c.state == written_out(NoticeState.DEAD)

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, 
 
 from loglease.model.ids import ProposalId
 from loglease.model.proposal import Proposal, ProposalReview, ProposalState, StoredBundle
+from loglease.store.columns import written_out
 from loglease.store.document import Codec
 from loglease.store.interface import LostRace
-from loglease.store.schema import policy_bundles, proposal_reviews, proposals, written_out
+from loglease.store.schema import policy_bundles, proposal_reviews, proposals
 
 _COLUMNS: Final = (
     "id",

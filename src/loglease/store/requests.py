@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, insert,
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.ids import GrantId, PrincipalId, RequestId
 from loglease.model.instant import Instant
+from loglease.store.columns import written_out
 from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
-from loglease.store.schema import called, requests, written_out
+from loglease.store.schema import called, requests
 
 _COLUMNS: Final = (
     "id",

@@ -6,7 +6,6 @@ not describe, are in `guards`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import (
@@ -14,17 +13,13 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
-    literal_column,
-    text,
 )
 
 from loglease.model.access_request import RequestState
@@ -37,35 +32,7 @@ from loglease.model.principal import Kind
 from loglease.model.proposal import ProposalState
 from loglease.model.review import Verdict
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
-
-NAMING: Final = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-metadata: Final = MetaData(naming_convention=NAMING)
-
-# SQLite gives only INTEGER keys a row number of its own; PostgreSQL needs 64 bits.
-_Number: Final = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _one_of(column: str, values: Iterable[str], *, optional: bool = False) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    condition = f"{column} IN ({listed})"
-    return CheckConstraint(f"{column} IS NULL OR {condition}" if optional else condition, name=column)
-
-
-def written_out(value: str) -> ColumnElement[str]:
-    """Return a constant as text of a statement: given a parameter, SQLite does not see that a partial index fits."""
-    return literal_column(f"'{value}'", Text)
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
-
+from loglease.store.columns import NUMBER, metadata, one_of, partial
 
 requests: Final = Table(
     "requests",
@@ -85,12 +52,12 @@ requests: Final = Table(
     Column("present", Text),
     Column("extends", Text),
     Column("document", Text, nullable=False),
-    _one_of("state", RequestState),
+    one_of("state", RequestState),
     CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
     Index(None, "requester", "state"),
     Index(None, "source", "id"),
-    _partial("ix_requests_due", "expires_at", where="state = 'pending'"),
-    _partial("ix_requests_extending", "extends", where="state = 'pending' AND extends IS NOT NULL", unique=True),
+    partial("ix_requests_due", "expires_at", where="state = 'pending'"),
+    partial("ix_requests_extending", "extends", where="state = 'pending' AND extends IS NOT NULL", unique=True),
 )
 
 called: Final = Table(
@@ -104,13 +71,13 @@ called: Final = Table(
 reviews: Final = Table(
     "reviews",
     metadata,
-    Column("position", _Number, primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False),
     Column("person", Text, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("document", Text, nullable=False),
-    _one_of("verdict", Verdict),
+    one_of("verdict", Verdict),
     UniqueConstraint("request_id", "person", "verdict"),
 )
 
@@ -143,22 +110,22 @@ grants: Final = Table(
     Column("extends", Text, ForeignKey("grants.id")),
     Column("starts_at", BigInteger),
     Column("document", Text, nullable=False),
-    _one_of("state", (state for state in GrantState if state is not GrantState.SUSPENDED)),
-    _one_of("ended_why", EndWhy, optional=True),
+    one_of("state", (state for state in GrantState if state is not GrantState.SUSPENDED)),
+    one_of("ended_why", EndWhy, optional=True),
     CheckConstraint("lines_used >= 0 AND bytes_used >= 0 AND queries_used >= 0 AND subjects_used >= 0", name="used"),
     CheckConstraint("(state IN ('ended', 'revoked')) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'active' OR (valid_from IS NOT NULL AND valid_until > valid_from)", name="active"),
     CheckConstraint("starts_at IS NULL OR extends IS NOT NULL", name="extends"),
     CheckConstraint("starts_at IS NULL OR valid_from IS NULL OR valid_from = starts_at", name="starts"),
     Index(None, "holder", "id"),
-    _partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
-    _partial(
+    partial("ix_grants_live", "lapses_at", where="state IN ('scheduled', 'active')"),
+    partial(
         "ix_grants_extending",
         "extends",
         where="state IN ('scheduled', 'active') AND extends IS NOT NULL",
         unique=True,
     ),
-    _partial("ix_grants_starting", "starts_at", where="state = 'scheduled' AND starts_at IS NOT NULL"),
+    partial("ix_grants_starting", "starts_at", where="state = 'scheduled' AND starts_at IS NOT NULL"),
 )
 
 grant_subjects: Final = Table(
@@ -182,12 +149,12 @@ after_reviews: Final = Table(
     Column("decided_at", BigInteger),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
-    _one_of("state", AfterState),
-    _one_of("basis", (Outcome.AUTO, Outcome.BREAK_GLASS)),
+    one_of("state", AfterState),
+    one_of("basis", (Outcome.AUTO, Outcome.BREAK_GLASS)),
     CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided"),
-    _partial("ix_after_reviews_unjustified", "person", "due_at", where="state <> 'justified'"),
-    _partial("ix_after_reviews_undone", "due_at", where="state = 'open'"),
-    _partial("ix_after_reviews_broken", "policy", "opened_at", where="basis = 'break_glass'"),
+    partial("ix_after_reviews_unjustified", "person", "due_at", where="state <> 'justified'"),
+    partial("ix_after_reviews_undone", "due_at", where="state = 'open'"),
+    partial("ix_after_reviews_broken", "policy", "opened_at", where="basis = 'break_glass'"),
 )
 
 sessions: Final = Table(
@@ -209,16 +176,16 @@ sessions: Final = Table(
     Column("settled_lines", BigInteger, nullable=False),
     Column("settled_bytes", BigInteger, nullable=False),
     Column("seq", Integer, nullable=False),
-    _one_of("state", SessionState),
-    _one_of("kind", SessionKind),
-    _one_of("front", Front),
-    _one_of("why", CloseWhy, optional=True),
+    one_of("state", SessionState),
+    one_of("kind", SessionKind),
+    one_of("front", Front),
+    one_of("why", CloseWhy, optional=True),
     CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
     CheckConstraint("settled_lines >= 0 AND settled_bytes >= 0", name="settled"),
     CheckConstraint("ceiling_lines >= settled_lines AND ceiling_bytes >= settled_bytes", name="ceiling"),
     Index(None, "grant_id", "opened_at"),
-    _partial("ix_sessions_unclosed", "grant_id", "replica", where="state <> 'closed'"),
-    _partial("ix_sessions_unclosed_principal", "principal", where="state <> 'closed'"),
+    partial("ix_sessions_unclosed", "grant_id", "replica", where="state <> 'closed'"),
+    partial("ix_sessions_unclosed_principal", "principal", where="state <> 'closed'"),
 )
 
 locks: Final = Table(
@@ -233,9 +200,9 @@ locks: Final = Table(
     Column("until_at", BigInteger),
     Column("lifted_at", BigInteger),
     Column("lifted_by", Text),
-    _one_of("kind", LockKind),
+    one_of("kind", LockKind),
     CheckConstraint("(kind = 'everything') = (name = '')", name="name"),
-    _partial("ix_locks_unlifted", "kind", "name", where="lifted_at IS NULL"),
+    partial("ix_locks_unlifted", "kind", "name", where="lifted_at IS NULL"),
 )
 
 suspensions: Final = Table(
@@ -246,7 +213,7 @@ suspensions: Final = Table(
     Column("reason", Text, nullable=False),
     Column("since_at", BigInteger, nullable=False),
     Column("by", Text),
-    _one_of("cause", SuspendCause),
+    one_of("cause", SuspendCause),
 )
 
 key_salts: Final = Table(
@@ -278,7 +245,7 @@ principals: Final = Table(
     Column("subject", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("document", Text, nullable=False),
-    _one_of("kind", Kind),
+    one_of("kind", Kind),
     UniqueConstraint("issuer", "account"),
     Index(None, "person"),
     Index(None, "revision"),
@@ -320,8 +287,8 @@ tokens: Final = Table(
     Column("revoked_at", BigInteger),
     Column("last_used_at", BigInteger),
     Index(None, "principal"),
-    _partial("ix_tokens_chain", "chain", where="chain IS NOT NULL"),
-    _partial("ix_tokens_grant_id", "grant_id", where="grant_id IS NOT NULL"),
+    partial("ix_tokens_chain", "chain", where="chain IS NOT NULL"),
+    partial("ix_tokens_grant_id", "grant_id", where="grant_id IS NOT NULL"),
     Index(None, "expires_at"),
 )
 
@@ -340,7 +307,7 @@ answers: Final = Table(
 policy_bundles: Final = Table(
     "policy_bundles",
     metadata,
-    Column("revision", _Number, primary_key=True, autoincrement=False),
+    Column("revision", NUMBER, primary_key=True, autoincrement=False),
     Column("bundle_sha256", Text, nullable=False),
     Column("loaded_at", BigInteger, nullable=False),
     Column("proposal_id", Text, ForeignKey("proposals.id"), unique=True),
@@ -361,23 +328,23 @@ proposals: Final = Table(
     Column("revision", BigInteger, unique=True),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
-    _one_of("state", ProposalState),
+    one_of("state", ProposalState),
     CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
     CheckConstraint("(state = 'accepted') = (revision IS NOT NULL)", name="accepted"),
     CheckConstraint("revision IS NULL OR revision = base_revision + 1", name="next"),
-    _partial("ix_proposals_pending", "id", where="state = 'pending'"),
+    partial("ix_proposals_pending", "id", where="state = 'pending'"),
 )
 
 proposal_reviews: Final = Table(
     "proposal_reviews",
     metadata,
-    Column("position", _Number, primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("proposal_id", Text, ForeignKey("proposals.id"), nullable=False),
     Column("person", Text, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("document", Text, nullable=False),
-    _one_of("verdict", Verdict),
+    one_of("verdict", Verdict),
     UniqueConstraint("proposal_id", "person", "verdict"),
 )
 
@@ -398,7 +365,7 @@ named_values: Final = Table(
 decisions: Final = Table(
     "decisions",
     metadata,
-    Column("position", _Number, primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
     Index(None, "at"),
@@ -407,7 +374,7 @@ decisions: Final = Table(
 notices: Final = Table(
     "notices",
     metadata,
-    Column("position", _Number, primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("event", Text, nullable=False),
     Column("fact", Text, nullable=False),
@@ -420,70 +387,10 @@ notices: Final = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", BigInteger, nullable=False),
     Column("error", Text),
-    _one_of("state", NoticeState),
+    one_of("state", NoticeState),
     UniqueConstraint("fact", "recipient", "channel"),
-    _partial("ix_notices_waiting", "channel", "next_at", where="state = 'waiting'"),
-    _partial("ix_notices_order", "about", "channel", "recipient", "position", where="state = 'waiting'"),
-    _partial("ix_notices_dead", "position", where="state = 'dead'"),
+    partial("ix_notices_waiting", "channel", "next_at", where="state = 'waiting'"),
+    partial("ix_notices_order", "about", "channel", "recipient", "position", where="state = 'waiting'"),
+    partial("ix_notices_dead", "position", where="state = 'dead'"),
     Index(None, "at"),
-)
-
-seq_head: Final = Table(
-    "seq_head",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("next", BigInteger, nullable=False),
-    Column("last_at", BigInteger, nullable=False),
-    Column("min_index", BigInteger, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    CheckConstraint("id = 1", name="one_row"),
-)
-
-entries: Final = Table(
-    "entries",
-    metadata,
-    Column("idx", _Number, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False, unique=True),
-    Column("bytes", LargeBinary, nullable=False),
-    Column("leaf", LargeBinary, nullable=False),
-    CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name="form"),
-)
-
-entry_index: Final = Table(
-    "entry_index",
-    metadata,
-    Column("idx", _Number, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("request_id", Text),
-    Column("grant_id", Text),
-    Column("session_id", Text),
-    Column("elevation_id", Text),
-    Index(None, "type", "idx"),
-    Index(None, "actor", "idx"),
-    *(
-        _partial(f"ix_entry_index_{name}", name, "idx", where=f"{name} IS NOT NULL")
-        for name in ("request_id", "grant_id", "session_id", "elevation_id")
-    ),
-)
-
-private: Final = Table(
-    "private",
-    metadata,
-    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
-    Column("field", Text, primary_key=True),
-    Column("subject", Text, nullable=False),
-    Column("salt", LargeBinary, nullable=False),
-    Column("clear", LargeBinary, nullable=False),
-    Index(None, "subject"),
-)
-
-served: Final = Table(
-    "served",
-    metadata,
-    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
-    Column("salt", LargeBinary, nullable=False),
-    Column("bytes", LargeBinary, nullable=False),
 )

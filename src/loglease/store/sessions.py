@@ -10,8 +10,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, 
 from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.store.columns import written_out
 from loglease.store.interface import LostRace
-from loglease.store.schema import sessions, written_out
+from loglease.store.schema import sessions
 
 _FIXED: Final = ("id", "principal", "kind", "front", "replica", "opened_at", "epoch")
 _MOVING: Final = ("state", "closed_at", "why")

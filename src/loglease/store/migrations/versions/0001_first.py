@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from loglease.store.migrations.audit_tables import make_audit_tables
 from loglease.store.migrations.grant_tables import make_grant_tables
 from loglease.store.migrations.policy_tables import make_policy_tables
 
@@ -15,7 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-
+    make_audit_tables()
     op.create_table(
         "answers",
         sa.Column("principal", sa.Text(), nullable=False),
@@ -27,62 +28,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal", "route", "key", name=op.f("pk_answers")),
     )
     op.create_index(op.f("ix_answers_answered_at"), "answers", ["answered_at"], unique=False)
-    op.create_table(
-        "entries",
-        sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("bytes", sa.LargeBinary(), nullable=False),
-        sa.Column("leaf", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name=op.f("ck_entries_form")),
-        sa.PrimaryKeyConstraint("idx", name=op.f("pk_entries")),
-        sa.UniqueConstraint("id", name=op.f("uq_entries_id")),
-    )
-    op.create_table(
-        "entry_index",
-        sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("request_id", sa.Text(), nullable=True),
-        sa.Column("grant_id", sa.Text(), nullable=True),
-        sa.Column("session_id", sa.Text(), nullable=True),
-        sa.Column("elevation_id", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("idx", name=op.f("pk_entry_index")),
-    )
-    op.create_index(op.f("ix_entry_index_actor_idx"), "entry_index", ["actor", "idx"], unique=False)
-    op.create_index(
-        "ix_entry_index_elevation_id",
-        "entry_index",
-        ["elevation_id", "idx"],
-        unique=False,
-        sqlite_where=sa.text("elevation_id IS NOT NULL"),
-        postgresql_where=sa.text("elevation_id IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_entry_index_grant_id",
-        "entry_index",
-        ["grant_id", "idx"],
-        unique=False,
-        sqlite_where=sa.text("grant_id IS NOT NULL"),
-        postgresql_where=sa.text("grant_id IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_entry_index_request_id",
-        "entry_index",
-        ["request_id", "idx"],
-        unique=False,
-        sqlite_where=sa.text("request_id IS NOT NULL"),
-        postgresql_where=sa.text("request_id IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_entry_index_session_id",
-        "entry_index",
-        ["session_id", "idx"],
-        unique=False,
-        sqlite_where=sa.text("session_id IS NOT NULL"),
-        postgresql_where=sa.text("session_id IS NOT NULL"),
-    )
-    op.create_index(op.f("ix_entry_index_type_idx"), "entry_index", ["type", "idx"], unique=False)
     op.create_table(
         "locks",
         sa.Column("id", sa.Text(), nullable=False),
@@ -216,17 +161,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revocations")),
     )
     op.create_table(
-        "seq_head",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("next", sa.BigInteger(), nullable=False),
-        sa.Column("last_at", sa.BigInteger(), nullable=False),
-        sa.Column("min_index", sa.BigInteger(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.CheckConstraint("id = 1", name=op.f("ck_seq_head_one_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_seq_head")),
-    )
-    op.create_table(
         "subjects",
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("principal", sa.Text(), nullable=True),
@@ -319,17 +253,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("principal", name=op.f("uq_local_accounts_principal")),
     )
     op.create_table(
-        "private",
-        sa.Column("entry_id", sa.Text(), nullable=False),
-        sa.Column("field", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("salt", sa.LargeBinary(), nullable=False),
-        sa.Column("clear", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_private_entry_id")),
-        sa.PrimaryKeyConstraint("entry_id", "field", name=op.f("pk_private")),
-    )
-    op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
-    op.create_table(
         "key_salts",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
@@ -367,14 +290,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_reviews")),
         sa.UniqueConstraint("id", name=op.f("uq_reviews_id")),
         sa.UniqueConstraint("request_id", "person", "verdict", name=op.f("uq_reviews_request_id_person_verdict")),
-    )
-    op.create_table(
-        "served",
-        sa.Column("entry_id", sa.Text(), nullable=False),
-        sa.Column("salt", sa.LargeBinary(), nullable=False),
-        sa.Column("bytes", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_served_entry_id")),
-        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_served")),
     )
     op.create_table(
         "sessions",
@@ -443,5 +358,3 @@ def upgrade() -> None:
     )
 
     make_policy_tables()
-
-    op.execute("INSERT INTO seq_head (id, next, last_at, min_index, generation, epoch) VALUES (1, 0, 0, 0, 1, 1)")

@@ -1,0 +1,69 @@
+"""The tables of the audit log as SQLAlchemy Core knows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from loglease.store.columns import NUMBER, metadata, partial
+
+seq_head: Final = Table(
+    "seq_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("min_index", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("idx", NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name="form"),
+)
+
+entry_index: Final = Table(
+    "entry_index",
+    metadata,
+    Column("idx", NUMBER, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("grant_id", Text),
+    Column("session_id", Text),
+    Column("elevation_id", Text),
+    Index(None, "type", "idx"),
+    Index(None, "actor", "idx"),
+    *(
+        partial(f"ix_entry_index_{name}", name, "idx", where=f"{name} IS NOT NULL")
+        for name in ("request_id", "grant_id", "session_id", "elevation_id")
+    ),
+)
+
+private: Final = Table(
+    "private",
+    metadata,
+    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("clear", LargeBinary, nullable=False),
+    Index(None, "subject"),
+)
+
+served: Final = Table(
+    "served",
+    metadata,
+    Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)

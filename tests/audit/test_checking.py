@@ -10,8 +10,9 @@ from tests.store.fixtures import opened, raw
 
 from loglease.audit import checking
 from loglease.audit.checking import LogDamaged, check_log
-from loglease.audit.entry import entry_bytes, leaf_of
+from loglease.audit.entry import entry_bytes
 from loglease.audit.interface import Recorded
+from loglease.audit.merkle import leaf_hash
 from loglease.audit.sequencer import Sequencer
 from loglease.model.instant import Instant
 from loglease.store.interface import Transaction
@@ -34,7 +35,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 def content(number: int, at: int = START) -> str:
     """Return the SQL that puts a well-formed entry into place 4."""
     made = entry_bytes(draft(number), Instant(at))
-    return f"UPDATE entries SET bytes = x'{made.hex()}', leaf = x'{leaf_of(made).hex()}' WHERE idx = 4"  # noqa: S608
+    return f"UPDATE entries SET bytes = x'{made.hex()}', leaf = x'{leaf_hash(made).hex()}' WHERE idx = 4"  # noqa: S608
 
 
 async def test_a_whole_log_passes(store: SqliteStore, tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ async def test_damage_is_found(store: SqliteStore, damage: str, found: str) -> N
 
 
 async def test_an_entry_that_is_well_hashed_and_no_entry(store: SqliteStore) -> None:
-    leaf = leaf_of(b"{}").hex()
+    leaf = leaf_hash(b"{}").hex()
     raw(store, *UNGUARDED, f"UPDATE entries SET bytes = x'7b7d', leaf = x'{leaf}' WHERE idx = 4")  # noqa: S608
     with pytest.raises(LogDamaged, match="entry 4 is broken"):
         await check_log(store)

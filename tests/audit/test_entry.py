@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.audit.drafts import draft, drafts
 
-from loglease.audit.entry import MAX_ENTRY_BYTES, EntryTooLarge, entry_bytes, entry_of, leaf_of, sequenced
+from loglease.audit.entry import MAX_ENTRY_BYTES, EntryTooLarge, entry_bytes, entry_of, sequenced
 from loglease.audit.interface import EntryInvalid, PrivateField
+from loglease.audit.merkle import leaf_hash
 from loglease.audit.types import ENTRY_TYPES
 from loglease.model.digest import canonical_bytes, commitment
 from loglease.model.instant import Instant, instant_text
@@ -105,9 +106,9 @@ def test_the_size_has_a_limit() -> None:
 
 def test_a_leaf_is_the_hash_of_rfc_6962() -> None:
     row = sequenced(draft(1), index=4, at=AT)
-    assert row.leaf == hashlib.sha256(b"\x00" + row.content).digest() == leaf_of(row.content)
+    assert row.leaf == hashlib.sha256(b"\x00" + row.content).digest() == leaf_hash(row.content)
     assert (row.index, row.id, row.at) == (4, draft(1).id, AT)
-    assert leaf_of(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
 
 
 def test_what_is_kept_beside_an_entry_is_what_it_commits_to() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from loglease.audit.entry import entry_of, leaf_of
+from loglease.audit.entry import entry_of
 from loglease.audit.interface import EntryInvalid, Group, Rows
+from loglease.audit.merkle import leaf_hash
 from loglease.model.errors import LogLeaseError
 
 NEWEST: Final = 4_096
@@ -44,7 +45,7 @@ def _checked_size(group: Group[object]) -> int:
     before = 0
     for index, content, leaf in group.newest(NEWEST):
         # SQLite keeps what it is given: a foreign hand may have left text where bytes belong.
-        if not isinstance(content, bytes) or leaf_of(content) != leaf:
+        if not isinstance(content, bytes) or leaf_hash(content) != leaf:
             raise LogDamaged(f"Audit entry {index} does not hash to its leaf.", next_step=_RESTORE)
         try:
             at = entry_of(content).at

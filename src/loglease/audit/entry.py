@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ import orjson
 
 from loglease.audit.canon import canonical_value
 from loglease.audit.interface import SYSTEM, Draft, EntryInvalid, EntryRow
+from loglease.audit.merkle import leaf_hash
 from loglease.audit.types import ENTRY_TYPES
 from loglease.model.digest import commitment
 from loglease.model.errors import LogLeaseError
@@ -21,7 +21,6 @@ from loglease.model.instant import Instant, instant_text, parse_instant
 VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 16_384
 
-_LEAF_PREFIX: Final = b"\x00"
 _MAX_ID: Final = 128
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _KEYS: Final = frozenset({"actor", "at", "data", "id", "ref", "type", "v"})
@@ -74,11 +73,6 @@ def entry_bytes(draft: Draft, at: Instant) -> bytes:
     return encoded
 
 
-def leaf_of(content: bytes) -> bytes:
-    """Return the hash of an entry as a leaf of the log. Source: RFC 6962, section 2.1."""
-    return hashlib.sha256(_LEAF_PREFIX + content).digest()
-
-
 def sequenced(draft: Draft, *, index: int, at: Instant) -> EntryRow:
     """Return the entry at its place in the log.
 
@@ -93,7 +87,7 @@ def sequenced(draft: Draft, *, index: int, at: Instant) -> EntryRow:
     for salt, clear in kept:
         if commitment(salt, clear).encode() not in content:
             raise EntryInvalid(f"An entry {draft.type} does not commit to what is kept beside it.")
-    return EntryRow(index=index, id=draft.id, at=at, draft=draft, content=content, leaf=leaf_of(content))
+    return EntryRow(index=index, id=draft.id, at=at, draft=draft, content=content, leaf=leaf_hash(content))
 
 
 def entry_of(content: bytes) -> Entry:

@@ -89,6 +89,10 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
         413: {"too_large": ("Too large", "Bodies have at most 256 KiB and 16 levels.")},
         415: {"unsupported_media_type": ("Unsupported media type", "Send application/json.")},
         422: {
+            "log_invalid": (
+                "Not a proof, or not one that holds",
+                "Check the file or address: a log, a note, a key or a proof there has another form or content.",
+            ),
             "invalid_field": ("A field has a wrong value", "`errors` names each field and its rule."),
             "unknown_field": ("A field is not known", "`errors` names it; compare with the API reference."),
             "scope_invalid": ("The scope is not well-formed", "The detail names the column of the selector."),

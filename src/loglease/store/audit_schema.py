@@ -30,6 +30,21 @@ entries: Final = Table(
     CheckConstraint("idx >= 0 AND length(leaf) = 32 AND length(bytes) <= 16384", name="form"),
 )
 
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    Column("size", NUMBER, primary_key=True, autoincrement=False),
+    # Each has one before it and one after it, so of two who go on from the same one only the first gets its place.
+    Column("prev_size", NUMBER, ForeignKey("checkpoints.size"), unique=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    CheckConstraint(
+        "length(root) = 32 AND ((size = 0 AND prev_size IS NULL) OR (size > 0 AND prev_size IS NOT NULL"
+        " AND prev_size < size))",
+        name="chain",
+    ),
+)
+
 entry_index: Final = Table(
     "entry_index",
     metadata,

@@ -23,6 +23,11 @@ _INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)
 _FIND: Final = _SELECT.where(entries.c.id == bindparam("key"))
 _NEWEST: Final = _SELECT.order_by(entries.c.idx.desc()).limit(bindparam("most"))
 _EXTENT: Final = select(func.count(), func.min(entries.c.idx), func.max(entries.c.idx)).select_from(entries)
+_STORED: Final = (
+    select(entries.c.idx, entries.c.id, entries.c.bytes, entries.c.leaf)
+    .where(entries.c.idx >= bindparam("first"))
+    .order_by(entries.c.idx)
+)
 _PRIVATE: Final = (
     select(private.c.field, private.c.salt, private.c.clear)
     .where(private.c.entry_id == bindparam("key"))
@@ -126,6 +131,11 @@ class SqlEntries:
         if types is not None:
             query = query.where(entry_index.c.type.in_(sorted(types)))
         return self._entries(query.order_by(entries.c.idx).limit(limit))
+
+    def stored(self, first: int, limit: int) -> Sequence[tuple[int, str, bytes, bytes]]:
+        """Return index, id, bytes and leaf of entries from an index on, exactly as the rows have them."""
+        found = self._connection.execute(_STORED.limit(limit), {"first": first})
+        return [(row.idx, row.id, row.bytes, row.leaf) for row in found]
 
     def page(
         self,

@@ -174,6 +174,16 @@ _RULES: Final = (
         " OR EXISTS (SELECT 1 FROM entries WHERE id = NEW.id)",
         "audit entries are appended one after the other, each once",
     ),
+    # Nobody signs what is not there, and what was signed stays.
+    _refusal("checkpoints_fixed", "UPDATE ON checkpoints", "", "a checkpoint never changes"),
+    _refusal("checkpoints_kept", "DELETE ON checkpoints", "", "checkpoints are kept"),
+    _refusal(
+        "checkpoints_covered",
+        "INSERT ON checkpoints",
+        "NEW.size > (SELECT next FROM seq_head)",
+        "a checkpoint covers entries that are there",
+    ),
+    _once("checkpoints", "size = NEW.size OR prev_size = NEW.prev_size"),
     _refusal(
         "seq_head_forward",
         "UPDATE ON seq_head",

@@ -29,6 +29,7 @@ from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.budgets_interface import Budgets
+from loglease.store.checkpoints_interface import Checkpoints
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
@@ -331,6 +332,9 @@ class Entries(Protocol):
     def since(self, index: int, *, types: frozenset[str] | None = None, limit: int = 1_000) -> Sequence[StoredEntry]:
         """Return entries from `index` on, in order."""
 
+    def stored(self, first: int, limit: int) -> Sequence[tuple[int, str, bytes, bytes]]:
+        """Return index, id, bytes and leaf of entries from an index on, exactly as the rows have them."""
+
     def page(
         self,
         *,
@@ -431,6 +435,10 @@ class Transaction(Protocol):
     @property
     def entries(self) -> Entries:
         """The audit log."""
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What was signed of the audit log."""
 
     @property
     def decisions(self) -> Decisions:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
+from loglease.store.checkpoints import SqlCheckpoints
 from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
 from loglease.store.grants import SqlGrants
@@ -41,6 +42,7 @@ class SqlTransaction:
         self.proposals = SqlProposals(connection)
         self.decisions = SqlDecisions(connection)
         self.entries = SqlEntries(connection)
+        self.checkpoints = SqlCheckpoints(connection)
         self.outbox = SqlOutbox(connection)
         self.values = SqlValues(connection)
 

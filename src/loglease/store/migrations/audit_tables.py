@@ -19,6 +19,21 @@ def make_audit_tables() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_entries_id")),
     )
     op.create_table(
+        "checkpoints",
+        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("prev_size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint(
+            "length(root) = 32 AND ((size = 0 AND prev_size IS NULL) OR (size > 0 AND prev_size IS NOT NULL"
+            " AND prev_size < size))",
+            name=op.f("ck_checkpoints_chain"),
+        ),
+        sa.ForeignKeyConstraint(["prev_size"], ["checkpoints.size"], name=op.f("fk_checkpoints_prev_size")),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoints")),
+        sa.UniqueConstraint("prev_size", name=op.f("uq_checkpoints_prev_size")),
+    )
+    op.create_table(
         "entry_index",
         sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),

@@ -102,6 +102,7 @@ def test_a_changed_proof_of_inclusion_does_not_hold(size: int, data: st.DataObje
         (LEAVES[index], size, size, root, proof),
         (LEAVES[index], -1, size, root, proof),
         (LEAVES[index], index, size, root, [*proof, b"short"]),
+        (b"", index, size, b"", proof),
     ]
     if proof:
         wrong += [
@@ -125,6 +126,7 @@ def test_a_proof_of_consistency_holds_for_its_trees_alone(size: int, data: st.Da
         (old, old_root, size, EMPTY_ROOT, proof),
         (old, old_root, size, new_root, [*proof, LEAVES[0]]),
         (0, EMPTY_ROOT, size, new_root, []),
+        (size, old_root, size + 1, b"", []),
         (size + 1, new_root, size, new_root, []),
     ]
     if proof:

@@ -172,8 +172,9 @@ def check_inclusion(leaf: bytes, index: int, size: int, root: bytes, proof: Sequ
     """
     if not 0 <= index < size:
         raise ProofInvalid(f"A log of size {size} has no entry {index}.")
-    place, last, found = index, size - 1, leaf
-    for one in _whole(proof):
+    found, root, *hashes = _whole([leaf, root, *proof])
+    place, last = index, size - 1
+    for one in hashes:
         if last == 0:
             raise ProofInvalid("The proof has more hashes than the tree has levels.")
         if place & 1 or place == last:
@@ -197,11 +198,11 @@ def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proo
     """
     if not 1 <= old <= new:
         raise ProofInvalid(f"There is no proof that a log of size {new} begins with one of size {old}.")
-    hashes = _whole(proof)
     if old == new:
-        if hashes or old_root != new_root:
+        if proof or old_root != new_root:
             raise ProofInvalid(f"Two logs of size {old} have different roots.")
         return
+    old_root, new_root, *hashes = _whole([old_root, new_root, *proof])
     if not old & (old - 1):
         hashes = [old_root, *hashes]
     if _walked(old - 1, new - 1, hashes) != (old_root, new_root):
@@ -256,7 +257,7 @@ def _hashed(ranges: Sequence[tuple[int, int]], read: Hashes) -> list[bytes]:
     return hashes
 
 
-def _whole(proof: Sequence[bytes]) -> list[bytes]:
-    if any(len(one) != HASH_BYTES for one in proof):
-        raise ProofInvalid("The proof has something that is no hash.")
-    return list(proof)
+def _whole(hashes: list[bytes]) -> list[bytes]:
+    if any(len(one) != HASH_BYTES for one in hashes):
+        raise ProofInvalid("A proof, a leaf and a root consist of hashes of 32 bytes.")
+    return hashes

@@ -85,7 +85,9 @@ class Share:
 
     def admits(self, items: Sequence[Item]) -> bool:
         """Say whether the data subjects of its part of some items, those that come next, are on the account."""
-        return self.subjects.admits(len(self.owned(items)))
+        free = self.subjects.free_lines
+        # Whose items they are takes a pass over them, so it is found out only where it matters.
+        return free is None or len(self.owned(items)) <= free
 
     @property
     def end(self) -> list[int] | None:

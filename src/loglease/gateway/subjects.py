@@ -101,11 +101,6 @@ class Subjects:
         """How many of the lines that wait may go as far as this account goes; None is all."""
         return self._waiting[0].at - self._gone if self._waiting else None
 
-    def admits(self, lines: int) -> bool:
-        """Say whether the next so many lines may go."""
-        free = self.free_lines
-        return free is None or lines <= free
-
     def ask(self, lines: int) -> Sequence[Group]:
         """Return what has to be taken before so many of the lines that wait may go."""
         self._asked = [first for first in self._waiting if first.at < self._gone + lines]

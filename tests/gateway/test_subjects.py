@@ -370,9 +370,9 @@ def test_who_was_skipped_unseen_is_new_again() -> None:
     assert subjects.ask(1) == [("email:aaaaaaaaaa",)]
     subjects.clear()
     subjects.taken(1)
-    assert subjects.free_lines is None
+    assert (subjects.is_over, subjects.free_lines) == (False, None)
     subjects.queue([person_item(2, "ab"), person_item(3, "a")])
-    assert subjects.free_lines == 0
+    assert (subjects.is_over, subjects.free_lines) == (False, 0)
     assert subjects.ask(2) == [("email:aaaaaaaaaa", "email:bbbbbbbbbb")]
     subjects.taken(0)
     assert (subjects.is_over, subjects.free_lines) == (True, 0)

@@ -27,8 +27,8 @@ from tests.cli.resources import (
 from loglease.cli.commands.reading import whole_query
 from loglease.cli.endings import CUT, ENDINGS, FINE, LOST, ending_of
 from loglease.cli.lines import Tally, line_text
-from loglease.cli.terminal import is_unsafe
 from loglease.model.session import CloseWhy
+from loglease.model.unsafe_text import is_unsafe
 
 HELD = {"kind": "suspension", "cause": "person", "reason": "look", "by": BOB, "since": "2026-11-23T10:00:00.000000Z"}
 LOCKED = {"kind": "lock", "cause": "person", "reason": "left", "since": "2026-11-23T10:00:00.000000Z"}

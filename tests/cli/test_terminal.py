@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loglease.cli.terminal import is_unsafe, json_text, one_line, safe
+from loglease.cli.terminal import json_text, one_line, safe
+from loglease.model.unsafe_text import is_unsafe
 
 HOSTILE = (
     "\x1b\x07\x08\r\x00\x7f\x80\x9b\x9d\u200b\u200d\u202e\u2066\u2028\ufeff\u00ad\u034f\u3164\ufe0f\U000e0041\ud800"

@@ -7,35 +7,12 @@ SECURITY: every text that did not come from this program passes here before it i
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any, Final
 
-# Control, format (bidi, zero-width, tags), surrogate, private and unassigned characters, line and paragraph separators.
-_UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Ignorable by default, hence without width, though letters or marks by category (Unicode, DerivedCoreProperties.txt).
-_IGNORABLE: Final = frozenset(
-    chr(point)
-    for first, last in (
-        (0x034F, 0x034F),
-        (0x115F, 0x1160),
-        (0x17B4, 0x17B5),
-        (0x180B, 0x180F),
-        (0x3164, 0x3164),
-        (0xFE00, 0xFE0F),
-        (0xFFA0, 0xFFA0),
-        (0xE0100, 0xE01EF),
-    )
-    for point in range(first, last + 1)
-)
+from loglease.model.unsafe_text import escaped_json, is_unsafe
+
 _BYTE: Final = 0xFF
 _PLANE: Final = 0xFFFF
-
-
-def is_unsafe(character: str) -> bool:
-    """Say whether a character could move the cursor, reorder or hide text; newline and tab count as unsafe here."""
-    if character.isascii():
-        return not character.isprintable()
-    return character in _IGNORABLE or unicodedata.category(character) in _UNSAFE_CATEGORIES
 
 
 def safe(text: str) -> str:
@@ -58,12 +35,7 @@ def one_line(text: str) -> str:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Write JSON that means exactly `value` and holds no character that is unsafe in a terminal."""
     separators = (",", ":") if indent is None else None
-    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-    if text.isascii():
-        return text.replace("\x7f", "\\u007f")
-    return "".join(
-        _json_escape(character) if is_unsafe(character) and character != "\n" else character for character in text
-    )
+    return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
 
 
 def _escape(character: str) -> str:
@@ -71,11 +43,3 @@ def _escape(character: str) -> str:
     if point <= _BYTE:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point <= _PLANE else f"\\U{point:08x}"
-
-
-def _json_escape(character: str) -> str:
-    point = ord(character)
-    if point <= _PLANE:
-        return f"\\u{point:04x}"
-    high, low = divmod(point - 0x10000, 0x400)
-    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

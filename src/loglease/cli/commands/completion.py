@@ -10,8 +10,8 @@ from cyclopts import App, Argument, Parameter
 from loglease.cli.configuration import Color, OutputForm
 from loglease.cli.run import Here, Run
 from loglease.cli.scripts import SCRIPTS
-from loglease.cli.terminal import is_unsafe
 from loglease.model.errors import LogLeaseError
+from loglease.model.unsafe_text import is_unsafe
 
 _MOST: Final = 50
 _SOURCES: Final = "/sources"

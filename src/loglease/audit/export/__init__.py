@@ -1,0 +1,1 @@
+"""Entries in the formats that leave the system. Pure: rows in, lines out."""

@@ -1,0 +1,178 @@
+"""`integrity`: whether the log is whole, and what was done to it: gaps, clocks, keys, sinks, retention, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from loglease.audit.report.asking import Asked, Beside, Logged
+from loglease.audit.report.completeness import Completeness
+from loglease.audit.report.folds import instant_of
+from loglease.audit.report.tables import Fact, Form, Found, Rows, layout
+from loglease.model.instant import MICROSECONDS, Instant
+
+CHECKS: Final = layout("checks", "What was checked of the whole log", "check, result, detail")
+GAPS: Final = layout(
+    "gaps",
+    "Starts, and the time before them in which nothing was recorded",
+    "at:time, replica, version, after, silent_s:seconds, epoch:number",
+)
+OUTAGES: Final = layout(
+    "outages",
+    "Times in which nothing could be recorded",
+    "at:time, replica, from_at:time, until_at:time, refused:number, late:number",
+)
+CLOCKS: Final = layout("clocks", "Clocks that were in doubt", "at:time, act, replica, skew_ms:milliseconds, check")
+KEYS: Final = layout("keys", "Keys", "at:time, use, old_id, new_id, by:subject, overlap_until_at:time")
+ACTS: Final = layout(
+    "acts", "What was done to the log, or with it", "at:time, type, by:subject, approved_by:subject, detail"
+)
+HOLDS: Final = layout(
+    "holds", "Holds, by the end of the time", "hold, state, from_at:time, to_at:time, at:time, by:subject"
+)
+SINKS: Final = layout("sinks", "Who keeps checkpoints outside", "sink, size:number, since_at:time, behind:number")
+_ACTS: Final = frozenset(
+    {
+        "log.exported",
+        "log.disclosed",
+        "log.pruned",
+        "log.restored",
+        "subject.erased",
+        "tamper.found",
+        "report.made",
+        "report.signed",
+    }
+)
+_MOST_NAMED: Final = 5
+
+
+class Integrity:
+    """Reads every entry of the log, and keeps what belongs to the time."""
+
+    def __init__(self, asked: Asked, beside: Beside) -> None:
+        self._asked = asked
+        self._beside = beside
+        self._proof = Completeness(asked, beside)
+        self._broken: list[tuple[int, str]] = []
+        self._earlier: list[int] = []
+        self._tampered = 0
+        self._last_at: Instant | None = None
+        self._rows = {one.name: Rows(one) for one in (GAPS, OUTAGES, CLOCKS, KEYS, ACTS)}
+        self._holds: dict[str, tuple[Any, ...]] = {}
+        self._held: dict[str, list[int]] = {}
+
+    def add(self, logged: Logged) -> None:
+        """Take in an entry."""
+        self._proof.add(logged)
+        draft, at = logged.entry.draft, logged.entry.at
+        if self._last_at is not None and at < self._last_at:
+            self._earlier.append(logged.index)
+        before, self._last_at = self._last_at, at
+        if draft.type == "hold.changed" and at < self._asked.to_at:
+            data: Mapping[str, Any] = draft.data
+            kept = (data["state"], instant_of(data, "from_at"), instant_of(data, "to_at"), at, draft.actor)
+            self._holds[str(data["hold"])] = kept
+            self._held.setdefault(str(data["hold"]), []).append(logged.index)
+        if self._asked.holds(at):
+            self._note(logged, before)
+
+    def add_broken(self, index: int, content: bytes, leaf: bytes | None, why: str) -> None:
+        """Take in an entry that cannot be read."""
+        self._proof.take(index, content, leaf)
+        self._broken.append((index, why))
+
+    def _note(self, logged: Logged, before: Instant | None) -> None:
+        draft, at = logged.entry.draft, logged.entry.at
+        data: Mapping[str, Any] = draft.data
+        entries = (logged.index,)
+        match draft.type:
+            case "service.started":
+                silent = 0 if before is None else (at - before) // MICROSECONDS
+                started = (at, data["replica"], data["version"], data["after"], silent, data["epoch"])
+                self._rows["gaps"].add(*started, entries=entries)
+            case "audit.resumed":
+                times = (instant_of(data, "from_at"), instant_of(data, "until_at"))
+                self._rows["outages"].add(at, data["replica"], *times, data["refused"], data["late"], entries=entries)
+            case "clock.suspect" | "clock.trusted":
+                act = draft.type.partition(".")[2]
+                self._rows["clocks"].add(at, act, data["replica"], data["skew_ms"], data.get("check"), entries=entries)
+            case "key.rotated":
+                until = instant_of(data, "overlap_until_at")
+                rotated = (at, data["use"], data["old_id"], data["new_id"], draft.actor, until)
+                self._rows["keys"].add(*rotated, entries=entries)
+            case name if name in _ACTS:
+                words = _words(data, draft.ref)
+                self._rows["acts"].add(at, name, draft.actor, data.get("approved_by"), words, entries=entries)
+                self._tampered += name == "tamper.found"
+
+    def found(self) -> Found:
+        """Return the checks first."""
+        checks, holds, sinks = Rows(CHECKS), Rows(HOLDS), Rows(SINKS)
+        for name, bad, detail in self._checks():
+            checks.add(name, "not checked" if bad is None else "fails" if bad else "holds", detail)
+        for name, kept in sorted(self._holds.items()):
+            holds.add(name, *kept, entries=self._held[name])
+        for sink in self._beside.sinks or ():
+            sinks.add(sink.name, sink.size, sink.since_at, max(0, self._beside.size - sink.size))
+        retain = self._beside.retain_s
+        summary = (
+            Fact("failing", sum(row.cells[1] == "fails" for row in checks.kept), "checks that fail: has to be 0"),
+            *self._proof.facts(),
+            Fact("min_index", self._beside.first, "the lowest index that was not pruned"),
+            Fact("retain_s", retain, "how long entries have to stay; nothing here means for ever", Form.SECONDS),
+            Fact("crashes", sum(row.cells[3] == "crash" for row in self._rows["gaps"].kept), "starts after a crash"),
+            Fact("outages", len(self._rows["outages"].kept), "times in which nothing could be recorded"),
+            Fact("tamper_found", self._tampered, "times that tampering was found: has to be 0"),
+            Fact("holds", sum(kept[0] == "set" for kept in self._holds.values()), "holds that are set"),
+        )
+        tables = (checks.table(), *(rows.table() for rows in self._rows.values()), holds.table(), sinks.table())
+        return Found(summary, (*tables, self._proof.table()), self._unknown())
+
+    def _checks(self) -> tuple[tuple[str, bool | None, str], ...]:
+        """Return each check with whether it fails; None where it was not made."""
+        proof, head = self._proof, self._beside.head
+        holds = proof.root_holds
+        read = f"{proof.read} entries from index {self._beside.first} on"
+        return (
+            (
+                "every index is there",
+                not proof.is_dense,
+                _named("missing before", [after for _, after in proof.gaps]) or read,
+            ),
+            (
+                "every entry has its form",
+                bool(self._broken),
+                _named("broken", [one for one, _ in self._broken]) or read,
+            ),
+            ("every entry hashes to its leaf", bool(proof.unlike), _named("other hash", proof.unlike) or read),
+            ("time never goes back", bool(self._earlier), _named("earlier than the one before", self._earlier) or read),
+            (
+                "the entries have the root of the signed checkpoint",
+                None if holds is None else not holds,
+                "no checkpoint, or entries were pruned" if head is None or holds is None else f"size {head.size}",
+            ),
+        )
+
+    def _unknown(self) -> tuple[str, ...]:
+        found = [
+            "Whether history was rewritten as a whole: `loglease audit verify` tells, with a head kept elsewhere.",
+            *self._proof.doubts(),
+        ]
+        if self._beside.sinks is None:
+            found.append("Whether somebody outside keeps checkpoints: this server knows of no sink.")
+        return tuple(found)
+
+
+def _named(what: str, indices: list[int]) -> str:
+    """Name the first few indices; empty where there are none."""
+    if not indices:
+        return ""
+    more = f" and {len(indices) - _MOST_NAMED} more" if len(indices) > _MOST_NAMED else ""
+    return f"{what}: {', '.join(map(str, indices[:_MOST_NAMED]))}{more}"
+
+
+def _words(data: Mapping[str, Any], ref: Mapping[str, str]) -> str:
+    """Return the plain facts of an entry in one line; commitments say nothing to anybody."""
+    shown = [f"{name} {value}" for name, value in ref.items()]
+    shown += [f"{name} {value}" for name, value in data.items() if not name.endswith("_c") and name != "approved_by"]
+    return ", ".join(shown)

@@ -1,0 +1,114 @@
+"""Making a report: rows of the log go in by the thousand, in order, and what was found comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from loglease.audit.checking import LogDamaged
+from loglease.audit.entry import entry_of
+from loglease.audit.interface import EntryInvalid
+from loglease.audit.report.asking import MAX_SAMPLE, MAX_SEED, Asked, Beside, Logged
+from loglease.audit.report.catalogue import KINDS, Kind
+from loglease.audit.report.folds import TakesBroken
+from loglease.audit.report.sampling import sampled
+from loglease.audit.report.tables import Found
+from loglease.model.errors import FieldFault, InvalidField
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How a sample was drawn: from which table, how many of how many rows."""
+
+    table: str
+    size: int
+    of: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a report found, with its sample and the entries that are its evidence."""
+
+    found: Found
+    drawn: Drawn | None
+    evidence: tuple[int, ...]
+
+
+class Making:
+    """One report in the making.
+
+    Args:
+        asked: see `checked`.
+    """
+
+    def __init__(self, asked: Asked, beside: Beside) -> None:
+        self.kind = KINDS[asked.report]
+        self._asked = asked
+        self._fold = self.kind.build(asked, beside)
+
+    def add(self, rows: Iterable[tuple[int, bytes, bytes | None]]) -> bool:
+        """Take in rows of the log: index, bytes and stored leaf. Return False once later rows change nothing.
+
+        Raises:
+            LogDamaged: an entry cannot be read; the report `integrity` tells of it instead.
+            ReportTooLarge: there is more than a report may keep.
+        """
+        for index, content, leaf in rows:
+            try:
+                entry = entry_of(content)
+            except EntryInvalid as error:
+                if not isinstance(self._fold, TakesBroken):
+                    raise LogDamaged(
+                        f"Audit entry {index} cannot be read.", next_step="loglease audit report integrity"
+                    ) from error
+                self._fold.add_broken(index, content, leaf, error.message)
+                continue
+            if entry.at >= self._asked.to_at and not self.kind.whole:
+                return False
+            self._fold.add(Logged(index, entry, content, leaf))
+        return True
+
+    def result(self) -> Result:
+        """Return what was found, with the sample in place of the main table where one was asked for."""
+        found, asked = self._fold.found(), self._asked
+        if asked.sample is None or self.kind.main is None:
+            return Result(found, None, found.evidence())
+        main = next(table for table in found.tables if table.layout.name == self.kind.main)
+        seed = asked.seed or 0
+        chosen = sampled(main.rows, asked.sample, seed)
+        drawn = Drawn(self.kind.main, len(chosen), len(main.rows), seed)
+        tables = tuple(replace(table, rows=chosen) if table is main else table for table in found.tables)
+        evidence = tuple(sorted({index for row in chosen for index in row.entries}))
+        return Result(replace(found, tables=tables), drawn, evidence)
+
+
+def checked(asked: Asked) -> Kind:
+    """Return the kind of report that is asked for, if the question makes sense.
+
+    Raises:
+        InvalidField: there is no such report, or something is missing, too much or the wrong way round.
+    """
+    kind = KINDS.get(asked.report)
+    if kind is None:
+        raise _fault("report", f"There is no report {asked.report[:40]!r}.", f"Reports: {', '.join(KINDS)}.")
+    if asked.from_at is not None and asked.from_at >= asked.to_at:
+        raise _fault("from", "The time ends before it begins.", "Give a start before the end, and not in the future.")
+    if kind.of_grant and asked.grant is None:
+        raise _fault("grant", f"The report {kind.name} is about one grant.", "Name it: --grant grt_….")
+    if not kind.of_grant and asked.grant is not None:
+        raise _fault("grant", f"The report {kind.name} takes no grant.", "Leave it out, or ask for a dossier.")
+    if asked.sample is None and asked.seed is not None:
+        raise _fault("seed", "A seed is for a sample.", "Say how many rows to draw: --sample 25.")
+    if asked.sample is not None:
+        if kind.main is None:
+            raise _fault("sample", f"The report {kind.name} takes no sample.", "Leave it out.")
+        if not 1 <= asked.sample <= MAX_SAMPLE:
+            raise _fault("sample", f"A sample has 1 to {MAX_SAMPLE:,} rows.", "Ask for fewer.")
+    if asked.seed is not None and not 0 <= asked.seed <= MAX_SEED:
+        raise _fault("seed", "A seed is a whole number from 0 to 2^53 − 1.", "Choose a smaller one.")
+    return kind
+
+
+def _fault(name: str, message: str, next_step: str) -> InvalidField:
+    return InvalidField(message, next_step=next_step, faults=(FieldFault(f"/{name}", "value", message),))

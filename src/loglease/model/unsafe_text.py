@@ -32,6 +32,13 @@ def is_unsafe(character: str) -> bool:
     return character in _IGNORABLE or unicodedata.category(character) in _UNSAFE_CATEGORIES
 
 
+def visible(text: str) -> str:
+    r"""Return text with each of these characters as an escape that can be seen, such as ``\u{202e}``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"\\u{{{ord(character):x}}}" if is_unsafe(character) else character for character in text)
+
+
 def escaped_json(text: str) -> str:
     r"""Return JSON that means the same and holds none of these characters, only escapes such as ``\u202e``.
 

@@ -113,6 +113,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "rules_invalid": ("The redaction rules are not valid", "The detail names file, line and column."),
             "policy_invalid": ("The policy is not valid", "The detail names file, line and column."),
             "query_limit": ("The query is too large", "Ask for less time or fewer streams."),
+            "report_too_large": ("The report is too large", "Ask for less time, or for a sample."),
         },
         428: {"precondition_required": ("Say what it is about", "Send If-Match with the ETag of what was shown.")},
         429: {

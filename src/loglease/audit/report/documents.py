@@ -15,6 +15,7 @@ from loglease.audit.report.making import Result
 from loglease.audit.report.sampling import METHOD
 from loglease.audit.report.tables import Cell, Column, Fact, Form, Row, Table, texts_of
 from loglease.model.instant import Instant, instant_text
+from loglease.model.unsafe_text import escaped_json
 
 FORMAT: Final = 1
 """The version of the JSON; it rises when a key changes its meaning or goes away."""
@@ -119,7 +120,8 @@ def document_of(report: Report) -> dict[str, Any]:
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
     """Return the exact bytes of a report: indented, keys in a fixed order, so that equal reports are equal files."""
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()
+    return escaped_json(text).encode()
 
 
 def _fact(report: Report, fact: Fact) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from loglease.audit.report.sampling import METHOD
 from loglease.audit.report.sheets import MOST_ENTRIES
 from loglease.audit.report.tables import Cell, Column, Fact, Form, Table
 from loglease.model.instant import Instant, duration_text, instant_text
-from loglease.model.words import plain
+from loglease.model.unsafe_text import visible
 
 _STYLE: Final = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem; }
@@ -176,4 +176,4 @@ def _indices(indices: tuple[int, ...]) -> str:
 
 def _visible(text: str) -> Markup:
     """Escape a text for the page, and show what would hide or reorder others."""
-    return escape(plain(text))
+    return escape(visible(text))

@@ -14,7 +14,7 @@ from typing import Final
 from loglease.audit.report.documents import Report
 from loglease.audit.report.tables import Cell, Form, Table
 from loglease.model.instant import instant_text
-from loglease.model.words import plain
+from loglease.model.unsafe_text import visible
 
 MOST_ENTRIES: Final = 100
 """Most indices in one field; a spreadsheet cuts long ones. The JSON has all of them."""
@@ -51,7 +51,7 @@ def field_of(cell: Cell) -> str:
 def _text(text: str) -> str:
     # Before escapes: what looks like a harmless letter afterwards may have been a formula for whoever undoes them.
     risky = text.lstrip(" ").startswith(_FORMULA)
-    return f"'{plain(text)}" if risky else plain(text)
+    return f"'{visible(text)}" if risky else visible(text)
 
 
 def _written(lines: Iterator[list[str]]) -> bytes:

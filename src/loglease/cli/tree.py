@@ -91,7 +91,19 @@ GROUPS: Final = (
             ("delete", "tokens:delete", "Delete a token: it works no more."),
         ),
     ),
-    (_LOOK, "audit", "The audit log.", (("list", "audit:list_", "List audit entries."),)),
+    (
+        _LOOK,
+        "audit",
+        "The audit log.",
+        (
+            ("list", "audit:list_", "List audit entries."),
+            (
+                "witness",
+                "audit_witness:witness",
+                "Run a witness: it cosigns checkpoints of logs, and never two that contradict each other.",
+            ),
+        ),
+    ),
     (
         _LOOK,
         "rules",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from loglease.audit.entry import sequenced
 from loglease.audit.interface import Draft, Recorded
+from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.model.ids import ENTRY, EntryId, id_of
 from loglease.model.instant import Instant
@@ -115,7 +117,7 @@ async def measured(directory: Path) -> dict[str, float]:
         figures.setdefault(name, []).append(value)
 
     store = await asyncio.to_thread(open_store, directory / "log.db", clock=BenchClock())
-    log: Sequencer[Transaction] = Sequencer(store, BenchClock())
+    log: Sequencer[Transaction] = Sequencer(store, BenchClock(), Vault(os.urandom(32), os.urandom))
     try:
         for number in range(ROUNDS):
             first = number * 1_000_000

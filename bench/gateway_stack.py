@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from loglease.access.journal import Journal
 from loglease.access.revoke import revoke
 from loglease.access.watch import Watch
 from loglease.audit.interface import Recorded
+from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings, SessionProtocol
 from loglease.model.grant import Grant
@@ -84,7 +86,7 @@ async def stack(
     sys.setswitchinterval(0.0005)  # as in the server's own process
     clock = SystemClock()
     store = open_store(directory / "data" / "loglease.sqlite3", clock=clock)
-    log: Sequencer[Transaction] = Sequencer(store, clock)
+    log: Sequencer[Transaction] = Sequencer(store, clock, Vault(os.urandom(32), os.urandom))
     watch = Watch(store, clock, system_random)
     log.on_committed(watch.committed)
     await watch.poll()

@@ -377,7 +377,7 @@ async def test_a_request_that_people_approved_has_none(world: World) -> None:
     with pytest.raises(NotFound, match="no after-review"):
         await looked_at(world, asked.id, replace(ALICE))
     with pytest.raises(NotFound, match="no after-review"):
-        await world.store.read(lambda tx: exposure_of(tx, fresh(world, ALICE), asked.id))
+        await world.store.read(lambda tx: exposure_of(tx, fresh(world, ALICE), asked.id, world.vault))
 
 
 async def test_two_stages_need_two_people(tmp_path: Path) -> None:
@@ -430,10 +430,10 @@ async def test_the_history_says_what_was_said(world: World) -> None:
 
 async def test_a_reader_of_nothing_exposed_nothing(world: World) -> None:
     request = await broken(world)
-    found = await world.store.read(lambda tx: exposure_of(tx, fresh(world, BOB), request.id))
+    found = await world.store.read(lambda tx: exposure_of(tx, fresh(world, BOB), request.id, world.vault))
     assert (found.sessions, found.lines, found.queries, found.streams, found.complete) == (0, 0, (), (), True)
     with pytest.raises(NotFound):
-        await world.store.read(lambda tx: exposure_of(tx, fresh(world, MALLORY), request.id))
+        await world.store.read(lambda tx: exposure_of(tx, fresh(world, MALLORY), request.id, world.vault))
 
 
 async def test_a_grant_ends_with_the_document_that_gave_it(world: World) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.audit.drafts import draft
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.vault import fake_vault
 from tests.store.fixtures import opened, raw
 
 from loglease.audit import checking
@@ -25,7 +26,7 @@ UNGUARDED = tuple(f"DROP TRIGGER entries_{name}" for name in ("fixed", "kept", "
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     clock = FakeClock()
     found = opened(tmp_path, clock)
-    log: Sequencer[Transaction] = Sequencer(found, clock)
+    log: Sequencer[Transaction] = Sequencer(found, clock, fake_vault())
     await log.commit(lambda _tx, _now: Recorded(None, tuple(draft(number) for number in range(10))))
     await log.aclose()
     yield found

@@ -28,12 +28,13 @@ from loglease.audit.sequencer import Sequencer
 from loglease.store.interface import LostRace
 from tests.audit.drafts import draft
 from tests.fakes.clock import FakeClock
+from tests.fakes.vault import fake_vault
 from tests.store.fixtures import opened
 
 async def write(first):
     clock = FakeClock()
     store = opened(Path(sys.argv[1]), clock)
-    log = Sequencer(store, clock)
+    log = Sequencer(store, clock, fake_vault())
     numbers = iter(range(first, first + 10**6))
 
     def recorded(tx, number):

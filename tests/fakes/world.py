@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tests.fakes.clock import FakeClock, FakeIds, FakeRandom
 from tests.fakes.database import put_new_database
+from tests.fakes.vault import fake_vault
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
@@ -152,6 +153,7 @@ class World:
         self.clock = FakeClock()
         self.new_id = FakeIds(self.clock)
         self.random = FakeRandom()
+        self.vault = fake_vault()
         self.rules = rules_of(policy)
         self.store: SqliteStore
         self.log: Sequencer[Transaction]
@@ -160,7 +162,7 @@ class World:
         path = self.directory / "db" / "loglease.sqlite3"
         put_new_database(path)
         self.store = open_store(path, clock=self.clock)
-        self.log = PatientSequencer(self.store, self.clock)
+        self.log = PatientSequencer(self.store, self.clock, self.vault)
         return self
 
     async def stop(self) -> None:

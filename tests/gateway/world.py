@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.fakes.database import put_new_database
 from tests.fakes.gateway import MARKER, MASTER, insert_grant, listening, principal, services
+from tests.fakes.vault import fake_vault
 
 from loglease.access.caller import Caller
 from loglease.access.journal import Journal
@@ -286,7 +287,7 @@ async def world(
     path = directory / "data" / "loglease.sqlite3"
     put_new_database(path)
     store = open_store(path, clock=clock)
-    sequencer = Sequencer(store, clock, limit_s=60)
+    sequencer = Sequencer(store, clock, fake_vault(), limit_s=60)
     log = SwitchedLog(sequencer)
     watch = Watch(store, clock, system_random)
     sequencer.on_committed(watch.committed)

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import orjson
 
+from loglease.access.private_texts import texts_of
+from loglease.audit.privacy import Vault
 from loglease.model.grant import Grant
 from loglease.store.interface import StoredEntry, Transaction
 
@@ -65,9 +67,9 @@ class Exposure:
     complete: bool
 
 
-def exposure(tx: Transaction, grant: Grant) -> Exposure:
+def exposure(tx: Transaction, grant: Grant, vault: Vault) -> Exposure:
     """Return what was read under a grant; whoever asks has to be allowed to see the grant."""
-    sums = _Sums()
+    sums = _Sums(vault)
     looked_at = 0
     for row in _entries(tx, grant):
         looked_at += 1
@@ -99,7 +101,8 @@ def _entries(tx: Transaction, grant: Grant) -> Iterator[StoredEntry]:
 class _Sums:
     """Adds up entries, newest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self.sessions: set[str] = set()
         self.uncertain = 0
         self._lines = 0
@@ -114,12 +117,12 @@ class _Sums:
         if len(self._queries) >= MAX_QUERIES:
             self._cut = True
             return
-        clear = {path: text for path, _, text in tx.entries.private(entry["id"])}
+        clear = texts_of(tx, entry["id"], self._vault)
         data = entry["data"]
         self._queries.append(
             AskedQuery(
                 at=entry["at"],
-                text=clear.get("text_c", b"").decode(errors="replace"),
+                text=clear.get("text_c", ""),
                 start_ns=_whole(data.get("start_ns")),
                 end_ns=_whole(data.get("end_ns")),
                 live=data["live"],

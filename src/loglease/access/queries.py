@@ -24,6 +24,7 @@ from loglease.access.permissions import (
     suspensions_on,
     visible_request,
 )
+from loglease.audit.privacy import Vault
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.after_review import AfterReview, AfterState
 from loglease.model.grant import Grant, GrantState
@@ -234,7 +235,7 @@ def after_reviews_page(
     return found
 
 
-def exposure_of(tx: Transaction, caller: Caller, request_id: RequestId) -> Exposure:
+def exposure_of(tx: Transaction, caller: Caller, request_id: RequestId, vault: Vault) -> Exposure:
     """Return exactly what was read under a grant that has an after-review.
 
     Raises:
@@ -244,7 +245,7 @@ def exposure_of(tx: Transaction, caller: Caller, request_id: RequestId) -> Expos
     grant = tx.grants.of_request(request.id)
     if grant is None or tx.after_reviews.find(request.id) is None:
         raise NotFound(f"{request.id} has no after-review.", next_step=f"loglease requests {request.id}")
-    return exposure(tx, grant)
+    return exposure(tx, grant, vault)
 
 
 def grants_page(

@@ -57,6 +57,46 @@ class PrivateField:
     clear: bytes
 
 
+class Sealed(Protocol):
+    """A private text as it is stored; only `privacy` opens it."""
+
+    @property
+    def path(self) -> str:
+        """Where the commitment is in the entry's data."""
+
+    @property
+    def subject(self) -> str:
+        """Under whose key it is."""
+
+    @property
+    def nonce(self) -> bytes:
+        """The nonce; never used twice with one key."""
+
+    @property
+    def ciphertext(self) -> bytes:
+        """Salt and clear bytes, sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedField:
+    """`Sealed`, as it is about to be stored."""
+
+    path: str
+    subject: str
+    nonce: bytes
+    ciphertext: bytes
+
+
+class SubjectKeys(Protocol):
+    """The keys of subjects, wrapped, inside one transaction."""
+
+    def find(self, subject: str) -> bytes | None:
+        """Return a subject's wrapped key; None before the first text, and once it was erased."""
+
+    def insert(self, subject: str, wrapped: bytes) -> None:
+        """Store the wrapped key of a subject who has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An entry before it has its place and time in the log.
@@ -90,7 +130,11 @@ class Recorded(Generic[Result_co]):
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One sequenced entry: its index, its exact bytes, and the columns it is found by."""
+    """One sequenced entry: its index, its exact bytes, and the columns it is found by.
+
+    Attributes:
+        sealed: what is kept of the draft's private texts.
+    """
 
     index: int
     id: EntryId
@@ -98,6 +142,7 @@ class EntryRow:
     draft: Draft
     content: bytes
     leaf: bytes
+    sealed: tuple[SealedField, ...] = ()
 
 
 class Head(Protocol):
@@ -130,6 +175,10 @@ class Group(Protocol[Tx_co]):
     @property
     def head(self) -> Head:
         """The head as it was when the lock was taken."""
+
+    @property
+    def subject_keys(self) -> SubjectKeys:
+        """The keys of subjects, inside this transaction."""
 
     def now(self) -> Instant:
         """Return the database's time."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 from loglease.audit.entry import entry_bytes, entry_of, sequenced
@@ -23,6 +23,7 @@ from loglease.audit.interface import (
     Recorded,
     Rows,
 )
+from loglease.audit.privacy import Vault
 from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError
 from loglease.model.instant import Instant
@@ -78,12 +79,14 @@ class Sequencer(Generic[Tx]):
     """`EntryLog` on a database.
 
     Args:
+        vault: seals the private texts of entries.
         limit_s: how long a caller waits by default.
     """
 
-    def __init__(self, rows: Rows[Tx], clock: Clock, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, rows: Rows[Tx], clock: Clock, vault: Vault, *, limit_s: float = LIMIT_S) -> None:
         self._rows = rows
         self._clock = clock
+        self._vault = vault
         self._limit_s = limit_s
         self._ordinary: deque[_Job[Tx]] = deque()
         self._urgent: deque[_Job[Tx]] = deque()
@@ -187,8 +190,18 @@ class Sequencer(Generic[Tx]):
             if done.is_full() or self._clock.boot_ns() - began_ns >= MAX_GROUP_NS:
                 break
         if done.rows:
-            group.append(done.rows, last_at=now)
+            group.append(self._sealed(group, done.rows), last_at=now)
         return done
+
+    def _sealed(self, group: Group[Tx], rows: Sequence[EntryRow]) -> Sequence[EntryRow]:
+        """Return entries with their private texts sealed."""
+        if not any(row.draft.private for row in rows):
+            return rows
+        sealing = self._vault.sealing(group.subject_keys)
+        return [
+            replace(row, sealed=sealing.seal(row.id, row.draft.actor, row.draft.private)) if row.draft.private else row
+            for row in rows
+        ]
 
     def _answer(self, done: _Round[Tx]) -> None:
         if done.rows:

@@ -35,9 +35,10 @@ from loglease.server.identity.sign_in import ADMIN_FILE
 from loglease.server.policies import policy_directory
 from loglease.server.process import Ready, run_process
 from loglease.server.redaction_rules import library_of, rules_directory
+from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
-from loglease.server.wiring import DATABASE, HEAD, JOURNAL, PSEUDONYM_KEY
+from loglease.server.wiring import DATABASE, HEAD, JOURNAL
 from loglease.sources.files import FileSourceConfig
 from loglease.sources.interface import Health
 from loglease.sources.registry import Sources
@@ -234,7 +235,7 @@ def _data(settings: Settings) -> list[Finding]:
         return [Finding("data", "ok", "The data directory is made at the first start.")]
     found = [
         Finding("data", "fail", f"{path} is open to others.", f"chmod go-rwx {path}")
-        for path in (place, *(place / name for name in (DATABASE, JOURNAL, HEAD, PSEUDONYM_KEY)))
+        for path in (place, *(place / name for name in (DATABASE, JOURNAL, HEAD, PSEUDONYM_KEY, PRIVATE_KEY)))
         if path.exists() and path.stat().st_mode & _PRIVATE
     ]
     stats = os.statvfs(place)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TextIO
 
 from loglease.audit.checking import check_log
+from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.model.errors import LogLeaseError
 from loglease.server.clock import SystemClock, SystemNewId, system_random
 from loglease.server.identity.accounts import ADMIN_ACCOUNT, Accounts
 from loglease.server.identity.passwords import Passwords
 from loglease.server.local import FAILED, OK, print_error
+from loglease.server.secret_file import PRIVATE_KEY, secret_file
 from loglease.server.settings import Settings, SettingsInvalid, load_settings
 from loglease.server.wiring import DATABASE
 from loglease.store.interface import Transaction
@@ -48,7 +50,8 @@ async def new_admin_password(settings: Settings) -> str:
         )
     clock = SystemClock()
     store = await asyncio.to_thread(open_store, database, clock=clock)
-    log: Sequencer[Transaction] = Sequencer(store, clock)
+    vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, system_random), system_random)
+    log: Sequencer[Transaction] = Sequencer(store, clock, vault)
     try:
         await check_log(store)
         passwords = Passwords(settings.identity, system_random)

@@ -15,6 +15,7 @@ from loglease.access.restore import HeadFile
 from loglease.access.rules import Rules
 from loglease.access.watch import Watch
 from loglease.audit.interface import EntryLog
+from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.model.clock import Clock
 from loglease.model.grant import Grant
@@ -99,6 +100,7 @@ class Services:
         sequencer: what is behind it; works of its own tell nobody.
         engines: what redacts here, and what was withheld.
         facts: who is asked for facts that policies read.
+        vault: seals and opens the private texts of the audit log.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
 
@@ -130,6 +132,7 @@ class Services:
     engines: Engines
     facts: FactProviders
     pseudonym_key: bytes = field(repr=False)
+    vault: Vault = field(repr=False)
     standing: Standing = field(default_factory=Standing)
 
     @property

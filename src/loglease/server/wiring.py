@@ -14,12 +14,14 @@ from loglease.access.commitments import Random
 from loglease.access.journal import Journal
 from loglease.access.notices import TellingLog
 from loglease.access.open_session import Places
+from loglease.access.private_texts import forgetting, require_master_key
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile, suspend_restored
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import EntryLog
+from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
@@ -53,6 +55,7 @@ from loglease.server.problems import kind_of, retry_after_s
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
 from loglease.server.redaction_rules import LibraryHolder, library_of, require_same_versions
+from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY, secret_file
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.sources.registry import Sources
@@ -62,7 +65,6 @@ from loglease.store.sqlite import SqliteStore, open_store
 DATABASE: Final = "loglease.db"
 JOURNAL: Final = "revocations.journal"
 HEAD: Final = "log.head"
-PSEUDONYM_KEY: Final = "pseudonym.key"
 _CURSOR_KEY_BYTES: Final = 32
 _PRIVATE: Final = 0o077
 _log: Final = structlog.get_logger("loglease.wiring")
@@ -123,7 +125,10 @@ async def _built(
     random: Random,
     replica: str,
 ) -> Services:
-    sequencer: Sequencer[Transaction] = Sequencer(store, clock)
+    vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
+    await store.read(lambda tx: require_master_key(tx, vault))
+    sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault)
+    sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
     sequencer.on_committed(watch.committed)
     sequencer.on_committed(hub.committed)
@@ -139,7 +144,7 @@ async def _built(
     in_force, standing = RulesHolder(policy.rules, desk), Standing(origins=_origins(settings))
     standing.documents, standing.signers = policy.candidate.documents, policy.candidate.people
     passwords = Passwords(settings.identity, random)
-    key = _secret_file(settings.data_dir / PSEUDONYM_KEY, random)
+    key = secret_file(settings.data_dir / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
     scrub = scrubber(engines, key, random)
     courier = Courier(
@@ -184,6 +189,7 @@ async def _built(
         refusals=Refusals(new_id=new_id),
         redactor_of=Redactors(key, engines).of,
         pseudonym_key=key,
+        vault=vault,
         engines=engines,
         facts=facts,
         standing=standing,
@@ -225,28 +231,6 @@ def _sign_ins(
         failed_per_min=limits.failed_sign_ins_per_min if limits.enforced else None,
         first_login=settings.data_dir / ADMIN_FILE,
     )
-
-
-def _secret_file(path: Path, random: Random) -> bytes:
-    """Return the key in a file of ours, made at the first start.
-
-    Raises:
-        SettingsInvalid: others may read it, or it is no key.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(random(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        pass
-    if path.stat().st_mode & _PRIVATE:
-        raise SettingsInvalid(f"{path} is open to others.", next_step=f"chmod 600 {path}")
-    key = path.read_bytes()
-    if len(key) < KEY_BYTES:
-        raise SettingsInvalid(f"{path} is no key.", next_step="Restore it from a backup.")
-    return key
 
 
 def _origins(settings: Settings) -> tuple[str, ...]:

@@ -70,9 +70,17 @@ private: Final = Table(
     Column("entry_id", Text, ForeignKey("entries.id"), primary_key=True),
     Column("field", Text, primary_key=True),
     Column("subject", Text, nullable=False),
-    Column("salt", LargeBinary, nullable=False),
-    Column("clear", LargeBinary, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    CheckConstraint("length(nonce) = 12", name="nonce"),
     Index(None, "subject"),
+)
+
+subject_keys: Final = Table(
+    "subject_keys",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
 )
 
 served: Final = Table(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, Row, Select, Table, bindparam, func,
 from loglease.model.ids import GrantId, RequestId, SessionId
 from loglease.model.instant import Instant
 from loglease.store.audit_schema import entries, entry_index, private, seq_head, served
-from loglease.store.interface import StoredEntry
+from loglease.store.interface import StoredEntry, StoredPrivate
 
 _SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
 _INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)
@@ -29,7 +29,7 @@ _STORED: Final = (
     .order_by(entries.c.idx)
 )
 _PRIVATE: Final = (
-    select(private.c.field, private.c.salt, private.c.clear)
+    select(private.c.field, private.c.subject, private.c.nonce, private.c.ciphertext)
     .where(private.c.entry_id == bindparam("key"))
     .order_by(private.c.field)
 )
@@ -41,20 +41,24 @@ _REFERENCES: Final = ("request", "grant", "session", "elevation")
 """The kinds of objects by which entries are found, in the order of their columns."""
 
 
-class PrivateLike(Protocol):
-    """The clear text behind one commitment."""
+class SealedLike(Protocol):
+    """The text behind one commitment, sealed."""
 
     @property
     def path(self) -> str:
         """Where the commitment is in the entry's data."""
 
     @property
-    def salt(self) -> bytes:
-        """The salt of the commitment."""
+    def subject(self) -> str:
+        """Under whose key it is."""
 
     @property
-    def clear(self) -> bytes:
-        """The committed bytes."""
+    def nonce(self) -> bytes:
+        """The nonce."""
+
+    @property
+    def ciphertext(self) -> bytes:
+        """The sealed bytes."""
 
 
 class DraftLike(Protocol):
@@ -71,10 +75,6 @@ class DraftLike(Protocol):
     @property
     def ref(self) -> Mapping[str, str]:
         """The objects concerned, by kind."""
-
-    @property
-    def private(self) -> Sequence[PrivateLike]:
-        """Clear texts that are kept beside it."""
 
     @property
     def served(self) -> tuple[bytes, bytes] | None:
@@ -107,6 +107,10 @@ class EntryLike(Protocol):
     @property
     def leaf(self) -> bytes:
         """Its hash."""
+
+    @property
+    def sealed(self) -> Sequence[SealedLike]:
+        """Private texts that are kept beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +170,9 @@ class SqlEntries:
         """Return the number of entries, pruned ones included."""
         return self.head().next
 
-    def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
-        """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
-        found = self._connection.execute(_PRIVATE, {"key": entry_id})
-        return [(row.field, row.salt, row.clear) for row in found]
+    def private(self, entry_id: str) -> Sequence[StoredPrivate]:
+        """Return what the entry commits to, sealed, as far as it was not erased."""
+        return [StoredPrivate(*row) for row in self._connection.execute(_PRIVATE, {"key": entry_id})]
 
     def served(self, entry_id: str) -> bytes | None:
         """Return the served list that an entry commits to; None if it has none."""
@@ -204,11 +207,9 @@ def append(connection: Connection, rows: Sequence[EntryLike], *, last_at: Instan
         return
     _insert(connection, entries, [(row.index, row.id, row.content, row.leaf) for row in rows])
     _insert(connection, entry_index, [_index_row(row) for row in rows])
-    clear = [
-        (row.id, field.path, row.draft.actor, field.salt, field.clear) for row in rows for field in row.draft.private
-    ]
-    if clear:
-        _insert(connection, private, clear)
+    texts = [(row.id, text.path, text.subject, text.nonce, text.ciphertext) for row in rows for text in row.sealed]
+    if texts:
+        _insert(connection, private, texts)
     lists = [(row.id, salt, content) for row in rows if row.draft.served for content, salt in (row.draft.served,)]
     if lists:
         _insert(connection, served, lists)

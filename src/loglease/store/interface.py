@@ -37,6 +37,7 @@ from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 from loglease.store.sessions_interface import Sessions
+from loglease.store.subject_keys_interface import SubjectKeys
 
 Result = TypeVar("Result")
 
@@ -326,6 +327,16 @@ class StoredEntry:
     leaf: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPrivate:
+    """A private text as it is stored: sealed under the key of `subject`."""
+
+    path: str
+    subject: str
+    nonce: bytes
+    ciphertext: bytes
+
+
 class Entries(Protocol):
     """The audit log, for reading. Only the sequencer writes it."""
 
@@ -363,8 +374,8 @@ class Entries(Protocol):
     def served(self, entry_id: str) -> bytes | None:
         """Return the served list that an entry commits to; None if it has none."""
 
-    def private(self, entry_id: str) -> Sequence[tuple[str, bytes, bytes]]:
-        """Return path, salt and clear bytes of what the entry commits to, as far as it was not erased."""
+    def private(self, entry_id: str) -> Sequence[StoredPrivate]:
+        """Return what the entry commits to, sealed, as far as it was not erased."""
 
 
 class Values(Protocol):
@@ -407,6 +418,10 @@ class Transaction(Protocol):
     @property
     def key_salts(self) -> KeySalts:
         """Salts that grants share."""
+
+    @property
+    def subject_keys(self) -> SubjectKeys:
+        """Keys of private texts."""
 
     @property
     def sessions(self) -> Sessions:

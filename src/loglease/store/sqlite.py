@@ -27,6 +27,7 @@ from loglease.store.migration import migrate
 from loglease.store.rosters import Rosters
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
+from loglease.store.subject_keys_interface import SubjectKeys
 from loglease.store.transaction import SqlTransaction
 
 Result = TypeVar("Result")
@@ -62,6 +63,11 @@ class SqliteGroup:
     def head(self) -> entries.StoredHead:
         """The head as it was when the lock was taken."""
         return self._head
+
+    @property
+    def subject_keys(self) -> SubjectKeys:
+        """The keys of subjects, inside this transaction."""
+        return self._transaction.subject_keys
 
     def now(self) -> Instant:
         """Return the process's time: on SQLite there is no other."""

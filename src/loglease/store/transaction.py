@@ -20,6 +20,7 @@ from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
 from loglease.store.rosters import Rosters
 from loglease.store.sessions import SqlSessions
+from loglease.store.subject_keys import SqlSubjectKeys
 from loglease.store.tokens import SqlTokens
 
 
@@ -34,6 +35,7 @@ class SqlTransaction:
         self.holds = SqlHolds(connection)
         self.keeps = SqlKeeps(connection)
         self.key_salts = SqlKeySalts(connection)
+        self.subject_keys = SqlSubjectKeys(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)

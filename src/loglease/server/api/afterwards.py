@@ -57,7 +57,7 @@ async def find_exposure(request_id: RequestPath, caller: CallerOf, services: Ser
     """Show exactly what was read under a grant that has an after-review; no line is among it."""
 
     def query(tx: Transaction) -> ExposureShown:
-        found = exposure_of(tx, caller, RequestId(request_id))
+        found = exposure_of(tx, caller, RequestId(request_id), services.vault)
         grant = tx.grants.of_request(RequestId(request_id))
         return exposure_shown(request_id, "" if grant is None else grant.id, found)
 

@@ -13,6 +13,7 @@ from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
 from loglease.access.errors import PolicyUndecided
 from loglease.access.explaining import reader_of, request_explained
+from loglease.access.exposure import Exposure
 from loglease.access.once import Once
 from loglease.access.permissions import visible_request
 from loglease.access.queries import exposure_of, request_view, requests_page, timeline
@@ -36,6 +37,7 @@ from loglease.server.pages.risks import risk_statements
 from loglease.server.pages.site import Site, shown_error, text_of
 from loglease.server.pages.text import terms_in_words
 from loglease.server.problems import kind_of
+from loglease.store.interface import Transaction
 
 _KEY_BYTES = 16
 _ROUTE = "web:/requests/new"
@@ -229,6 +231,13 @@ async def request_page(site: Site, request: Request, caller: Caller) -> Response
     return site.page(request, "request.html", {**values, "explained": explained})
 
 
+def _exposure(site: Site, tx: Transaction, caller: Caller, request_id: RequestId) -> Exposure | None:
+    """Return what was read, where that is to be looked at."""
+    if tx.after_reviews.find(request_id) is None:
+        return None
+    return exposure_of(tx, caller, request_id, site.services.vault)
+
+
 async def request_values(site: Site, caller: Caller, request_id: RequestId) -> dict[str, Any]:
     """Return what the pages about one request show."""
     now = site.services.clock.now()
@@ -238,7 +247,7 @@ async def request_values(site: Site, caller: Caller, request_id: RequestId) -> d
             request_view(tx, caller, request_id, now),
             timeline(tx, caller, request_id),
             tx.principals.directory(),
-            exposure_of(tx, caller, request_id) if tx.after_reviews.find(request_id) is not None else None,
+            _exposure(site, tx, caller, request_id),
         )
     )
     asked = view.request

@@ -95,12 +95,19 @@ def make_audit_tables() -> None:
         sa.Column("entry_id", sa.Text(), nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("salt", sa.LargeBinary(), nullable=False),
-        sa.Column("clear", sa.LargeBinary(), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(), nullable=False),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("length(nonce) = 12", name=op.f("ck_private_nonce")),
         sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_private_entry_id")),
         sa.PrimaryKeyConstraint("entry_id", "field", name=op.f("pk_private")),
     )
     op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
+    op.create_table(
+        "subject_keys",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject_keys")),
+    )
     op.create_table(
         "served",
         sa.Column("entry_id", sa.Text(), nullable=False),

@@ -26,6 +26,8 @@ ASKED = (
     "/tokens",
 )
 
+KEY_FILES = ("pseudonym.key", "private.key")
+
 
 def test_dp_01_what_nobody_configured_is_closed(tmp_path: Path) -> None:
     settings = load_settings(environment={"HOME": str(tmp_path)})
@@ -47,13 +49,14 @@ def test_dp_01_a_fresh_server_knows_nobody_and_has_no_secret_that_repeats(tmp_pa
                 assert httpx2.post(f"{stack.url}/api/v1/sign-in", json=body).status_code in (401, 422)
             assert httpx2.get(f"{stack.url}/g/x/logs").status_code == 401
             passwords.add(stack.passwords["admin"])
-            keys.add((stack.folder / "data" / "pseudonym.key").read_bytes())
+            keys |= {(stack.folder / "data" / name).read_bytes() for name in KEY_FILES}
             admin = stack.sign_in("admin")
             assert not (stack.folder / "data" / "admin-password").exists()
             assert [one["account"] for one in admin.call("GET", "/principals")["items"]] == ["admin"]
         finally:
             stack.stop()
-    assert len(passwords) == len(keys) == 2
+    assert len(passwords) == 2
+    assert len(keys) == 2 * len(KEY_FILES)
     assert all(len(one) >= 16 for one in passwords)
 
 
@@ -69,13 +72,28 @@ def test_dp_02_files_are_ours_alone_and_a_key_that_others_read_refuses_the_start
     stack = Stack(tmp_path).start()
     assert mode(tmp_path / "data" / "admin-password") == 0o600
     stack.stop()
-    for name in ("pseudonym.key",):
+    for name in KEY_FILES:
         path = tmp_path / "data" / name
         path.chmod(0o644)
         done = _started(stack)
         assert done.returncode != 0
         assert re.search(r"open to others|mode", done.stderr), done.stderr
         path.chmod(0o600)
+
+
+def test_another_master_key_of_private_texts_refuses_the_start(tmp_path: Path) -> None:
+    stack = Stack(tmp_path).start()
+    stack.sign_in("admin")  # whose address is a private text, so there is a key of a subject by now
+    stack.stop()
+    path = tmp_path / "data" / "private.key"
+    own = path.read_bytes()
+    path.write_bytes(bytes(32))
+    done = _started(stack)
+    assert done.returncode != 0
+    assert "private.key" in done.stderr
+    path.write_bytes(own)
+    stack.start()
+    stack.stop()
 
 
 def _started(stack: Stack) -> subprocess.CompletedProcess[str]:

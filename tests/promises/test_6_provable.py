@@ -3,7 +3,7 @@ checked offline by our verifier and by programs nobody here wrote."
 
 This version has the part that all of that stands on: exact bytes, dense places, insert-only, commitments that open, nothing
 secret in what will be published, and damage that is found at the start. The tree, its proofs and the verifier come later.
-The checks share no code with the product: `json`, `hashlib` and SQL.
+The checks share no code with the product: `json`, `hashlib`, AES-GCM and SQL.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.fakes.clock import FakeClock
 from tests.fakes.stack import NO_TLS, Refused, Stack
 from tests.promises.shared import crowd
@@ -51,6 +53,27 @@ def run(path: Path, *statements: str) -> None:
     with closing(SQLITE.connect(str(path), isolation_level=None, timeout=10)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def opened(stack: Stack) -> Iterator[tuple[str, bytes, bytes, bytes]]:
+    """Yield field, salt, clear bytes and entry of all private texts, opened with the file of the master key alone."""
+    master = AESGCM((stack.folder / "data" / "private.key").read_bytes())
+    keys = {}
+    for subject, wrapped in rows(database(stack), "SELECT subject, wrapped_key FROM subject_keys"):
+        bound = b"loglease/subject-key/1\n\x01" + subject.encode()
+        keys[subject] = AESGCM(master.decrypt(wrapped[1:13], wrapped[13:], bound))
+    kept = (
+        "SELECT p.entry_id, p.field, p.subject, p.nonce, p.ciphertext, e.bytes"
+        " FROM private p JOIN entries e ON e.id = p.entry_id"
+    )
+    nonces = set()
+    for entry_id, field, subject, nonce, ciphertext, content in rows(database(stack), kept):
+        assert json.loads(content)["actor"] == subject
+        assert (subject, nonce) not in nonces
+        nonces.add((subject, nonce))
+        bound = f"loglease/private-text/1\n{entry_id}\n{field}".encode()
+        text = keys[subject].decrypt(nonce, ciphertext, bound)
+        yield field, text[:16], text[16:], content
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +114,12 @@ def test_entries_are_canonical_bytes_at_dense_places(used: Stack) -> None:
 
 def test_commitments_open_to_what_was_typed(used: Stack) -> None:
     clear = {}
-    kept = "SELECT p.field, p.salt, p.clear, e.bytes FROM private p JOIN entries e ON e.id = p.entry_id"
-    for field, salt, text, content in rows(database(used), kept):
+    for field, salt, text, content in opened(used):
         assert len(salt) == 16
         assert hashlib.sha256(salt + text).hexdigest().encode() in content
         clear[text.decode()] = field
-    for text in TYPED.values():
-        assert [one for one in clear if text in one], f"nothing opens to {text}"
+    for typed in TYPED.values():
+        assert [one for one in clear if typed in one], f"nothing opens to {typed}"
     lists = rows(database(used), "SELECT s.salt, s.bytes, e.bytes FROM served s JOIN entries e ON e.id = s.entry_id")
     assert lists
     for salt, served, content in lists:

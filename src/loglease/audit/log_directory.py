@@ -1,0 +1,66 @@
+"""A log in a directory: its files by their path, each of a bounded size; `log_http` has those behind HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from loglease.audit.note import MAX_NOTE_BYTES
+from loglease.audit.tiles import CHECKPOINT, ENTRIES, WIDTH, tile_of
+from loglease.model.errors import LogLeaseError
+
+MAX_TILE_BYTES: Final = WIDTH * 32
+MAX_BUNDLE_BYTES: Final = WIDTH * (2 + 0xFFFF)
+
+
+class LogUnreadable(LogLeaseError):
+    """A file of a log is there, or may be, and cannot be read."""
+
+    code = "log_unreadable"
+
+
+class FileLog:
+    """A log in a directory.
+
+    Args:
+        place: the directory.
+
+    Raises:
+        LogUnreadable: there is none.
+    """
+
+    def __init__(self, place: Path) -> None:
+        if not place.is_dir():
+            raise LogUnreadable(
+                f"There is no directory {place}.", next_step="Name a directory with a checkpoint and tiles."
+            )
+        self._place = place
+
+    def __call__(self, path: str) -> bytes | None:
+        """Return a file; None if there is none. One that is too long is cut behind its first byte too many.
+
+        Raises:
+            LogUnreadable: the system refuses it.
+        """
+        most = most_bytes(path)
+        try:
+            with (self._place / path).open("rb", buffering=0) as file:
+                content = file.read(most + 1)
+                while content and len(content) <= most and (more := file.read(most + 1 - len(content))):
+                    content += more
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise LogUnreadable(f"{self._place / path} cannot be read: {error.strerror}.") from error
+        return content
+
+
+def most_bytes(path: str) -> int:
+    """Return how large a file of a log can be.
+
+    Raises:
+        TileInvalid: a log has no such file.
+    """
+    if path == CHECKPOINT:
+        return MAX_NOTE_BYTES
+    return MAX_BUNDLE_BYTES if tile_of(path).level == ENTRIES else MAX_TILE_BYTES

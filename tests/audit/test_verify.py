@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.audit.logs import KEY, ORIGIN, log_of, recorded, write_log
+from tests.audit.mutations import OTHER_KEY, Log, log, put, whole
+
+from loglease.audit.checkpoint import Checkpoint
+from loglease.audit.log_directory import FileLog, LogUnreadable, most_bytes
+from loglease.audit.log_http import HttpLog
+from loglease.audit.log_reading import (
+    KeyUnknown,
+    LogIncomplete,
+    LogTampered,
+    Read,
+    entry_at,
+    index_of,
+    prove,
+    read_head,
+)
+from loglease.audit.merkle import Edge, ProofInvalid, leaf_hash
+from loglease.audit.tiles import TileInvalid, tiles_of
+from loglease.audit.verify import Trust, Verified, check_extends, entries_again, tiles_over, verify_log
+from loglease.audit.verify_jobs import verify_with_jobs
+
+KEYS = (KEY.verifier,)
+
+
+def verified(read: Read, entries: range | None = None) -> Verified:
+    head, _ = read_head(read, KEYS)
+    return verify_log(read, head, entries=entries)
+
+
+@pytest.fixture(scope="module")
+def one() -> Log:
+    return log(600)
+
+
+@pytest.fixture(scope="module")
+def large() -> Log:
+    """A log with a full tile above the leaves, and partial ones at three levels."""
+    return log(66_000)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 255, 256, 257, 511, 512, 513])
+def test_a_whole_log_holds(size: int) -> None:
+    files = log_of(recorded(size))
+    found = verified(files.get)
+    assert found.entries == range(size)
+    assert len(found.bundles) == (size + 255) // 256
+    head, signers = read_head(files.get, KEYS)
+    edge = Edge()
+    edge.extend(leaf_hash(entry) for entry in recorded(size))
+    assert (head, signers) == (Checkpoint(ORIGIN, size, edge.root()), [KEY.verifier])
+
+
+@given(st.integers(0, 1 << 40))
+def test_tiles_are_counted_as_they_stand_in_files(size: int) -> None:
+    counted = tiles_over(size, range(size))
+    if size < 1 << 20:
+        assert counted == sum(1 for tile in tiles_of(size) if tile.level >= 0)
+    assert counted >= size // 256
+
+
+def test_a_large_log_holds_and_is_followed_to_the_end(large: Log) -> None:
+    done: list[tuple[int, int]] = []
+    head, _ = read_head(large.files.get, KEYS)
+    found = verify_log(large.files.get, head, progress=lambda now, all_: done.append((now, all_)))
+    assert found.tiles == 258 + 2 + 1
+    assert done[-1] == (66_000, 66_000)
+    assert done == sorted(done)
+    assert list(entries_again(large.files.get, found, 66_000))[65_999] == (65_999, large.entries[65_999])
+
+
+@pytest.mark.parametrize(
+    ("path", "index"),
+    [("tile/1/000", 19 * 256), ("tile/2/000.p/1", 0), ("tile/1/001.p/1", 65_536), ("tile/0/019", 19 * 256 + 77)],
+)
+def test_a_wrong_hash_in_a_tile_is_named_by_its_place(large: Log, path: str, index: int) -> None:
+    place = 77 if path.startswith("tile/0") else 19 if path == "tile/1/000" else 0
+    content = bytearray(large.files[path])
+    content[place * 32] ^= 1
+    files = {**large.files, path: bytes(content)}
+    with pytest.raises(LogTampered) as found:
+        verified(files.get)
+    assert (found.value.place, found.value.index) == (path, index)
+    assert f"hash {place} of {path}" in found.value.message
+    assert found.value.holds == (range(index) or None)
+
+
+def test_the_first_of_several_wrong_things_is_told(one: Log) -> None:
+    files = dict(one.files)
+    for index in (300, 77):
+        path, content = put(Log(one.entries, files), index, one.entries[0])
+        files[path] = content
+    with pytest.raises(LogTampered) as found:
+        verified(files.get)
+    assert found.value.message == (
+        "entry 77 in tile/entries/000 does not hash to its leaf in tile/0/000; #0 to #76 hold"
+    )
+    with pytest.raises(LogTampered, match=r"entry 300 in tile/entries/001 .*; #256 to #299 hold"):
+        verified(files.get, range(256, 600))
+
+
+def test_missing_is_not_wrong_and_does_not_hide_it(one: Log) -> None:
+    files = {path: content for path, content in one.files.items() if path != "tile/entries/000"}
+    with pytest.raises(LogIncomplete, match="tile/entries/000 is missing") as missing:
+        verified(files.get)
+    assert missing.value.next_step is not None
+    assert verified(files.get, range(256, 600)).entries == range(256, 600)
+    path, content = put(one, 599, one.entries[0])
+    with pytest.raises(LogTampered, match="entry 599") as found:
+        verified({**files, path: content}.get)
+    assert found.value.holds is None
+    with pytest.raises(LogIncomplete, match="checkpoint is missing"):
+        verified({}.get)
+
+
+def test_full_tiles_stand_in_for_partial_ones_that_were_removed(one: Log) -> None:
+    longer = log_of([*one.entries, *recorded(400, 600)])
+    files = {**longer, **{path: one.files[path] for path in ("checkpoint", "tile/1/000.p/2")}}
+    assert "tile/0/002.p/88" not in files
+    assert verified(files.get).entries == range(600)
+    proof, entry = prove(files.get, 599)
+    assert entry == one.entries[599]
+    assert proof.check(entry, KEYS).size == 600
+
+
+def test_an_entry_of_no_form_is_told_though_it_was_signed(one: Log) -> None:
+    files = whole(one, 300, b'{"v":1}')
+    with pytest.raises(LogTampered, match=r"entry 300 in tile/entries/001 has not the form of one") as found:
+        verified(files.get)
+    assert found.value.holds == range(300)
+
+
+def test_a_head_is_taken_of_known_keys_alone(one: Log) -> None:
+    theirs = log_of(one.entries, key=OTHER_KEY)
+    with pytest.raises(KeyUnknown, match=r"None of the keys .* signed by logs.example.com/loglease/1\+"):
+        read_head(theirs.get, KEYS)
+    assert read_head(theirs.get, (OTHER_KEY.verifier, KEY.verifier))[1] == [OTHER_KEY.verifier]
+
+
+def test_both_keys_of_a_rotation_are_named(one: Log) -> None:
+    from loglease.audit.checkpoint import sign_checkpoint
+
+    head, _ = read_head(one.files.get, KEYS)
+    files = {**one.files, "checkpoint": sign_checkpoint(head, [KEY, OTHER_KEY])}
+    for keys in ((KEY,), (OTHER_KEY,), (KEY, OTHER_KEY)):
+        assert read_head(files.get, tuple(key.verifier for key in keys))[1] == [key.verifier for key in keys]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 600), st.integers(0, 600))
+def test_a_log_begins_with_every_earlier_one_and_no_other(old: int, changed: int) -> None:
+    entries = list(recorded(600))
+    files = LOGS.setdefault(600, log_of(entries))
+    head, _ = read_head(files.get, KEYS)
+    earlier, _ = read_head(log_of(entries[:old]).get, KEYS)
+    hashes = Trust(files.get, head).hashes
+    check_extends(hashes, head, earlier, "last")
+    if changed < old:
+        other, _ = read_head(
+            log_of([*entries[:changed], entries[0][:-1] + b" }", *entries[changed + 1 : old]]).get, KEYS
+        )
+        with pytest.raises(LogTampered, match="two histories"):
+            check_extends(hashes, head, other, "last")
+    if old < 600:
+        with pytest.raises(LogTampered, match=f"the log has {old} entries, and had 600"):
+            check_extends(hashes, earlier, head, "last")
+
+
+LOGS: dict[int, dict[str, bytes]] = {}
+
+
+def test_what_was_verified_is_what_is_read_again(one: Log) -> None:
+    found = verified(one.files.get)
+    assert [entry for _, entry in entries_again(one.files.get, found, 600)] == list(one.entries)
+    path, content = put(one, 3, one.entries[4])
+    with pytest.raises(LogIncomplete):
+        list(entries_again({**one.files, path: content}.get, found, 600))
+
+
+def test_entries_are_found_by_index_and_id(one: Log) -> None:
+    assert entry_at(one.files.get, 599, 600) == one.entries[599]
+    assert index_of(one.files.get, "ent_01K5M8" + "0" * 17 + "300", 600) == 300
+    assert index_of(one.files.get, "ent_01K5M8", 600) is None
+    with pytest.raises(ProofInvalid, match="has no entry 600"):
+        prove(one.files.get, 600)
+    path, content = put(one, 300, one.entries[0])
+    with pytest.raises(LogTampered, match="do not lead to the root"):
+        prove({**one.files, path: content}.get, 300)
+
+
+def test_files_are_bounded_and_those_of_a_log(tmp_path: Path, one: Log) -> None:
+    read = FileLog(write_log(tmp_path / "log", one.files.items()))
+    assert verified(read).entries == range(600)
+    assert read("tile/0/007") is None
+    (tmp_path / "log/tile/0/000").write_bytes(b"\0" * 100_000)
+    assert len(read("tile/0/000") or b"") == most_bytes("tile/0/000") + 1
+    with pytest.raises(LogTampered, match="tile/0/000 has 8,193 bytes, not 8,192"):
+        verified(read)
+    for path in ("../secret", "/etc/passwd", "tile/0/../../x", "served/ent_1"):
+        with pytest.raises(TileInvalid):
+            read(path)
+    with pytest.raises(LogUnreadable):
+        FileLog(tmp_path / "nowhere")
+    (tmp_path / "log/tile/0/001").unlink()
+    (tmp_path / "log/tile/0/001").mkdir()
+    with pytest.raises(LogUnreadable):
+        read("tile/0/001")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name for it
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path, one: Log) -> Iterator[tuple[str, Path]]:
+    place = write_log(tmp_path / "log", one.files.items())
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(place)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", place
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_log_behind_http_is_read_like_files(served: tuple[str, Path]) -> None:
+    address, place = served
+    read = HttpLog(address + "/")
+    assert verified(read).entries == range(600)
+    (place / "tile/0/000").write_bytes(b"\0" * 100_000)
+    with pytest.raises(LogTampered, match="tile/0/000 has 8,193 bytes"):
+        verified(read)
+    (place / "tile/0/000").unlink()
+    with pytest.raises(LogIncomplete):
+        verified(read)
+    read.close()
+
+
+def test_a_server_that_is_not_there_cannot_be_checked() -> None:
+    read = HttpLog("http://127.0.0.1:1", timeout_s=1)
+    with pytest.raises(LogUnreadable, match="cannot be fetched"):
+        read("checkpoint")
+    read.close()
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    made = log(9_000)
+    read = FileLog(write_log(tmp_path, made.files.items()))
+    head, _ = read_head(read, KEYS)
+    assert verify_with_jobs(read, head, jobs=2) == verify_log(read, head)
+    path, content = put(made, 8_500, made.entries[0])
+    (tmp_path / path).write_bytes(content)
+    with pytest.raises(LogTampered, match=r"entry 8500 .*; #0 to #8499 hold"):
+        verify_with_jobs(read, head, jobs=2)

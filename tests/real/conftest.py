@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
+from tests.audit.logs import KEY
 from tests.pages.world import World, served
 from tests.real.chromium import chromium, chromium_path
+from tests.real.foreign import Foreign, foreign_path
 from tests.real.grammar import grammar_command
 from tests.real.logcli import logcli_path
 from tests.real.loki import VERSION as LOKI_VERSION
@@ -16,12 +19,16 @@ from tests.real.loki import Loki, loki, loki_path
 from tests.real.oracle import Oracle, oracle_path
 from tests.real.stores import VERSION, journal_path, victorialogs_path
 
+NEVER_ABSENT_IN_CI = frozenset({"real_foreign"})
+"""What `make real-servers` can build everywhere, so that its absence is a failure where changes are accepted."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip by name and number what needs a program that is not here; `-ra` prints it at the end of every run."""
     needed: dict[str, tuple[Callable[[], Path | str | list[str] | None], str, str]] = {
         "real_chromium": (chromium_path, "chromium", "Run `make real-servers`, or set LOGLEASE_CHROMIUM."),
         "real_go": (oracle_path, "the oracles in Go", "Run `make real-servers`; it takes Go."),
+        "real_foreign": (foreign_path, "the foreign verifier in Go", "Run `make real-servers`."),
         "real_journald": (journal_path, "systemd-journal-remote", "Run `make real-servers`; it takes apt-get."),
         "real_node": (grammar_command, "the grammar in JavaScript", "Run `make real-servers`; it takes Node and npm."),
         "real_logcli": (logcli_path, "logcli", "Run `make real-servers`, it takes Go; or set LOGLEASE_LOGCLI."),
@@ -30,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     for marker, (path, name, remedy) in needed.items():
         concerned = [item for item in items if item.get_closest_marker(marker)]
-        if concerned and path() is None:
+        if concerned and path() is None and not (marker in NEVER_ABSENT_IN_CI and os.environ.get("CI") == "true"):
             reason = f"ABSENT: {name}, so {len(concerned)} tests are skipped. {remedy}"
             for item in concerned:
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -77,6 +84,13 @@ def oracle() -> Iterator[Oracle]:
     one = Oracle(path)
     yield one
     one.close()
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Foreign:
+    path = foreign_path()
+    assert path is not None, "ABSENT: the foreign verifier in Go. Run `make real-servers`, which says why."
+    return Foreign(path, (str(KEY.verifier),))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,3 @@
+module loglease.example/foreign
+
+go 1.22

@@ -120,7 +120,9 @@ def document_of(report: Report) -> dict[str, Any]:
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
     """Return the exact bytes of a report: indented, keys in a fixed order, so that equal reports are equal files."""
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()
+    text = orjson.dumps(
+        document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    ).decode()
     return escaped_json(text).encode()
 
 

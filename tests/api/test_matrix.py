@@ -67,6 +67,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "retry_dead_notices": ADMINS,
     "test_channel": ADMINS,
     "list_entries": OVERSEERS,
+    "export_entries": OVERSEERS,
     "list_principals": OVERSEERS,
     "create_principal": ADMINS,
     "find_principal": OVERSEERS,
@@ -146,6 +147,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
         "list_sessions": f"?grant=grt_{MISSING}",
         "preview_revocation": "?on=source:nowhere",
         "list_decisions": "?since=2026-01-01T00:00:00Z",
+        "export_entries": "?format=ndjson",
     }
     return path + queries.get(operation["operationId"], "")
 

@@ -102,6 +102,7 @@ GROUPS: Final = (
                 "audit_witness:witness",
                 "Run a witness: it cosigns checkpoints of logs, and never two that contradict each other.",
             ),
+            ("export", "audit_export:export", "Export the audit log, one entry a line, in its order."),
         ),
     ),
     (

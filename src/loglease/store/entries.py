@@ -170,6 +170,10 @@ class SqlEntries:
         """Return the number of entries, pruned ones included."""
         return self.head().next
 
+    def min_index(self) -> int:
+        """Return the lowest index that was not pruned."""
+        return self.head().min_index
+
     def private(self, entry_id: str) -> Sequence[StoredPrivate]:
         """Return what the entry commits to, sealed, as far as it was not erased."""
         return [StoredPrivate(*row) for row in self._connection.execute(_PRIVATE, {"key": entry_id})]

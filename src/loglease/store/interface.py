@@ -371,6 +371,9 @@ class Entries(Protocol):
     def size(self) -> int:
         """Return the number of entries."""
 
+    def min_index(self) -> int:
+        """Return the lowest index that was not pruned."""
+
     def served(self, entry_id: str) -> bytes | None:
         """Return the served list that an entry commits to; None if it has none."""
 

@@ -23,6 +23,7 @@ from loglease.model.errors import FieldFault, InvalidField, LogLeaseError, Malfo
 from loglease.server.api import (
     afterwards,
     audit,
+    audit_export,
     explaining,
     grants,
     identity,
@@ -73,7 +74,20 @@ def create_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.running = set()
-    modules = (requests, afterwards, grants, locks, sources, policies, explaining, notices, audit, identity, stand_ins)
+    modules = (
+        requests,
+        afterwards,
+        grants,
+        locks,
+        sources,
+        policies,
+        explaining,
+        notices,
+        audit,
+        audit_export,
+        identity,
+        stand_ins,
+    )
     routers = [module.routes.router for module in modules]
     routers += [identity.open_routes.router, _open_router(app)]
     for router in routers:

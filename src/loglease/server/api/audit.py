@@ -47,6 +47,19 @@ def _entry_shown(row: StoredEntry) -> r.EntryShown:
     )
 
 
+def require_whole_log(caller: Caller) -> None:
+    """Let auditors read everything.
+
+    Raises:
+        NotPermitted: the caller is none, or the token lacks the right.
+    """
+    caller.require(Right.AUDIT_READ)
+    if not caller.principal.roles & {Role.AUDITOR, Role.ADMIN}:
+        raise NotPermitted(
+            "Reading the whole audit log takes the role auditor.", next_step="Name a request or grant of yours."
+        )
+
+
 def _require_may_read(tx: Transaction, caller: Caller, request: str | None, grant: str | None) -> None:
     """Let auditors read everything, and everybody what concerns a request or grant that they may see."""
     caller.require(Right.AUDIT_READ)
@@ -58,9 +71,7 @@ def _require_may_read(tx: Transaction, caller: Caller, request: str | None, gran
         # Reading the log is a right of its own: the token need not read requests besides.
         visible_request(tx, seeing(caller), RequestId(request))
     else:
-        raise NotPermitted(
-            "Reading the whole audit log takes the role auditor.", next_step="Name a request or grant of yours."
-        )
+        require_whole_log(caller)
 
 
 @routes.get("/audit/entries", answers=r.Page[r.EntryShown], problems=("not_found", "invalid_cursor"))

@@ -1,0 +1,93 @@
+"""`audit export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from loglease.cli.errors import Exit, Usage
+from loglease.cli.exporting import Exported, exported_lines
+from loglease.cli.new_files import growing_file, whole_file
+from loglease.cli.output import size_text
+from loglease.cli.run import Here, Run, flag
+from loglease.cli.waiting import waiting
+
+Sink = Callable[[bytes], object]
+"""Takes whole lines."""
+
+
+def export(
+    *,
+    format_: Annotated[Literal["ndjson", "ocsf"], flag("how entries are written", name="--format")],
+    since: Annotated[int | None, flag("index of the first entry; default the first that there is")] = None,
+    until: Annotated[int | None, flag("index of the last entry; default the newest")] = None,
+    follow: Annotated[bool, flag("go on with what comes, until Ctrl-C")] = False,
+    file: Annotated[
+        Path | None, Parameter(name=("--file", "-o"), help="write a new file; without it to standard output")
+    ] = None,
+    run: Here,
+) -> Exit:
+    """Export the audit log, one entry a line, in its order.
+
+    `ndjson` has each entry as it was hashed; `ocsf` has events of OCSF 1.8.0. An export is on the record before its
+    first byte leaves. At the end, and after Ctrl-C, it says where the next one goes on.
+
+    A file is there once it is whole; with --follow it grows instead. It takes the role auditor or admin.
+    """
+    if since is not None and until is not None and until < since:
+        raise Usage("--until lies before --since.", next_step="Name the last entry, which is not before the first.")
+    exported = Exported(next=since)
+    try:
+        with _sink(run, file, follow=follow) as write, _told(run, exported, quiet=follow or _shows(run, file)) as tell:
+            for block in exported_lines(
+                run.client, format_, exported, until=until, follow=follow, on_wait=run.out.notice
+            ):
+                write(block)
+                tell()
+    except KeyboardInterrupt:
+        kept = file is None or follow
+        run.out.notice(f"stopped; {_words(exported)}" if kept else f"stopped; {file} was not written")
+        raise
+    run.out.notice(_words(exported))
+    return Exit.DONE
+
+
+def _shows(run: Run, file: Path | None) -> bool:
+    """Say whether the lines themselves go to a terminal, where nothing may come between them."""
+    return file is None and run.out.stdout.isatty()
+
+
+@contextmanager
+def _sink(run: Run, file: Path | None, *, follow: bool) -> Iterator[Sink]:
+    if file is None:
+        yield lambda block: run.out.raw(block.decode())
+        return
+    with growing_file(file) if follow else whole_file(file) as made:
+
+        def write(block: bytes) -> None:
+            made.write(block)
+            if follow:
+                made.flush()
+
+        yield write
+
+
+@contextmanager
+def _told(run: Run, exported: Exported, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Give what tells how far a long export is."""
+    if quiet:
+        yield lambda: None
+        return
+    with waiting(run.out) as wait:
+        yield lambda: wait.tell(f"{exported.entries:,} entries, {size_text(exported.size)}")
+
+
+def _words(exported: Exported) -> str:
+    if exported.first is None or exported.next is None:
+        return "No entry." if exported.next is None else f"No entry from #{exported.next} on."
+    size = f"{exported.entries:,} entries, {size_text(exported.size)}"
+    return f"#{exported.first} to #{exported.next - 1}: {size}; go on with --since {exported.next}"

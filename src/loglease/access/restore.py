@@ -32,17 +32,31 @@ _WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownHead:
-    """How far the log was: its size, the hash of its last entry in hex, and the history generation."""
+    """How far the log was.
+
+    Attributes:
+        leaf: hash of its last entry, in hex; empty for an empty log.
+        epoch: the history generation.
+        signed_size: how many entries the newest signed head covered; `signed_root` is its root, in hex.
+    """
 
     size: int
     leaf: str
     epoch: int
+    signed_size: int = 0
+    signed_root: str = ""
 
 
 def head_of(tx: Transaction) -> KnownHead:
     """Return how far the log is now."""
-    last = tx.entries.newest(1)
-    return KnownHead(size=tx.entries.size(), leaf=last[0].leaf.hex() if last else "", epoch=tx.epoch)
+    last, signed = tx.entries.newest(1), tx.checkpoints.last()
+    return KnownHead(
+        size=tx.entries.size(),
+        leaf=last[0].leaf.hex() if last else "",
+        epoch=tx.epoch,
+        signed_size=0 if signed is None else signed.size,
+        signed_root="" if signed is None else signed.root.hex(),
+    )
 
 
 class HeadFile:
@@ -71,16 +85,31 @@ class HeadFile:
         finally:
             os.close(descriptor)
         fresh.replace(self._path)
+        self._flush_folder()
+        self._kept = head
+
+    def forget(self) -> None:
+        """Remove what is kept, durably: until it is kept again, the database counts as one that was restored."""
+        self._path.unlink(missing_ok=True)
+        self._flush_folder()
+        self._kept = None
+
+    def _flush_folder(self) -> None:
         directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             flush(directory, str(self._path.parent))
         finally:
             os.close(directory)
-        self._kept = head
 
 
 async def suspend_restored(
-    known: KnownHead | None, *, origin: str, log: EntryLog[Transaction], new_id: NewId, random: Random
+    known: KnownHead | None,
+    *,
+    put_back: int,
+    origin: str,
+    log: EntryLog[Transaction],
+    new_id: NewId,
+    random: Random,
 ) -> int | None:
     """Suspend every live grant and cancel every pending request of a database that was restored.
 
@@ -88,6 +117,7 @@ async def suspend_restored(
 
     Args:
         known: what was kept beside the database.
+        put_back: how many entries it had lost and has again, from the log directory.
         origin: name of the stored value with the log's origin.
 
     Returns:
@@ -96,7 +126,7 @@ async def suspend_restored(
 
     def work(tx: Transaction, now: Instant) -> Recorded[int | None]:
         size = tx.entries.size()
-        if size == 0 if known is None else _reaches(tx, known):
+        if not put_back and (size == 0 if known is None else _reaches(tx, known)):
             return Recorded(None)
         epoch = max(tx.epoch, 0 if known is None else known.epoch) + 1
         tx.entries.raise_epoch(epoch)
@@ -106,7 +136,7 @@ async def suspend_restored(
             type="log.restored",
             actor=SYSTEM,
             data={
-                "from": "backup",
+                "from": "tiles" if put_back else "backup",
                 "old_origin": tx.values.find(origin) or _UNKNOWN,
                 "old_size": size if known is None else known.size,
                 "old_root": _UNKNOWN if known is None else known.leaf,

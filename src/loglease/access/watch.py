@@ -131,6 +131,8 @@ class Watch:
         """History generation of the database."""
         self.clock_suspect = False
         """The database's clock stepped back: nothing new may begin."""
+        self.log_changed = False
+        """The audit log is not what was recorded: nothing new may begin until a start has found it whole."""
         self.unrecorded: set[str] = set()
         """Acts that took effect here and are not on the record yet; until they are, nothing new may begin."""
         self.now_minus_boot_us = 0
@@ -143,6 +145,11 @@ class Watch:
     def subscribe_news(self, reader: Callable[[News], None]) -> None:
         """Call `reader` for every change of what somebody may use, cuts among them, in the event loop."""
         self._readers.append(reader)
+
+    def end_all(self) -> None:
+        """End every session and let nothing new begin: the audit log was changed behind our back."""
+        self.log_changed = True
+        self.apply(LeaseLost(why=CloseWhy.AUDIT, text="audit"))
 
     def apply(self, cut: Cut) -> None:
         """Tell everybody of a cut."""
@@ -170,12 +177,14 @@ class Watch:
                 self._hear(row.draft.type, row.draft.actor, row.draft.ref, row.draft.data)
 
     def require_ready(self) -> None:
-        """Refuse to begin anything while what was revoked is not recorded, or while the clock cannot be trusted.
+        """Refuse to begin anything while what was revoked is not recorded, or while log or clock cannot be trusted.
 
         Raises:
-            AuditUnavailable: a revocation took effect here and waits to be recorded.
+            AuditUnavailable: a revocation took effect here and waits to be recorded, or the audit log was changed.
             ClockSuspect: the database's clock stepped back.
         """
+        if self.log_changed:
+            raise AuditUnavailable("The audit log is not what was recorded.", next_step="Tell an operator.")
         if self.unrecorded:
             raise AuditUnavailable("A revocation is not on the record yet.", next_step="Try again in a moment.")
         if self.clock_suspect:

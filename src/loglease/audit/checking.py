@@ -1,13 +1,17 @@
-"""What is checked of the log before anybody is served: that no entry is missing, and that the newest are whole."""
+"""What is checked of the stored log: that no entry is missing, and that each is what was recorded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final
 
 from loglease.audit.entry import entry_of
 from loglease.audit.interface import EntryInvalid, Group, Rows
+from loglease.audit.ledger import StoredRow
 from loglease.audit.merkle import leaf_hash
 from loglease.model.errors import LogLeaseError
+from loglease.model.instant import Instant
 
 NEWEST: Final = 4_096
 """How many entries are hashed again at each start."""
@@ -19,6 +23,67 @@ class LogDamaged(LogLeaseError):
     """The stored log is not what was recorded: an entry is missing, or its bytes changed."""
 
     code = "audit_unavailable"
+
+
+class Found(StrEnum):
+    """What is wrong with the log; entries of type ``tamper.found`` name it as their detail."""
+
+    GAP = "gap"
+    HASH = "hash"
+    FORM = "form"
+    ID = "id"
+    TIME = "time"
+    ROOT = "root"
+    CHAIN = "chain"
+    SIGNATURE = "signature"
+    TILE = "tile"
+
+
+class Tampered(LogDamaged):
+    """Something of the log is not what it was.
+
+    Attributes:
+        place: the table, or the path of a file in the log directory.
+        first_bad: the lowest index of an entry that is concerned, if that is known.
+    """
+
+    def __init__(self, found: Found, place: str, text: str, *, first_bad: int | None = None) -> None:
+        super().__init__(text, next_step=_RESTORE)
+        self.found = found
+        self.place = place
+        self.first_bad = first_bad
+
+
+def require_whole(rows: Sequence[StoredRow], first: int, *, last_at: Instant) -> Instant:
+    """Check rows that were read from the database, and return the time of the last of them.
+
+    Args:
+        first: the index that the first has to have.
+        last_at: time of the entry before them.
+
+    Raises:
+        Tampered: an index is missing, or an entry is not what its leaf, its id and its form demand.
+    """
+    for expected, (index, entry_id, content, leaf) in enumerate(rows, first):
+        if index != expected:
+            raise _tampered(Found.GAP, expected, "is missing")
+        # SQLite keeps what it is given: a foreign hand may have left text where bytes belong.
+        if not isinstance(content, bytes) or leaf_hash(content) != leaf:
+            raise _tampered(Found.HASH, index, "does not hash to its leaf")
+        try:
+            entry = entry_of(content)
+        except EntryInvalid as error:
+            raise _tampered(Found.FORM, index, f"is broken: {error}") from error
+        if entry.draft.id != entry_id:
+            raise _tampered(Found.ID, index, "is stored under another id")
+        if entry.at < last_at:
+            raise _tampered(Found.TIME, index, "is older than the one before it")
+        last_at = entry.at
+    return last_at
+
+
+def _tampered(found: Found, index: int, text: str) -> Tampered:
+    return Tampered(found, "entries", f"Audit entry {index} {text}.", first_bad=index)
 
 
 async def check_log(rows: Rows[object]) -> int:
@@ -42,18 +107,8 @@ def _checked_size(group: Group[object]) -> int:
             f" from {first} to {last}.",
             next_step=_RESTORE,
         )
-    before = 0
-    for index, content, leaf in group.newest(NEWEST):
-        # SQLite keeps what it is given: a foreign hand may have left text where bytes belong.
-        if not isinstance(content, bytes) or leaf_hash(content) != leaf:
-            raise LogDamaged(f"Audit entry {index} does not hash to its leaf.", next_step=_RESTORE)
-        try:
-            at = entry_of(content).at
-        except EntryInvalid as error:
-            raise LogDamaged(f"Audit entry {index} is broken: {error}", next_step=_RESTORE) from error
-        if at < before:
-            raise LogDamaged(f"Audit entry {index} is older than the one before it.", next_step=_RESTORE)
-        before = at
-    if before > head.last_at:
+    rows = group.newest(NEWEST)
+    newest = require_whole(rows, head.next - len(rows), last_at=Instant(0))
+    if newest > head.last_at:
         raise LogDamaged(f"Audit entry {last} is newer than the head of the log.", next_step=_RESTORE)
     return head.next

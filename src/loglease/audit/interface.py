@@ -192,8 +192,8 @@ class Group(Protocol[Tx_co]):
     def extent(self) -> tuple[int, int | None, int | None]:
         """Return how many entries are stored, and the first and last index."""
 
-    def newest(self, most: int) -> Sequence[tuple[int, bytes, bytes]]:
-        """Return index, bytes and leaf of the last entries, in order."""
+    def newest(self, most: int) -> Sequence[tuple[int, str, bytes, bytes]]:
+        """Return index, id, bytes and leaf of the last entries, in order."""
 
     def known(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the bytes of those entries that are in the log already, by id."""

@@ -56,6 +56,7 @@ async def value_of(
     Raises:
         LogLeaseError: nothing was revealed; unless the record itself failed, the grant is as it was.
     """
+    services.watch.require_ready()
     now = services.clock.now()
     rules = services.rules()
     found = await services.store.read(lambda tx: revealable(tx, caller, grant_id, now, rules))
@@ -91,6 +92,7 @@ async def value_of(
 def _require_may_serve(services: Services, found: Revealable, epoch: int, size: int) -> None:
     """Ask once more in the step in which the value goes to the socket."""
     boot_ns, watch = services.clock.boot_ns(), services.watch
+    watch.require_ready()
     standing = Standing(
         deadline_ns=watch.deadline_ns(found.parent.due_at),
         lapse_ns=boot_ns + _AT_ONCE_NS,

@@ -17,6 +17,7 @@ from loglease.model.notice import NoticeState
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
 from loglease.server.notifications.building import missing
+from loglease.server.publishing import Publishing
 from loglease.server.services import Services
 from loglease.sources.interface import Health
 from loglease.sources.registry import Source
@@ -43,6 +44,7 @@ async def checks(services: Services) -> list[Check]:
     return [
         await _passes("database", services.store.touch, "The database takes a durable write."),
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
+        await _log(services.publishing),
         _policy(services),
         await _redactor(services.engines),
         _rules(services),
@@ -57,6 +59,22 @@ async def checks(services: Services) -> list[Check]:
         *_rotas(services),
         *(_facts(name, provider.health()) for name, provider in services.fact_providers.items()),
     ]
+
+
+async def _log(publishing: Publishing) -> Check:
+    """Return whether the log is what was recorded; that its end is not signed or published yet stops nobody."""
+    fault, head = publishing.integrator.fault, publishing.head
+    if fault is not None:
+        return Check("log", ok=False, detail=f"The audit log was changed, so everything has ended. {fault.message}")
+    try:
+        size = await publishing.ledger.read(lambda tx: tx.entries.head().next)
+    except StoreUnavailable as error:
+        return Check("log", ok=False, detail=error.message, decisive=False)
+    signed = 0 if head is None else head.checkpoint.size
+    if publishing.trouble is not None:
+        detail = f"{signed} of {size} entries are signed. {publishing.trouble}"
+        return Check("log", ok=False, detail=detail, decisive=False)
+    return Check("log", ok=True, detail=f"{signed} of {size} entries are signed.")
 
 
 async def _source(source: Source) -> Check:

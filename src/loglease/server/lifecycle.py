@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from typing import Final
 
 from loglease import __version__
@@ -12,14 +11,18 @@ from loglease.access.journal import Journal
 from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
-from loglease.access.restore import HeadFile, head_of
+from loglease.access.restore import HeadFile, KnownHead, head_of
 from loglease.access.watch import Watch
+from loglease.audit.integrator import SignedHead
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.audit.lost import LogBehind, put_back_lost
+from loglease.audit.note import VerifierKey
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
 from loglease.redaction import Library
 from loglease.server.bundles import Proved, accepted
+from loglease.server.publishing import Publishing
 from loglease.server.redaction_rules import keep_digests, sha256_of
 from loglease.server.settings import Settings
 from loglease.store.interface import Store, Transaction
@@ -28,10 +31,6 @@ ORIGIN: Final = "audit_origin"
 STATE: Final = "service_state"
 REDACTION: Final = "redaction_sha256"
 SCHEMA: Final = 1
-NO_KEY: Final = "none"
-"""The log's verifier key, until checkpoints are signed."""
-
-_ORIGIN_BYTES: Final = 10
 
 
 async def record_start(
@@ -41,10 +40,13 @@ async def record_start(
     policy: Proved,
     library: Library,
     replica: str,
+    key: VerifierKey,
     new_id: NewId,
-    random: Random,
 ) -> str:
     """Record that a process starts, and its policy and rules if they are new; return how the last process ended.
+
+    Args:
+        key: the log's public key; its name is the log's.
 
     Raises:
         BundleRefused: a newer bundle was accepted meanwhile.
@@ -53,11 +55,8 @@ async def record_start(
 
     def work(tx: Transaction, now: Instant) -> Recorded[str]:
         after = {None: "none", "stopped": "stop"}.get(tx.values.find(STATE), "crash")
-        origin = tx.values.find(ORIGIN)
-        if origin is None:
-            drawn = base64.b32encode(random(_ORIGIN_BYTES)).decode().lower()[:_ORIGIN_BYTES]
-            origin = f"loglease.local/{drawn}/1"
-            tx.values.put(ORIGIN, origin)
+        if tx.values.find(ORIGIN) is None:
+            tx.values.put(ORIGIN, key.name)
         tx.values.put(STATE, "running")
         started = Draft(
             id=EntryId(new_id(ENTRY)),
@@ -70,8 +69,8 @@ async def record_start(
                 "schema": SCHEMA,
                 "config_sha256": config,
                 "epoch": tx.epoch,
-                "origin": origin,
-                "vkey": NO_KEY,
+                "origin": key.name,
+                "vkey": str(key),
                 "after": after,
             },
         )
@@ -103,6 +102,42 @@ async def take_up(
     while closed := await recover_sessions(log=log, new_id=new_id):
         crashed += closed
     return late, crashed
+
+
+async def put_back_signed(publishing: Publishing, store: Store, head: HeadFile) -> int:
+    """Put entries back that were signed and that an older database lacks; return how many that were.
+
+    What is signed from now on has to go on from all that was signed before, so that a start is refused otherwise.
+
+    Raises:
+        LogBehind: nothing here has them.
+        Tampered: what is in the log directory was not signed by the log's key.
+    """
+    published, known = await publishing.published_head(), await asyncio.to_thread(head.known)
+    put_back = 0
+    if published is not None and not await store.read(lambda tx: _has_signed(tx, published)):
+        # Once it begins, this counts as a restored database until a start has come to its end.
+        put_back = await put_back_lost(
+            publishing.ledger, publishing.files, publishing.signer, published, begins=head.forget
+        )
+    if known is not None and not await store.read(lambda tx: _reaches_signed(tx, known)):
+        raise LogBehind(
+            f"The database is older than this: {known.signed_size} entries of its audit log were signed.",
+            next_step="Put back a newer backup of the database, or the log directory as it was last published.",
+        )
+    return put_back
+
+
+def _has_signed(tx: Transaction, published: SignedHead) -> bool:
+    found = tx.checkpoints.at(published.checkpoint.size)
+    return found is not None and found.root == published.checkpoint.root
+
+
+def _reaches_signed(tx: Transaction, known: KnownHead) -> bool:
+    if known.signed_size == 0:
+        return True
+    found = tx.checkpoints.at(known.signed_size)
+    return found is not None and found.root.hex() == known.signed_root
 
 
 async def keep_head(head: HeadFile, store: Store) -> None:

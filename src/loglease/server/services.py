@@ -32,6 +32,7 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.sign_in import SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.notifications.courier import Courier
+from loglease.server.publishing import Alarm, Publishing
 from loglease.server.rates import Rates
 from loglease.server.redaction_rules import LibraryHolder
 from loglease.server.settings import Settings
@@ -101,6 +102,8 @@ class Services:
         engines: what redacts here, and what was withheld.
         facts: who is asked for facts that policies read.
         vault: seals and opens the private texts of the audit log.
+        publishing: who signs the log and writes its directory.
+        alarm: what happens where the log is not what was recorded.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
 
@@ -117,6 +120,8 @@ class Services:
     watch: Watch
     journal: Journal
     head: HeadFile
+    publishing: Publishing
+    alarm: Alarm
     clock: Clock
     new_id: NewId
     random: Random

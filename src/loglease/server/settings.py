@@ -31,6 +31,7 @@ _CLIENT_VARIABLES: Final = frozenset(
     {"SERVER", "CONTEXT", "CONFIG", "TOKEN", "TOKEN_FILE", "OUTPUT", "NO_INPUT", "CA_FILE", "TIMEOUT", "CHROMIUM"}
 )
 _MAX_PORT: Final = 65_535
+_ORIGIN: Final = re.compile(r"(?=.{3,200}$)(?!/)(?:(?!://)[!-*,-~])+/[1-9][0-9]*")
 _NETWORK: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -214,6 +215,25 @@ class FactSettings(_Area):
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
+class AuditSettings(_Area):
+    """What the audit log is called and signed with, and when a record counts."""
+
+    origin: str | None = None
+    key_file: Path | None = None
+    ack: Literal["durable", "published"] = "durable"
+    self_check_s: Annotated[int, Field(ge=60)] = 86_400
+
+    @field_validator("origin")
+    @classmethod
+    def _origin(cls, origin: str | None) -> str | None:
+        if origin is not None and not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin[:80]!r} is no name of a log such as logs.example.com/loglease/1: no scheme, space or plus "
+                "sign, and a generation number at the end"
+            )
+        return origin
+
+
 class ScanSettings(_Area):
     """What one query may look at, before its filters: permitted lines, their redacted bytes, and how long."""
 
@@ -253,6 +273,7 @@ class Settings(BaseSettings):
     )
     areas: ClassVar[frozenset[str]] = frozenset(
         (
+            "AUDIT",
             "FACTS",
             "HTTP",
             "IDENTITY",
@@ -268,6 +289,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     facts: FactSettings = Field(default_factory=FactSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)

@@ -21,6 +21,7 @@ from loglease.access.restore import HeadFile, suspend_restored
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import EntryLog
+from loglease.audit.note import SigningKey
 from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
@@ -45,13 +46,15 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
-from loglease.server.lifecycle import ORIGIN, keep_head, record_start, record_stop, take_up
+from loglease.server.lifecycle import ORIGIN, keep_head, put_back_signed, record_start, record_stop, take_up
+from loglease.server.log_key import LOG_KEY, log_key
 from loglease.server.notifications.building import channels_of, scrubber, ways_of
 from loglease.server.notifications.courier import Courier
 from loglease.server.notifications.messages import message_of
 from loglease.server.pages.routes import create_pages
 from loglease.server.pages.site import Site
 from loglease.server.problems import kind_of, retry_after_s
+from loglease.server.publishing import LOG_FOLDER, Alarm, open_publishing
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
 from loglease.server.redaction_rules import LibraryHolder, library_of, require_same_versions
@@ -125,6 +128,8 @@ async def _built(
     random: Random,
     replica: str,
 ) -> Services:
+    signer = await _log_key(settings, store, random)
+    publishing = open_publishing(store, settings.data_dir / LOG_FOLDER, signer, clock)
     vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
     sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault)
@@ -162,6 +167,8 @@ async def _built(
         new_id=new_id,
         wake=courier.wake,
     )
+    alarm = Alarm(log=sequencer, watch=watch, new_id=new_id)
+    publishing.integrator.on_tampered(alarm)
     services = Services(
         settings=settings,
         data_dir=settings.data_dir,
@@ -176,6 +183,8 @@ async def _built(
         watch=watch,
         journal=journal,
         head=head,
+        publishing=publishing,
+        alarm=alarm,
         clock=clock,
         new_id=new_id,
         random=random,
@@ -197,17 +206,32 @@ async def _built(
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     await asyncio.to_thread(prove, engines, library, keys)
     await check_log(store)
-    suspended = await suspend_restored(head.known(), origin=ORIGIN, log=log, new_id=new_id, random=random)
+    known = head.known()
+    put_back = await put_back_signed(publishing, store, head)
+    await publishing.open()
+    suspended = await suspend_restored(known, put_back=put_back, origin=ORIGIN, log=log, new_id=new_id, random=random)
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
     await record_start(
-        log=log, settings=settings, policy=policy, library=library, replica=replica, new_id=new_id, random=random
+        log=log,
+        settings=settings,
+        policy=policy,
+        library=library,
+        replica=replica,
+        key=publishing.key,
+        new_id=new_id,
     )
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
     await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
     await keep_head(head, store)
     await watch.poll()
     return services
+
+
+async def _log_key(settings: Settings, store: SqliteStore, random: Random) -> SigningKey:
+    path = settings.audit.key_file or settings.data_dir / LOG_KEY
+    known = await store.read(lambda tx: tx.values.find(ORIGIN))
+    return await asyncio.to_thread(log_key, path, wanted=settings.audit.origin, known=known, random=random)
 
 
 def _sign_ins(
@@ -313,6 +337,8 @@ async def close(services: Services, *, why: str = "signal") -> None:
         await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
         await keep_head(services.head, services.store)
     finally:
+        await services.alarm.aclose()
+        await services.publishing.finish()
         await services.facts.aclose()
         await services.sources.aclose()
         await services.sequencer.aclose()

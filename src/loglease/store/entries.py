@@ -7,7 +7,6 @@ which entries are found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, Dialect, Row, Select, Table, bindparam, func,
 from loglease.model.ids import GrantId, RequestId, SessionId
 from loglease.model.instant import Instant
 from loglease.store.audit_schema import entries, entry_index, private, seq_head, served
+from loglease.store.checkpoints_interface import StoredHead
 from loglease.store.interface import StoredEntry, StoredPrivate
 
 _SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
@@ -111,16 +111,6 @@ class EntryLike(Protocol):
     @property
     def sealed(self) -> Sequence[SealedLike]:
         """Private texts that are kept beside it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHead:
-    """The end of the log as it is stored."""
-
-    next: int
-    last_at: Instant
-    epoch: int
-    min_index: int
 
 
 class SqlEntries:

@@ -29,7 +29,7 @@ from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.budgets_interface import Budgets
-from loglease.store.checkpoints_interface import Checkpoints
+from loglease.store.checkpoints_interface import Checkpoints, StoredHead
 from loglease.store.decisions_interface import Decisions
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
@@ -364,6 +364,9 @@ class Entries(Protocol):
 
     def newest(self, most: int) -> Sequence[StoredEntry]:
         """Return the last entries, in order."""
+
+    def head(self) -> StoredHead:
+        """Return the end of the log."""
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin a new history generation; it never falls."""

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.store import entries, lockfile
+from loglease.store.checkpoints_interface import StoredHead
 from loglease.store.errors import StoreDamaged
 from loglease.store.interface import StoreUnavailable, Transaction
 from loglease.store.migration import migrate
@@ -60,7 +61,7 @@ class SqliteGroup:
         return self._transaction
 
     @property
-    def head(self) -> entries.StoredHead:
+    def head(self) -> StoredHead:
         """The head as it was when the lock was taken."""
         return self._head
 
@@ -99,9 +100,9 @@ class SqliteGroup:
         """Return how many entries are stored, and the first and last index."""
         return self._transaction.entries.extent()
 
-    def newest(self, most: int) -> Sequence[tuple[int, bytes, bytes]]:
-        """Return index, bytes and leaf of the last entries, in order."""
-        return [(entry.index, entry.content, entry.leaf) for entry in self._transaction.entries.newest(most)]
+    def newest(self, most: int) -> Sequence[tuple[int, str, bytes, bytes]]:
+        """Return index, id, bytes and leaf of the last entries, in order."""
+        return self._transaction.entries.stored(max(self._head.min_index, self._head.next - most), most)
 
     def known(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return the bytes of those entries that are in the log already, by id."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.audit.drafts import draft
 from tests.fakes.clock import FakeClock
 from tests.fakes.numbered import flush_failed
+from tests.fakes.vault import fake_vault
 from tests.store.fixtures import opened, raw
 
 from loglease.audit.files import LogFiles, System
@@ -55,7 +56,7 @@ class SignedLog:
     sequencer: Sequencer[Transaction] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sequencer = Sequencer(self.store, self.clock)
+        self.sequencer = Sequencer(self.store, self.clock, fake_vault())
         self.integrator.on_signed(self.publisher.want)
 
     async def add(self, *numbers: int) -> None:

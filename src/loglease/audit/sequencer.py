@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
@@ -30,6 +30,8 @@ from loglease.model.instant import Instant
 
 Tx = TypeVar("Tx")
 Result = TypeVar("Result")
+Covered = Callable[[int], Awaitable[None]]
+"""Return once a signed head covers so many entries; raise `AuditUnavailable` if none will."""
 Listener = Callable[[Sequence[EntryRow]], None]
 
 MAX_WAITING: Final = 4_096
@@ -48,6 +50,8 @@ class _Job(Generic[Tx]):
     work: Callable[[Tx, Instant], Recorded[Any]]
     urgent: bool
     answer: asyncio.Future[Any]
+    size: int = 0
+    """How large the log has to be for the job's entries to be in it; 0 for a job without any."""
 
 
 @dataclass(slots=True)
@@ -81,13 +85,23 @@ class Sequencer(Generic[Tx]):
     Args:
         vault: seals the private texts of entries.
         limit_s: how long a caller waits by default.
+        covered: what an ordinary work waits for after its commit; an urgent one never does.
     """
 
-    def __init__(self, rows: Rows[Tx], clock: Clock, vault: Vault, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self,
+        rows: Rows[Tx],
+        clock: Clock,
+        vault: Vault,
+        *,
+        limit_s: float = LIMIT_S,
+        covered: Covered | None = None,
+    ) -> None:
         self._rows = rows
         self._clock = clock
         self._vault = vault
         self._limit_s = limit_s
+        self._covered = covered
         self._ordinary: deque[_Job[Tx]] = deque()
         self._urgent: deque[_Job[Tx]] = deque()
         self._listeners: list[Listener] = []
@@ -118,10 +132,12 @@ class Sequencer(Generic[Tx]):
             self._pump = asyncio.create_task(self._commit_all(), name="audit sequencer")
         limit = self._limit_s if limit_s is None else limit_s
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit) as waiting:
                 result: Result = await job.answer
+                if self._covered is not None and job.size and not urgent:
+                    await self._covered(job.size)
         except TimeoutError as error:
-            if not job.answer.cancelled():
+            if not waiting.expired():
                 raise  # the work's own
             raise AuditUnavailable(
                 f"It was not on the record within {limit:g} s; it may still come.",
@@ -178,12 +194,14 @@ class Sequencer(Generic[Tx]):
                 with group.attempt():
                     result, rows = _worked(group, job, index=index, now=now, alone=alone)
             except _AlreadyRecorded as known:
+                job.size = group.head.next
                 done.results.append((job, known.result))
             except Exception as error:
                 if _is_store_failure(error):
                     raise
                 done.refusals.append((job, error))
             else:
+                job.size = index + len(rows) if rows else 0
                 done.results.append((job, result))
                 done.rows += rows
                 done.size += sum(len(row.content) for row in rows)

@@ -132,7 +132,8 @@ async def _built(
     publishing = open_publishing(store, settings.data_dir / LOG_FOLDER, signer, clock)
     vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
-    sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault)
+    covered = publishing.integrator.covered if settings.audit.ack == "published" else None
+    sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault, covered=covered)
     sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
     sequencer.on_committed(watch.committed)

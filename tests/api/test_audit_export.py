@@ -18,7 +18,7 @@ from loglease.model.principal import Role
 from loglease.model.review import Channel
 from loglease.server import exporting
 from loglease.server.exporting import Export, Wanted
-from loglease.store.interface import StoredEntry
+from loglease.store.entries_interface import StoredEntry
 from loglease.store.sqlite import SqliteStore
 
 CANARIES = ("canary-reason", "canary-comment", "canary-ticket", "canary.person", "canary-approver", PASSWORD)

@@ -14,7 +14,8 @@ import orjson
 from loglease.access.private_texts import texts_of
 from loglease.audit.privacy import Vault
 from loglease.model.grant import Grant
-from loglease.store.interface import StoredEntry, Transaction
+from loglease.store.entries_interface import StoredEntry
+from loglease.store.interface import Transaction
 
 _TYPES: Final = frozenset({"query.recorded", "batch.served", "session.closed"})
 _CHUNK: Final = 500

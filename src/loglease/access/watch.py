@@ -22,7 +22,8 @@ from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, TokenId
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.session import CloseWhy
-from loglease.store.interface import Store, StoredEntry, StoreUnavailable, Transaction
+from loglease.store.entries_interface import StoredEntry
+from loglease.store.interface import Store, StoreUnavailable, Transaction
 
 LEASE_S: Final = 2.0
 POLL_S: Final = 0.25

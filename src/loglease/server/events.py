@@ -14,7 +14,8 @@ from loglease.access.permissions import may_see_request
 from loglease.audit.interface import EntryRow
 from loglease.model.ids import GrantId, RequestId
 from loglease.model.principal import Role
-from loglease.store.interface import StoredEntry, Transaction
+from loglease.store.entries_interface import StoredEntry
+from loglease.store.interface import Transaction
 
 AT_ONCE: Final = 200
 _OVERSEERS: Final = frozenset({Role.AUDITOR, Role.ADMIN})

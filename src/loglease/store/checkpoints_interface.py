@@ -1,29 +1,10 @@
-"""What the rest of the product knows of how far the audit log is, and how far it is signed."""
+"""What the rest of the product knows of the signed heads of the audit log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-from loglease.model.instant import Instant
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHead:
-    """The end of the log as it is stored.
-
-    Attributes:
-        next: the index that the next entry gets.
-        last_at: time of the last entry.
-        epoch: the history generation.
-        min_index: the lowest index that was not pruned.
-    """
-
-    next: int
-    last_at: Instant
-    epoch: int
-    min_index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, Dialect, Row, Select, Table, bindparam, func,
 from loglease.model.ids import GrantId, RequestId, SessionId
 from loglease.model.instant import Instant
 from loglease.store.audit_schema import entries, entry_index, private, seq_head, served
-from loglease.store.checkpoints_interface import StoredHead
-from loglease.store.interface import StoredEntry, StoredPrivate
+from loglease.store.entries_interface import StoredEntry, StoredHead, StoredPrivate
 
 _SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
 _INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)

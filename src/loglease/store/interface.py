@@ -20,7 +20,6 @@ from loglease.model.ids import (
     PrincipalId,
     RequestId,
     RevocationId,
-    SessionId,
     TokenId,
 )
 from loglease.model.instant import Instant
@@ -29,8 +28,9 @@ from loglease.model.review import Review
 from loglease.model.rights import Right
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.budgets_interface import Budgets
-from loglease.store.checkpoints_interface import Checkpoints, StoredHead
+from loglease.store.checkpoints_interface import Checkpoints
 from loglease.store.decisions_interface import Decisions
+from loglease.store.entries_interface import Entries
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
 from loglease.store.key_salts_interface import KeySalts
@@ -316,72 +316,6 @@ class Revocations(Protocol):
 
     def find(self, revocation_id: RevocationId) -> RevocationRow | None:
         """Return an act."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEntry:
-    """One entry of the audit log as it is read back: exact bytes and index."""
-
-    index: int
-    content: bytes
-    leaf: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPrivate:
-    """A private text as it is stored: sealed under the key of `subject`."""
-
-    path: str
-    subject: str
-    nonce: bytes
-    ciphertext: bytes
-
-
-class Entries(Protocol):
-    """The audit log, for reading. Only the sequencer writes it."""
-
-    def since(self, index: int, *, types: frozenset[str] | None = None, limit: int = 1_000) -> Sequence[StoredEntry]:
-        """Return entries from `index` on, in order."""
-
-    def stored(self, first: int, limit: int) -> Sequence[tuple[int, str, bytes, bytes]]:
-        """Return index, id, bytes and leaf of entries from an index on, exactly as the rows have them."""
-
-    def page(
-        self,
-        *,
-        types: frozenset[str] | None = None,
-        actor: str | None = None,
-        request: RequestId | None = None,
-        grant: GrantId | None = None,
-        session: SessionId | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> Sequence[StoredEntry]:
-        """Return entries, newest first, below index `before`."""
-
-    def find(self, entry_id: str) -> StoredEntry | None:
-        """Return one entry by its id."""
-
-    def newest(self, most: int) -> Sequence[StoredEntry]:
-        """Return the last entries, in order."""
-
-    def head(self) -> StoredHead:
-        """Return the end of the log."""
-
-    def raise_epoch(self, epoch: int) -> None:
-        """Begin a new history generation; it never falls."""
-
-    def size(self) -> int:
-        """Return the number of entries."""
-
-    def min_index(self) -> int:
-        """Return the lowest index that was not pruned."""
-
-    def served(self, entry_id: str) -> bytes | None:
-        """Return the served list that an entry commits to; None if it has none."""
-
-    def private(self, entry_id: str) -> Sequence[StoredPrivate]:
-        """Return what the entry commits to, sealed, as far as it was not erased."""
 
 
 class Values(Protocol):

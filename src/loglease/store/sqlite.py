@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.store import entries, lockfile
-from loglease.store.checkpoints_interface import StoredHead
+from loglease.store.entries_interface import StoredHead
 from loglease.store.errors import StoreDamaged
 from loglease.store.interface import StoreUnavailable, Transaction
 from loglease.store.migration import migrate

@@ -9,7 +9,7 @@ import orjson
 
 from loglease.audit.export.ocsf import line
 from loglease.audit.merkle import leaf_hash
-from loglease.store.interface import StoredEntry
+from loglease.store.entries_interface import StoredEntry
 
 ORIGIN = "logs.example.com/loglease/1"
 SCOPE: dict[str, Any] = {

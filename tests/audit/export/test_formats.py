@@ -15,7 +15,7 @@ from loglease.audit.export.formats import Format, lines
 from loglease.audit.interface import Draft, EntryInvalid
 from loglease.model.instant import Instant
 from loglease.model.unsafe_text import is_unsafe
-from loglease.store.interface import StoredEntry
+from loglease.store.entries_interface import StoredEntry
 
 
 def row(number: int) -> StoredEntry:

@@ -25,7 +25,8 @@ from loglease.server.edge import header_of
 from loglease.server.events import Batch, events_since
 from loglease.server.problems import CursorGone
 from loglease.server.services import Services
-from loglease.store.interface import StoredEntry, Transaction
+from loglease.store.entries_interface import StoredEntry
+from loglease.store.interface import Transaction
 
 routes = Routes("audit")
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from cyclopts import App
 
+from loglease.audit.log_directory import LogUnreadable
+from loglease.audit.log_reading import KeyUnknown, LogIncomplete, LogTampered
 from loglease.cli.errors import _BY_STATUS, _EXITS, CliError, Exit
+from loglease.cli.logs import NotWitnessed
 from loglease.cli.main import launcher
 from loglease.cli.tree import command_tree
+from loglease.model.errors import LogLeaseError
 
 _MEANINGS: Final = {
     Exit.DONE: "done",
-    Exit.NO: "the answer is no: denied, expired, not confirmed, terms that do not have their digest",
+    Exit.NO: "the answer is no: denied, expired, not confirmed, terms without their digest, a log that does not hold",
     Exit.COULD_NOT: "could not run: usage, configuration, network, server",
     Exit.CHECK_FAILED: "`check` found errors",
     Exit.TEST_FAILED: "`test` failed",
@@ -26,6 +30,13 @@ _MEANINGS: Final = {
     Exit.PENDING: "still pending after `--wait`",
     Exit.SIGN_IN: "sign in, or sign in again",
     Exit.INTERRUPTED: "interrupted",
+}
+_OF_LOGS: Final[Mapping[type[LogLeaseError], Exit]] = {
+    LogIncomplete: Exit.COULD_NOT,
+    LogUnreadable: Exit.COULD_NOT,
+    KeyUnknown: Exit.COULD_NOT,
+    LogTampered: Exit.NO,
+    NotWitnessed: Exit.NO,
 }
 _HEAD: Final = """# Command line
 
@@ -90,9 +101,12 @@ def _exit_codes() -> str:
 def _local_codes() -> str:
     """List the error codes that are the program's own."""
     found = {one.code: one for one in CliError.__subclasses__() if one.__module__ == CliError.__module__}
+    codes = {code: (int(one.exit_code), one) for code, one in found.items()} | {
+        one.code: (int(exit_code), one) for one, exit_code in _OF_LOGS.items()
+    }
     rows = [
-        f"| `{code}` | {int(one.exit_code)} | {(one.__doc__ or '').strip().partition(chr(10))[0]} |"
-        for code, one in sorted(found.items())
+        f"| `{code}` | {exit_code} | {(one.__doc__ or '').strip().partition(chr(10))[0]} |"
+        for code, (exit_code, one) in sorted(codes.items())
         if code not in _EXITS
     ]
     return "\n".join(["Codes of the program itself:", "", "| code | exit | means |", "| --- | --- | --- |", *rows, ""])

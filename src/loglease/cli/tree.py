@@ -97,6 +97,19 @@ GROUPS: Final = (
         "The audit log.",
         (
             ("list", "audit:list_", "List audit entries."),
+            ("verify", "audit_verify:verify", "Verify a log: signatures, every hash, every entry and its form."),
+            (
+                "consistency",
+                "audit_verify:consistency",
+                "Prove or refute that the log of head B begins with the log of head A.",
+            ),
+            (
+                "prove",
+                "audit_proofs:prove",
+                "Write a proof that an entry is in a log, for people who have neither.",
+            ),
+            ("check", "audit_proofs:check", "Check a proof that an entry is in a log, without the log."),
+            ("checkpoint", "audit_proofs:checkpoint", "Print the newest signed head of a log."),
             (
                 "witness",
                 "audit_witness:witness",

@@ -1,0 +1,263 @@
+"""`audit verify`, `consistency`, `prove`, `check`, `checkpoint`: files and keys, no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.audit.logs import KEY, ORIGIN, log_files, log_of, recorded, write_log
+from tests.audit.mutations import OTHER_KEY, Log, put
+from tests.cli.conftest import Cli
+from tests.cli.fake_server import FakeServer
+
+from loglease.audit.checkpoint import Checkpoint, head_line, sign_checkpoint
+from loglease.audit.note import COSIGNATURE, SignedNote, SigningKey, cosign
+
+VKEY = str(KEY.verifier)
+ENTRIES = tuple(recorded(700))
+ROOT = "HdcZ0tD35yDW1AXb4/QrQ0Q5s8tsl1WmjQq2Sm1lBDM="
+
+
+@pytest.fixture(autouse=True)
+def _no_server(server: FakeServer, cli: Cli) -> object:
+    cli.store().forget()
+    yield
+    assert not server.calls
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return write_log(tmp_path / "log", log_of(ENTRIES[:600]).items())
+
+
+def grown(place: Path, size: int = 700) -> None:
+    write_log(place, log_of(ENTRIES[:size]).items())
+
+
+def test_a_log_that_holds(cli: Cli, place: Path) -> None:
+    found = cli("audit", "verify", str(place), "--key", VKEY)
+    root = (place / "checkpoint").read_text().split("\n")[2]
+    assert found.out.splitlines() == [
+        f"checkpoint  {ORIGIN}  size 600  root {root}  signed by 4e02efa1, no witness policy given",
+        "tree        4 tiles, 600 entries, all hashes match",
+        "OK",
+    ]
+    assert (found.code, found.err) == (0, "")
+
+
+def test_programs_get_the_same(cli: Cli, place: Path) -> None:
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--output", "json")
+    body = json.loads(found.out)
+    assert body["verdict"] == "ok"
+    assert body["checkpoint"]["signed_by"] == [VKEY]
+    assert body["tree"] == {"tiles": 4, "from": 0, "to": 600, "extends": []}
+
+
+def test_what_is_wrong_has_its_exact_place(cli: Cli, place: Path) -> None:
+    path, content = put(Log(ENTRIES, log_of(ENTRIES[:600])), 300, ENTRIES[301])
+    (place / path).write_bytes(content)
+    found = cli("audit", "verify", str(place), "--key", VKEY)
+    assert found.code == 1
+    assert found.out.splitlines()[-1] == (
+        "TAMPERED    entry 300 in tile/entries/001 does not hash to its leaf in tile/0/001; #0 to #299 hold"
+    )
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--output", "json")
+    assert (found.code, found.err) == (1, "")
+    body = json.loads(found.out)
+    assert body["verdict"] == "tampered"
+    assert body["fault"]["first_bad"] == 300
+    assert body["fault"]["place"] == "tile/entries/001"
+    assert body["fault"]["holds"] == {"from": 0, "to": 299}
+    assert cli("audit", "verify", str(place), "--key", VKEY, "--to", "256").code == 0
+    assert cli("audit", "verify", str(place), "--key", VKEY, "--from", "512").code == 0
+
+
+def test_what_is_missing_is_not_called_tampered(cli: Cli, place: Path) -> None:
+    (place / "tile/entries/000").unlink()
+    found = cli("audit", "verify", str(place), "--key", VKEY)
+    assert (found.code, "TAMPERED" in found.out) == (2, False)
+    assert "tile/entries/000 is missing" in found.err
+    assert "[log_incomplete]" in found.err
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--from", "256")
+    assert (found.code, found.out.splitlines()[1]) == (
+        0,
+        "tree        3 tiles, 344 entries (#256 to #599), all hashes match",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "No key of a log is named"),
+        (("--key", "nonsense"), "not a public key"),
+        (("--key", str(OTHER_KEY.verifier)), "None of the keys"),
+        (("--key", VKEY, "--from", "601"), "no entries"),
+        (("--key", VKEY, "--to", "601"), "no entries"),
+        (("--key", VKEY, "--jobs", "0"), "--jobs"),
+        (("--key", VKEY, "--head", "nonsense"), "kept head"),
+        (("--key", VKEY, "--policy", "nowhere"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_checked_is_told(cli: Cli, place: Path, words: tuple[str, ...], said: str) -> None:
+    found = cli("audit", "verify", str(place), *words)
+    assert found.code == 2
+    assert said in found.err
+    assert "TAMPERED" not in found.out
+
+
+def test_a_log_that_is_nowhere(cli: Cli, tmp_path: Path) -> None:
+    found = cli("audit", "verify", str(tmp_path / "nowhere"), "--key", VKEY)
+    assert (found.code, "[log_unreadable]" in found.err) == (2, True)
+    found = cli("audit", "verify", str(tmp_path), "--key", VKEY)
+    assert (found.code, "[log_incomplete]" in found.err) == (2, True)
+
+
+def test_a_file_remembers_the_last_head(cli: Cli, place: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "last.checkpoint"
+    words = ("audit", "verify", str(place), "--key", VKEY, "--since", str(kept))
+    found = cli(*words)
+    assert (found.code, "nothing earlier to compare with" in found.err) == (0, True)
+    assert kept.read_bytes() == (place / "checkpoint").read_bytes()
+    grown(place)
+    found = cli(*words)
+    assert (found.code, found.err) == (0, "")
+    assert found.out.splitlines()[1] == (
+        "tree        4 tiles, 700 entries, all hashes match; consistent with last.checkpoint (size 600)"
+    )
+    newest = (place / "checkpoint").read_bytes()
+    assert kept.read_bytes() == newest
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    grown(place, 500)
+    found = cli(*words)
+    assert found.code == 1
+    assert "the log has 500 entries, and had 700 when last.checkpoint was kept" in found.out
+    assert kept.read_bytes() == newest, "a head is never given up for one that does not hold"
+
+
+def test_another_history_is_found_by_the_file(cli: Cli, place: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "last.checkpoint"
+    kept.write_bytes(log_of([*ENTRIES[:400], *recorded(5, 400_000)])["checkpoint"])
+    before = kept.read_bytes()
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--since", str(kept))
+    assert (found.code, "two histories" in found.out) == (1, True)
+    assert kept.read_bytes() == before
+
+
+def test_a_file_with_something_else_is_not_trusted(cli: Cli, place: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "last.checkpoint"
+    for content in (b"", b"nonsense\n", log_of(ENTRIES[:9], key=OTHER_KEY)["checkpoint"]):
+        kept.write_bytes(content)
+        found = cli("audit", "verify", str(place), "--key", VKEY, "--since", str(kept))
+        assert found.code == 2
+        assert kept.read_bytes() == content
+    other = SigningKey("logs.example.com/loglease/2", b"\1" * 32)
+    kept.write_bytes(sign_checkpoint(Checkpoint(other.verifier.name, 3, b"\0" * 32), [other]))
+    words = ("audit", "verify", str(place), "--key", VKEY, "--key", str(other.verifier), "--since", str(kept))
+    found = cli(*words)
+    assert (found.code, "two logs cannot be compared" in found.err) == (2, True)
+
+
+def test_a_line_that_somebody_kept(cli: Cli, place: Path) -> None:
+    head = Checkpoint.parse(SignedNote.parse(log_of(ENTRIES[:300])["checkpoint"]).text)
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--head", head_line(head))
+    assert (found.code, "consistent with the head given (size 300)" in found.out) == (0, True)
+    wrong = Checkpoint(head.origin, head.size, b"\1" * 32)
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--head", head_line(wrong))
+    assert (found.code, "two histories" in found.out) == (1, True)
+
+
+def test_a_policy_names_keys_and_witnesses(cli: Cli, place: Path, tmp_path: Path) -> None:
+    witness = SigningKey("witness.example.com/w1", b"\2" * 32, COSIGNATURE)
+    policy = tmp_path / "trust"
+    policy.write_text(f"log {VKEY}\nwitness w1 {witness.verifier}\nquorum w1\n")
+    found = cli("audit", "verify", str(place), "--policy", str(policy))
+    assert found.code == 1
+    assert "NOT WITNESSED  the checkpoint of size 600 is cosigned by no witness; the policy asks for" in found.out
+    note = SignedNote.parse((place / "checkpoint").read_bytes())
+    signed = SignedNote(note.text, (*note.signatures, cosign(note.text, witness, at_s=1_790_000_000)))
+    (place / "checkpoint").write_bytes(signed.encode())
+    found = cli("audit", "verify", str(place), "--policy", str(policy))
+    assert (found.code, "cosigned by w1" in found.out) == (0, True)
+    body = json.loads(cli("audit", "verify", str(place), "--policy", str(policy), "--output", "json").out)
+    assert body["checkpoint"]["witnesses"] == ["w1"]
+
+
+def test_one_history_is_proven_or_refuted(cli: Cli, place: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(log_of(ENTRIES[:300])["checkpoint"])
+    new.write_bytes((place / "checkpoint").read_bytes())
+    grown(place)
+    words = (str(place), "--key", VKEY)
+    found = cli("audit", "consistency", str(old), str(new), *words)
+    assert (found.code, found.out) == (0, "OK          the log of size 600 begins with the log of size 300\n")
+    assert cli("audit", "consistency", str(new), str(old), *words).code == 1
+    old.write_bytes(log_of([*ENTRIES[:299], ENTRIES[0]])["checkpoint"])
+    found = cli("audit", "consistency", str(old), str(new), *words, "--output", "json")
+    assert (found.code, json.loads(found.out)["verdict"]) == (1, "tampered")
+    new.write_bytes(log_of(recorded(701))["checkpoint"])
+    found = cli("audit", "consistency", str(old), str(new), *words)
+    assert (found.code, "Fetch a newer copy" in found.err) == (2, True)
+    assert cli("audit", "consistency", str(tmp_path / "no"), str(new), *words).code == 2
+
+
+def test_an_entry_is_shown_to_somebody_without_the_log(cli: Cli, place: Path, tmp_path: Path) -> None:
+    proof, entry = tmp_path / "one.tlog-proof", tmp_path / "entry.json"
+    name = "ent_01K5M8" + "0" * 17 + "300"
+    found = cli("audit", "prove", str(place), "--id", name, "--file", str(proof), "--entry", str(entry))
+    assert (found.code, found.out) == (0, f"Wrote {proof}: entry 300 ({name}) is in the log of size 600; 10 hashes.\n")
+    assert entry.read_bytes() == ENTRIES[300]
+    found = cli("audit", "check", str(proof), "--entry", str(entry), "--key", VKEY)
+    assert (found.code, found.out) == (
+        0,
+        "OK          entry 300 (batch.served) is in the log of size 600; 10 hashes\n",
+    )
+    entry.write_bytes(ENTRIES[301])
+    found = cli("audit", "check", str(proof), "--entry", str(entry), "--key", VKEY)
+    assert (found.code, "this is not entry 300 of the log of size 600" in found.out) == (1, True)
+    found = cli("audit", "check", str(proof), "--key", VKEY)
+    assert (found.code, "carries no entry" in found.err) == (2, True)
+    assert cli("audit", "check", str(proof), "--entry", str(entry), "--key", str(OTHER_KEY.verifier)).code == 2
+    assert cli("audit", "check", str(tmp_path / "no"), "--entry", str(entry), "--key", VKEY).code == 2
+    proof.write_bytes(b"nonsense")
+    assert cli("audit", "check", str(proof), "--entry", str(entry), "--key", VKEY).code == 1
+
+
+def test_a_proof_may_carry_its_entry(cli: Cli, place: Path, tmp_path: Path) -> None:
+    found = cli("audit", "prove", str(place), "--index", "7", "--extra", "--file", "-")
+    proof = tmp_path / "proof"
+    proof.write_text(found.out)
+    found = cli("audit", "check", str(proof), "--key", VKEY, "--output", "json")
+    body = json.loads(found.out)
+    assert (found.code, body["verdict"], body["index"], body["type"]) == (0, "ok", 7, "batch.served")
+
+
+def test_no_proof_is_made_of_what_contradicts_itself(cli: Cli, place: Path) -> None:
+    path, content = put(Log(ENTRIES, log_of(ENTRIES[:600])), 300, ENTRIES[301])
+    (place / path).write_bytes(content)
+    found = cli("audit", "prove", str(place), "--index", "300", "--file", "-")
+    assert (found.code, "TAMPERED" in found.out) == (1, True)
+    assert cli("audit", "prove", str(place), "--index", "600").code == 2
+    assert cli("audit", "prove", str(place), "--id", "ent_nobody").code == 7
+    assert cli("audit", "prove", str(place)).code == 2
+    assert cli("audit", "prove", str(place), "--index", "1", "--id", "ent_1").code == 2
+
+
+def test_the_newest_head_is_printed_as_it_is(cli: Cli, place: Path) -> None:
+    note = (place / "checkpoint").read_text()
+    assert cli("audit", "checkpoint", str(place)).out == note
+    assert cli("audit", "checkpoint", str(place), "--key", VKEY).out == note
+    assert cli("audit", "checkpoint", str(place), terminal=True).out == note
+    body = json.loads(cli("audit", "checkpoint", str(place), "--output", "json").out)
+    assert (body["size"], body["note"]) == (600, note)
+    assert body["audit_head"].startswith(f"audit head: {ORIGIN} 600 ")
+    assert cli("audit", "checkpoint", str(place), "--key", str(OTHER_KEY.verifier)).code == 2
+    (place / "checkpoint").write_text(note.replace("600", "601"))
+    found = cli("audit", "checkpoint", str(place), "--key", VKEY)
+    assert (found.code, "does not hold" in found.out) == (1, True)
+
+
+def test_progress_is_shown_on_a_terminal(cli: Cli, tmp_path: Path) -> None:
+    place = write_log(tmp_path / "log", log_files(recorded(9_000)))
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--jobs", "1", terminal=True)
+    assert (found.code, "8,192 of 9,000 entries" in found.err) == (0, True)

@@ -68,6 +68,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "test_channel": ADMINS,
     "list_entries": OVERSEERS,
     "export_entries": OVERSEERS,
+    "find_entry": SIGNED_IN,
+    "prove_entry": SIGNED_IN,
+    "prove_consistency": OVERSEERS,
     "list_principals": OVERSEERS,
     "create_principal": ADMINS,
     "find_principal": OVERSEERS,
@@ -140,7 +143,12 @@ DOOR = {"not_authenticated", "not_permitted", "reviewer_not_human", "token_expir
 
 
 def address(path: str, operation: dict[str, Any]) -> str:
-    path = path.removeprefix("/api/v1").replace("{source_id}", "files").replace("{revision}", "1")
+    path = (
+        path.removeprefix("/api/v1")
+        .replace("{source_id}", "files")
+        .replace("{revision}", "1")
+        .replace("{entry}", "999999")
+    )
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")
     queries = {
@@ -148,6 +156,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
         "preview_revocation": "?on=source:nowhere",
         "list_decisions": "?since=2026-01-01T00:00:00Z",
         "export_entries": "?format=ndjson",
+        "prove_consistency": "?from=1&to=1",
     }
     return path + queries.get(operation["operationId"], "")
 

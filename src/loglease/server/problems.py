@@ -61,7 +61,10 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             ),
             "csrf_failed": ("The call did not come from our page", "Load the page again and repeat."),
         },
-        404: {"not_found": ("Not found", "There is none, or it is not for you; the two are one answer.")},
+        404: {
+            "not_found": ("Not found", "There is none, or it is not for you; the two are one answer."),
+            "log_incomplete": ("A part of the log is missing", "It was pruned, or its file is not there."),
+        },
         405: {"method_not_allowed": ("Method not allowed", "The Allow header lists the methods.")},
         406: {"not_acceptable": ("Not acceptable", "Accept application/json.")},
         409: {
@@ -93,6 +96,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
                 "Not a proof, or not one that holds",
                 "Check the file or address: a log, a note, a key or a proof there has another form or content.",
             ),
+            "log_key_unknown": ("No key that was given has signed this", "Give the public key of the log."),
             "invalid_field": ("A field has a wrong value", "`errors` names each field and its rule."),
             "unknown_field": ("A field is not known", "`errors` names it; compare with the API reference."),
             "scope_invalid": ("The scope is not well-formed", "The detail names the column of the selector."),
@@ -125,6 +129,8 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
         502: {"source_failed": ("The log source failed", "Try again; tell the operators if it stays.")},
         503: {
             "audit_unavailable": ("Cannot be recorded", "Without a record there is no access. Try again."),
+            "log_unreadable": ("The log cannot be read", "Check address and permissions. Try again."),
+            "log_tampered": ("The log is not what was signed", "Tell an auditor, and keep what is there."),
             "audit_busy": ("Too much waits to be recorded", "Try again in a moment."),
             "redaction_unavailable": ("Cannot be redacted", "Without redaction there is no access. Try again."),
             "store_unavailable": ("The database is not available", "Try again; nothing was changed."),

@@ -24,6 +24,7 @@ from loglease.server.api import (
     afterwards,
     audit,
     audit_export,
+    audit_proofs,
     explaining,
     grants,
     identity,
@@ -85,6 +86,7 @@ def create_api(services: Services) -> FastAPI:
         notices,
         audit,
         audit_export,
+        audit_proofs,
         identity,
         stand_ins,
     )

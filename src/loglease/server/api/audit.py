@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import Query, Request
@@ -18,6 +18,7 @@ from loglease.model.ids import GrantId, RequestId, SessionId
 from loglease.model.principal import Role
 from loglease.model.rights import Right
 from loglease.server.api import resources as r
+from loglease.server.api.audit_resources import EntryShown, entry_shown
 from loglease.server.api.calls import CallerOf, PageOf, ServicesOf, authenticated, next_cursor, seeing
 from loglease.server.api.fields import id_pattern
 from loglease.server.api.operations import EVERYWHERE, Routes, problem_answers
@@ -25,27 +26,12 @@ from loglease.server.edge import header_of
 from loglease.server.events import Batch, events_since
 from loglease.server.problems import CursorGone
 from loglease.server.services import Services
-from loglease.store.entries_interface import StoredEntry
 from loglease.store.interface import Transaction
 
 routes = Routes("audit")
 
 COMMENT_EVERY_S: Final = 15.0
 _TYPE: Final = r"^[a-z_]+\.[a-z_]+$"
-
-
-def _entry_shown(row: StoredEntry) -> r.EntryShown:
-    entry: dict[str, Any] = orjson.loads(row.content)
-    return r.EntryShown(
-        index=row.index,
-        id=entry["id"],
-        type=entry["type"],
-        at=entry["at"],
-        actor=entry["actor"],
-        via=entry.get("via"),
-        ref=entry.get("ref", {}),
-        data=entry.get("data", {}),
-    )
 
 
 def require_whole_log(caller: Caller) -> None:
@@ -61,8 +47,13 @@ def require_whole_log(caller: Caller) -> None:
         )
 
 
-def _require_may_read(tx: Transaction, caller: Caller, request: str | None, grant: str | None) -> None:
-    """Let auditors read everything, and everybody what concerns a request or grant that they may see."""
+def require_may_read(tx: Transaction, caller: Caller, request: str | None, grant: str | None) -> None:
+    """Let auditors read everything, and everybody what concerns a request or grant that they may see.
+
+    Raises:
+        NotFound: there is no such request or grant, or it is not theirs to see.
+        NotPermitted: neither is named, or the token lacks the right.
+    """
     caller.require(Right.AUDIT_READ)
     if caller.principal.roles & {Role.AUDITOR, Role.ADMIN}:
         return
@@ -75,7 +66,7 @@ def _require_may_read(tx: Transaction, caller: Caller, request: str | None, gran
         require_whole_log(caller)
 
 
-@routes.get("/audit/entries", answers=r.Page[r.EntryShown], problems=("not_found", "invalid_cursor"))
+@routes.get("/audit/entries", answers=r.Page[EntryShown], problems=("not_found", "invalid_cursor"))
 async def list_entries(
     caller: CallerOf,
     services: ServicesOf,
@@ -85,11 +76,11 @@ async def list_entries(
     request: Annotated[str | None, Query(pattern=id_pattern("req"))] = None,
     grant: Annotated[str | None, Query(pattern=id_pattern("grt"))] = None,
     session: Annotated[str | None, Query(pattern=id_pattern("ses"))] = None,
-) -> r.Page[r.EntryShown]:
+) -> r.Page[EntryShown]:
     """List audit entries, newest first."""
 
-    def query(tx: Transaction) -> r.Page[r.EntryShown]:
-        _require_may_read(tx, caller, request, grant)
+    def query(tx: Transaction) -> r.Page[EntryShown]:
+        require_may_read(tx, caller, request, grant)
         rows = tx.entries.page(
             types=None if entry_type is None else frozenset({entry_type}),
             actor=actor,
@@ -101,7 +92,7 @@ async def list_entries(
         )
         last = str(rows[-1].index) if rows else None
         return r.Page(
-            items=[_entry_shown(row) for row in rows], next=next_cursor(services, caller, page, list(rows), last)
+            items=[entry_shown(row) for row in rows], next=next_cursor(services, caller, page, list(rows), last)
         )
 
     return await services.store.read(query)

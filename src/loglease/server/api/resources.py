@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 
@@ -469,19 +469,6 @@ class SignedIn(Resource):
     refresh_expires_at: At
     principal: PrincipalShown
     must_change_password: bool
-
-
-class EntryShown(Resource):
-    """One audit entry as it is in the log."""
-
-    index: Count
-    id: str
-    type: str
-    at: At
-    actor: str
-    via: str | None = None
-    ref: dict[str, str]
-    data: dict[str, Any]
 
 
 class Event(Resource):

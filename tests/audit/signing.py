@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.audit.drafts import draft
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import put_new_database
 from tests.fakes.numbered import flush_failed
 from tests.fakes.vault import fake_vault
 from tests.store.fixtures import opened, raw
@@ -106,6 +107,7 @@ def beside(
 @asynccontextmanager
 async def signed_log(directory: Path, *, step: int = 64, system: System | None = None) -> AsyncIterator[SignedLog]:
     clock = FakeClock()
+    put_new_database(directory / "data" / "loglease.db")
     store = opened(directory, clock)
     log = beside(directory, store, clock, step=step, system=system)
     try:

@@ -176,6 +176,16 @@ class LogFiles:
                     self._system.remove_file(name, inside)
             self._system.remove_folder(place.name, outside)
 
+    def folders(self, ending: str) -> list[str]:
+        """Return the directories whose names end like this."""
+        found = [
+            PurePosixPath(folder, name).relative_to(self.root)
+            for folder, names, _ in os.walk(self.root)
+            for name in names
+            if name.endswith(ending)
+        ]
+        return sorted(map(str, found))
+
     def remove_fresh(self) -> int:
         """Remove what a crash left behind in the middle of a write, and return how many files that were.
 

@@ -34,6 +34,8 @@ from loglease.audit.tiles import (
 from loglease.model.instant import Instant
 
 STEP: Final = 1_024
+PARTIAL: Final = ".p"
+"""What the names of directories end with that hold parts of a tile."""
 
 _AWAY: Final = (
     "Move the log directory away and keep it for the inquiry, then start again: it is written anew from the database."
@@ -102,6 +104,7 @@ async def opened_log(ledger: Ledger, files: LogFiles, keys: Sequence[VerifierKey
     frontier = walk.frontier.copy()
     if published is not None and (walk.head is None or walk.head.note != published.note):
         raise _differs(CHECKPOINT, "is not the head that the database has of this size")
+    await asyncio.to_thread(_remove_partial, files)
     await walk.through(last.size)
     return Opened(Extent(walk.edge, walk.last_at), walk.head, frontier, published, walk.mended)
 
@@ -134,6 +137,7 @@ class Walk:
         self.head: SignedHead | None = None
         """The newest signed head behind it."""
         self.mended = 0
+        self._began = 0
 
     def begin(self, first: int) -> None:
         """Begin at an entry, a multiple of 256; what lies before it is taken from the tiles above it.
@@ -143,6 +147,7 @@ class Walk:
         """
         self.frontier = _frontier_at(self._files, first, self._published)
         self.edge = Edge(first, self.frontier.edge())
+        self._began = first
 
     async def through(self, size: int, *, partial: bool = False) -> None:
         """Walk until so many entries are behind.
@@ -170,8 +175,9 @@ class Walk:
             return tx.entries.stored(first, count), [one for one in heads if one.size <= first + count]
 
         rows, heads = await self._ledger.read(news)
-        if len(rows) < count:
-            raise missing(first + len(rows))
+        for place in range(count):
+            if place == len(rows) or rows[place][0] != first + place:
+                raise missing(first + place)
         await asyncio.to_thread(self._look, rows, heads)
 
     def _look(self, rows: Sequence[StoredRow], heads: Sequence[SignedRow]) -> None:
@@ -192,9 +198,10 @@ class Walk:
         self._compare({tile: content for tile, content in full.items() if _end(tile) <= reach})
 
     def _require_next(self, row: SignedRow) -> None:
+        """Check that no head was taken out before this one; of a walk that begins later the first is taken as it is."""
         before = None if self.head is None else self.head.checkpoint.size
-        if self.head is not None and row.prev_size != before:
-            raise Tampered(Found.CHAIN, "checkpoints", f"A signed head between {before} and {row.size} is missing.")
+        if row.prev_size != before and (self.head is not None or self._began == 0):
+            raise Tampered(Found.CHAIN, "checkpoints", f"The signed head before that of size {row.size} is missing.")
 
     def _compare(self, expected: dict[Tile, bytes]) -> None:
         """Compare files with what the rows say, and write those that are missing."""
@@ -208,6 +215,13 @@ class Walk:
         if absent:
             self._files.write(absent)
             self.mended += len(absent)
+
+
+def _remove_partial(files: LogFiles) -> None:
+    """Remove the parts of tiles that are full, which an interruption has left."""
+    for folder in files.folders(PARTIAL):
+        if files.size_of(folder.removesuffix(PARTIAL)) is not None:
+            files.remove(folder)
 
 
 def _lacks(files: LogFiles, size: int, min_index: int) -> bool:

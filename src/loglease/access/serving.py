@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final
 
 from loglease.access.errors import AccountMismatch
@@ -15,11 +16,20 @@ MAX_RESERVED_LINES: Final = 256
 MAX_RESERVED_BYTES: Final = 65_536
 
 
+class Unit(StrEnum):
+    """What the items of an answer are: lines, numbers made of lines, or names of labels, fields and streams."""
+
+    LINE = "line"
+    SAMPLE = "sample"
+    NAME = "name"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What was handed over since the previous record of a session.
 
     Attributes:
+        unit: what `lines` counts.
         after_lines: lines that the session had handed over before these; `after_bytes` likewise.
         masked: finds by rule, in the lines behind what was handed over.
         served: canonical bytes of the served list: content digest, pseudonyms, streams; empty if nothing was served.
@@ -27,6 +37,7 @@ class Settled:
         rest: what is left of these if the last record that was asked for came about although nobody was told so.
     """
 
+    unit: Unit = Unit.LINE
     after_lines: int = 0
     after_bytes: int = 0
     lines: int = 0
@@ -41,7 +52,7 @@ class Settled:
     def data(self, salt: bytes) -> Data:
         """Return the shape that entries carry; `salt` opens the commitment to the served list."""
         data: Data = {
-            "unit": "line",
+            "unit": str(self.unit),
             "lines": self.lines,
             "bytes": self.size,
             "masked": [{"rule": rule, "count": count} for rule, count in sorted(self.masked.items())],

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from loglease.access.serving import Settled
+from loglease.access.serving import Settled, Unit
 from loglease.gateway.resume import Places
-from loglease.model.digest import Canonical, canonical_bytes
 from loglease.model.labels import Labels
+from loglease.model.served_list import ServedList, ServedStream
 
 MAX_PSEUDONYMS: Final = 4_096
 
@@ -29,6 +29,7 @@ class Item(NamedTuple):
         places: where an answer that stops behind this line goes on.
         number: which of the lines it is that its encoder wrote.
         owners: the grants that it is from, by their number in the answer; a number may be from several.
+        unit: a line, or something that was made of lines: all items of an answer are of one sort.
     """
 
     record: bytes
@@ -40,6 +41,7 @@ class Item(NamedTuple):
     masked: tuple[tuple[str, int], ...] = ()
     number: int = 0
     owners: tuple[int, ...] = (0,)
+    unit: Unit = Unit.LINE
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ def settled(
     return Settled(
         after_lines=after_lines,
         after_bytes=after_bytes,
+        unit=items[0].unit,
         lines=len(items),
         size=size,
         first_ns=min(stream.first_ns for stream in tally.streams.values()),
@@ -102,8 +105,5 @@ def settled(
 
 
 def _served_list(digest: str, streams: Mapping[Labels, _Stream], pseudonyms: Sequence[str]) -> bytes:
-    listed: list[Canonical] = [
-        [[list(pair) for pair in labels], str(one.first_ns), str(one.last_ns), one.lines]
-        for labels, one in sorted(streams.items())
-    ]
-    return canonical_bytes({"content_sha256": digest, "pseudonyms": list(pseudonyms), "streams": listed})
+    listed = [ServedStream(labels, one.first_ns, one.last_ns, one.lines) for labels, one in sorted(streams.items())]
+    return ServedList(digest, pseudonyms, listed).encode()

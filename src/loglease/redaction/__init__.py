@@ -21,6 +21,7 @@ from loglease.redaction.errors import (
     Withheld,
 )
 from loglease.redaction.library import Library, builtin_library, load_library
+from loglease.redaction.lookup import Hidden, Lookup
 from loglease.redaction.plugins import Extensions, Plugin, load_plugins
 from loglease.redaction.profile import Profile, Treatment, parse_profile
 from loglease.redaction.redactor import RedactionStream, Redactor, redactor_for
@@ -43,8 +44,10 @@ __all__ = [
     "EngineUnavailable",
     "Extensions",
     "Fault",
+    "Hidden",
     "Keys",
     "Library",
+    "Lookup",
     "Pack",
     "Plugin",
     "PluginInvalid",

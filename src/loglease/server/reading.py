@@ -11,6 +11,7 @@ from loglease.access.caller import Caller
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
+from loglease.model.instant import Instant
 from loglease.model.key_scope import KeyScope, day_of
 from loglease.model.review import Channel
 from loglease.redaction import Keys, Redactor
@@ -68,14 +69,39 @@ def keys_of(master: bytes, grant: Grant) -> Keys:
     Raises:
         RedactionError: there is no salt to derive it from.
     """
-    match grant.shape.pseudonyms:
+    return keys_in(
+        grant.shape.pseudonyms,
+        master,
+        grant_id=grant.id,
+        policy=grant.policy,
+        scheduled_at=grant.scheduled_at,
+        salt=grant.key_salt,
+        shared_salt=grant.shared_salt,
+    )
+
+
+def keys_in(
+    scope: KeyScope,
+    master: bytes,
+    *,
+    grant_id: GrantId,
+    policy: str,
+    scheduled_at: Instant,
+    salt: bytes,
+    shared_salt: bytes | None,
+) -> Keys:
+    """Return the key that a grant has if its pseudonyms reach so far.
+
+    Raises:
+        RedactionError: there is no salt to derive it from.
+    """
+    match scope:
         case KeyScope.TEAM_DAY:
-            day = day_of(grant.scheduled_at)
-            return Keys.of_team_day(master, salt=grant.shared_salt or b"", policy=grant.policy, day=day)
+            return Keys.of_team_day(master, salt=shared_salt or b"", policy=policy, day=day_of(scheduled_at))
         case KeyScope.DEPLOYMENT:
-            return Keys.of_deployment(master, salt=grant.shared_salt or b"")
+            return Keys.of_deployment(master, salt=shared_salt or b"")
         case _:
-            return Keys.derived(master, salt=grant.key_salt, grant_id=grant.id)
+            return Keys.derived(master, salt=salt, grant_id=grant_id)
 
 
 class ViewerDoor:

@@ -18,6 +18,7 @@ from loglease.access.private_texts import forgetting, require_master_key
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile, suspend_restored
+from loglease.access.served_index import bring_up_served_index
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import EntryLog
@@ -134,6 +135,7 @@ async def _built(
     await store.read(lambda tx: require_master_key(tx, vault))
     covered = publishing.integrator.covered if settings.audit.ack == "published" else None
     sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault, covered=covered)
+    await bring_up_served_index(sequencer)
     sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
     sequencer.on_committed(watch.committed)

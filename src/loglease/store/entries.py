@@ -7,15 +7,16 @@ which entries are found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Dialect, Row, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from loglease.model.ids import GrantId, RequestId, SessionId
 from loglease.model.instant import Instant
 from loglease.store.audit_schema import entries, entry_index, private, seq_head, served
 from loglease.store.entries_interface import StoredEntry, StoredHead, StoredPrivate
+from loglease.store.served_index import index_served
+from loglease.store.statements import insert_rows
 
 _SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
 _INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)
@@ -74,6 +75,10 @@ class DraftLike(Protocol):
     @property
     def ref(self) -> Mapping[str, str]:
         """The objects concerned, by kind."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The facts."""
 
     @property
     def served(self) -> tuple[bytes, bytes] | None:
@@ -198,28 +203,16 @@ def append(connection: Connection, rows: Sequence[EntryLike], *, last_at: Instan
     """Insert entries with what is kept beside them, and advance the head: a few statements for any number."""
     if not rows:
         return
-    _insert(connection, entries, [(row.index, row.id, row.content, row.leaf) for row in rows])
-    _insert(connection, entry_index, [_index_row(row) for row in rows])
+    insert_rows(connection, entries, [(row.index, row.id, row.content, row.leaf) for row in rows])
+    insert_rows(connection, entry_index, [_index_row(row) for row in rows])
     texts = [(row.id, text.path, text.subject, text.nonce, text.ciphertext) for row in rows for text in row.sealed]
     if texts:
-        _insert(connection, private, texts)
+        insert_rows(connection, private, texts)
     lists = [(row.id, salt, content) for row in rows if row.draft.served for content, salt in (row.draft.served,)]
     if lists:
-        _insert(connection, served, lists)
+        insert_rows(connection, served, lists)
+    index_served(connection, rows)
     connection.execute(_ADVANCE, {"after": rows[-1].index + 1, "at": last_at})
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert whole rows, columns in the table's order, without Core's work for each value: this is the hottest path."""
-    connection.exec_driver_sql(_insertion(table, connection.dialect), list(rows))
-
-
-@cache
-def _insertion(table: Table, dialect: Dialect) -> str:
-    compiled = insert(table).compile(dialect=dialect)
-    if compiled.positiontup != [column.name for column in table.columns]:
-        raise ValueError(f"{dialect.name} does not take the columns of {table.name} in their order")
-    return str(compiled)
 
 
 def _index_row(row: EntryLike) -> tuple[object, ...]:

@@ -36,6 +36,7 @@ from loglease.store.keeps_interface import Keeps
 from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
+from loglease.store.served_index_interface import ServedIndex
 from loglease.store.sessions_interface import Sessions
 from loglease.store.subject_keys_interface import SubjectKeys
 
@@ -394,6 +395,10 @@ class Transaction(Protocol):
     @property
     def checkpoints(self) -> Checkpoints:
         """What was signed of the audit log."""
+
+    @property
+    def served(self) -> ServedIndex:
+        """What was served, by what it was."""
 
     @property
     def decisions(self) -> Decisions:

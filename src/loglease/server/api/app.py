@@ -25,6 +25,7 @@ from loglease.server.api import (
     audit,
     audit_export,
     audit_proofs,
+    audit_who_saw,
     explaining,
     grants,
     identity,
@@ -87,6 +88,7 @@ def create_api(services: Services) -> FastAPI:
         audit,
         audit_export,
         audit_proofs,
+        audit_who_saw,
         identity,
         stand_ins,
     )

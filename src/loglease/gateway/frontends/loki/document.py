@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from loglease.access.serving import Unit
 from loglease.gateway.frontends.encoder import Line
 from loglease.gateway.frontends.loki.shapes import FLAG, metric, sample, stream_labels, value
 from loglease.gateway.resume import Places, Position
@@ -128,7 +129,10 @@ def samples(document: Document, answer: Answer, grid: Grid, *, is_instant: bool)
         return document.led(
             [
                 _item(
-                    b'{"metric":%b,"value":%b}' % (metric(series), sample(grid.first_ns, number)), grid.first_ns, series
+                    b'{"metric":%b,"value":%b}' % (metric(series), sample(grid.first_ns, number)),
+                    grid.first_ns,
+                    series,
+                    Unit.SAMPLE,
                 )
                 for series, [(_, number)] in answer.series
             ]
@@ -136,7 +140,7 @@ def samples(document: Document, answer: Answer, grid: Grid, *, is_instant: bool)
     return document.grouped(
         (
             b'{"metric":%b,"values":[' % metric(series),
-            [_item(sample(grid.at(step), number), grid.at(step), series) for step, number in points],
+            [_item(sample(grid.at(step), number), grid.at(step), series, Unit.SAMPLE) for step, number in points],
         )
         for series, points in answer.series
     )
@@ -154,10 +158,10 @@ def names_document(warnings: Sequence[str] = ()) -> Document:
 
 def name(written: bytes, ns: int, labels: Series = ()) -> Item:
     """Return the item of a name, a value or a label set, written as JSON."""
-    return _item(written, ns, labels)
+    return _item(written, ns, labels, Unit.NAME)
 
 
-def _item(record: bytes, ns: int, series: Series) -> Item:
+def _item(record: bytes, ns: int, series: Series, unit: Unit) -> Item:
     labels = metric(series)
     return Item(
         record=record,
@@ -166,6 +170,7 @@ def _item(record: bytes, ns: int, series: Series) -> Item:
         canonical=b'[%b,"%d",%b]\n' % (labels, ns, record),
         places=(Position(ns, 1),),
         pseudonyms=tuple(found.decode() for found in _PSEUDONYM.findall(record)),
+        unit=unit,
     )
 
 

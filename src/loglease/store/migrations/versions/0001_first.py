@@ -8,6 +8,7 @@ from alembic import op
 from loglease.store.migrations.audit_tables import make_audit_tables
 from loglease.store.migrations.grant_tables import make_grant_tables
 from loglease.store.migrations.policy_tables import make_policy_tables
+from loglease.store.migrations.served_tables import make_served_tables
 
 revision = "0001_first"
 down_revision = None
@@ -17,6 +18,7 @@ depends_on = None
 
 def upgrade() -> None:
     make_audit_tables()
+    make_served_tables()
     op.create_table(
         "answers",
         sa.Column("principal", sa.Text(), nullable=False),

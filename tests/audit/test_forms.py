@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.audit.drafts import draft, drafts
 
 from loglease.audit.entry import entry_bytes, entry_of
-from loglease.audit.forms import check_form, is_plain
+from loglease.audit.forms import check_form, first_without_form, is_plain
 from loglease.audit.interface import Draft, EntryInvalid
 from loglease.audit.types import ENTRY_TYPES
 from loglease.model.instant import Instant
@@ -81,6 +81,21 @@ def drafts_of(name: str) -> st.SearchStrategy[Draft]:
 )
 def test_any_text_is_taken(text: str) -> None:
     check_form(entry_bytes(draft(1, data={"digest_sha256": "a" * 64, "reviews": [text]}), AT))
+
+
+def test_the_first_of_several_that_is_none_is_told() -> None:
+    good = [entry_bytes(draft(number), AT) for number in range(3)]
+    other = entry_bytes(draft(4, type="request.expired", data={}), AT)
+    foreign = entry_bytes(draft(5, data={"digest_sha256": "a" * 64, "reviews": ["ü"]}), AT)
+    assert first_without_form([*good, other, foreign, *good, other]) is None
+    assert first_without_form([]) is None
+    for wrong in (b"{}", good[0] + b" ", entry_bytes(draft(1), AT).replace(b"rev_1", b"x" * 17_000)):
+        for place in range(4):
+            entries = [*good, other]
+            entries[place] = wrong
+            found = first_without_form([*entries, wrong])
+            assert found is not None
+            assert found[0] == place
 
 
 GOOD = entry_bytes(draft(1), AT)

@@ -35,7 +35,7 @@ KEYS = (KEY.verifier,)
 
 def verified(read: Read, entries: range | None = None) -> Verified:
     head, _ = read_head(read, KEYS)
-    return verify_log(read, head, entries=entries)
+    return verify_log(read, head, entries=entries, remember=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_tiles_are_counted_as_they_stand_in_files(size: int) -> None:
 def test_a_large_log_holds_and_is_followed_to_the_end(large: Log) -> None:
     done: list[tuple[int, int]] = []
     head, _ = read_head(large.files.get, KEYS)
-    found = verify_log(large.files.get, head, progress=lambda now, all_: done.append((now, all_)))
+    found = verify_log(large.files.get, head, remember=True, progress=lambda now, all_: done.append((now, all_)))
     assert found.tiles == 258 + 2 + 1
     assert done[-1] == (66_000, 66_000)
     assert done == sorted(done)
@@ -258,7 +258,8 @@ def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
     made = log(9_000)
     read = FileLog(write_log(tmp_path, made.files.items()))
     head, _ = read_head(read, KEYS)
-    assert verify_with_jobs(read, head, jobs=2) == verify_log(read, head)
+    assert verify_with_jobs(read, head, jobs=2, remember=True) == verify_log(read, head, remember=True)
+    assert verify_log(read, head).bundles == ()
     path, content = put(made, 8_500, made.entries[0])
     (tmp_path / path).write_bytes(content)
     with pytest.raises(LogTampered, match=r"entry 8500 .*; #0 to #8499 hold"):

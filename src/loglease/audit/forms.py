@@ -8,12 +8,13 @@ is an entry; what does not may still be one, with a letter beyond ASCII or an es
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final
 
 from loglease.audit.entry import MAX_ENTRY_BYTES, entry_of
 from loglease.audit.field_types import MAX_TEXT_BYTES, Field
+from loglease.audit.interface import EntryInvalid
 from loglease.audit.types import ENTRY_TYPES, ON_TEXT, SHAPES
 
 _TYPE: Final = b',"type":"'
@@ -53,9 +54,22 @@ def check_form(content: bytes) -> None:
 
 def is_plain(content: bytes) -> bool:
     """Say whether bytes are certainly an entry; a no says nothing."""
-    begin = content.rfind(_TYPE) + len(_TYPE)
-    pattern = _pattern(content[begin : content.find(b'"', begin)])
-    return pattern is not None and len(content) <= MAX_ENTRY_BYTES and pattern.fullmatch(content) is not None
+    return len(content) <= MAX_ENTRY_BYTES and _matcher(content)(content) is not None
+
+
+def first_without_form(entries: Iterable[bytes]) -> tuple[int, EntryInvalid] | None:
+    """Return the place of the first of several that is no entry, and why; None if all are."""
+    matches: Callable[[bytes], object] = _NOTHING
+    for place, content in enumerate(entries):
+        # Neighbours often have the same type, and a pattern says no to another one early.
+        if matches(content) is None or len(content) > MAX_ENTRY_BYTES:
+            matches = _matcher(content)
+            try:
+                if matches(content) is None or len(content) > MAX_ENTRY_BYTES:
+                    entry_of(content)
+            except EntryInvalid as error:
+                return place, error
+    return None
 
 
 @cache
@@ -74,9 +88,11 @@ def _pattern_of(name: str) -> re.Pattern[bytes]:
     return re.compile(rf'\{{{keys}(?:,"via":{_SUBJECT})?\}}'.encode("ascii"))
 
 
-def _pattern(name: bytes) -> re.Pattern[bytes] | None:
-    known = _NAMES.get(name)
-    return None if known is None else _pattern_of(known)
+def _matcher(content: bytes) -> Callable[[bytes], object]:
+    """Return what matches the entries of the type that some bytes seem to have."""
+    begin = content.rfind(_TYPE) + len(_TYPE)
+    name = _NAMES.get(content[begin : content.find(b'"', begin)])
+    return _NOTHING if name is None else _pattern_of(name).fullmatch
 
 
 def _object(fields: Sequence[Field]) -> str:
@@ -132,4 +148,5 @@ def _text(name: str) -> str:
     return next((form for ending, form in _BY_ENDING if name.endswith(ending)), _TEXT)
 
 
+_NOTHING: Final = re.compile(rb"(?!)").fullmatch
 _NAMES: Final[Mapping[bytes, str]] = {name.encode(): name for name in ENTRY_TYPES}

@@ -159,13 +159,14 @@ def entries_of(bundle: bytes, width: int) -> list[bytes]:
         TileInvalid: it does not hold exactly `width` of them.
     """
     entries: list[bytes] = []
-    place = 0
+    place, end = 0, len(bundle)
     for _ in range(width):
         begin = place + _LENGTH_BYTES
-        place = begin + int.from_bytes(bundle[place:begin])
-        if begin > len(bundle) or place > len(bundle):
+        if begin <= end:
+            place = begin + (bundle[place] << 8 | bundle[place + 1])
+        if begin > end or place > end:
             raise TileInvalid(f"The bundle ends inside entry {len(entries)} of {width}.")
         entries.append(bundle[begin:place])
-    if place != len(bundle):
+    if place != end:
         raise TileInvalid(f"The bundle goes on behind its {width} entries.")
     return entries

@@ -15,8 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from loglease.audit.checkpoint import Checkpoint
-from loglease.audit.forms import check_form
-from loglease.audit.interface import EntryInvalid
+from loglease.audit.forms import first_without_form
 from loglease.audit.log_reading import (
     LogIncomplete,
     LogTampered,
@@ -57,11 +56,13 @@ class Stretch:
         size: of the log.
         first: number of the first tile.
         roots: what each tile has to hash to.
+        remember: whether the bundles are read again afterwards, so that it has to be known which they were.
     """
 
     size: int
     first: int
     roots: tuple[bytes, ...]
+    remember: bool = False
 
     @property
     def entries(self) -> range:
@@ -77,7 +78,7 @@ class Checked:
         entries: those that it is about.
         fault: the first thing that is wrong.
         missing: the first file that is not there, and the first entry that it concerns.
-        bundles: SHA-256 of each bundle, so that a second reading sees the same entries.
+        bundles: SHA-256 of each bundle, so that a second reading sees the same entries; none unless it was asked for.
     """
 
     entries: range
@@ -206,14 +207,15 @@ class Trust:
             self.fault = fault
 
 
-def stretches(trust: Trust, size: int, entries: range) -> Iterator[Stretch | Checked]:
+def stretches(trust: Trust, entries: range, *, remember: bool = False) -> Iterator[Stretch | Checked]:
     """Yield the work that checking entries takes; where a tile above is missing or wrong, that instead."""
+    size = trust.size
     first, last = entries.start // WIDTH, (entries.stop + WIDTH - 1) // WIDTH
     for begin in range(first, last, STRETCH_TILES):
         numbers = range(begin, min(last, begin + STRETCH_TILES))
         covered = range(begin * WIDTH, min(size, numbers.stop * WIDTH))
         try:
-            yield Stretch(size, begin, tuple(trust.root(0, number) for number in numbers))
+            yield Stretch(size, begin, tuple(trust.root(0, number) for number in numbers), remember)
         except LogTampered as fault:
             yield Checked(covered, fault=fault)
         except LogIncomplete as error:
@@ -226,7 +228,9 @@ def check_stretch(read: Read, stretch: Stretch) -> Checked:
     bundles = []
     for number, root in enumerate(stretch.roots, stretch.first):
         try:
-            bundles.append(_check_tile(read, number, width_of(stretch.size, 0, number), root))
+            content = _check_tile(read, number, width_of(stretch.size, 0, number), root)
+            if stretch.remember:
+                bundles.append(hashlib.sha256(content).digest())
         except LogTampered as fault:
             return Checked(stretch.entries, fault, missing, tuple(bundles))
         except LogIncomplete as error:
@@ -271,9 +275,19 @@ def judged(results: Iterable[Checked], trust: Trust, *, entries: range, progress
 
 
 def verify_log(
-    read: Read, checkpoint: Checkpoint, *, entries: range | None = None, progress: Progress | None = None
+    read: Read,
+    checkpoint: Checkpoint,
+    *,
+    entries: range | None = None,
+    remember: bool = False,
+    progress: Progress | None = None,
 ) -> Verified:
     """Check a log, or the entries of a range and all that vouches for them, in this process.
+
+    Args:
+        entries: those to check; None is all.
+        remember: so that `entries_again` can be asked for what was verified.
+        progress: as `judged`.
 
     Raises:
         LogTampered: something is wrong; says where, and which entries before it hold.
@@ -281,7 +295,7 @@ def verify_log(
     """
     trust = Trust(read, checkpoint)
     wanted = range(checkpoint.size) if entries is None else entries
-    work = stretches(trust, checkpoint.size, wanted)
+    work = stretches(trust, wanted, remember=remember)
     results = (one if isinstance(one, Checked) else check_stretch(read, one) for one in work)
     return judged(results, trust, entries=wanted, progress=progress)
 
@@ -360,7 +374,7 @@ def first_difference(one: bytes, other: bytes) -> int:
 
 
 def _check_tile(read: Read, number: int, width: int, root: bytes) -> bytes:
-    """Check one tile of leaves and its bundle, and return SHA-256 of the bundle."""
+    """Check one tile of leaves and its bundle, and return the bundle."""
     tile, bundle = Tile(0, number, width), Tile(ENTRIES, number, width)
     packed = tile_content(read, tile)
     content, entries, damage = bundle_content(read, number, width)
@@ -368,14 +382,13 @@ def _check_tile(read: Read, number: int, width: int, root: bytes) -> bytes:
     begin = number * WIDTH
     if leaves != packed or damage is not None or tile_root(packed) != root:
         raise _difference(tile, bundle, packed, leaves, root, damage)
-    for index, entry in enumerate(entries, begin):
-        try:
-            check_form(entry)
-        except EntryInvalid as error:
-            raise LogTampered(
-                bundle.path, f"entry {index} in {bundle.path} has not the form of one: {error.message}", index=index
-            ) from error
-    return hashlib.sha256(content).digest()
+    wrong = first_without_form(entries)
+    if wrong is not None:
+        index, error = begin + wrong[0], wrong[1]
+        raise LogTampered(
+            bundle.path, f"entry {index} in {bundle.path} has not the form of one: {error.message}", index=index
+        ) from error
+    return content
 
 
 def _difference(tile: Tile, bundle: Tile, packed: bytes, leaves: bytes, root: bytes, damage: str | None) -> LogTampered:

@@ -34,6 +34,7 @@ def verify_with_jobs(
     *,
     jobs: int,
     entries: range | None = None,
+    remember: bool = False,
     progress: Progress | None = None,
 ) -> Verified:
     """Check a log as `verify_log` does, in several processes.
@@ -43,6 +44,7 @@ def verify_with_jobs(
         checkpoint: the signed head.
         jobs: how many processes; with 1 everything happens in this one.
         entries: those to check; None is all.
+        remember: as `verify_log`.
         progress: as `judged`.
 
     Raises:
@@ -50,16 +52,16 @@ def verify_with_jobs(
         LogIncomplete: a file is not there.
     """
     if jobs == 1:
-        return verify_log(read, checkpoint, entries=entries, progress=progress)
+        return verify_log(read, checkpoint, entries=entries, remember=remember, progress=progress)
     wanted = range(checkpoint.size) if entries is None else entries
     trust = Trust(read, checkpoint)
     # Other processes start afresh: a copy of this one would share its threads' locks and its connections.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
-            work = stretches(trust, checkpoint.size, wanted)
+            work = stretches(trust, wanted, remember=remember)
             return judged(_in_order(pool, read, work, jobs * _AHEAD), trust, entries=wanted, progress=progress)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _in_order(pool: ProcessPoolExecutor, read: Read, work: Iterable[Stretch | Checked], most: int) -> Iterator[Checked]:

@@ -1,16 +1,18 @@
 """Promise 6, provable: "The audit log is a Merkle log in public formats; inclusion, consistency and the semantic rules are
 checked offline by our verifier and by programs nobody here wrote."
 
-This version has the part that all of that stands on: exact bytes, dense places, insert-only, commitments that open, nothing
-secret in what will be published, and damage that is found at the start. The tree, its proofs and the verifier come later.
-The checks share no code with the product: `json`, `hashlib`, AES-GCM and SQL.
+Exact bytes, dense places, insert-only, commitments that open, nothing secret in what is published, and damage that is found
+at the start. Those checks share no code with the product: `json`, `hashlib`, AES-GCM and SQL. What the server published is then
+verified from files and the public key, by our commands and by tlog-scales, which others wrote; in `tests/real` also by Go.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,8 +24,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.fakes.clock import FakeClock
 from tests.fakes.stack import NO_TLS, Refused, Stack
 from tests.promises.shared import crowd
+from tlog_scales.backend import LocalBackend
+from tlog_scales.reader import TilesReader
+from tlog_scales.signing import Vkey
 
 from loglease.audit.checking import LogDamaged, check_log
+from loglease.cli.main import run_command
 from loglease.store.sqlite import open_store
 from loglease.store.sqlite_library import running_library
 
@@ -124,6 +130,71 @@ def test_commitments_open_to_what_was_typed(used: Stack) -> None:
     assert lists
     for salt, served, content in lists:
         assert hashlib.sha256(salt + served).hexdigest().encode() in content
+
+
+@pytest.fixture(scope="module")
+def published(used: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of what the server published once it had signed all of that, and the public key."""
+    recorded = rows(database(used), "SELECT count(*) FROM entries")[0][0]
+    source = used.folder / "data" / "log"
+    until = time.monotonic() + 20
+    while int((source / "checkpoint").read_text().split("\n")[1]) < recorded:
+        assert time.monotonic() < until, "no signed head covers all entries"
+        time.sleep(0.05)
+    target = tmp_path_factory.mktemp("published") / "log"
+    shutil.copytree(source, target)
+    first = json.loads(rows(database(used), "SELECT bytes FROM entries WHERE idx = 0")[0][0])
+    return target, first["data"]["vkey"]
+
+
+def ran(*words: object) -> tuple[int, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = run_command([str(word) for word in words], environment={}, stdin=io.StringIO(), stdout=out, stderr=err)
+    return code, out.getvalue() + err.getvalue()
+
+
+def test_strangers_find_the_published_log_whole(used: Stack, published: tuple[Path, str]) -> None:
+    place, key = published
+    reader = TilesReader(LocalBackend(place))
+    head = reader.get_checkpoint()
+    head.verify(Vkey.from_string(key))
+    assert reader.calculate_root_hash() == head.root_hash
+    recorded = [content for (content,) in rows(database(used), "SELECT bytes FROM entries ORDER BY idx")]
+    for index in range(head.size):
+        entry = reader.get_entry(index)
+        assert entry == recorded[index]
+        reader.get_inclusion_proof(index, head.size).check(hashlib.sha256(b"\x00" + entry).digest(), head.root_hash)
+
+
+def test_whoever_has_the_files_and_the_key_verifies_them(published: tuple[Path, str], tmp_path: Path) -> None:
+    place, key = published
+    kept = tmp_path / "last.checkpoint"
+    code, told = ran("audit", "verify", place, "--key", key, "--since", kept)
+    assert code == 0, told
+    code, told = ran("audit", "prove", place, "--index", 7, "--file", tmp_path / "proof", "--entry", tmp_path / "entry")
+    assert code == 0, told
+    code, told = ran("audit", "check", tmp_path / "proof", "--entry", tmp_path / "entry", "--key", key)
+    assert (code, "entry 7 " in told) == (0, True), told
+    code, told = ran("audit", "verify", place, "--key", key, "--since", kept)
+    assert (code, "consistent with last.checkpoint" in told) == (0, True), told
+
+
+def test_any_change_of_a_published_file_is_found(published: tuple[Path, str], tmp_path: Path) -> None:
+    place, key = published
+    for number, path in enumerate(sorted(path.relative_to(place) for path in place.rglob("*") if path.is_file())):
+        copied = tmp_path / str(number)
+        shutil.copytree(place, copied)
+        content = bytearray((copied / path).read_bytes())
+        content[number * 31 % len(content)] ^= 4
+        (copied / path).write_bytes(content)
+        code, told = ran("audit", "verify", copied, "--key", key)
+        if code == 0:
+            # The partial files of earlier heads are nothing that this one vouches for.
+            assert path.parent.name.endswith(".p"), path
+            assert f".p/{path.name}" not in told
+            size = int((place / "checkpoint").read_text().split("\n")[1])
+            assert int(path.name) not in (size % 256, size // 256 % 256), path
+        shutil.rmtree(copied)
 
 
 def test_equal_texts_cannot_be_recognised_across_requests(used: Stack) -> None:

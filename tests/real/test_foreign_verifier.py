@@ -15,6 +15,7 @@ from tests.audit.logs import KEY, log_files, log_of, recorded, write_log
 from tests.audit.merkle_vectors import ABSENT, folder, vectors
 from tests.audit.mutations import OTHER_KEY, Log, drawn, log
 from tests.audit.test_mutations import SEED, fault_of
+from tests.pages.world import World
 from tests.real.foreign import Foreign
 
 from loglease.audit.log_directory import FileLog
@@ -94,6 +95,18 @@ def test_every_change_is_found_by_both(foreign: Foreign, tmp_path: Path) -> None
         if case.index is not None and "index" in answer and case.kept is None:
             assert answer["index"] <= case.index < answer["index"] + 16 * 256, (case.name, answer, SEED)
         rmtree(directory)
+
+
+async def test_the_log_of_a_server_holds(foreign: Foreign, world: World) -> None:
+    for _ in range(3):
+        await world.approve(await world.ask())
+    services = world.services
+    size = (await services.store.read(lambda tx: tx.entries.head())).next
+    await services.publishing.integrator.covered(size)
+    await services.publishing.publisher.publish()
+    asked = Foreign(foreign.program, (str(services.publishing.key),))
+    code, answer = asked.ask("verify", services.publishing.files.root)
+    assert (code, answer["entries"] >= size) == (HOLDS, True), answer
 
 
 def test_another_key_is_not_taken(foreign: Foreign, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Offer, Outcome, Plan, Shape, Terms
 from loglease.model.principal import Kind, Principal, Role
 from loglease.model.reveal import Reveal
+from loglease.policy.profiles import ProfileInfo
 from loglease.redaction import Redactor, Withheld
 from loglease.server.clock import SystemNewId, system_random
 from loglease.server.problems import kind_of, retry_after_s
@@ -44,6 +45,7 @@ class OpenRules:
     bundle_sha256 = "0" * 64
     revision = 1
     network: str | None = None
+    profiles: MappingProxyType[str, ProfileInfo] = MappingProxyType({})
     profile_digests: MappingProxyType[str, str] = MappingProxyType({})
     bundle = SimpleNamespace(approver_sets=MappingProxyType({}), emergencies=(), policies=())
 

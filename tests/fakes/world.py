@@ -15,6 +15,7 @@ from tests.fakes.vault import fake_vault
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
 from loglease.audit.interface import Recorded
+from loglease.audit.semantic import BreachKind, check
 from loglease.audit.sequencer import Sequencer
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import Instant
@@ -166,8 +167,22 @@ class World:
         return self
 
     async def stop(self) -> None:
+        await self._keeps_the_rules()
         await self.log.aclose()
         self.store.close()
+
+    async def _keeps_the_rules(self) -> None:
+        """Check what must hold of the entries of every log, whatever a test did: a part of a log, as far as rules go.
+
+        Nobody writes down here that a process starts, and the clock leaps: so the ends of sessions are not judged.
+        """
+
+        def read(tx: Transaction) -> list[bytes]:
+            return [bytes(row.content) for row in tx.entries.since(0, limit=100_000)]
+
+        found = check(enumerate(await self.store.read(read), 1))
+        broken = [str(one) for one in found.of(BreachKind.VIOLATION) if one.rule not in ("S18", "S19")]
+        assert not broken, broken
 
     async def add(self, *people: Principal) -> None:
         def work(tx: Transaction, _now: Instant) -> Recorded[None]:

@@ -105,7 +105,7 @@ class Reference:
         counted = {
             self.people[name].person
             for name in request.reviewers
-            if self.people[name].enabled and name in request.eligible
+            if not self.barred(self.people[name]) and name in request.eligible
         }
         return len(counted) >= request.need
 

@@ -11,7 +11,7 @@ from loglease.access.ending import ended
 from loglease.access.errors import PolicyDenied
 from loglease.access.extensions import grant_before
 from loglease.access.note_call import commit_under, request_of
-from loglease.access.permissions import held_grant, is_held, require_unlocked
+from loglease.access.permissions import counting, held_grant, is_held, require_unlocked
 from loglease.access.pseudonym_keys import require_key
 from loglease.access.records import refs
 from loglease.access.rules import Rules
@@ -84,7 +84,7 @@ def activated(
     directory = tx.principals.directory()
     if grant.basis is Outcome.AUTO:
         _require_open(tx, holder, directory, rules, now)
-    reviews = tx.reviews.of_request(request.id)
+    reviews = counting(tx, tx.reviews.of_request(request.id), now)
     counted = rules.satisfied(request, reviews, directory, now)
     if counted is None:
         raise PolicyDenied(

@@ -152,7 +152,9 @@ def _journalled(lock: Lock, act: RevocationRow | None) -> list[JournalRecord]:
 def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, random: Random) -> list[Draft]:
     """Return the entries of a lock; a locked person's tokens and sign-ins end, and undecided requests are cancelled."""
     commitments = Commitments(random)
-    reason: Data = {"reason_c": commitments.to("reason_c", lock.reason)} if lock.reason else {}
+    more: Data = {"reason_c": commitments.to("reason_c", lock.reason)} if lock.reason else {}
+    if lock.until is not None:
+        more["until_at"] = instant_text(lock.until)
     if lock.on.kind in _ON_PEOPLE:
         drafts = []
         subjects = set()
@@ -167,7 +169,7 @@ def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, rand
                     type="principal.locked",
                     actor=actor,
                     ref=refs(lock=lock.id),
-                    data={"lock": lock.id, "subject": one.subject, "cause": "lock", **reason},
+                    data={"lock": lock.id, "subject": one.subject, "cause": "lock", **more},
                     private=commitments.taken(),
                 )
             )
@@ -182,11 +184,9 @@ def lock_entries(tx: Transaction, lock: Lock, *, actor: str, new_id: NewId, rand
             new_id=new_id,
         )
         return [*drafts, *cancelled]
-    data: Data = {"lock": lock.id, "on": str(lock.on.kind), **reason}
+    data: Data = {"lock": lock.id, "on": str(lock.on.kind), **more}
     if lock.on.name:
         data["object"] = lock.on.name
-    if lock.until is not None:
-        data["until_at"] = instant_text(lock.until)
     return [
         Draft(
             id=EntryId(new_id(ENTRY)),

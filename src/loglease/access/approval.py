@@ -11,7 +11,7 @@ from dataclasses import replace
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.extensions import beginning
 from loglease.access.pseudonym_keys import SALT_BYTES, shared_salt
-from loglease.access.records import actor_of, refs, scheduled_data
+from loglease.access.records import actor_of, profiles_of, refs, scheduled_data
 from loglease.access.rules import Allowed, Rules
 from loglease.audit.interface import Draft
 from loglease.model.access_request import AccessRequest, RequestMove, move
@@ -113,7 +113,9 @@ def approved(
     if holder is None:
         raise LookupError(request.requester)
     review_by = None if after_review is None else after_review.due_at
-    data = scheduled_data(grant, reveal, holder, commitments, rules.profile_digests, review_by)
+    data = scheduled_data(
+        grant, reveal, holder, commitments, profiles_of(rules.profiles, rules.profile_digests), review_by
+    )
     actor = actor_of(by)
     return (
         done,

@@ -13,7 +13,7 @@ from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
 from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, require_unlocked
-from loglease.access.records import Data, bound_data, refs, scope_data
+from loglease.access.records import Data, bound_data, profiles_of, refs, scope_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.errors import GrantEnded
@@ -241,10 +241,11 @@ def _entries(
     ref = refs(request=opened.grant.request, grant=session.grant, session=session.id)
     scopes: list[Data] = []
     if not interval.is_empty:
-        window = EventWindow(interval.start, interval.end)
+        asked = EventWindow(interval.start, interval.end)
         scopes = [
-            scope_data(replace(scope, window=window), commitments, rules.profile_digests)
+            scope_data(replace(scope, window=window), commitments, profiles_of(rules.profiles, rules.profile_digests))
             for scope in opened.grant.terms.scopes
+            if (window := scope.window.intersect(asked)) is not None
         ]
     data: Data = {
         "query": 1,

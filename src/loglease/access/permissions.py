@@ -15,6 +15,7 @@ from loglease.model.hold import Lock, LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import GrantId, RequestId
 from loglease.model.instant import Instant
 from loglease.model.principal import Principal, Role
+from loglease.model.review import Review, Verdict
 from loglease.model.rights import Right
 from loglease.store.interface import Login, Transaction
 
@@ -227,6 +228,16 @@ def _require_token(tx: Transaction, caller: Caller) -> None:
 def is_aimed_at(tx: Transaction, principal: Principal, now: Instant) -> bool:
     """Say whether a lock is aimed at a login, its person, or a group of theirs."""
     return any(lock.on.kind in _ON_PEOPLE and matches(lock.on, principal=principal) for lock in tx.holds.locks(now=now))
+
+
+def counting(tx: Transaction, reviews: Iterable[Review], now: Instant) -> list[Review]:
+    """Return reviews without the approvals of people at whom a lock is aimed by now: what they approved is in doubt."""
+    found = []
+    for one in reviews:
+        reviewer = tx.principals.find(one.reviewer) if one.verdict is Verdict.APPROVE else None
+        if reviewer is None or not is_aimed_at(tx, reviewer, now):
+            found.append(one)
+    return found
 
 
 def _locked() -> Locked:

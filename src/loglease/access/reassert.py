@@ -10,7 +10,7 @@ from loglease.access.suspend_grant import suspended_entry
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.grant import Grant
-from loglease.model.ids import EntryId, LockId, NewId, RevocationId
+from loglease.model.ids import EntryId, LockId, NewId, PrincipalId, RevocationId
 from loglease.model.instant import Instant
 from loglease.store.interface import RevocationRow, Transaction
 
@@ -32,17 +32,18 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
             if _is_recorded(tx, record):
                 continue
             late += 1
+            actor = _actor(tx, record)
             if record.kind == "suspend":
-                entries += _suspended(tx, record, now, random=random)
+                entries += _suspended(tx, record, now, actor=actor, random=random)
                 continue
             if record.kind == "lock":
                 lock = record.lock()
                 tx.holds.insert_lock(lock)
-                entries += lock_entries(tx, lock, actor=SYSTEM, new_id=new_id, random=random)
+                entries += lock_entries(tx, lock, actor=actor, new_id=new_id, random=random)
                 continue
             row = record.row()
             grants = _concerned(tx, row, now)
-            entries += take_away(tx, row, grants, actor=SYSTEM, now=now, new_id=new_id, random=random, late=True)
+            entries += take_away(tx, row, grants, actor=actor, now=now, new_id=new_id, random=random, late=True)
         return Recorded(late, tuple(entries))
 
     late = await log.commit(work, urgent=True)
@@ -50,13 +51,19 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
     return late
 
 
-def _suspended(tx: Transaction, record: JournalRecord, now: Instant, *, random: Random) -> list[Draft]:
+def _actor(tx: Transaction, record: JournalRecord) -> str:
+    """Return the subject of whoever acted; the system for the operator of the machine, who has no account."""
+    found = None if record.by is None else tx.principals.find(PrincipalId(record.by))
+    return SYSTEM if found is None else found.subject
+
+
+def _suspended(tx: Transaction, record: JournalRecord, now: Instant, *, actor: str, random: Random) -> list[Draft]:
     grant = tx.grants.find(record.grants[0])
     if grant is None or not grant.is_live(now):
         return []
     suspension = record.suspension()
     tx.holds.insert_suspension(suspension)
-    return [suspended_entry(grant, suspension, entry_id=EntryId(record.id), actor=SYSTEM, random=random)]
+    return [suspended_entry(grant, suspension, entry_id=EntryId(record.id), actor=actor, random=random)]
 
 
 def _concerned(tx: Transaction, row: RevocationRow, now: Instant) -> list[Grant]:

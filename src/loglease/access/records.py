@@ -5,7 +5,8 @@ Every function here is pure. The shapes are those of the entry types in `audit.t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import orjson
 
@@ -20,11 +21,14 @@ from loglease.model.labels import Matcher
 from loglease.model.offer import Joint, Offer, Plan, Shape, Slots, Stage, Terms
 from loglease.model.principal import Principal
 from loglease.model.reveal import Reveal
-from loglease.model.scope import Scope
+from loglease.model.scope import Level, Scope
+from loglease.policy.profiles import RAW, Profiles, below
 
 Data = dict[str, Canonical]
-ProfileDigests = Mapping[str, str]
-"""SHA-256 of each known redaction profile by ``name@version``."""
+ProfilesOf = Callable[[str], list[Data]]
+"""Return a redaction profile, ``name@version``, with name and SHA-256, then those that it is stricter than."""
+
+_IN_ORDER: Final = tuple(one for one in Level if one is not Level.UNKNOWN)
 
 
 def actor_of(principal: Principal | None) -> str:
@@ -32,7 +36,7 @@ def actor_of(principal: Principal | None) -> str:
     return SYSTEM if principal is None else principal.subject
 
 
-def scope_data(scope: Scope, commitments: Commitments, profiles: ProfileDigests) -> Data:
+def scope_data(scope: Scope, commitments: Commitments, profiles: ProfilesOf) -> Data:
     """Return a scope as entries carry it; line rules only as commitments."""
     data: Data = {
         "source": scope.source,
@@ -40,9 +44,7 @@ def scope_data(scope: Scope, commitments: Commitments, profiles: ProfileDigests)
         "from_ns": str(scope.window.start_ns),
         "live": scope.window.live,
         "rules_c": [commitments.to(f"rule:{rule}", rule) for rule in line_rules(scope)],
-        "profiles": []
-        if scope.profile is None
-        else [{"name": scope.profile, "sha256": profiles.get(scope.profile, sha256_hex(b""))}],
+        "profiles": [] if scope.profile is None else profiles(scope.profile),
     }
     if scope.window.end_ns is not None:
         data["to_ns"] = str(scope.window.end_ns)
@@ -50,11 +52,38 @@ def scope_data(scope: Scope, commitments: Commitments, profiles: ProfileDigests)
 
 
 def line_rules(scope: Scope) -> list[str]:
-    """Return the line rules of a scope as texts, sorted."""
+    """Return the line rules of a scope as texts, sorted.
+
+    A lowest level comes with all below it: so a scope with a higher one has all rules that one with a lower one has,
+    and whoever may not read them still sees that it lies inside.
+    """
     rules = [f"contains={literal}" for literal in scope.contains]
     if scope.level_from is not None:
-        rules.append(f"level_from={scope.level_from}")
+        rules += [f"level_from={one}" for one in _IN_ORDER if 0 < one.rank <= scope.level_from.rank]
     return sorted(rules)
+
+
+def profiles_of(profiles: Profiles, digests: Mapping[str, str]) -> ProfilesOf:
+    """Return how entries have these profiles: each with those that it is stricter than.
+
+    So whoever knows only entries sees that a scope with a stricter profile lies inside of one with a looser one. The
+    loosest of all goes without saying.
+
+    Args:
+        digests: SHA-256 of each by ``name@version``.
+    """
+
+    def found(pinned: str) -> list[Data]:
+        looser = sorted(below(pinned.partition("@")[0], profiles) - {RAW})
+        known = [profiles[name].pinned for name in looser if name in profiles]
+        return [{"name": one, "sha256": digests.get(one, sha256_hex(b""))} for one in (pinned, *known)]
+
+    return found
+
+
+def unknown_profile(name: str) -> list[Data]:
+    """Return a redaction profile as a wish names it, of which no version is fixed yet."""
+    return [{"name": name, "sha256": sha256_hex(b"")}]
 
 
 def _tests(key: str, matcher: Matcher) -> list[Data]:
@@ -69,7 +98,7 @@ def _tests(key: str, matcher: Matcher) -> list[Data]:
     return tests
 
 
-def terms_data(terms: Terms, commitments: Commitments, profiles: ProfileDigests) -> Data:
+def terms_data(terms: Terms, commitments: Commitments, profiles: ProfilesOf) -> Data:
     """Return scopes, duration and limits as entries carry them."""
     return {
         "scopes": [scope_data(scope, commitments, profiles) for scope in terms.scopes],
@@ -97,7 +126,7 @@ def _slots_data(slots: Slots, also: tuple[str, ...]) -> Data:
 
 
 def offer_data(
-    offer: Offer, reveal: Reveal | None, commitments: Commitments, profiles: ProfileDigests, record: str
+    offer: Offer, reveal: Reveal | None, commitments: Commitments, profiles: ProfilesOf, record: str
 ) -> Data:
     """Return the data of `offer.made`; `record` is the decision record, of which only a commitment is written."""
     return {
@@ -128,7 +157,7 @@ def wish_data(
     """
     data: Data = {
         "offer": offer.number,
-        "scopes": [scope_data(scope, commitments, {}) for scope in wish.scopes],
+        "scopes": [scope_data(scope, commitments, unknown_profile) for scope in wish.scopes],
         "reason_c": commitments.to("reason_c", wish.reason),
         "duration_s": wish.duration_s or offer.terms.duration_s,
         "limits": dict(wish.limits.named()),
@@ -176,7 +205,7 @@ def scheduled_data(
     reveal: Reveal | None,
     holder: Principal,
     commitments: Commitments,
-    profiles: ProfileDigests,
+    profiles: ProfilesOf,
     review_by: Instant | None = None,
 ) -> Data:
     """Return the data of `grant.scheduled`; `review_by` is when its after-review is due."""

@@ -89,7 +89,7 @@ def _is_repeated(after_review: AfterReview, caller: Caller, verdict: AfterVerdic
 
 def _entry(review: AfterReview, opinion: AfterOpinion, caller: Caller, *, random: Random, new_id: NewId) -> Draft:
     commitments = Commitments(random)
-    data: Data = {"verdict": str(opinion.verdict)}
+    data: Data = {"verdict": str(opinion.verdict), "state": str(review.state)}
     if opinion.comment:
         data["comment_c"] = commitments.to("comment_c", opinion.comment)
     return Draft(

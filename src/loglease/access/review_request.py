@@ -22,8 +22,8 @@ from loglease.access.errors import (
 )
 from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
-from loglease.access.permissions import require_may_decide, visible_request
-from loglease.access.records import Data, refs, terms_data
+from loglease.access.permissions import counting, require_may_decide, visible_request
+from loglease.access.records import Data, profiles_of, refs, terms_data
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestMove, RequestState, move
@@ -158,7 +158,7 @@ async def review_request(
         if verdict is Verdict.DENY:
             denied, entry = _denied(tx, request, review, caller, now, new_id=new_id)
             return Recorded(Reviewed(request=denied, review=review), (given, entry))
-        counted = rules.satisfied(request, [*reviews, review], directory, now)
+        counted = rules.satisfied(request, counting(tx, [*reviews, review], now), directory, now)
         if counted is None:
             return Recorded(Reviewed(request=request, review=review), (given,))
         terms = granted_terms(request, counted)
@@ -288,7 +288,7 @@ def _given(
     if review.comment:
         data["comment_c"] = commitments.to("comment_c", review.comment)
     if review.narrowed is not None:
-        data["narrowed"] = terms_data(review.narrowed, commitments, rules.profile_digests)
+        data["narrowed"] = terms_data(review.narrowed, commitments, profiles_of(rules.profiles, rules.profile_digests))
     return Draft(
         id=EntryId(new_id(ENTRY)),
         type="review.given",

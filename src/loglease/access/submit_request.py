@@ -11,14 +11,14 @@ from loglease.access.activate_grant import activated
 from loglease.access.approval import approved, bounded
 from loglease.access.binding import require_known_network, require_network
 from loglease.access.caller import Caller
-from loglease.access.commitments import Commitments, Random
+from loglease.access.commitments import Random, first_commitments
 from loglease.access.errors import OfferChanged, TooManyPending
 from loglease.access.extension_draft import ExtensionDraft
 from loglease.access.extensions import expired_before
 from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
-from loglease.access.records import offer_data, refs, terms_bytes, wish_data
+from loglease.access.records import offer_data, profiles_of, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Allowed, Rules, decision_record, refused
 from loglease.access.standing import closed_to
@@ -155,11 +155,17 @@ class Submission:
     ) -> tuple[AccessRequest, tuple[Draft, ...]]:
         principal, new_id, rules = self.caller.principal, self.new_id, self.rules
         request_id = RequestId(new_id(REQUEST))
-        commitments = Commitments(self.random)
+        commitments = first_commitments(self.random)
         expires_at = bounded(tx, wish.reveal, after(now, offer.shape.review_within_s))
         wish_part = wish_data(wish, offer, commitments, expires_at, rules.network)
         wish_private = commitments.taken()
-        offer_part = offer_data(offer, wish.reveal, commitments, rules.profile_digests, decision_record(decision))
+        offer_part = offer_data(
+            offer,
+            wish.reveal,
+            commitments,
+            profiles_of(rules.profiles, rules.profile_digests),
+            decision_record(decision),
+        )
         offer_private = commitments.taken()
         bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
         if len(bound) > MAX_TERMS_BYTES:

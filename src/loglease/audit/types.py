@@ -60,7 +60,8 @@ grant.activated 300501 [request, grant] from_at, until_at, reviews:[], bundle_sh
 grant.suspended 300412 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?
 grant.resumed 300413 [request, grant] cause{person|lock|standing|policy|guardrail|restore}, reason_c?
 grant.ended 300502 [request, grant] why{expired|used|idle|returned}, total:Count
-breakglass.reviewed 300403 [request, grant] verdict{justified|not_justified|follow_up}, comment_c?
+breakglass.reviewed 300403 [request, grant] verdict{justified|not_justified|follow_up},
+    state{open|justified|not_justified|follow_up}, comment_c?
 grant.revoked 300502 [request, grant] cause:On, object?, reason_c?, effective_at, late!
 lock.added 300409 [lock?] lock, on:On, object?, reason_c?, until_at?
 lock.lifted 300408 [lock?] lock, reason_c?
@@ -110,7 +111,7 @@ principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|role
     |manager}, other?, names:[], approved_by?
 stand_in.named 300401 [] subject, stand_in, until_at
 stand_in.ended 300404 [] subject, stand_in
-principal.locked 300109 [lock?] lock, subject, cause, reason_c?
+principal.locked 300109 [lock?] lock, subject, cause, reason_c?, until_at?
 principal.unlocked 300112 [lock?] lock, subject, reason_c?
 signin.succeeded 300201 [] auth:Auth, issuer, address_c?
 signin.ended 300202 [token?] why{logout|timeout|revoked|locked}

@@ -240,9 +240,21 @@ def test_break_glass_knows_what_is_overdue_late_and_justified() -> None:
         log.scheduled(name, basis="break_glass", review_by_at=text(log.now_s + 100))
         log.activated(name)
     log.granted("ordinary")
-    log.entry("breakglass.reviewed", {"verdict": "justified"}, by=BOB, request="req_good", grant="grt_good")
+    log.entry(
+        "breakglass.reviewed",
+        {"verdict": "justified", "state": "justified"},
+        by=BOB,
+        request="req_good",
+        grant="grt_good",
+    )
     log.wait(200)
-    log.entry("breakglass.reviewed", {"verdict": "not_justified"}, by=BOB, request="req_late", grant="grt_late")
+    log.entry(
+        "breakglass.reviewed",
+        {"verdict": "not_justified", "state": "not_justified"},
+        by=BOB,
+        request="req_late",
+        grant="grt_late",
+    )
     found = log.document("break-glass")
     register = {one["grant"]: (one.get("verdict"), one["late"]) for one in rows_of(found, "register")}
     assert register == {

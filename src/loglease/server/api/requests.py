@@ -9,6 +9,7 @@ from fastapi import Path, Query, Response
 
 from loglease.access.caller import Caller
 from loglease.access.cancel_request import cancel_request
+from loglease.access.commitments import opened
 from loglease.access.explaining import request_explained
 from loglease.access.permissions import visible_request
 from loglease.access.queries import RequestView, request_view, requests_page, timeline
@@ -210,7 +211,7 @@ async def find_request_terms(
         request=request.id,
         digest=request.digest,
         terms=request.terms_bytes.decode(),
-        private={name: (salt, clear) for name, (salt, clear) in sorted(request.private.items())},
+        private=opened(request.private),
         words=terms_words(request.terms, request.wish.reveal),
     )
 

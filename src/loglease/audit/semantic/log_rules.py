@@ -1,0 +1,109 @@
+"""Rules about the log itself and the processes that write it: S2, S26, S27."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loglease.audit.semantic.facts import Data
+from loglease.audit.semantic.state import Key, State
+from loglease.model.instant import MICROSECONDS, duration_text, parse_instant
+
+NO_KEY: Final = "none"
+BUNDLE: Final = 256
+_BEGINNINGS: Final = frozenset({"service.started", "log.restored"})
+
+
+def begins_with_a_start(state: State, entry_type: str) -> None:
+    """S2: entry 0 is the first start, or the restore that it comes after."""
+    if state.index == 0 and entry_type not in _BEGINNINGS:
+        state.breach("S2", f"the log begins with {entry_type}")
+
+
+def has_one_origin(state: State, data: Data) -> None:
+    """S2: each start names the same origin."""
+    wanted = state.machine.origin or state.inputs.origin
+    if wanted is not None and data["origin"] != wanted:
+        state.breach("S2", f"a start names the origin {data['origin']}, and the log is {wanted}", state.machine.started)
+    state.machine.origin = wanted or data["origin"]
+
+
+def has_a_known_key(state: State, data: Data) -> None:
+    """S2: the key that a start names is the first one, or one that a rotation named."""
+    keys, vkey = state.machine.keys, data["vkey"]
+    if vkey == NO_KEY:
+        return
+    if not keys:
+        keys.append(Key(vkey, state.index))
+    elif vkey not in {key.vkey for key in keys}:
+        state.breach("S2", "a start names another key, which no rotation named", keys[-1].since)
+        keys.append(Key(vkey, state.index))
+
+
+def checkpoints_are_signed(state: State) -> None:
+    """S2, at the end: each checkpoint is signed by a key that was valid at its size."""
+    if state.inputs.checkpoints is None:
+        state.unchecked("S2", "whether checkpoints are signed by keys that were valid: none were given")
+        return
+    if not state.machine.keys:
+        state.unchecked("S2", "whether checkpoints are signed by keys that were valid: the log names no key")
+        return
+    for one in state.inputs.checkpoints():
+        valid = {key.vkey for key in state.machine.keys if _is_valid(key, one.size)}
+        if not valid & one.keys:
+            state.breach("S2", f"the checkpoint of size {one.size} is not signed by a key that was valid at its size")
+
+
+def _is_valid(key: Key, size: int) -> bool:
+    return key.since < size and (key.ended is None or size <= key.ended)
+
+
+def tells_how_it_ended(state: State, data: Data) -> None:
+    """S26: a start says truly how the process before it ended; without a stop it is a finding."""
+    machine, after = state.machine, data["after"]
+    known = machine.starts > 0 or not state.partial
+    wanted = "none" if machine.starts == 0 else ("stop" if machine.running is None else "crash")
+    if known and after != wanted:
+        text = f"{data['replica']} starts after {after}, and the log has {_WORDS[wanted]} before it"
+        state.breach("S26", text, machine.started if machine.starts else None)
+    elif after == "crash":
+        gap = duration_text(max(0, state.at - state.machine.last_start) // MICROSECONDS) if machine.starts else ""
+        since = f", {gap or '0s'} after the start before it" if machine.starts else ""
+        state.finding("S26", f"{data['replica']} starts without a stop before it{since}", machine.started or None)
+
+
+_WORDS: Final = {"none": "no process", "stop": "a stop", "crash": "a process that did not stop"}
+
+
+def has_started(state: State, replica: str, what: str) -> None:
+    """S26: only who started serves."""
+    if replica == state.machine.running:
+        return
+    if state.partial and state.machine.starts == 0:
+        state.unchecked("S26", "which replica ran before the first start that is there")
+        return
+    state.breach("S26", f"{what} is opened by {replica}, which did not start", state.machine.started)
+
+
+def epoch_does_not_fall(state: State, epoch: int) -> None:
+    """S27: no start is of an older epoch."""
+    known = state.machine.epoch
+    if known is not None and epoch < known:
+        state.breach("S27", f"a start is of epoch {epoch}, after epoch {known}")
+
+
+def epoch_rises(state: State, epoch: int) -> None:
+    """S27: a restore raises the epoch."""
+    known = state.machine.epoch
+    if known is not None and epoch <= known:
+        state.breach("S27", f"a restore leaves the epoch at {epoch}, after epoch {known}", state.machine.restored)
+
+
+def prunes_forward(state: State, data: Data) -> None:
+    """S27: pruning goes forward, by whole bundles, and keeps what has to be kept."""
+    low = data["min_index"]
+    if low < state.machine.min_index or low % BUNDLE or low > state.index:
+        state.breach("S27", f"pruning leaves entries from {low} on, after {state.machine.min_index}")
+    if state.inputs.retain_s is None:
+        state.unchecked("S27", "whether pruning respects audit.retain: it was not given")
+    elif state.at - parse_instant(data["before_at"]) < state.inputs.retain_s * MICROSECONDS:
+        state.breach("S27", f"pruning takes entries up to {data['before_at']}, younger than audit.retain")

@@ -1,0 +1,271 @@
+"""What entries about processes, people, locks and policy do, and the rules that are asked on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from loglease.audit.semantic import log_rules, people_rules
+from loglease.audit.semantic.facts import Fact
+from loglease.audit.semantic.objects import Grant, Proposal
+from loglease.audit.semantic.people import Deputy, Lock
+from loglease.audit.semantic.state import Bundle, Key, State, is_on
+from loglease.model.instant import parse_instant
+
+_GROUP: Final = "group"
+
+
+def started(state: State, entry: Fact) -> None:
+    """A process starts; on this database it is the only one, so whatever ran before does not any more."""
+    data, machine = entry.data, state.machine
+    log_rules.has_one_origin(state, data)
+    log_rules.has_a_known_key(state, data)
+    log_rules.tells_how_it_ended(state, data)
+    log_rules.epoch_does_not_fall(state, data["epoch"])
+    machine.running, machine.started, machine.last_start = data["replica"], state.index, state.at
+    machine.starts += 1
+    machine.epoch = data["epoch"]
+    machine.heard = {data["replica"]: state.at}
+    machine.left = frozenset(state.sessions)
+
+
+def stopped(state: State, entry: Fact) -> None:
+    """A process stops."""
+    machine, replica = state.machine, entry.data["replica"]
+    if replica != machine.running and (machine.starts or not state.partial):
+        state.breach("S26", f"{replica} stops and had not started", machine.started or None)
+    machine.running = None
+
+
+def restored(state: State, entry: Fact) -> None:
+    """The database is older than it was: nothing that it holds may serve before somebody said so."""
+    epoch = entry.data["epoch"]
+    log_rules.epoch_rises(state, epoch)
+    state.machine.epoch, state.machine.restored = epoch, state.index
+    for grant in state.grants.values():
+        grant.restored = state.index
+
+
+def pruned(state: State, entry: Fact) -> None:
+    """Entries below an index are not read any more."""
+    log_rules.prunes_forward(state, entry.data)
+    people_rules.has_second_person(state, entry)
+    state.machine.min_index = max(state.machine.min_index, entry.data["min_index"])
+
+
+def rotated(state: State, entry: Fact) -> None:
+    """A key takes the place of another; only that of the log matters here."""
+    data, keys = entry.data, state.machine.keys
+    if data["use"] != "log" or "vkey" not in data:
+        return
+    if keys:
+        overlap = data.get("overlap_until_at")
+        keys[-1].until = state.at if overlap is None else parse_instant(overlap)
+        state.machine.next_end = min(state.machine.next_end, keys[-1].until)
+    keys.append(Key(data["vkey"], state.index))
+
+
+def added(state: State, entry: Fact) -> None:
+    """A login is known."""
+    data, people = entry.data, state.people
+    people.kinds[data["subject"]] = data["kind"]
+    if "owner" in data:
+        people.owners[data["subject"]] = data["owner"]
+
+
+def changed(state: State, entry: Fact) -> None:
+    """Something about a login is another."""
+    data, people = entry.data, state.people
+    people_rules.has_second_person(state, entry)
+    subject, other = data["subject"], data.get("other")
+    match data["change"]:
+        case "suspected" | "linked" if other is not None:
+            people.join(subject, other)
+        case "unlinked" if other is not None:
+            people.part(subject, other)
+        case "groups":
+            people.groups[subject] = frozenset(data["names"])
+        case "owner" if other is not None:
+            people.owners[subject] = other
+        case "disabled":
+            people.disabled[subject] = state.index
+            _cut(state, lambda grant: grant.holder == subject, "is of somebody who was disabled")
+        case "enabled":
+            people.disabled.pop(subject, None)
+        case _:
+            pass
+
+
+def configured(state: State, entry: Fact) -> None:
+    """Settings are others."""
+    people_rules.has_second_person(state, entry)
+
+
+def locked(state: State, entry: Fact) -> None:
+    """A thing is locked."""
+    data = entry.data
+    state.introduce("lock", data["lock"])
+    lock = _lock(state, entry, data["on"], data.get("object", ""))
+    if lock.on == _GROUP:
+        state.people.locks[data["lock"]] = lock
+        _cut(state, lambda grant: lock.thing in state.people.groups.get(grant.holder, ()), "was locked")
+        return
+    state.things[data["lock"]] = lock
+    _cut(state, lambda grant: is_on(lock, grant), "was locked")
+
+
+def _lock(state: State, entry: Fact, on: str, thing: str) -> Lock:
+    until = entry.data.get("until_at")
+    return Lock(on, thing, None if until is None else parse_instant(until), state.index, entry.actor)
+
+
+def lifted(state: State, entry: Fact) -> None:
+    """A lock is lifted."""
+    one = entry.data["lock"]
+    lock = state.things.pop(one, None) or state.people.locks.pop(one, None)
+    if lock is None:
+        state.unknown("lock", one)
+    else:
+        people_rules.is_not_lifted_by_its_setter(state, lock, entry.actor)
+
+
+def person_locked(state: State, entry: Fact) -> None:
+    """A subject is locked; a lock on a person has an entry for each."""
+    data = entry.data
+    subject, locks = data["subject"], state.people.locks
+    if data["lock"] not in locks:
+        state.introduce("lock", data["lock"])
+        locks[data["lock"]] = _lock(state, entry, "principal", "")
+    locks[data["lock"]].subjects.add(subject)
+    _cut(state, lambda grant: grant.holder == subject, "was locked")
+
+
+def person_unlocked(state: State, entry: Fact) -> None:
+    """A lock on a subject is lifted."""
+    data, locks = entry.data, state.people.locks
+    lock = locks.get(data["lock"])
+    if lock is None or data["subject"] not in lock.subjects:
+        state.unknown("lock", data["lock"])
+        return
+    lock.subjects.discard(data["subject"])
+    if not lock.subjects:
+        del locks[data["lock"]]
+
+
+def _cut(state: State, concerns: Callable[[Grant], bool], word: str) -> None:
+    """End the sessions of the grants that something concerns."""
+    for session in state.sessions.values():
+        if concerns(session.grant):
+            state.cut(session.grant, word, state.index)
+
+
+def signed_in(state: State, entry: Fact) -> None:
+    """Somebody signs in."""
+    people_rules.may_act(state, entry.actor, "a sign-in")
+
+
+def token_issued(state: State, entry: Fact) -> None:
+    """A token is made."""
+    data = entry.data
+    state.introduce("token", data["token"])
+    people_rules.may_act(state, data["subject"], "a token")
+
+
+def stands_in(state: State, entry: Fact) -> None:
+    """Somebody reviews in another's place for a time."""
+    data = entry.data
+    state.people.deputies[data["subject"]] = Deputy(data["stand_in"], parse_instant(data["until_at"]))
+
+
+def stands_in_no_longer(state: State, entry: Fact) -> None:
+    """Somebody is not another's stand-in any more."""
+    state.people.deputies.pop(entry.data["subject"], None)
+
+
+def proposed(state: State, entry: Fact) -> None:
+    """Policy documents are proposed."""
+    one = entry.ref["proposal"]
+    state.introduce("proposal", one)
+    state.proposals[one] = Proposal(one, state.index, entry.actor, entry.data)
+
+
+def policy_reviewed(state: State, entry: Fact) -> None:
+    """Somebody approves or denies a proposal."""
+    ref, data, actor = entry.ref, entry.data, entry.actor
+    state.introduce("review", ref["review"])
+    proposal = _proposal(state, ref["proposal"])
+    if proposal is None:
+        return
+    people_rules.may_act(state, actor, "a review")
+    people_rules.approver_is_human(state, actor, proposal)
+    if data["verdict"] == "deny":
+        proposal.denied = state.index
+    elif data["digest_sha256"] == proposal.data["digest_sha256"]:
+        proposal.approvals[ref["review"]] = (state.index, actor)
+
+
+def _proposal(state: State, one: str) -> Proposal | None:
+    found = state.proposals.get(one)
+    if found is None:
+        state.unknown("proposal", one)
+    return found
+
+
+def withdrawn(state: State, entry: Fact) -> None:
+    """A proposal is not to be decided any more."""
+    proposal = _proposal(state, entry.ref["proposal"])
+    if proposal is not None:
+        del state.proposals[proposal.id]
+
+
+def loaded(state: State, entry: Fact) -> None:
+    """Other policy documents are in force."""
+    data, one = entry.data, entry.ref.get("proposal")
+    proposal = None if one is None else _proposal(state, one)
+    people_rules.revision_rises(state, data)
+    people_rules.has_signers(state, data)
+    if one is None or proposal is not None:
+        people_rules.has_approvals(state, proposal, data)
+    if proposal is not None:
+        del state.proposals[proposal.id]
+    if state.bundles:
+        state.bundles[-1].until = state.at
+    state.bundles = [*state.bundles[-_BUNDLES:], Bundle(data["bundle_sha256"], data["revision"], state.index)]
+
+
+_BUNDLES: Final = 64
+"""How many bundles before the one in force are kept: each counts for seconds after it."""
+
+
+def erased(state: State, entry: Fact) -> None:
+    """Private text is gone."""
+    people_rules.has_second_person(state, entry)
+
+
+STEPS: Final = {
+    "service.started": started,
+    "service.stopped": stopped,
+    "log.restored": restored,
+    "log.pruned": pruned,
+    "key.rotated": rotated,
+    "principal.added": added,
+    "principal.changed": changed,
+    "config.changed": configured,
+    "lock.added": locked,
+    "lock.lifted": lifted,
+    "principal.locked": person_locked,
+    "principal.unlocked": person_unlocked,
+    "signin.succeeded": signed_in,
+    "token.issued": token_issued,
+    "stand_in.named": stands_in,
+    "stand_in.ended": stands_in_no_longer,
+    "policy.proposed": proposed,
+    "policy.reviewed": policy_reviewed,
+    "policy.withdrawn": withdrawn,
+    "policy.loaded": loaded,
+    "subject.erased": erased,
+    "target.registered": erased,
+    "target.retired": erased,
+    "target.frozen": erased,
+    "target.unfrozen": erased,
+}

@@ -1,0 +1,185 @@
+"""Rules about sessions: S14 to S19."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import orjson
+
+from loglease.audit.semantic.facts import Data
+from loglease.audit.semantic.objects import Cut, Grant, Session
+from loglease.audit.semantic.scopes import scopes_fault
+from loglease.audit.semantic.state import State
+from loglease.model.instant import MICROSECONDS
+
+MAX_RESERVED_LINES: Final = 256
+MAX_RESERVED_BYTES: Final = 65_536
+SILENCE_S: Final = 30
+SOON_S: Final = 1
+AT_LAST_S: Final = 3
+_LINE: Final = "line"
+
+
+def is_its_holders(state: State, grant: Grant, actor: str, data: Data) -> None:
+    """S14: the session is the holder's, of the kind that the grant is for, and of the current epoch."""
+    if actor != grant.holder:
+        state.breach("S14", f"a session of {grant.id} is opened by somebody else than its holder", grant.index)
+    if grant.activated is None:
+        state.breach("S14", f"a session of {grant.id} is opened before that is active", grant.index)
+    if (data["kind"] == "reveal") is (grant.data.get("reveal") is None):
+        state.breach("S14", f"{grant.id} is not for a session of kind {data['kind']}", grant.index)
+    epoch = state.machine.epoch
+    if epoch is None:
+        state.unchecked("S14", "which epoch it was before the first start that is there")
+    elif data["epoch"] != epoch:
+        state.breach("S14", f"a session of {grant.id} is opened under epoch {data['epoch']}, in epoch {epoch}")
+
+
+def is_inside_the_grant(state: State, session: Session, scopes: list[Any]) -> None:
+    """S15: what may be read lies inside of the grant."""
+    fault = scopes_fault(scopes, session.grant.data["scopes"])
+    if fault is not None:
+        grant = session.grant
+        state.breach("S15", f"a query of {session.id} reads outside of {grant.id}: {fault}", grant.index, session.index)
+
+
+def account_goes_on(state: State, session: Session, data: Data) -> bool:
+    """S16: what was settled goes on from the record before and stays below what was reserved; totals are sums."""
+    total, settled = data["total"], data.get("settled")
+    lines, size = total["lines"] - session.total_lines, total["bytes"] - session.total_bytes
+    # What stands around items, such as the brackets of a document, has bytes and no lines.
+    wanted = (0, size) if settled is None else (settled["lines"], settled["bytes"])
+    text = None
+    if (lines, size) != wanted or lines < 0 or size < 0:
+        text = f"the total of {session.id} is not the sum of what it settled"
+    elif total["lines"] > session.ceiling_lines or total["bytes"] > session.ceiling_bytes:
+        text = f"{session.id} settles more than was reserved"
+    elif settled is not None:
+        text = _times_fault(session, settled)
+    if text is None:
+        return True
+    state.breach("S16", text, session.index)
+    return False
+
+
+def _times_fault(session: Session, settled: Data) -> str | None:
+    if settled["unit"] != _LINE or "first_ns" not in settled:
+        return None
+    first, last = int(settled["first_ns"]), int(settled.get("last_ns", settled["first_ns"]))
+    early = session.start_ns is not None and first < session.start_ns
+    late = session.end_ns is not None and last >= session.end_ns
+    return f"{session.id} serves event times outside of its query" if early or late or last < first else None
+
+
+def is_numbered(state: State, session: Session, data: Data) -> None:
+    """S16: batches are numbered, reserve no more than they may, and take nothing reserved back."""
+    if data["seq"] != session.seq + 1:
+        state.breach("S16", f"batch {data['seq']} of {session.id} follows batch {session.seq}", session.index)
+    total, reserved = data["total"], data["reserved"]
+    lines, size = total["lines"] + reserved["lines"], total["bytes"] + reserved["bytes"]
+    more_lines, more_bytes = lines - session.ceiling_lines, size - session.ceiling_bytes
+    if more_lines < 0 or more_bytes < 0:
+        state.breach("S16", f"batch {data['seq']} of {session.id} reserves less than before", session.index)
+    elif reserved["lines"] > MAX_RESERVED_LINES:
+        state.breach("S16", f"batch {data['seq']} of {session.id} reserves {reserved['lines']} lines", session.index)
+    elif reserved["bytes"] > MAX_RESERVED_BYTES and more_bytes > 0 and more_lines != 1:
+        state.breach("S16", f"batch {data['seq']} of {session.id} reserves {reserved['bytes']} bytes", session.index)
+
+
+def served_list_is_true(state: State, session: Session, entry: str, settled: Data | None) -> None:
+    """S16, with served lists: the list is the one that was committed to, and counts what was settled."""
+    if settled is None:
+        return
+    if state.inputs.served is None:
+        state.unchecked("S16", "what served lists hold: none were given")
+        return
+    found = state.inputs.served(entry)
+    if found is None:
+        state.unchecked("S16", "a served list that is not there")
+        return
+    salt, content = found
+    if hashlib.sha256(salt + content).hexdigest() != settled["served_c"]:
+        state.breach("S16", f"the served list of {entry} is not the one that was recorded", session.index)
+        return
+    streams = orjson.loads(content)["streams"]
+    times = [int(one) for stream in streams for one in stream[1:3]]
+    counted = sum(stream[3] for stream in streams) == settled["lines"]
+    bounds = "first_ns" not in settled or not times or (
+        min(times) == int(settled["first_ns"]) and max(times) == int(settled["last_ns"])
+    )  # fmt: skip
+    if not counted or not bounds:
+        state.breach("S16", f"the served list of {entry} does not count what was settled", session.index)
+
+
+def grant_total_is_the_sum(state: State, grant: Grant, total: Data) -> None:
+    """S16, when a grant ends: its total is what its sessions settled and reserved."""
+    if (total["lines"], total["bytes"]) != (grant.lines, grant.bytes):
+        state.breach("S16", f"the total of {grant.id} is not the sum over its sessions", grant.index)
+
+
+def is_within_limits(state: State, grant: Grant, session: Session) -> None:
+    """S17: settled and reserved over all sessions is within the limits."""
+    limits = grant.data["limits"]
+    for name, spent in (("lines", grant.lines), ("bytes", grant.bytes)):
+        if name in limits and spent > limits[name]:
+            state.breach("S17", f"{grant.id} has spent {spent} of {limits[name]} {name}", grant.index, session.index)
+            return
+
+
+def may_end_by_crash(state: State, session: Session) -> None:
+    """S18: a crash is only said of a replica that restarted or was silent."""
+    machine = state.machine
+    if machine.started > session.index:
+        return
+    heard = machine.heard.get(session.replica)
+    if heard is None or state.at - heard < SILENCE_S * MICROSECONDS:
+        state.breach("S18", f"{session.id} is closed by a crash that its replica did not have", session.index)
+
+
+def none_are_left(state: State) -> None:
+    """S18, when a session opens: those of the process before were closed first."""
+    left, state.machine.left = state.machine.left, frozenset()
+    for one in left:
+        session = state.sessions.get(one)
+        if session is not None:
+            text = f"{one} is still open, and its replica {session.replica} is gone"
+            state.breach("S18", text, session.index, state.machine.started)
+
+
+def remainder_is_uncertain(state: State, session: Session, data: Data) -> None:
+    """S16, at the end of a session: what a crash leaves uncertain is what was reserved; else nothing is."""
+    uncertain = data["uncertain"]
+    left = (0, 0)
+    if data["why"] == "crash":
+        left = session.ceiling_lines - session.total_lines, session.ceiling_bytes - session.total_bytes
+    if (uncertain["lines"], uncertain["bytes"]) != left:
+        state.breach("S16", f"what is uncertain of {session.id} is not what was reserved", session.index)
+
+
+def closes_soon(state: State, session: Session, why: str) -> None:
+    """S19: it ends soon after its grant."""
+    cut = cut_of(state, session)
+    if cut is None or why == "crash":
+        return
+    late = state.at - cut.at
+    if late <= SOON_S * MICROSECONDS:
+        return
+    seconds = late / MICROSECONDS
+    text = f"{session.id} closed {seconds:.1f} s after {session.grant.id} {cut.word}"
+    if late > AT_LAST_S * MICROSECONDS:
+        state.breach("S19", text, session.index, cut.index)
+    else:
+        state.finding("S19", text, cut.index)
+
+
+def cut_of(state: State, session: Session) -> Cut | None:
+    """Return what was the first to end a session; None if nothing has."""
+    grant = session.grant
+    if (
+        grant.activated is not None
+        and state.at >= grant.until
+        and (session.cut is None or session.cut.at > grant.until)
+    ):
+        return Cut(grant.until, grant.activated, "had its end")
+    return session.cut

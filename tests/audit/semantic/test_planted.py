@@ -1,0 +1,166 @@
+"""What an auditor asks for: each wrong that can be done, planted once into the honest log of a busy server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.audit.semantic import twins
+from tests.audit.semantic.honest import Server
+from tests.audit.semantic.writer import HOUR, Granted, Opened, Writer, scope
+
+from loglease.audit.semantic import BreachKind
+from loglease.model.instant import after, instant_text
+
+
+def served_without_grant(log: Writer) -> None:
+    asked = log.ask()
+    granted = Granted(log.id("grt"), asked, {"holder": "sub_alice", "scopes": [scope()]}, log.now)
+    session = log.open(granted)
+    log.batch(session)
+    log.close(session, lines=5)
+
+
+def served_after_revocation(log: Writer) -> None:
+    granted = log.granted()
+    session: Opened = log.open(granted)
+    log.revoke(granted)
+    log.batch(session)
+    log.close(session, "revoked", lines=5)
+
+
+def served_outside_the_scope(log: Writer) -> None:
+    session = log.open(log.granted(), query={"scopes": [scope("pay")]})
+    log.batch(session)
+    log.close(session, lines=5)
+
+
+def served_over_budget(log: Writer) -> None:
+    session = log.open(log.granted(limits={"lines": 100, "bytes": 1_000_000}))
+    log.batch(session)
+    log.batch(session, lines=100, reserve=1)
+    log.close(session, lines=1)
+
+
+def granted_without_approvals(log: Writer) -> None:
+    log.approve(log.ask())
+
+
+def approved_by_oneself(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked, "sub_alice")
+    log.approve(asked, by="sub_alice")
+
+
+def broke_the_glass_and_nobody_looked(log: Writer) -> None:
+    asked = log.ask(plans=(), outcome="break_glass")
+    granted = log.activate(log.approve(asked, by="system", review_by_at=instant_text(after(log.now, HOUR))))
+    log.end(granted)
+    log.wait(2 * HOUR)
+    log.write("clock.trusted", "system", {"replica": log.replica, "skew_ms": 0})
+
+
+def changed_the_policy_unapproved(log: Writer) -> None:
+    log.load("managed", needed=1)
+
+
+def restarted_unrecorded(log: Writer) -> None:
+    log.close(log.open(log.granted(), replica="node-that-nobody-started"))
+
+
+def restarted_without_a_stop(log: Writer) -> None:
+    log.start("crash")
+
+
+PLANTED: tuple[tuple[Callable[[Writer], object], str, BreachKind], ...] = (
+    (served_without_grant, "S3", BreachKind.VIOLATION),
+    (served_after_revocation, "S13", BreachKind.VIOLATION),
+    (served_outside_the_scope, "S15", BreachKind.VIOLATION),
+    (served_over_budget, "S17", BreachKind.VIOLATION),
+    (granted_without_approvals, "S8", BreachKind.VIOLATION),
+    (approved_by_oneself, "S7", BreachKind.VIOLATION),
+    (broke_the_glass_and_nobody_looked, "S25", BreachKind.FINDING),
+    (changed_the_policy_unapproved, "S22", BreachKind.VIOLATION),
+    (restarted_unrecorded, "S26", BreachKind.VIOLATION),
+    (restarted_without_a_stop, "S26", BreachKind.FINDING),
+)
+
+
+def quiet(seed: int) -> Writer:
+    """Return the log of a busy server on which no lock is left and nobody has crashed."""
+    server = Server(seed)
+    server.weights = (*server.weights[:-4], 0, 0, *server.weights[-2:])
+    log = server.run(20)
+    while server.locks:
+        server.lift()
+    return log
+
+
+@pytest.mark.parametrize(("plant", "rule", "kind"), PLANTED, ids=lambda one: getattr(one, "__name__", None))
+def test_a_planted_wrong_is_found(plant: Callable[[Writer], object], rule: str, kind: BreachKind) -> None:
+    log = quiet(3)
+    before = len(log.entries)
+    plant(log)
+    report = log.check()
+    assert {(one.rule, one.kind) for one in report.breaches} == {(rule, kind)}
+    assert all(one.index >= before - 1 for one in report.breaches)
+    assert report.holds() is (kind is BreachKind.FINDING)
+    assert not report.holds(strict=True)
+
+
+def late(log: Writer) -> None:
+    granted = log.granted()
+    session = log.open(granted)
+    log.revoke(granted)
+    log.wait(1.4)
+    log.close(session, "revoked")
+
+
+def late_after_review(log: Writer) -> None:
+    asked = log.ask(plans=(), outcome="break_glass")
+    granted = log.activate(log.approve(asked, by="system", review_by_at=instant_text(after(log.now, HOUR))))
+    log.end(granted)
+    log.wait(2 * HOUR)
+    log.look(granted)
+
+
+def widens_with_one_approval(log: Writer) -> None:
+    proposal = log.propose(needed=1, widens=True)
+    log.review_policy(proposal)
+    log.accept(proposal)
+
+
+def gives_a_role_alone(log: Writer) -> None:
+    log.change("sub_bob", "roles", ["auditor"])
+
+
+def still_raised(log: Writer) -> None:
+    log.elevate(log.granted(wish={"elevation": twins.RAISE}, offer={"elevation": twins.RAISE}))
+
+
+FINDINGS = (
+    (late, "S19"),
+    (late_after_review, "S25"),
+    (widens_with_one_approval, "S22"),
+    (gives_a_role_alone, "S23"),
+    (still_raised, "S21"),
+)
+
+
+@pytest.mark.parametrize(("plant", "rule"), FINDINGS, ids=lambda one: getattr(one, "__name__", None))
+def test_what_a_person_should_look_at_is_a_finding(plant: Callable[[Writer], object], rule: str) -> None:
+    log = Writer().begin()
+    plant(log)
+    report = log.check()
+    assert [(one.rule, one.kind) for one in report.breaches] == [(rule, BreachKind.FINDING)]
+    assert report.holds()
+    assert not report.holds(strict=True)
+
+
+def test_a_late_session_is_named_with_what_ended_it() -> None:
+    log = Writer().begin()
+    late(log)
+    (found,) = log.check().breaches
+    last = len(log.entries) - 1
+    session, grant = (log.entries[-1].draft.ref[name] for name in ("session", "grant"))
+    assert str(found) == f"S19 {session} closed 1.4 s after {grant} was revoked (#{last - 1}, #{last})"

@@ -21,7 +21,7 @@ from loglease.access.lift_lock import lift_lock
 from loglease.access.reassert import reassert
 from loglease.access.records import line_rules, profiles_of
 from loglease.access.review_request import Narrowing
-from loglease.access.serving import Settled
+from loglease.access.serving import Settled, Unit
 from loglease.access.submit_request import submit_request
 from loglease.access.watch import Watch
 from loglease.audit.interface import AuditUnavailable
@@ -149,6 +149,6 @@ async def test_the_last_approval_does_not_complete_what_a_locked_person_began(wo
     assert (await reviewed(world, request, by="carol")).grant is None
 
 
-@pytest.mark.parametrize("unit", ["line", "sample", "name"])
-def test_what_was_handed_over_says_what_it_is(unit: str) -> None:
-    assert Settled(lines=1, unit=unit).data(bytes(16))["unit"] == unit
+@pytest.mark.parametrize("unit", list(Unit))
+def test_what_was_handed_over_says_what_it_is(unit: Unit) -> None:
+    assert Settled(lines=1, unit=unit).data(bytes(16))["unit"] == str(unit)

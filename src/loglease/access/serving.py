@@ -34,7 +34,6 @@ class Settled:
         masked: finds by rule, in the lines behind what was handed over.
         served: canonical bytes of the served list: content digest, pseudonyms, streams; empty if nothing was served.
         overflow: the list is not complete, so the batch counts as matching every pseudonym.
-        unit: what was handed over: lines, samples or names, in the singular.
         rest: what is left of these if the last record that was asked for came about although nobody was told so.
     """
 
@@ -48,14 +47,12 @@ class Settled:
     masked: Mapping[str, int] = field(default_factory=dict)
     served: bytes = b""
     overflow: bool = False
-    unit: str = "line"
     rest: Settled | None = None
 
     def data(self, salt: bytes) -> Data:
         """Return the shape that entries carry; `salt` opens the commitment to the served list."""
         data: Data = {
             "unit": str(self.unit),
-            "unit": self.unit,
             "lines": self.lines,
             "bytes": self.size,
             "masked": [{"rule": rule, "count": count} for rule, count in sorted(self.masked.items())],

@@ -30,7 +30,6 @@ class Item(NamedTuple):
         number: which of the lines it is that its encoder wrote.
         owners: the grants that it is from, by their number in the answer; a number may be from several.
         unit: a line, or something that was made of lines: all items of an answer are of one sort.
-        unit: what it is: a line, a sample, a name. All of an answer are of one.
     """
 
     record: bytes
@@ -43,7 +42,6 @@ class Item(NamedTuple):
     number: int = 0
     owners: tuple[int, ...] = (0,)
     unit: Unit = Unit.LINE
-    unit: str = "line"
 
 
 @dataclass(slots=True)
@@ -102,7 +100,6 @@ def settled(
         masked=tally.masked,
         served=_served_list(digest.hexdigest(), tally.streams, () if overflow else sorted(tally.pseudonyms)),
         overflow=overflow,
-        unit=items[0].unit,
         rest=rest,
     )
 

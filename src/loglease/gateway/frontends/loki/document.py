@@ -162,10 +162,6 @@ def name(written: bytes, ns: int, labels: Series = ()) -> Item:
 
 
 def _item(record: bytes, ns: int, series: Series, unit: Unit) -> Item:
-    return _item(written, ns, labels, unit="name")
-
-
-def _item(record: bytes, ns: int, series: Series, *, unit: str = "sample") -> Item:
     labels = metric(series)
     return Item(
         record=record,

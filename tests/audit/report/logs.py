@@ -162,9 +162,7 @@ class Log:
 
     def result(self, report: str, *, beside: Beside | None = None, **question: Any) -> Result:
         making = Making(self.asked(report, **question), beside or self.beside())
-        wanted = KINDS[report].types
-        rows = [row for row in self.rows if wanted is None or _type(row[1]) in wanted]
-        making.add(rows)
+        making.add(self.rows)
         return making.result()
 
     def report(
@@ -194,7 +192,3 @@ def rows_of(document: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
 
 def facts_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {fact["name"]: fact.get("value") for fact in document["summary"]}
-
-
-def _type(content: bytes) -> str:
-    return str(orjson.loads(content)["type"])

@@ -13,20 +13,23 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.audit.drafts import drafts
 from tests.audit.report.logs import ALICE, BOB, Log
 
 from loglease.audit.checking import LogDamaged
+from loglease.audit.entry import entry_bytes, entry_of
+from loglease.audit.interface import Draft
 from loglease.audit.report import tables as report_tables
 from loglease.audit.report.asking import moment_of
 from loglease.audit.report.catalogue import FRAMEWORKS, KINDS
 from loglease.audit.report.documents import document_bytes, document_of
-from loglease.audit.report.making import Making
+from loglease.audit.report.making import Making, entry_in, type_in
 from loglease.audit.report.pages import page_of
 from loglease.audit.report.sheets import field_of, sheet_of, sheets_of
 from loglease.audit.report.tables import ReportTooLarge, layout
 from loglease.audit.types import ENTRY_TYPES
-from loglease.model.errors import LogLeaseError
-from loglease.model.instant import instant_text
+from loglease.model.errors import InvalidField
+from loglease.model.instant import instant_text, parse_instant
 
 HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "＠x", '=HYPERLINK("http://x","y")')
 FORMULA = re.compile(r"[\s]*[=+\-@＝＋－＠\t\r\n]")
@@ -196,7 +199,7 @@ def test_a_bound_is_a_date_or_a_time() -> None:
     "text", ["", "yesterday", "2026-13-01", "2026-02-30", "2026-01-01T10:00:00", "2026-01-01T25:00:00Z", "1950-01-01"]
 )
 def test_anything_else_is_no_bound(text: str) -> None:
-    with pytest.raises(LogLeaseError):
+    with pytest.raises(InvalidField):
         moment_of(text, field_name="from")
 
 
@@ -208,3 +211,11 @@ def test_no_two_reports_name_columns_as_evidence() -> None:
                 yield from (column.name for column in table.layout.columns)
 
     assert "entries" not in set(names())
+
+
+@given(drafts())
+def test_the_type_of_an_entry_is_found_without_reading_it(draft: Draft) -> None:
+    content = entry_bytes(draft, parse_instant("2026-11-23T12:00:00Z"))
+    assert type_in(content) == draft.type
+    assert entry_in(content) == entry_of(content)
+    assert type_in(b"{}") is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loglease.audit.entry import Entry
-from loglease.model.errors import FieldFault, InvalidField
+from loglease.model.errors import FieldFault, InvalidField, Malformed
 from loglease.model.instant import Instant, parse_instant
 
 MAX_SAMPLE: Final = 10_000
@@ -133,14 +133,12 @@ def moment_of(text: str, *, field_name: str) -> Instant:
 
     Raises:
         InvalidField: it is neither.
-        Malformed: it has the form of an instant, and there is no such.
     """
-    if _DAY.fullmatch(text):
-        return parse_instant(f"{text}T00:00:00Z")
-    if "T" not in text.upper():
+    try:
+        return parse_instant(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except Malformed as error:
         raise InvalidField(
             f"{text[:40]!r} is neither a date nor a time.",
-            next_step="Write 2026-01-31, or 2026-01-31T09:30:00Z; times are in UTC where no other zone is said.",
+            next_step="Write 2026-01-31, or 2026-01-31T09:30:00Z; a date is its first instant in UTC.",
             faults=(FieldFault(f"/{field_name}", "time", "Write a date, or a date with time and zone."),),
-        )
-    return parse_instant(text)
+        ) from error

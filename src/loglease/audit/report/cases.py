@@ -1,6 +1,6 @@
 """Requests with their reviews and grants, put together from entries: what most reports begin with.
 
-One case takes about a kilobyte; batches and queries only add to its counts.
+One case takes a few kilobytes; batches and queries only add to its counts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,27 @@ from loglease.model.instant import Instant
 
 RAW: Final = "raw"
 """The profile that masks nothing."""
+
+SOURCES: Final = "sources"
+PROFILES: Final = "profiles"
+_KEPT: Final = (
+    "auth",
+    "basis",
+    "beneficiary",
+    "bundle_sha256",
+    "channel",
+    "digest_sha256",
+    "duration_s",
+    "holder",
+    "offer",
+    "policy",
+    "reveal",
+    "review_by_at",
+    "reviews",
+    "stands_for",
+    "until_at",
+    "verdict",
+)
 
 DECIDING: Final = frozenset(
     {
@@ -96,13 +117,14 @@ class Case:
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources that were asked for."""
-        return tuple(sorted({scope["source"] for scope in self.submitted["scopes"]}))
+        found: tuple[str, ...] = self.submitted[SOURCES]
+        return found
 
     @property
     def profiles(self) -> tuple[str, ...]:
         """The redaction profiles of what was offered, of the grant where there is one."""
-        scopes = (self.terms or self.offer).get("scopes", ())
-        return tuple(sorted({profile["name"] for scope in scopes for profile in scope["profiles"]}))
+        found: tuple[str, ...] = (self.terms or self.offer).get(PROFILES, ())
+        return found
 
     @property
     def is_raw(self) -> bool:
@@ -173,11 +195,23 @@ class Cases:
             at=logged.entry.at,
             requester=draft.actor,
             via=draft.via,
-            submitted=draft.data,
+            submitted=_brief(draft.data),
             entries=[logged.index],
         )
         self._by_request[case.request] = case
         return case
+
+
+def _brief(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what reports need of a fact: a scope with its labels and a plan with its names are most of an entry."""
+    found: dict[str, Any] = {name: data[name] for name in _KEPT if name in data}
+    if "narrowed" in data:
+        found["narrowed"] = True
+    scopes = data.get("scopes")
+    if scopes is not None:
+        found[SOURCES] = tuple(sorted({scope["source"] for scope in scopes}))
+        found[PROFILES] = tuple(sorted({profile["name"] for scope in scopes for profile in scope["profiles"]}))
+    return found
 
 
 def _decided(case: Case, logged: Logged) -> None:
@@ -186,16 +220,16 @@ def _decided(case: Case, logged: Logged) -> None:
     match draft.type:
         case "offer.made":
             if not case.offer or data["offer"] == case.submitted["offer"]:
-                case.offer = data
+                case.offer = _brief(data)
         case "review.given":
-            case.reviews.append(GivenReview(draft.ref["review"], logged.index, at, draft.actor, data))
+            case.reviews.append(GivenReview(draft.ref["review"], logged.index, at, draft.actor, _brief(data)))
         case "breakglass.reviewed":
             case.afterwards.append(GivenReview(draft.id, logged.index, at, draft.actor, data))
         case "request.approved" | "request.denied" | "request.cancelled" | "request.expired":
             case.outcome, case.decided_at = draft.type.partition(".")[2], at
             case.counted = tuple(data.get("reviews", ()))
         case "grant.scheduled":
-            case.grant, case.terms, case.state = draft.ref["grant"], data, "scheduled"
+            case.grant, case.terms, case.state = draft.ref["grant"], _brief(data), "scheduled"
             case.scheduled_index, case.scheduled_at = logged.index, at
         case _:
             _moved(case, draft.type, data, at, logged.index)

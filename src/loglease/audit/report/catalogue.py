@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from loglease.audit.report import access_review, policy_history
 from loglease.audit.report.access_review import AccessReview
 from loglease.audit.report.asking import Asked, Beside
 from loglease.audit.report.break_glass import BreakGlassRegister
@@ -79,7 +80,7 @@ _KINDS: Final = (
         helps_with=_helps("CC6.1, CC6.3", "5.18, 8.3", "10.2.1"),
     ),
     Kind(
-        name="access-review",
+        name=access_review.NAME,
         text="Who may request, review and administer now, what was never used, and who signed this off.",
         build=AccessReview,
         main="unused_grants",
@@ -161,7 +162,7 @@ _KINDS: Final = (
         helps_with=_helps("CC8.1", "8.9", "10.2.1"),
     ),
     Kind(
-        name="policy-history",
+        name=policy_history.NAME,
         text="Which bundles were in force, who let them in, what they changed, and drift of the configuration.",
         build=PolicyHistory,
         main="revisions",

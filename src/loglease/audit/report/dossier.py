@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from loglease.audit.report.asking import Asked, Beside, Logged
 from loglease.audit.report.cases import Case, Cases
-from loglease.audit.report.folds import instant_of
 from loglease.audit.report.tables import Fact, Form, Found, Rows, layout
 from loglease.model.instant import MICROSECONDS
 
@@ -171,9 +170,7 @@ class Dossier:
                 Fact("digest_sha256", _text(case.submitted, "digest_sha256"), "what reviews are bound to", Form.TEXT),
                 Fact("basis", case.basis, "on what it rests", Form.TEXT),
                 Fact("from_at", case.from_at, "when its clock began", Form.TIME),
-                Fact(
-                    "until_at", instant_of(case.terms, "until_at") or case.until_at, "when its time is over", Form.TIME
-                ),
+                Fact("until_at", case.until_at, "when its time is over", Form.TIME),
                 Fact("state", case.state, "what became of it", Form.TEXT),
             ]
         lines = sum(kept["lines"] for kept in self._sessions.values())

@@ -9,6 +9,7 @@ from loglease.audit.report.asking import Asked, Beside, Logged
 from loglease.audit.report.tables import Fact, Found, Rows, layout, require_room
 from loglease.model.instant import Instant
 
+NAME: Final = "policy-history"
 REVISIONS: Final = layout(
     "revisions",
     "Bundles that came into force",

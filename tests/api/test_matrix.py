@@ -67,6 +67,9 @@ MATRIX: dict[str, dict[str, str]] = {
     "retry_dead_notices": ADMINS,
     "test_channel": ADMINS,
     "list_entries": OVERSEERS,
+    "list_reports": OVERSEERS,
+    "make_report": OVERSEERS,
+    "sign_made_report": OVERSEERS,
     "export_entries": OVERSEERS,
     "find_entry": SIGNED_IN,
     "prove_entry": SIGNED_IN,
@@ -114,6 +117,8 @@ BODIES: dict[str, Any] = {
     "lift_present_lock": {"reason": "x"},
     "retry_dead_notices": {},
     "test_channel": {"channel": "nowhere"},
+    "make_report": {},
+    "sign_made_report": {"verdict": "accepted"},
     "create_token": {"label": "x", "rights": ["logs.read"], "expires_in_s": 60},
     "create_principal": {"account": "somebody", "password": PASSWORD},
     "change_principal": {"name": "x"},
@@ -140,6 +145,7 @@ PREFIXES = {
     "token_id": "tok",
     "lock_id": "lck",
     "proposal_id": "prp",
+    "entry_id": "ent",
 }
 DOOR = {"not_authenticated", "not_permitted", "reviewer_not_human", "token_expired", "locked", "csrf_failed"}
 
@@ -150,6 +156,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
         .replace("{source_id}", "files")
         .replace("{revision}", "1")
         .replace("{entry}", "999999")
+        .replace("{report}", "refusals")
     )
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")

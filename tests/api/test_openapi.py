@@ -79,6 +79,7 @@ async def test_creating_operations_take_a_key(document: dict[str, Any]) -> None:
         "create_token",
         "create_principal",
         "propose_bundle",
+        "sign_made_report",
     }
 
 

@@ -144,6 +144,35 @@ class Client:
             response = once()
         return _answer(response).body
 
+    def document(self, path: str, body: Mapping[str, Any], *, silence_s: float) -> tuple[bytes, Mapping[str, str]]:
+        """Send a call that is answered with a document of any kind, perhaps late; return its bytes and the headers.
+
+        Args:
+            silence_s: how long the server may take.
+
+        Raises:
+            Refused: as `call`; also SignedOut and Unreachable.
+        """
+        timeout = httpx2.Timeout(self._settings.timeout_s, read=silence_s)
+
+        def once() -> httpx2.Response:
+            try:
+                response = self._http.request(
+                    "POST", API + path, json=body, headers=self._authorization(), timeout=timeout
+                )
+            except httpx2.TransportError as error:
+                raise self._unreachable(error) from error
+            self._note_time(response)
+            return response
+
+        response = once()
+        if self._renewed_after(response):
+            response = once()
+        if response.status_code != HTTPStatus.OK:
+            _answer(response)
+            raise Unreachable(f"{self._settings.server} answered {response.status_code}.")
+        return response.content, response.headers
+
     @contextmanager
     def stream(
         self, path: str, *, query: Mapping[str, Any], headers: Mapping[str, str], silence_s: float | None = None

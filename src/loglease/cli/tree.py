@@ -116,6 +116,14 @@ GROUPS: Final = (
                 "Run a witness: it cosigns checkpoints of logs, and never two that contradict each other.",
             ),
             ("export", "audit_export:export", "Export the audit log, one entry a line, in its order."),
+            ("report", "audit_report:report", "Make a report for auditors."),
+            ("reports", "audit_report:reports", "List the reports that can be made, and what each may help with."),
+            ("sign", "audit_report:sign", "Sign off a report that was made, or object to it."),
+            (
+                "verify-report",
+                "audit_report:verify_report",
+                "Check the folder of a report, from its files and the log's public key alone.",
+            ),
         ),
     ),
     (

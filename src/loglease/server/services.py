@@ -74,6 +74,7 @@ class Standing:
         signers: who signed them.
         reloading: held while other rules are put in the place of those in force.
         simulating: held while recorded decisions are replayed.
+        reporting: held while a report is made.
         trying: held while documents that somebody sent are loaded, tested or compared, which may take half a minute.
             Few at a time, so that such work never takes all threads from passwords and from the journal.
         searching: held while it is looked up who saw what, which may take a second; the other readers are for the rest.
@@ -89,6 +90,7 @@ class Standing:
     reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     trying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRIED_AT_ONCE))
 
 

@@ -25,6 +25,7 @@ from loglease.server.api import (
     audit,
     audit_export,
     audit_proofs,
+    audit_reports,
     audit_who_saw,
     explaining,
     grants,
@@ -89,6 +90,7 @@ def create_api(services: Services) -> FastAPI:
         audit_export,
         audit_proofs,
         audit_who_saw,
+        audit_reports,
         identity,
         stand_ins,
     )

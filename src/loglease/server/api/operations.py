@@ -66,13 +66,15 @@ class Routes:
         problems: Iterable[str] = (),
         creates: bool = False,
         also: Mapping[int, str] = MappingProxyType({}),
+        forms: Mapping[str, Any] = MappingProxyType({}),
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare an operation that changes something, with `creates` under an idempotency key.
 
-        `also` has further statuses of the same answer, with what they mean.
+        `also` has further statuses of the same answer, with what they mean; `forms` further media types of the answer,
+        with their schemas.
         """
         codes = (*WRITING, *WITH_BODY, *(CREATING if creates else ()), *problems)
-        return self._declared("POST", path, answers=answers, status=status, problems=codes, also=also)
+        return self._declared("POST", path, answers=answers, status=status, problems=codes, also=also, forms=forms)
 
     def patch(self, path: str, *, answers: Any, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
         """Declare an operation that changes some fields."""
@@ -92,7 +94,10 @@ class Routes:
         status: int,
         problems: Iterable[str],
         also: Mapping[int, str] = MappingProxyType({}),
+        forms: Mapping[str, Any] = MappingProxyType({}),
     ) -> Callable[[Endpoint], Endpoint]:
+        documented = {name: {"schema": schema} for name, schema in forms.items()}
+
         def declare(endpoint: Endpoint) -> Endpoint:
             self.router.add_api_route(
                 path,
@@ -106,6 +111,7 @@ class Routes:
                 responses={
                     **problem_answers((*EVERYWHERE, *problems)),
                     **{code: {"model": answers, "description": meaning} for code, meaning in also.items()},
+                    **({status: {"content": documented}} if forms else {}),
                 },
             )
             return endpoint

@@ -18,6 +18,7 @@ from loglease.access.watch import (
     Watch,
     cut_of,
 )
+from loglease.audit.interface import AuditUnavailable
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import SubjectId, TokenId
 from loglease.model.instant import Instant
@@ -127,3 +128,12 @@ def test_the_end_of_a_sign_in_ends_what_it_opened() -> None:
     assert cut == SignInCut(sign_in=TokenId("tok_1"))
     assert cut is not None
     assert (cut.why, cut.text) == (CloseWhy.REVOKED, "signed out")
+
+
+def test_a_log_that_was_changed_ends_everything_and_lets_nothing_begin(world: World) -> None:
+    watch, heard = watching(world)
+    watch.require_ready()
+    watch.end_all()
+    assert heard == [LeaseLost(why=CloseWhy.AUDIT, text="audit")]
+    with pytest.raises(AuditUnavailable):
+        watch.require_ready()

@@ -105,13 +105,16 @@ def beside(
 
 
 @asynccontextmanager
-async def signed_log(directory: Path, *, step: int = 64, system: System | None = None) -> AsyncIterator[SignedLog]:
+async def signed_log(
+    directory: Path, *, step: int = 64, system: System | None = None, begins: bool = True
+) -> AsyncIterator[SignedLog]:
     clock = FakeClock()
     put_new_database(directory / "data" / "loglease.db")
     store = opened(directory, clock)
     log = beside(directory, store, clock, step=step, system=system)
     try:
-        await log.begin()
+        if begins:
+            await log.begin()
         yield log
     finally:
         await log.aclose()

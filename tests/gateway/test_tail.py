@@ -329,6 +329,7 @@ async def test_a_revocation_closes_with_its_reason_and_refuses_the_next_upgrade(
         (lambda w, g: _grant_cut(g, "ended", "grant ended: returned"), 1008, "grant ended: returned"),
         (lambda w, g: _grant_cut(g, "expired", "é" * 100), 1008, "é" * 61),
         (lambda w, g: LeaseLost(), 1013, "database"),
+        (lambda w, g: LeaseLost(why=CloseWhy.AUDIT, text="audit"), 1011, "recording failed"),
     ],
 )
 async def test_every_cut_closes_with_its_code_and_text(tmp_path, cut, code, reason):

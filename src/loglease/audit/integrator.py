@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 STEP: Final = 2_048
 """How many entries are checked and signed at once."""
 EVERY_S: Final = 0.25
+INTEGRATOR: Final = "integrator"
 
 _LATER: Final = "Look before you repeat it."
 
@@ -85,7 +86,7 @@ class Integrator:
         self._step = step
         self._known = EMPTY
         self._listeners: list[Callable[[SignedHead], None]] = []
-        self._alarms: list[Callable[[Tampered], None]] = []
+        self._alarms: list[Callable[[Tampered, str], None]] = []
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-integrator")
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -105,8 +106,8 @@ class Integrator:
         """Call `listener` on the event loop with each head that is signed here or seen in the database."""
         self._listeners.append(listener)
 
-    def on_tampered(self, alarm: Callable[[Tampered], None]) -> None:
-        """Call `alarm` on the event loop, once, when something is not what was recorded."""
+    def on_tampered(self, alarm: Callable[[Tampered, str], None]) -> None:
+        """Call `alarm` on the event loop, once, when something is not what was recorded, with who found it."""
         self._alarms.append(alarm)
 
     def begin(self, known: Extent, head: SignedHead | None) -> None:
@@ -126,16 +127,20 @@ class Integrator:
             try:
                 return await self._stepped()
             except Tampered as fault:
-                self.stop(fault)
+                self.stop(fault, INTEGRATOR)
                 raise
 
-    def stop(self, fault: Tampered) -> None:
-        """Sign nothing any more, whoever found out why."""
+    def stop(self, fault: Tampered, check: str) -> None:
+        """Sign nothing any more.
+
+        Args:
+            check: who found out why.
+        """
         if self.fault is None:
             self.fault = fault
             self._release(AuditUnavailable("The audit log was changed, so nothing is signed.", next_step=_LATER))
             for alarm in self._alarms:
-                alarm(fault)
+                alarm(fault, check)
 
     async def finish(self) -> None:
         """Sign all that is there now; what comes meanwhile may wait."""

@@ -59,7 +59,8 @@ async def put_back_lost(
     if is_signed:
         return 0
     await asyncio.to_thread(_require_one_history, files, head, there, rows)
-    await asyncio.to_thread(begins)
+    if there < head.size:
+        await asyncio.to_thread(begins)
     for tile in _bundles(there, head.size):
         lost = await asyncio.to_thread(_rows, files, tile, there)
         await _append(ledger, lost)

@@ -112,7 +112,7 @@ class Publishing:
             await asyncio.to_thread(walk.begin, first)
             await walk.through(size)
         except Tampered as fault:
-            self.integrator.stop(fault)
+            self.integrator.stop(fault, "self_check")
             raise
         if walk.mended:
             _log.warning("log_directory_mended", unfinished=0, missing=walk.mended)
@@ -134,7 +134,7 @@ class Publishing:
         try:
             await run()
         except Tampered as fault:
-            self.integrator.stop(fault)
+            self.integrator.stop(fault, "publisher")
             # For good: a supervisor that began anew would only find the same.
             await asyncio.Event().wait()
         except (StoreUnavailable, LogUnwritable) as error:
@@ -168,19 +168,23 @@ class Alarm:
         self._new_id = new_id
         self._recording: asyncio.Task[None] | None = None
 
-    def __call__(self, fault: Tampered) -> None:
-        """End all sessions at once, then record why."""
-        _log.critical("log_tampered", found=fault.found, place=fault.place, first_bad=fault.first_bad)
+    def __call__(self, fault: Tampered, check: str) -> None:
+        """End all sessions at once, then record why.
+
+        Args:
+            check: who found it.
+        """
+        _log.critical("log_tampered", check=check, found=fault.found, place=fault.place, first_bad=fault.first_bad)
         self._watch.end_all()
-        self._recording = asyncio.get_running_loop().create_task(self._record(fault), name="tamper.found")
+        self._recording = asyncio.get_running_loop().create_task(self._record(fault, check), name="tamper.found")
 
     async def aclose(self) -> None:
         """Wait until it is recorded, if it can be."""
         if self._recording is not None:
             await self._recording
 
-    async def _record(self, fault: Tampered) -> None:
-        data: dict[str, str | int] = {"check": "log", "place": fault.place, "detail": fault.found.value}
+    async def _record(self, fault: Tampered, check: str) -> None:
+        data: dict[str, str | int] = {"check": check, "place": fault.place, "detail": fault.found.value}
         if fault.first_bad is not None:
             data["first_bad"] = fault.first_bad
         entry = Draft(id=EntryId(self._new_id(ENTRY)), type="tamper.found", actor=SYSTEM, data=data)

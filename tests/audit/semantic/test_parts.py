@@ -26,7 +26,20 @@ ulids = st.builds(
     st.integers(0, 40),
     st.integers(0, 3),
 )
-names = st.one_of(ulids, st.sampled_from(["ent_1", "ent_", "grt_of_nobody", "ent_0" * 20, ""]))
+names = st.one_of(
+    ulids,
+    st.sampled_from(
+        [
+            "ent_1",
+            "ent_",
+            "grt_of_nobody",
+            "ent_0" * 20,
+            "",
+            "grt_00000000000000000000000001",
+            "ent_00000000000000000000000001",
+        ]
+    ),
+)
 
 
 @given(st.lists(names, max_size=60), st.lists(names, max_size=20))

@@ -16,7 +16,7 @@ from loglease.audit.verify import entries_again, verify_log
 def verified(files: dict[str, bytes], **inputs: object) -> Report:
     """Verify a log as it was published, then its rules over the very entries that were verified."""
     head, signers = read_head(files.get, (KEY.verifier,))
-    found = verify_log(files.get, head)
+    found = verify_log(files.get, head, remember=True)
     assert [str(one) for one in signers] == [str(KEY.verifier)]
     assert found.entries == range(head.size)
     return check(entries_again(files.get, found, head.size), Inputs(**inputs), formed=True)  # type: ignore[arg-type]

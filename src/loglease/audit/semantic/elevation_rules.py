@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from loglease.audit.semantic.facts import Data
+from loglease.audit.semantic.facts import Data, instant_of
 from loglease.audit.semantic.objects import Elevation, Grant
 from loglease.audit.semantic.scopes import is_more_verbose
 from loglease.audit.semantic.state import State
-from loglease.model.instant import parse_instant
 
 
 def is_inside_the_grant(state: State, grant: Grant, data: Data, what: str) -> None:
@@ -21,7 +20,7 @@ def is_inside_the_grant(state: State, grant: Grant, data: Data, what: str) -> No
         fault = f"which does not name the logger {data['logger']}"
     elif "after" in data and is_more_verbose(data["after"], allowed["level"]):
         fault = f"which allows {allowed['level']} and not {data['after']}"
-    elif parse_instant(data["until_at"]) > grant.until:
+    elif instant_of(data["until_at"]) > grant.until:
         fault = "which ends before it"
     if fault is not None:
         state.breach("S21", f"{what} is under {grant.id}, {fault}", grant.index)
@@ -39,5 +38,5 @@ def is_back_at_baseline(state: State, elevation: Elevation, data: Data) -> None:
 
 def is_still_open(state: State, elevation: Elevation) -> None:
     """S21, at the end of the log: a level that is still raised is a finding."""
-    late = state.at >= parse_instant(elevation.data["until_at"])
+    late = state.at >= instant_of(elevation.data["until_at"])
     state.finding("S21", f"{elevation.id} is {'overdue' if late else 'still open'}", elevation.index)

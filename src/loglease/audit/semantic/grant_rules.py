@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from loglease.audit.semantic.facts import Data, Fact
+from loglease.audit.semantic.facts import Data, Fact, instant_of
 from loglease.audit.semantic.objects import Grant
 from loglease.audit.semantic.people import HUMAN
 from loglease.audit.semantic.request_rules import reviews_count
 from loglease.audit.semantic.review_rules import plans_are_met, reviewers_may
 from loglease.audit.semantic.state import State
-from loglease.model.instant import MICROSECONDS, Instant, parse_instant
+from loglease.model.instant import MICROSECONDS, Instant
 
 CUT_WITHIN_S: Final = 3
 """The bound of the cut: what was on its way when something took effect has come to its end by then."""
@@ -31,7 +31,7 @@ def window_is_offered(state: State, grant: Grant) -> None:
 
 def is_activated_in_time(state: State, grant: Grant, data: Data) -> None:
     """S11: inside its window, for its duration at most, with reviews that still count."""
-    begins, ends = parse_instant(data["from_at"]), parse_instant(data["until_at"])
+    begins, ends = instant_of(data["from_at"]), instant_of(data["until_at"])
     if not grant.not_before <= state.at < grant.until:
         state.breach("S11", f"{grant.id} is activated outside of its window", grant.index)
     elif not grant.not_before <= begins <= state.at:
@@ -65,7 +65,7 @@ def ends_in_time(state: State, grant: Grant, why: str) -> None:
 def is_somebodys_act(state: State, grant: Grant, entry: Fact) -> None:
     """S12: a revocation has an actor and does not take effect later than it is recorded."""
     data = entry.data
-    if parse_instant(data["effective_at"]) > state.at:
+    if instant_of(data["effective_at"]) > state.at:
         state.breach("S12", f"the revocation of {grant.id} takes effect after it was recorded", grant.index)
     of_itself = data["late"] or (data["cause"] == "grant" and data.get("object") in (grant.id, *grant.chain))
     if entry.actor == "system" and not of_itself:
@@ -94,7 +94,7 @@ def late_is_before_use(state: State, grant: Grant, data: Data) -> None:
     if not data["late"] or grant.reserved is None:
         return
     index, at = grant.reserved
-    if at > parse_instant(data["effective_at"]) + CUT_WITHIN_S * MICROSECONDS:
+    if at > instant_of(data["effective_at"]) + CUT_WITHIN_S * MICROSECONDS:
         state.breach("S26", f"{grant.id} was used after the revocation that is recorded late", index)
 
 
@@ -123,4 +123,4 @@ def is_lifted_by_another(state: State, grant: Grant, entry: Fact) -> None:
 
 def until_of(data: Data, name: str) -> Instant:
     """Return a time of an entry's data."""
-    return parse_instant(data[name])
+    return instant_of(data[name])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from loglease.audit.semantic import grant_rules, request_rules, session_rules
-from loglease.audit.semantic.facts import Fact
+from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import Cut, Grant
 from loglease.audit.semantic.request_steps import opened_after_review
 from loglease.audit.semantic.state import State
-from loglease.model.instant import parse_instant
 
 _RESTORE: Final = "restore"
 
@@ -36,8 +35,8 @@ def scheduled(state: State, entry: Fact) -> None:
         request=request,
         data=data,
         holder=data["holder"],
-        not_before=parse_instant(data["not_before_at"]),
-        until=parse_instant(data["activate_by_at"]),
+        not_before=instant_of(data["not_before_at"]),
+        until=instant_of(data["activate_by_at"]),
         chain=() if before is None else (*before.chain, before.id),
     )
     grant_rules.window_is_offered(state, grant)
@@ -57,7 +56,7 @@ def activated(state: State, entry: Fact) -> None:
         return
     grant_rules.is_activated_in_time(state, grant, data)
     grant_rules.still_has_approvals(state, grant, data)
-    grant.activated, grant.until = state.index, parse_instant(data["until_at"])
+    grant.activated, grant.until = state.index, instant_of(data["until_at"])
 
 
 def suspended(state: State, entry: Fact) -> None:

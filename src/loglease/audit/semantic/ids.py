@@ -7,7 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
-_FORM: Final = re.compile(r"[a-z]{2,4}_([0-7][0-9A-HJKMNP-TV-Z]{25})")
+_FORM: Final = re.compile(r"([a-z]{2,4}_)([0-7][0-9A-HJKMNP-TV-Z]{25})")
 _DIGITS: Final = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 """From the digits of a ULID, Crockford's, to those that Python reads to the base of 32."""
 
@@ -38,55 +38,55 @@ class _Run:
 
 @dataclass(slots=True)
 class Ids:
-    """A set of ids of one kind.
+    """A set of ids of one kind, which have one prefix.
 
     Ids are made shortly before they are written, so a new one is nearly always above all older ones, and needs no
-    search. The newest 65,536 are in a set, older ones in sorted runs. What is no prefixed ULID is kept as it is.
+    search: in their text, too, ULIDs are in the order of their times. The newest 65,536 are in a set, older ones in
+    sorted runs. What is no ULID with that prefix is kept as it is.
     """
 
-    _recent: set[int] = field(default_factory=set)
+    _recent: set[str] = field(default_factory=set)
     _runs: list[_Run] = field(default_factory=list)
-    _top: int = -1
+    _top: str = ""
+    _prefix: str = ""
     _others: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self._recent) + sum(map(len, self._runs)) + len(self._others)
 
     def __contains__(self, text: str) -> bool:
-        number = _number(text)
-        return text in self._others if number is None else self._holds(number)
+        return text in self._recent or (text <= self._top and self._is_old(text)) or text in self._others
 
     def add(self, text: str) -> bool:
         """Add an id, and say whether it is new."""
-        number = _number(text)
-        if number is None:
-            if text in self._others:
-                return False
-            self._others.add(text)
-            return True
-        if self._holds(number):
+        if text in self:
             return False
-        self._recent.add(number)
+        self._recent.add(text)
         if len(self._recent) >= _SEALED_AT:
             self._seal()
         return True
 
-    def _holds(self, number: int) -> bool:
-        if number in self._recent:
-            return True
-        if number > self._top:
-            return False
-        one = number.to_bytes(_WIDTH, "big")
-        return any(run.holds(one) for run in reversed(self._runs))
+    def _is_old(self, text: str) -> bool:
+        one = self._packed(text)
+        return one is not None and any(run.holds(one) for run in reversed(self._runs))
 
     def _seal(self) -> None:
-        ordered = sorted(self._recent)
-        content = b"".join([one.to_bytes(_WIDTH, "big") for one in ordered])
-        self._runs.append(_Run(content, content[:_WIDTH], content[-_WIDTH:]))
-        self._top = max(self._top, ordered[-1])
+        packed = []
+        for text in sorted(self._recent):
+            one = self._packed(text)
+            if one is None:
+                self._others.add(text)
+            else:
+                packed.append(one)
+                self._top = max(self._top, text)
+        if packed:
+            self._runs.append(_Run(b"".join(packed), packed[0], packed[-1]))
         self._recent = set()
 
-
-def _number(text: str) -> int | None:
-    match = _FORM.fullmatch(text)
-    return None if match is None else int(match[1].translate(_DIGITS), 32)
+    def _packed(self, text: str) -> bytes | None:
+        """Return an id in sixteen bytes, in the order of the text; None for one of another form, or another prefix."""
+        match = _FORM.fullmatch(text)
+        if match is None:
+            return None
+        self._prefix = self._prefix or match[1]
+        return int(match[2].translate(_DIGITS), 32).to_bytes(_WIDTH, "big") if match[1] == self._prefix else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from loglease.audit.semantic.facts import Data
+from loglease.audit.semantic.facts import Data, instant_of
 from loglease.audit.semantic.state import Key, State
-from loglease.model.instant import MICROSECONDS, duration_text, parse_instant
+from loglease.model.instant import MICROSECONDS, duration_text
 
 NO_KEY: Final = "none"
 BUNDLE: Final = 256
@@ -105,5 +105,5 @@ def prunes_forward(state: State, data: Data) -> None:
         state.breach("S27", f"pruning leaves entries from {low} on, after {state.machine.min_index}")
     if state.inputs.retain_s is None:
         state.unchecked("S27", "whether pruning respects audit.retain: it was not given")
-    elif state.at - parse_instant(data["before_at"]) < state.inputs.retain_s * MICROSECONDS:
+    elif state.at - instant_of(data["before_at"]) < state.inputs.retain_s * MICROSECONDS:
         state.breach("S27", f"pruning takes entries up to {data['before_at']}, younger than audit.retain")

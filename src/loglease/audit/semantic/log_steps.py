@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from loglease.audit.semantic import log_rules, people_rules
-from loglease.audit.semantic.facts import Fact
+from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import Grant, Proposal
 from loglease.audit.semantic.people import Deputy, Lock
 from loglease.audit.semantic.state import Bundle, Key, State, is_on
-from loglease.model.instant import parse_instant
 
 _GROUP: Final = "group"
 
@@ -60,7 +59,7 @@ def rotated(state: State, entry: Fact) -> None:
         return
     if keys:
         overlap = data.get("overlap_until_at")
-        keys[-1].until = state.at if overlap is None else parse_instant(overlap)
+        keys[-1].until = state.at if overlap is None else instant_of(overlap)
         state.machine.next_end = min(state.machine.next_end, keys[-1].until)
     keys.append(Key(data["vkey"], state.index))
 
@@ -116,7 +115,7 @@ def locked(state: State, entry: Fact) -> None:
 
 def _lock(state: State, entry: Fact, on: str, thing: str) -> Lock:
     until = entry.data.get("until_at")
-    return Lock(on, thing, None if until is None else parse_instant(until), state.index, entry.actor)
+    return Lock(on, thing, None if until is None else instant_of(until), state.index, entry.actor)
 
 
 def lifted(state: State, entry: Fact) -> None:
@@ -174,7 +173,7 @@ def token_issued(state: State, entry: Fact) -> None:
 def stands_in(state: State, entry: Fact) -> None:
     """Somebody reviews in another's place for a time."""
     data = entry.data
-    state.people.deputies[data["subject"]] = Deputy(data["stand_in"], parse_instant(data["until_at"]))
+    state.people.deputies[data["subject"]] = Deputy(data["stand_in"], instant_of(data["until_at"]))
 
 
 def stands_in_no_longer(state: State, entry: Fact) -> None:

@@ -100,6 +100,8 @@ class People:
 
     def held(self, subject: str, now: Instant) -> tuple[str, int] | None:
         """Say why a subject may do nothing now, with the entry that says so: locked or disabled; None if they may."""
+        if not (self.disabled or self.locks):
+            return None
         index = self.disabled.get(subject)
         if index is not None:
             return "is disabled", index

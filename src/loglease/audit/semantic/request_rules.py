@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import orjson
+
 from loglease.audit.semantic.facts import Data
 from loglease.audit.semantic.inputs import NotCheckable
 from loglease.audit.semantic.objects import Request, Review
 from loglease.audit.semantic.scopes import terms_fault
 from loglease.audit.semantic.state import Bundle, State
-from loglease.model.digest import canonical_bytes, sha256_hex
+from loglease.model.digest import sha256_hex
 from loglease.model.instant import MICROSECONDS
 
 STILL_COUNTS_S: Final = 10
@@ -22,8 +24,9 @@ _BASIS: Final = {"review": "reviews", "auto": "auto", "break_glass": "break_glas
 def digest_is_computed(state: State, request: Request) -> None:
     """S4, at the offer: the digest is that of wish and offer."""
     wish = {name: value for name, value in request.wish.items() if name not in ("digest_sha256", "channel")}
+    # Of parts that were read from canonical bytes, so this is canonical, too.
     bound: Data = {"offer": dict(request.offer), "request": request.id, "subject": request.subject, "wish": wish}
-    if sha256_hex(canonical_bytes(bound)) != request.wish["digest_sha256"]:
+    if sha256_hex(orjson.dumps(bound, option=orjson.OPT_SORT_KEYS)) != request.wish["digest_sha256"]:
         state.breach("S4", f"the digest of {request.id} is not that of its wish and offer", request.index)
 
 

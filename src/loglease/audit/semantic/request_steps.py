@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from loglease.audit.semantic import people_rules, request_rules, review_rules
-from loglease.audit.semantic.facts import Fact
+from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import AfterReview, Grant, Request, Review
 from loglease.audit.semantic.state import State
-from loglease.model.instant import parse_instant
 
 _AFTER: Final = {
     "open": frozenset({"justified", "not_justified", "follow_up"}),
@@ -22,7 +21,7 @@ def submitted(state: State, entry: Fact) -> None:
     """A request begins."""
     one, data = entry.ref["request"], entry.data
     state.introduce("request", one)
-    request = Request(one, state.index, entry, parse_instant(data["expires_at"]))
+    request = Request(one, state.index, entry, instant_of(data["expires_at"]))
     if "extends" in data:
         request.extends = _named(state, data["extends"])
     if "reveal" in data:
@@ -153,7 +152,7 @@ def opened_after_review(state: State, grant: Grant) -> None:
     """An after-review opens with a grant that says when it is due."""
     if "review_by_at" in grant.data:
         request = grant.request
-        due = parse_instant(grant.data["review_by_at"])
+        due = instant_of(grant.data["review_by_at"])
         asks = frozenset({request.subject, request.wish.get("beneficiary", request.subject)})
         state.after_reviews[request.id] = AfterReview(request.id, grant.id, state.index, asks, due)
 

@@ -182,6 +182,9 @@ LOGS: dict[int, dict[str, bytes]] = {}
 def test_what_was_verified_is_what_is_read_again(one: Log) -> None:
     found = verified(one.files.get)
     assert [entry for _, entry in entries_again(one.files.get, found, 600)] == list(one.entries)
+    head, _ = read_head(one.files.get, KEYS)
+    with pytest.raises(ValueError, match="not told to remember"):
+        list(entries_again(one.files.get, verify_log(one.files.get, head), 600))
     path, content = put(one, 3, one.entries[4])
     with pytest.raises(LogIncomplete):
         list(entries_again({**one.files, path: content}.get, found, 600))

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.audit.logs import KEY, ORIGIN, log_files, log_of, recorded, write_log
 from tests.audit.mutations import OTHER_KEY, Log, put
+from tests.audit.semantic.honest import Server
+from tests.audit.semantic.writer import ORIGIN as SEMANTIC_ORIGIN
+from tests.audit.semantic.writer import Writer
 from tests.cli.conftest import Cli
 from tests.cli.fake_server import FakeServer
 
@@ -16,7 +19,8 @@ from loglease.audit.note import COSIGNATURE, SignedNote, SigningKey, cosign
 
 VKEY = str(KEY.verifier)
 ENTRIES = tuple(recorded(700))
-ROOT = "HdcZ0tD35yDW1AXb4/QrQ0Q5s8tsl1WmjQq2Sm1lBDM="
+RULED = SigningKey(SEMANTIC_ORIGIN, b"\x07" * 32)
+TWINS_SESSION = {"kind": "query", "front": "cli", "replica": "node-0", "epoch": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -255,6 +259,64 @@ def test_the_newest_head_is_printed_as_it_is(cli: Cli, place: Path) -> None:
     (place / "checkpoint").write_text(note.replace("600", "601"))
     found = cli("audit", "checkpoint", str(place), "--key", VKEY)
     assert (found.code, "does not hold" in found.out) == (1, True)
+
+
+def honest_log() -> Writer:
+    server = Server(11)
+    server.log.vkey = str(RULED.verifier)
+    return server.run(25)
+
+
+def published(tmp_path: Path, log: Writer) -> Path:
+    return write_log(tmp_path / "log", log_of((entry for _, entry in log.rows()), key=RULED).items())
+
+
+def test_rules_of_an_honest_log_hold(cli: Cli, tmp_path: Path) -> None:
+    words = ("audit", "verify", str(published(tmp_path, honest_log())), "--key", str(RULED.verifier), "--semantic")
+    found = cli(*words)
+    assert (found.code, found.out.splitlines()[-1]) == (0, "OK")
+    assert "rules       27 checked, 27 hold" in found.out
+    assert "  S5        not checkable" in found.out
+    body = json.loads(cli(*words, "--output", "json").out)
+    assert (body["verdict"], body["rules"]["checked"], body["rules"]["broken"]) == ("ok", 27, [])
+
+
+def test_a_broken_rule_and_a_finding(cli: Cli, tmp_path: Path) -> None:
+    log = honest_log()
+    log.write("session.opened", "sub_alice", TWINS_SESSION, {"request": "req_0", "grant": "grt_0", "session": "ses_0"})
+    words = ("audit", "verify", str(published(tmp_path, log)), "--key", str(RULED.verifier), "--semantic")
+    found = cli(*words)
+    assert (found.code, found.out.splitlines()[-1]) == (1, "BROKEN")
+    assert "TAMPERED" not in found.out
+    assert f"(#{len(log.entries) - 1})" in found.out
+    body = json.loads(cli(*words, "--output", "json").out)
+    assert body["verdict"] == "broken"
+    assert (
+        body["rules"]["violations"] == len([one for one in body["rules"]["breaches"] if one["kind"] == "violation"]) > 0
+    )
+    assert cli(*words[:-1]).code == 0, "hashes alone do not tell"
+
+
+def test_a_finding_breaks_only_what_is_strict(cli: Cli, tmp_path: Path) -> None:
+    log = honest_log()
+    log.start(after="crash")
+    words = ("audit", "verify", str(published(tmp_path, log)), "--key", str(RULED.verifier), "--semantic")
+    found = cli(*words)
+    assert (found.code, "finding: " in found.out) == (0, True)
+    assert cli(*words, "--strict").code == 1
+    found = cli(*words[:-1], "--strict")
+    assert (found.code, "--semantic" in found.err) == (2, True)
+
+
+def test_a_broken_rule_keeps_no_head(cli: Cli, tmp_path: Path) -> None:
+    log = honest_log()
+    log.write("session.opened", "sub_alice", TWINS_SESSION, {"request": "req_0", "grant": "grt_0", "session": "ses_0"})
+    place = published(tmp_path, log)
+    kept = tmp_path / "last"
+    assert (
+        cli("audit", "verify", str(place), "--key", str(RULED.verifier), "--semantic", "--since", str(kept)).code == 1
+    )
+    assert not kept.exists()
 
 
 def test_progress_is_shown_on_a_terminal(cli: Cli, tmp_path: Path) -> None:

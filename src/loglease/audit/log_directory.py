@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from loglease.model.errors import LogLeaseError
 
 MAX_TILE_BYTES: Final = WIDTH * 32
 MAX_BUNDLE_BYTES: Final = WIDTH * (2 + 0xFFFF)
+_MORE: Final = 1 << 16
 
 
 class LogUnreadable(LogLeaseError):
@@ -45,8 +47,9 @@ class FileLog:
         most = most_bytes(path)
         try:
             with (self._place / path).open("rb", buffering=0) as file:
-                content = file.read(most + 1)
-                while content and len(content) <= most and (more := file.read(most + 1 - len(content))):
+                # As much as there is and a byte more: room for the most that there may be would cost more than reading.
+                content = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
+                while content and len(content) <= most and (more := file.read(min(_MORE, most + 1 - len(content)))):
                     content += more
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -332,12 +332,23 @@ def check_extends(hashes: Hashes, checkpoint: Checkpoint, older: Checkpoint, nam
         ) from error
 
 
-def entries_again(read: Read, verified: Verified, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the entries that were verified, with their indices, and only those.
+def entries_again(
+    read: Read, verified: Verified, size: int, *, progress: Progress | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the entries that were verified, with their indices, and only those; whole bundles at the ends of a range.
+
+    Args:
+        read: as for the verification, which was told to remember.
+        verified: its answer.
+        size: of the log.
+        progress: as `judged`.
 
     Raises:
         LogIncomplete: a bundle is not there any more, or is another one than was verified.
+        ValueError: the verification was not told to remember, so nothing would be read.
     """
+    if verified.entries and not verified.bundles:
+        raise ValueError("the verification was not told to remember its bundles")
     first = verified.entries.start // WIDTH
     for number, digest in enumerate(verified.bundles, first):
         width = width_of(size, ENTRIES, number)
@@ -345,6 +356,9 @@ def entries_again(read: Read, verified: Verified, size: int) -> Iterator[tuple[i
         if hashlib.sha256(content).digest() != digest:
             raise LogIncomplete(Tile(ENTRIES, number, width).path)
         yield from enumerate(entries, number * WIDTH)
+        if progress is not None:
+            begin = first * WIDTH
+            progress(number * WIDTH + width - begin, max(number * WIDTH + width, verified.entries.stop) - begin)
 
 
 def tiles_over(size: int, entries: range) -> int:

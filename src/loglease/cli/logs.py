@@ -229,6 +229,21 @@ def ok(run: Run, found: dict[str, Any], text: str = "") -> Exit:
     return Exit.DONE
 
 
+def broken(run: Run, found: dict[str, Any]) -> Exit:
+    """Tell that the entries, which are what was signed, do not keep the rules together."""
+    if run.out.json:
+        run.out.resource({**found, "verdict": "broken"})
+    else:
+        run.out.data(run.out.paint("BROKEN", "bad"))
+    return Exit.NO
+
+
+def fact(run: Run, name: str, text: str) -> None:
+    """Tell people one thing that was found; programs get it at the end."""
+    if not run.out.json:
+        run.out.data(f"{name:<{_LABEL + 1}}{text}")
+
+
 def telling(run: Run) -> Callable[[int, int], None] | None:
     """Return how progress is shown on a terminal; None where there is none."""
     if not run.out.stderr.isatty():

@@ -21,6 +21,8 @@ from loglease.cli.logs import (
     Log,
     Policy,
     Trusted,
+    broken,
+    fact,
     head_of,
     keep_head,
     kept_head,
@@ -48,6 +50,8 @@ def verify(
         Path | None, flag("the log has to begin with the one whose head is in this file; then keep the new head there")
     ] = None,
     head: Annotated[str | None, flag("the log has to begin with the one of this line, 'audit head: …'")] = None,
+    semantic: Annotated[bool, flag("check the rules that the entries have to keep together, too")] = False,
+    strict: Annotated[bool, flag("with --semantic: a finding counts as a broken rule")] = False,
     from_: Annotated[int | None, flag("check the entries from this index on", name="--from")] = None,
     to: Annotated[int | None, flag("check the entries before this index")] = None,
     jobs: Annotated[int | None, flag("use so many processes; default: as many as there are processors")] = None,
@@ -56,19 +60,21 @@ def verify(
     """Verify a log: signatures, every hash, every entry and its form.
 
     LOG is a directory with a checkpoint and tiles, or the address of one. Nothing else is needed, no server and no
-    database. Exits with 0 if all holds, with 1 and the exact place if something is not what was signed, with 2 if that
-    cannot be told, such as when a file is missing or no key given has signed the checkpoint.
+    database. Exits with 0 if all holds, with 1 if something is not what was signed, whose exact place is told, or if a
+    rule is broken, with 2 if that cannot be told, such as when a file is missing or no key given has signed the head.
     """
+    if strict and not semantic:
+        raise Usage("--strict is about the rules that --semantic checks.", next_step="Give both.")
     who, read = trusted(key, policy), log_at(run, log)
     found: dict[str, Any] = {}
     try:
         now = head_of(read, who)
         found["checkpoint"] = now.body()
-        _line(run, "checkpoint", now.text())
+        fact(run, "checkpoint", now.text())
         older = _older(run, now.checkpoint, since, head, who)
         if older:
             _extends(read, now.checkpoint, older)
-        verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs)
+        verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs, remember=semantic)
     except LogTampered as fault:
         return told(run, fault, found)
     found["tree"] = {
@@ -77,7 +83,9 @@ def verify(
         "to": verified.entries.stop,
         "extends": [{"head": name, "size": one.size} for name, one in older],
     }
-    _line(run, "tree", _tree_text(verified, now.checkpoint, older))
+    fact(run, "tree", _tree_text(verified, now.checkpoint, older))
+    if semantic and not _rules_hold(run, read, now, verified, found, strict=strict):
+        return broken(run, found)
     if since is not None:
         keep_head(since, now.note)
     return ok(run, found)
@@ -115,12 +123,21 @@ def consistency(
     return ok(run, found, f"the log of size {other.size} begins with the log of size {one.size}")
 
 
-def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None) -> Verified:
+def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None, *, remember: bool) -> Verified:
     if jobs is not None and jobs < 1:
         raise Usage("--jobs takes a number from 1 on.")
     stretches = len(entries) // (STRETCH_TILES * WIDTH)
     processes = jobs or max(1, min(_processors(), stretches // _LEAST_STRETCHES))
-    return verify_with_jobs(read, head.checkpoint, jobs=processes, entries=entries, progress=telling(run))
+    return verify_with_jobs(
+        read, head.checkpoint, jobs=processes, entries=entries, remember=remember, progress=telling(run)
+    )
+
+
+def _rules_hold(run: Run, read: Read, head: Head, verified: Verified, found: dict[str, Any], *, strict: bool) -> bool:
+    """Check the rules over what was verified, and say whether they are kept."""
+    from loglease.cli.log_rules import rules_hold  # noqa: PLC0415 - for those who ask for it
+
+    return rules_hold(run, read, head, verified, found, strict=strict)
 
 
 def _processors() -> int:
@@ -177,8 +194,3 @@ def _tree_text(verified: Verified, head: Checkpoint, older: Sequence[tuple[str, 
         which += f" (#{entries.start} to #{entries.stop - 1})"
     consistent = "".join(f"; consistent with {name} (size {one.size})" for name, one in older)
     return f"{verified.tiles} tiles, {which}, all hashes match{consistent}"
-
-
-def _line(run: Run, name: str, text: str) -> None:
-    if not run.out.json:
-        run.out.data(f"{name:<12}{text}")

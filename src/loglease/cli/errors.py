@@ -138,6 +138,7 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
     {
         code: exit_code
         for exit_code, codes in {
+            Exit.COULD_NOT: "log_incomplete",
             Exit.REFUSED: (
                 "not_permitted policy_denied guardrail_denied self_review same_person reviewer_not_eligible "
                 "reviewer_not_human locked chat_not_allowed csrf_failed label_not_requestable reason_required "

@@ -75,6 +75,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "prove_entry": SIGNED_IN,
     "prove_consistency": OVERSEERS,
     "ask_who_saw": OVERSEERS,
+    "read_log_file": OVERSEERS,
     "list_principals": OVERSEERS,
     "create_principal": ADMINS,
     "find_principal": OVERSEERS,
@@ -157,6 +158,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
         .replace("{revision}", "1")
         .replace("{entry}", "999999")
         .replace("{report}", "refusals")
+        .replace("{path}", "checkpoint")
     )
     for name, prefix in PREFIXES.items():
         path = path.replace(f"{{{name}}}", f"{prefix}_{MISSING}")

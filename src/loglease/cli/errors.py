@@ -105,6 +105,13 @@ class TermsForged(CliError):
     exit_code = Exit.NO
 
 
+class LogForged(CliError):
+    """What a server gave is not what its signed head says, or not the log that was copied before."""
+
+    code = "log_forged"
+    exit_code = Exit.NO
+
+
 class Differs(CliError):
     """The request is not the one that was looked at."""
 

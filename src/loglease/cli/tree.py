@@ -115,7 +115,11 @@ GROUPS: Final = (
                 "audit_witness:witness",
                 "Run a witness: it cosigns checkpoints of logs, and never two that contradict each other.",
             ),
-            ("export", "audit_export:export", "Export the audit log, one entry a line, in its order."),
+            (
+                "export",
+                "audit_export:export",
+                "Export the audit log: its entries in their order, or the directory that it is published as.",
+            ),
             ("report", "audit_report:report", "Make a report for auditors."),
             ("reports", "audit_report:reports", "List the reports that can be made, and what each may help with."),
             ("sign", "audit_report:sign", "Sign off a report that was made, or object to it."),

@@ -71,6 +71,19 @@ class _Piece:
         return self.last - self.first + 1
 
 
+def require_reached(first: int, least: int, size: int) -> None:
+    """Refuse to begin where the log has no entry any more, or not yet; `size` is where the next one comes.
+
+    Raises:
+        CursorGone: it is not there.
+    """
+    if not least <= first <= size:
+        raise CursorGone(
+            f"The log holds entries {least:,} to {size - 1:,}; {first:,} is not among them, nor the next to come.",
+            next_step=f"Begin with --since {least}, and check that it is the log that you exported before.",
+        )
+
+
 class Export:
     """One export, for one caller. `begin` first, then `stream`."""
 
@@ -132,11 +145,7 @@ class Export:
     def _found(self, tx: Transaction) -> tuple[str, int, int]:
         size, least, since = tx.entries.size(), tx.entries.min_index(), self._wanted.since
         first = least if since is None else since
-        if not least <= first <= size:
-            raise CursorGone(
-                f"The log holds entries {least:,} to {size - 1:,}; {first:,} is not among them, nor the next to come.",
-                next_step=f"Begin with --since {least}, and check that it is the log that you exported before.",
-            )
+        require_reached(first, least, size)
         return tx.values.find(ORIGIN) or "", first, size
 
     async def _prepared(self) -> _Piece | None:

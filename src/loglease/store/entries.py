@@ -34,6 +34,7 @@ _PRIVATE: Final = (
     .order_by(private.c.field)
 )
 _SERVED: Final = select(served.c.bytes).where(served.c.entry_id == bindparam("key"))
+_SALTED: Final = select(served.c.salt, served.c.bytes).where(served.c.entry_id == bindparam("key"))
 _HEAD: Final = select(seq_head.c.next, seq_head.c.last_at, seq_head.c.epoch, seq_head.c.min_index)
 _ADVANCE: Final = update(seq_head).values(next=bindparam("after"), last_at=bindparam("at"))
 
@@ -175,6 +176,11 @@ class SqlEntries:
     def served(self, entry_id: str) -> bytes | None:
         """Return the served list that an entry commits to; None if it has none."""
         return self._connection.execute(_SERVED, {"key": entry_id}).scalar_one_or_none()
+
+    def salted_served(self, entry_id: str) -> bytes | None:
+        """Return the salt and the served list behind it, joined: what an entry's commitment is the SHA-256 of."""
+        found = self._connection.execute(_SALTED, {"key": entry_id}).one_or_none()
+        return None if found is None else found.salt + found.bytes
 
     def head(self) -> StoredHead:
         """Return the end of the log."""

@@ -89,5 +89,8 @@ class Entries(Protocol):
     def served(self, entry_id: str) -> bytes | None:
         """Return the served list that an entry commits to; None if it has none."""
 
+    def salted_served(self, entry_id: str) -> bytes | None:
+        """Return the salt and the served list behind it, joined: what an entry's commitment is the SHA-256 of."""
+
     def private(self, entry_id: str) -> Sequence[StoredPrivate]:
         """Return what the entry commits to, sealed, as far as it was not erased."""

@@ -24,6 +24,7 @@ from loglease.server.api import (
     afterwards,
     audit,
     audit_export,
+    audit_log,
     audit_proofs,
     audit_reports,
     audit_who_saw,
@@ -91,6 +92,7 @@ def create_api(services: Services) -> FastAPI:
         audit_proofs,
         audit_who_saw,
         audit_reports,
+        audit_log,
         identity,
         stand_ins,
     )

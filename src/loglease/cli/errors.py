@@ -152,6 +152,7 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
                 "ticket_required ticket_invalid input_required no_eligible_approver narrowing_not_subset "
                 "narrowing_unproven narrowing_empty too_many_pending password_change_required extension_not_allowed"
             ),
+            Exit.COULD_NOT: "log_incomplete",
             Exit.NOT_FOUND: "not_found",
             Exit.CONFLICT: (
                 "request_not_pending already_reviewed grant_not_active grant_ambiguous offer_changed stage_not_open "

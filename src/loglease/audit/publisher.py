@@ -7,7 +7,7 @@ Whoever reads it while it grows finds everything that the head in it speaks of.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -20,6 +20,8 @@ from loglease.audit.tiles import CHECKPOINT, tiles_of
 from loglease.model.clock import Clock
 
 Result = TypeVar("Result")
+Cosign = Callable[[bytes], Awaitable[bytes]]
+"""Return a signed head with the cosignatures that it has and those that witnesses give within a few seconds."""
 
 STEP: Final = 2_048
 EVERY_S: Final = 0.25
@@ -30,7 +32,11 @@ _SECOND_NS: Final = 1_000_000_000
 
 
 class Publisher:
-    """The writer of one log directory. Used from one event loop; what takes long runs in a thread of its own."""
+    """The writer of one log directory. Used from one event loop; what takes long runs in a thread of its own.
+
+    Attributes:
+        cosign: asked for each head once its tiles are written, and again for one that lacks cosignatures.
+    """
 
     def __init__(self, ledger: Ledger, files: LogFiles, clock: Clock, *, step: int = STEP) -> None:
         self._ledger = ledger
@@ -43,8 +49,10 @@ class Publisher:
         self._listeners: list[Callable[[SignedHead], None]] = []
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-publisher")
+        self._note = b""
+        self.cosign: Cosign | None = None
         self.head: SignedHead | None = None
-        """The head in the directory."""
+        """The head in the directory, as the log signed it."""
 
     def on_published(self, listener: Callable[[SignedHead], None]) -> None:
         """Call `listener` on the event loop with each head that is in the directory, the same one again at times."""
@@ -57,6 +65,7 @@ class Publisher:
     def begin(self, frontier: Frontier, head: SignedHead | None) -> None:
         """Go on from what is in the directory."""
         self._frontier, self.head = frontier, head
+        self._note = b"" if head is None else head.note
 
     async def run(self, every_s: float = EVERY_S) -> None:
         """Publish what is wanted, again and again, until cancelled.
@@ -77,11 +86,13 @@ class Publisher:
             LogUnwritable, StoreUnavailable, Tampered: as `run`.
         """
         async with self._turn:
-            wanted = self._wanted
-            if wanted is not None and wanted != self.head:
+            wanted, head = self._wanted, self.head
+            if wanted is not None and (head is None or wanted.checkpoint != head.checkpoint):
                 await self._publish(wanted)
-            elif self.head is not None and self._clock.boot_ns() - self._written_ns >= AGAIN_S * _SECOND_NS:
-                await self._put(self.head)
+            elif head is not None:
+                note = self._note if self.cosign is None else await self.cosign(self._note)
+                if note != self._note or self._clock.boot_ns() - self._written_ns >= AGAIN_S * _SECOND_NS:
+                    await self._put(head, note)
 
     async def aclose(self) -> None:
         """Let what is in the thread come to its end."""
@@ -96,7 +107,7 @@ class Publisher:
             raise Tampered(Found.ROOT, "entries", f"The first {size} entries are not those that were signed.")
         partial = {tile.path: content for tile, content in grown.partial(since).items()}
         await self._in_thread(lambda: self._files.write(partial))
-        await self._put(wanted)
+        await self._put(wanted, wanted.note if self.cosign is None else await self.cosign(wanted.note))
         self._frontier = grown
         await self._in_thread(lambda: self._remove_partial(size, since))
 
@@ -120,9 +131,9 @@ class Publisher:
             if tile.is_full:
                 self._files.remove(f"{tile.path}.p")
 
-    async def _put(self, head: SignedHead) -> None:
-        await self._in_thread(lambda: self._files.write({CHECKPOINT: head.note}))
-        self.head = head
+    async def _put(self, head: SignedHead, note: bytes) -> None:
+        await self._in_thread(lambda: self._files.write({CHECKPOINT: note}))
+        self.head, self._note = head, note
         self._written_ns = self._clock.boot_ns()
         for listener in self._listeners:
             listener(head)

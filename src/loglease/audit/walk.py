@@ -19,7 +19,7 @@ from loglease.audit.frontier import Frontier
 from loglease.audit.integrator import Extent, SignedHead, missing, opened
 from loglease.audit.ledger import Ledger, LedgerTx, SignedRow, StoredRow
 from loglease.audit.merkle import HASH_BYTES, Edge
-from loglease.audit.note import NoteInvalid, VerifierKey
+from loglease.audit.note import NoteInvalid, SignedNote, VerifierKey
 from loglease.audit.tiles import (
     CHECKPOINT,
     ENTRIES,
@@ -102,11 +102,17 @@ async def opened_log(ledger: Ledger, files: LogFiles, keys: Sequence[VerifierKey
     await asyncio.to_thread(walk.begin, first)
     await walk.through(size, partial=True)
     frontier = walk.frontier.copy()
-    if published is not None and (walk.head is None or walk.head.note != published.note):
+    if published is not None and (walk.head is None or not _is_head(published.note, walk.head.note)):
         raise _differs(CHECKPOINT, "is not the head that the database has of this size")
     await asyncio.to_thread(_remove_partial, files)
     await walk.through(last.size)
     return Opened(Extent(walk.edge, walk.last_at), walk.head, frontier, published, walk.mended)
+
+
+def _is_head(published: bytes, note: bytes) -> bool:
+    """Say whether a published head is the one that was signed, perhaps with cosignatures below it."""
+    shown, signed = SignedNote.parse(published), SignedNote.parse(note)
+    return shown.text == signed.text and shown.signatures[: len(signed.signatures)] == signed.signatures
 
 
 class Walk:

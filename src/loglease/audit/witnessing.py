@@ -104,6 +104,11 @@ class Standing:
     due_ns: int = 0
     asking: asyncio.Task[Signature | None] | None = field(default=None, repr=False)
 
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return self.witness.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
 
 class Witnesses:
     """Those of a trust policy that have an address. Used from one event loop.
@@ -157,14 +162,13 @@ class Witnesses:
         tasks: dict[asyncio.Task[Signature | None], Standing] = {}
         for one in self.all:
             if one.witness.name not in got and one.asking is None and one.due_ns <= now:
-                one.asking = asyncio.create_task(self._ask(one, head, note), name=f"witness {_shown(one.witness)}")
+                one.asking = asyncio.create_task(self._ask(one, head, note), name=f"witness {one.shown}")
                 tasks[one.asking] = one
         await self._gather(tasks, got)
         if self.policy.met_by(got):
             self.witnessed = max(self.witnessed, head.size)
-        others = [line for line in signed.signatures if line not in got.values()]
         lines = [got[name] for name in self.policy.witnesses if name in got]
-        return SignedNote(signed.text, (*others, *lines)).encode()
+        return SignedNote(signed.text, (*self._lines_of_others(signed), *lines)).encode()
 
     def is_complete(self, note: bytes) -> bool:
         """Say whether all witnesses that can be asked have cosigned a head."""
@@ -174,13 +178,14 @@ class Witnesses:
     async def require_continued(self, note: bytes) -> None:
         """Ask all of them whether the newest signed head here continues what they have seen; for a start.
 
-        One that does not answer says nothing.
+        Who has cosigned it is asked, too: they may have seen more since. Whoever does not answer says nothing.
 
         Raises:
             WitnessAhead: this log was longer.
             SplitSeen: this log was another one.
         """
-        await self.cosigned(note)
+        signed = SignedNote.parse(note)
+        await self.cosigned(SignedNote(signed.text, self._lines_of_others(signed)).encode())
         for one in self.all:
             if isinstance(one.fault, WitnessAhead | SplitSeen):
                 raise one.fault
@@ -206,6 +211,10 @@ class Witnesses:
                     got[tasks[task].witness.name] = signature
             if not met and got and self.policy.met_by(got):
                 met, end = True, min(end, loop.time() + GRACE_S)
+
+    def _lines_of_others(self, signed: SignedNote) -> tuple[Signature, ...]:
+        keys = {(one.key.name, one.key.key_id) for one in self.policy.witnesses.values()}
+        return tuple(line for line in signed.signatures if (line.name, line.key_id) not in keys)
 
     def _line_of(self, name: str, signed: SignedNote) -> Signature | None:
         key = self.policy.witnesses[name].key
@@ -233,7 +242,7 @@ class Witnesses:
             WitnessRefused: it gave no cosignature that holds.
         """
         witness = place.witness
-        name, text, known = _shown(witness), head.text(), place.known
+        name, text, known = place.shown, head.text(), place.known
         for _ in range(_TRIES):
             if known > head.size:
                 raise WitnessAhead(name, known, head.size)
@@ -256,7 +265,3 @@ class Witnesses:
         if known in (0, size):
             return ()
         return tuple(consistency_proof(known, size, hashes_from(self._read, size)))
-
-
-def _shown(witness: KnownWitness) -> str:
-    return witness.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -45,6 +45,7 @@ async def checks(services: Services) -> list[Check]:
         await _passes("database", services.store.touch, "The database takes a durable write."),
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
         await _log(services.publishing),
+        *_witnesses(services),
         _policy(services),
         await _redactor(services.engines),
         _rules(services),
@@ -75,6 +76,21 @@ async def _log(publishing: Publishing) -> Check:
         detail = f"{signed} of {size} entries are signed. {publishing.trouble}"
         return Check("log", ok=False, detail=detail, decisive=False)
     return Check("log", ok=True, detail=f"{signed} of {size} entries are signed.")
+
+
+def _witnesses(services: Services) -> list[Check]:
+    """Return how each witness stands. Where records count once they are witnessed, calls fail by themselves."""
+    if services.witnessing is None:
+        return []
+    return [
+        Check(
+            f"witness {one.shown}",
+            one.fault is None,
+            f"It has cosigned {one.known} entries." if one.fault is None else one.fault.message,
+            decisive=False,
+        )
+        for one in services.witnessing.witnesses.all
+    ]
 
 
 async def _source(source: Source) -> Check:

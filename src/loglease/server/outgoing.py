@@ -39,11 +39,13 @@ class Call:
 
     Attributes:
         url: whole, percent-encoded.
-        body: makes it a POST of JSON.
+        body: makes it a POST.
+        content_type: of the body.
     """
 
     url: str
     body: bytes | None = None
+    content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
@@ -53,6 +55,7 @@ class Answer:
 
     status: int
     body: bytes = field(repr=False)
+    content_type: str = ""
 
 
 def may_call(address: Address, *, private: bool) -> bool:
@@ -158,7 +161,7 @@ class Outgoing:
         """
         headers = list(call.headers)
         if call.body is not None:
-            headers.append(("content-type", "application/json"))
+            headers.append(("content-type", call.content_type))
         request = self._client.build_request(
             "GET" if call.body is None else "POST", call.url, content=call.body, headers=headers
         )
@@ -187,7 +190,7 @@ class Outgoing:
                 body += piece
                 if len(body) > self._at_most:
                     raise NoAnswer(f"answered with more than {self._at_most >> 10} KiB")
-            return Answer(response.status_code, bytes(body))
+            return Answer(response.status_code, bytes(body), response.headers.get("content-type", ""))
         finally:
             await response.aclose()
 

@@ -36,6 +36,7 @@ from loglease.server.publishing import Alarm, Publishing
 from loglease.server.rates import Rates
 from loglease.server.redaction_rules import LibraryHolder
 from loglease.server.settings import Settings
+from loglease.server.witnesses import Witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
 
@@ -107,6 +108,7 @@ class Services:
         facts: who is asked for facts that policies read.
         vault: seals and opens the private texts of the audit log.
         publishing: who signs the log and writes its directory.
+        witnessing: who is asked to cosign its heads; None if nobody is.
         alarm: what happens where the log is not what was recorded.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
@@ -125,6 +127,7 @@ class Services:
     journal: Journal
     head: HeadFile
     publishing: Publishing
+    witnessing: Witnessing | None
     alarm: Alarm
     clock: Clock
     new_id: NewId

@@ -220,8 +220,10 @@ class AuditSettings(_Area):
 
     origin: str | None = None
     key_file: Path | None = None
-    ack: Literal["durable", "published"] = "durable"
+    ack: Literal["durable", "published", "witnessed"] = "durable"
     self_check_s: Annotated[int, Field(ge=60)] = 86_400
+    witness_policy: Path | None = None
+    witness_private_network: bool = False
 
     @field_validator("origin")
     @classmethod
@@ -232,6 +234,12 @@ class AuditSettings(_Area):
                 "sign, and a generation number at the end"
             )
         return origin
+
+    @model_validator(mode="after")
+    def _witnessed(self) -> AuditSettings:
+        if self.ack == "witnessed" and self.witness_policy is None:
+            raise ValueError('ack = "witnessed" needs witness_policy, a file that says who the witnesses are')
+        return self
 
 
 class ScanSettings(_Area):

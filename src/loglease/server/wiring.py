@@ -55,13 +55,14 @@ from loglease.server.notifications.messages import message_of
 from loglease.server.pages.routes import create_pages
 from loglease.server.pages.site import Site
 from loglease.server.problems import kind_of, retry_after_s
-from loglease.server.publishing import LOG_FOLDER, Alarm, open_publishing
+from loglease.server.publishing import LOG_FOLDER, Alarm, Publishing, open_publishing
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
 from loglease.server.redaction_rules import LibraryHolder, library_of, require_same_versions
 from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY, secret_file
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
+from loglease.server.witnesses import WITNESSED_WITHIN_S, Witnessing, open_witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
@@ -133,8 +134,8 @@ async def _built(
     publishing = open_publishing(store, settings.data_dir / LOG_FOLDER, signer, clock)
     vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
-    covered = publishing.integrator.covered if settings.audit.ack == "published" else None
-    sequencer: Sequencer[Transaction] = Sequencer(store, clock, vault, covered=covered)
+    witnessing = open_witnessing(settings, publishing, clock)
+    sequencer = _sequencer(settings, store, clock, vault, publishing, witnessing)
     await bring_up_served_index(sequencer)
     sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
@@ -187,6 +188,7 @@ async def _built(
         journal=journal,
         head=head,
         publishing=publishing,
+        witnessing=witnessing,
         alarm=alarm,
         clock=clock,
         new_id=new_id,
@@ -212,6 +214,8 @@ async def _built(
     known = head.known()
     put_back = await put_back_signed(publishing, store, head)
     await publishing.open()
+    if witnessing is not None:
+        await witnessing.require_continued()
     suspended = await suspend_restored(known, put_back=put_back, origin=ORIGIN, log=log, new_id=new_id, random=random)
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
@@ -229,6 +233,21 @@ async def _built(
     await keep_head(head, store)
     await watch.poll()
     return services
+
+
+def _sequencer(
+    settings: Settings,
+    store: SqliteStore,
+    clock: Clock,
+    vault: Vault,
+    publishing: Publishing,
+    witnessing: Witnessing | None,
+) -> Sequencer[Transaction]:
+    """Return the entrance to the log, which acknowledges what the settings call recorded."""
+    if settings.audit.ack == "witnessed" and witnessing is not None:
+        return Sequencer(store, clock, vault, limit_s=WITNESSED_WITHIN_S, covered=witnessing.covered)
+    covered = publishing.integrator.covered if settings.audit.ack == "published" else None
+    return Sequencer(store, clock, vault, covered=covered)
 
 
 async def _log_key(settings: Settings, store: SqliteStore, random: Random) -> SigningKey:
@@ -342,6 +361,8 @@ async def close(services: Services, *, why: str = "signal") -> None:
     finally:
         await services.alarm.aclose()
         await services.publishing.finish()
+        if services.witnessing is not None:
+            await services.witnessing.aclose()
         await services.facts.aclose()
         await services.sources.aclose()
         await services.sequencer.aclose()

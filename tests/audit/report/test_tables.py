@@ -500,3 +500,18 @@ def test_who_is_not_known_any_more_is_not_named() -> None:
     assert "erased" in request
     assert found.name_of(BOB) == "unknown"
     assert found.name_of("system") == "system"
+
+
+def test_integrity_holds_every_rule_against_the_log() -> None:
+    log = story()
+    found = log.document("integrity")
+    rules = {one["rule"]: one["result"] for one in rows_of(found, "rules")}
+    assert len(rules) == 27
+    assert rules["S4"] == "broken", "the digests of logs written by hand are made up"
+    assert rules["S22"] == "holds"
+    places = {one["rule"]: one["entries"] for one in rows_of(found, "breaches") if one["kind"] == "violation"}
+    assert set(places) == {name for name, result in rules.items() if result == "broken"}
+    assert facts_of(found)["rules_broken"] == len(places)
+    del log.rows[5]
+    gap = log.document("integrity")
+    assert any("from entry 5 on" in one for one in gap["unknown"])

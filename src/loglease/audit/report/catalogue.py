@@ -185,7 +185,7 @@ _KINDS: Final = (
     ),
     Kind(
         name="integrity",
-        text="Whether the log is whole, and what was done to it: gaps, clocks, keys, sinks, retention, holds.",
+        text="Whether the log is whole and keeps its rules; gaps, clocks, keys, sinks, retention, holds.",
         build=Integrity,
         main=None,
         whole=True,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from loglease.audit.entry import Entry
 from loglease.audit.report.asking import Asked, Beside, Logged
 from loglease.audit.report.completeness import Completeness
 from loglease.audit.report.folds import instant_of
 from loglease.audit.report.tables import Fact, Form, Found, Rows, layout
+from loglease.audit.semantic import RULES, BreachKind, Inputs, Report, Verifier
 from loglease.model.instant import MICROSECONDS, Instant
 
 CHECKS: Final = layout("checks", "What was checked of the whole log", "check, result, detail")
+RULES_KEPT: Final = layout(
+    "rules", "The semantic rules, over the whole log", "rule, result, violations:number, findings:number, holds"
+)
+BREACHES: Final = layout("breaches", "Where a rule does not hold, or somebody should look", "rule, kind, what")
 GAPS: Final = layout(
     "gaps",
     "Starts, and the time before them in which nothing was recorded",
@@ -58,12 +65,15 @@ class Integrity:
         self._tampered = 0
         self._last_at: Instant | None = None
         self._rows = {one.name: Rows(one) for one in (GAPS, OUTAGES, CLOCKS, KEYS, ACTS)}
+        self._rules = Verifier(Inputs(origin=beside.origin or None, retain_s=beside.retain_s))
+        self._rules_end: tuple[int, int] | None = None
         self._holds: dict[str, tuple[Any, ...]] = {}
         self._held: dict[str, list[int]] = {}
 
     def add(self, logged: Logged) -> None:
         """Take in an entry."""
         self._proof.add(logged)
+        self._rules_take(logged.index, logged.entry)
         draft, at = logged.entry.draft, logged.entry.at
         if self._last_at is not None and at < self._last_at:
             self._earlier.append(logged.index)
@@ -79,7 +89,15 @@ class Integrity:
     def add_broken(self, index: int, content: bytes, leaf: bytes | None, why: str) -> None:
         """Take in an entry that cannot be read."""
         self._proof.take(index, content, leaf)
+        self._rules_take(index, content)
         self._broken.append((index, why))
+
+    def _rules_take(self, index: int, entry: Entry | bytes) -> None:
+        """Hold an entry against the rules; behind a gap they could not tell what is missing from what is wrong."""
+        if self._proof.gaps:
+            self._rules_end = self._rules_end or self._proof.gaps[0]
+            return
+        self._rules.take(index, entry)
 
     def _note(self, logged: Logged, before: Instant | None) -> None:
         draft, at = logged.entry.draft, logged.entry.at
@@ -110,22 +128,34 @@ class Integrity:
         checks, holds, sinks = Rows(CHECKS), Rows(HOLDS), Rows(SINKS)
         for name, bad, detail in self._checks():
             checks.add(name, "not checked" if bad is None else "fails" if bad else "holds", detail)
-        for name, kept in sorted(self._holds.items()):
-            holds.add(name, *kept, entries=self._held[name])
+        for name, hold in sorted(self._holds.items()):
+            holds.add(name, *hold, entries=self._held[name])
         for sink in self._beside.sinks or ():
             sinks.add(sink.name, sink.size, sink.since_at, max(0, self._beside.size - sink.size))
         retain = self._beside.retain_s
+        kept = self._rules.finish()
+        rules, breaches = _kept(kept)
         summary = (
             Fact("failing", sum(row.cells[1] == "fails" for row in checks.kept), "checks that fail: has to be 0"),
+            Fact("rules", len(rules.kept), "semantic rules that were held against every entry"),
+            Fact("rules_broken", len(kept.broken), "of these broken: has to be 0"),
+            Fact("findings", kept.count(BreachKind.FINDING), "places where somebody should look"),
             *self._proof.facts(),
             Fact("min_index", self._beside.first, "the lowest index that was not pruned"),
             Fact("retain_s", retain, "how long entries have to stay; nothing here means for ever", Form.SECONDS),
             Fact("crashes", sum(row.cells[3] == "crash" for row in self._rows["gaps"].kept), "starts after a crash"),
             Fact("outages", len(self._rows["outages"].kept), "times in which nothing could be recorded"),
             Fact("tamper_found", self._tampered, "times that tampering was found: has to be 0"),
-            Fact("holds", sum(kept[0] == "set" for kept in self._holds.values()), "holds that are set"),
+            Fact("holds", sum(hold[0] == "set" for hold in self._holds.values()), "holds that are set"),
         )
-        tables = (checks.table(), *(rows.table() for rows in self._rows.values()), holds.table(), sinks.table())
+        tables = (
+            checks.table(),
+            rules.table(),
+            breaches.table(),
+            *(rows.table() for rows in self._rows.values()),
+            holds.table(),
+            sinks.table(),
+        )
         return Found(summary, (*tables, self._proof.table()), self._unknown())
 
     def _checks(self) -> tuple[tuple[str, bool | None, str], ...]:
@@ -158,9 +188,27 @@ class Integrity:
             "Whether history was rewritten as a whole: `loglease audit verify` tells, with a head kept elsewhere.",
             *self._proof.doubts(),
         ]
+        if self._rules_end is not None:
+            found.append(f"Whether rules hold from entry {self._rules_end[0]} on, which is not there.")
         if self._beside.sinks is None:
             found.append("Whether somebody outside keeps checkpoints: this server knows of no sink.")
         return tuple(found)
+
+
+def _kept(report: Report) -> tuple[Rows, Rows]:
+    """Return each rule with how it stands, and each place where one does not hold."""
+    rules, breaches = Rows(RULES_KEPT), Rows(BREACHES)
+    counts = Counter((one.rule, one.kind) for one in report.breaches)
+    counts.update(report.not_kept)
+    partly = {one.rule: one.text for one in report.unchecked}
+    for rule in RULES:
+        broken = counts[rule.name, BreachKind.VIOLATION]
+        held = f"holds but for {partly[rule.name]}" if rule.name in partly else "holds"
+        result = "broken" if broken else held
+        rules.add(rule.name, result, broken, counts[rule.name, BreachKind.FINDING], rule.holds)
+    for one in report.breaches:
+        breaches.add(one.rule, str(one.kind), one.text, entries=one.entries)
+    return rules, breaches
 
 
 def _named(what: str, indices: list[int]) -> str:

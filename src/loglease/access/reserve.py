@@ -105,13 +105,14 @@ def _open(tx: Transaction, session_id: SessionId, replica: str) -> Session:
 
 def _wanted(grant: Grant, limits: Limits, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:
     """Return how much to add to the ceilings: no more than may be open at once, nor than the budgets hold."""
-    lines = max(0, min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines))
-    size = want_bytes if want_lines == 1 else max(0, min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes))
     left_lines, left_bytes = grant.usage.left(grant.terms.limits.tightest(limits))
-    return (
-        lines if left_lines is None else min(lines, left_lines),
-        size if left_bytes is None else min(size, left_bytes),
-    )
+    lines = max(0, min(want_lines, MAX_RESERVED_LINES - account.uncertain_lines))
+    if left_lines is not None:
+        lines = min(lines, left_lines)
+    size = max(0, min(want_bytes, MAX_RESERVED_BYTES - account.uncertain_bytes))
+    if lines == want_lines == 1:
+        size = want_bytes  # one item may be larger
+    return lines, size if left_bytes is None else min(size, left_bytes)
 
 
 def _take(tx: Transaction, grant: Grant, limits: Limits, lines: Sequence[Collection[str]]) -> tuple[int, bool]:

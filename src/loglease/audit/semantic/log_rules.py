@@ -60,7 +60,7 @@ def _is_valid(key: Key, size: int) -> bool:
 def tells_how_it_ended(state: State, data: Data) -> None:
     """S26: a start says truly how the process before it ended; without a stop it is a finding."""
     machine, after = state.machine, data["after"]
-    known = machine.starts > 0 or not state.partial
+    known = (machine.starts > 0 or not state.partial) and (machine.restored or 0) <= machine.started
     wanted = "none" if machine.starts == 0 else ("stop" if machine.running is None else "crash")
     if known and after != wanted:
         text = f"{data['replica']} starts after {after}, and the log has {_WORDS[wanted]} before it"

@@ -12,6 +12,7 @@ from loglease.audit.semantic.people import Deputy, Lock
 from loglease.audit.semantic.state import Bundle, Key, State, is_on
 
 _GROUP: Final = "group"
+_TILES: Final = "tiles"
 
 
 def started(state: State, entry: Fact) -> None:
@@ -38,9 +39,14 @@ def stopped(state: State, entry: Fact) -> None:
 
 def restored(state: State, entry: Fact) -> None:
     """The database is older than it was: nothing that it holds may serve before somebody said so."""
-    epoch = entry.data["epoch"]
+    epoch, machine = entry.data["epoch"], state.machine
     log_rules.epoch_rises(state, epoch)
-    state.machine.epoch, state.machine.restored = epoch, state.index
+    machine.epoch, machine.restored = epoch, state.index
+    if entry.data["from"] == _TILES:
+        # The database is older than the log: it has sessions, bundles and how a process ended as they were before.
+        machine.forgotten = frozenset(state.sessions)
+        for bundle in state.bundles:
+            bundle.until = None
     for grant in state.grants.values():
         grant.restored = state.index
 

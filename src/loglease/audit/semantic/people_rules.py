@@ -18,8 +18,10 @@ _LINKS: Final = frozenset({"linked", "unlinked"})
 
 def revision_rises(state: State, data: Data) -> None:
     """S22: no revision comes twice, or after a higher one."""
-    if state.bundles and data["revision"] <= state.bundles[-1].revision:
-        last = state.bundles[-1]
+    if not state.bundles or (state.machine.restored or 0) > state.bundles[-1].index:
+        return
+    last = state.bundles[-1]
+    if data["revision"] <= last.revision:
         state.breach("S22", f"policy revision {data['revision']} comes after {last.revision}", last.index)
 
 

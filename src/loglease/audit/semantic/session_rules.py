@@ -9,6 +9,7 @@ import orjson
 
 from loglease.audit.semantic.facts import Data
 from loglease.audit.semantic.objects import Cut, Grant, Session
+from loglease.audit.semantic.report import BreachKind
 from loglease.audit.semantic.scopes import scopes_fault
 from loglease.audit.semantic.state import State
 from loglease.model.instant import MICROSECONDS
@@ -144,7 +145,9 @@ def none_are_left(state: State) -> None:
         session = state.sessions.get(one)
         if session is not None:
             text = f"{one} is still open, and its replica {session.replica} is gone"
-            state.breach("S18", text, session.index, state.machine.started)
+            lost = one in state.machine.forgotten
+            kind = BreachKind.FINDING if lost else BreachKind.VIOLATION
+            state.breach("S18", text, session.index, state.machine.started, kind=kind)
 
 
 def remainder_is_uncertain(state: State, session: Session, data: Data) -> None:

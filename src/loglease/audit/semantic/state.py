@@ -51,6 +51,7 @@ class Machine:
         restored: the last restore: its index, and the epoch before it.
         heard: when each replica that may be alive was last heard of, by name.
         next_end: when the next key of the log that was rotated away is not valid any more.
+        forgotten: sessions that were open when the log was found to be longer than its database.
         left: sessions that were open when the running process started, until it serves.
     """
 
@@ -66,6 +67,7 @@ class Machine:
     keys: list[Key] = field(default_factory=list)
     heard: dict[str, Instant] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

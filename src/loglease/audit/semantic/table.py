@@ -122,6 +122,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "S18",
         "Every session is closed once, or open at a live replica; by `crash` only after a restart, or after 30 s in"
         " which its replica wrote nothing.",
+        "After a restore from published bundles the database may not know a session that the log has: then it is a"
+        " finding.",
     ),
     Rule(
         "S19",
@@ -156,7 +158,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "Every start says how the process before it ended, as the log has it; one without a stop before it is a"
         " finding; only replicas that started serve; nothing is reserved between a late revocation's effect and its"
         " record.",
-        "Three seconds, the bound of the cut, are left for what was on its way.",
+        "Three seconds, the bound of the cut, are left for what was on its way. What a restored database says of the"
+        " process before it is older than the log.",
     ),
     Rule(
         "S27",

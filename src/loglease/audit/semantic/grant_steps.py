@@ -52,7 +52,7 @@ def activated(state: State, entry: Fact) -> None:
         return
     if grant.activated is not None or grant.suspended:
         word = "suspended" if grant.suspended else "active already"
-        state.breach("S3", f"{grant.id} is activated while it is {word}", grant.activated or grant.suspended_at)
+        state.breach("S3", f"{grant.id} is activated while it is {word}", grant.activated, *grant.suspended.values())
         return
     grant_rules.is_activated_in_time(state, grant, data)
     grant_rules.still_has_approvals(state, grant, data)
@@ -63,9 +63,7 @@ def suspended(state: State, entry: Fact) -> None:
     """A grant is held; its sessions end."""
     grant = state.grant(entry)
     if grant is not None:
-        cause = entry.data["cause"]
-        grant.suspended[cause] = grant.suspended.get(cause, 0) + 1
-        grant.suspended_at = state.index
+        grant.suspended[entry.data["cause"]] = state.index
         state.cut(grant, "was suspended", state.index)
 
 
@@ -78,9 +76,7 @@ def resumed(state: State, entry: Fact) -> None:
     if cause not in grant.suspended:
         state.breach("S3", f"{grant.id} is resumed, and nothing of that cause holds it", grant.index)
     grant_rules.is_lifted_by_another(state, grant, entry)
-    grant.suspended[cause] = grant.suspended.get(cause, 0) - 1
-    if grant.suspended[cause] <= 0:
-        del grant.suspended[cause]
+    grant.suspended.pop(cause, None)
     if cause == _RESTORE:
         grant.restored = None
 

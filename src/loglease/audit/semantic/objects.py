@@ -80,7 +80,7 @@ class Grant:
     Attributes:
         data: of `grant.scheduled`.
         until: its end, once it is active; before that the end of the time to activate it.
-        suspended: how many suspensions stand, by cause.
+        suspended: the causes that hold it, with the entry of each; one that comes twice is lifted once.
         over: what ended it.
         resumed: whether it may serve although a restore came after it was made.
         lines: settled and reserved by all its sessions; `bytes` likewise.
@@ -97,7 +97,6 @@ class Grant:
     chain: tuple[str, ...] = ()
     activated: int | None = None
     suspended: dict[str, int] = field(default_factory=dict)
-    suspended_at: int = 0
     over: Cut | None = None
     restored: int | None = None
     lines: int = 0

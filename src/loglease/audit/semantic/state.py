@@ -14,6 +14,7 @@ from loglease.audit.semantic.people import Lock, People
 from loglease.audit.semantic.report import MOST_OF_A_RULE, Breach, BreachKind
 from loglease.model.instant import Instant
 
+_PERSON: Final = "person"
 BEGINNING: Final = Instant(0)
 NEVER: Final = Instant(2**62)
 
@@ -182,10 +183,10 @@ class State:
         if grant.over is not None:
             return f"was {grant.over.word}", grant.over.index
         if grant.suspended:
-            return "is suspended", grant.suspended_at
+            return "is suspended", max(grant.suspended.values())
         before = grant.before
-        if before is not None and "person" in before.suspended:
-            return f"goes on from {before.id}, which is suspended", before.suspended_at
+        if before is not None and _PERSON in before.suspended:
+            return f"goes on from {before.id}, which is suspended", before.suspended[_PERSON]
         lock = self.lock_on(grant)
         if lock is not None:
             return "is locked", lock.index

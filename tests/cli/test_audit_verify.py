@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from tests.audit.semantic.honest import Server
 from tests.audit.semantic.writer import ORIGIN as SEMANTIC_ORIGIN
 from tests.audit.semantic.writer import Writer
 from tests.cli.conftest import Cli
-from tests.cli.fake_server import FakeServer
+from tests.cli.fake_server import FakeServer, Reply, problem
 
 from loglease.audit.checkpoint import Checkpoint, head_line, sign_checkpoint
+from loglease.audit.entry import entry_of
+from loglease.audit.log_directory import FileLog
+from loglease.audit.log_reading import prove
 from loglease.audit.note import COSIGNATURE, SignedNote, SigningKey, cosign
+from loglease.audit.proof import InclusionProof
 
 VKEY = str(KEY.verifier)
 ENTRIES = tuple(recorded(700))
@@ -24,7 +29,10 @@ TWINS_SESSION = {"kind": "query", "front": "cli", "replica": "node-0", "epoch": 
 
 
 @pytest.fixture(autouse=True)
-def _no_server(server: FakeServer, cli: Cli) -> object:
+def _no_server(request: pytest.FixtureRequest, server: FakeServer, cli: Cli) -> object:
+    if "asks_the_server" in request.function.__name__:
+        yield
+        return
     cli.store().forget()
     yield
     assert not server.calls
@@ -234,6 +242,51 @@ def test_a_proof_may_carry_its_entry(cli: Cli, place: Path, tmp_path: Path) -> N
     found = cli("audit", "check", str(proof), "--key", VKEY, "--output", "json")
     body = json.loads(found.out)
     assert (found.code, body["verdict"], body["index"], body["type"]) == (0, "ok", 7, "batch.served")
+
+
+def served_proof(place: Path, index: int, *, content: bytes | None = None) -> Reply:
+    proof = prove(FileLog(place), index, extra=True)[0]
+    raw = (proof if content is None else replace(proof, extra=content)).encode()
+    return Reply(pieces=lambda: iter([raw]), media_type="text/plain")
+
+
+def test_without_a_log_it_asks_the_server(cli: Cli, server: FakeServer, place: Path, tmp_path: Path) -> None:
+    server.on("GET", "/audit/entries/300/proof", served_proof(place, 300))
+    proof, entry = tmp_path / "proof", tmp_path / "entry"
+    found = cli("audit", "prove", "--index", "300", "--file", str(proof), "--entry", str(entry))
+    assert (found.code, "entry 300" in found.out) == (0, True), found.err
+    assert entry.read_bytes() == ENTRIES[300]
+    assert InclusionProof.parse(proof.read_bytes()) == prove(FileLog(place), 300)[0], (
+        "the entry was not asked for in it"
+    )
+    assert server.calls[0].query == {"extra": "true"}
+    assert cli("audit", "check", str(proof), "--entry", str(entry), "--key", VKEY).code == 0
+    server.on("GET", "/audit/entries/ent_x/proof", problem(404, "not_found", "There is none."))
+    assert cli("audit", "prove", "--id", "ent_x").code == 7
+
+
+def test_what_it_asks_the_server_for_is_checked(cli: Cli, server: FakeServer, place: Path) -> None:
+    for reply in (
+        served_proof(place, 300, content=ENTRIES[301]),
+        Reply(pieces=lambda: iter([b"nonsense"]), media_type="text/plain"),
+        Reply(pieces=lambda: iter([b"x" * (1 << 20), b"y"]), media_type="text/plain"),
+    ):
+        server.on("GET", "/audit/entries/300/proof", reply)
+        found = cli("audit", "prove", "--index", "300", "--file", "-")
+        assert (found.code, "TAMPERED" in found.out) == (1, True)
+
+
+def test_the_name_of_a_file_is_nothing_that_a_log_says(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = ENTRIES[1].replace(b'"id":"ent_', b'"id":"ent_/../../up')
+    assert entry_of(odd).draft.id.startswith("ent_/../")
+    place = write_log(tmp_path / "log", log_of([ENTRIES[0], odd]).items())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = cli("audit", "prove", str(place), "--index", "1")
+    assert (found.code, found.out.startswith("Wrote entry-1.tlog-proof: ")) == (0, True)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["entry-1.tlog-proof"]
 
 
 def test_no_proof_is_made_of_what_contradicts_itself(cli: Cli, place: Path) -> None:

@@ -147,9 +147,11 @@ def published(used: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return target, first["data"]["vkey"]
 
 
-def ran(*words: object) -> tuple[int, str]:
+def ran(*words: object, **variables: str) -> tuple[int, str]:
     out, err = io.StringIO(), io.StringIO()
-    code = run_command([str(word) for word in words], environment={}, stdin=io.StringIO(), stdout=out, stderr=err)
+    code = run_command(
+        [str(word) for word in words], environment=variables, stdin=io.StringIO(), stdout=out, stderr=err
+    )
     return code, out.getvalue() + err.getvalue()
 
 
@@ -177,6 +179,22 @@ def test_whoever_has_the_files_and_the_key_verifies_them(published: tuple[Path, 
     assert (code, "entry 7 " in told) == (0, True), told
     code, told = ran("audit", "verify", place, "--key", key, "--since", kept)
     assert (code, "consistent with last.checkpoint" in told) == (0, True), told
+
+
+def test_a_person_gets_a_proof_of_what_was_done_with_their_request(
+    used: Stack, published: tuple[Path, str], tmp_path: Path
+) -> None:
+    alice = crowd(used)["alice"]
+    request = alice.ask()["id"]
+    (index, entry_id) = rows(
+        database(used),
+        f"SELECT idx, id FROM entries WHERE bytes LIKE '%{request}%' ORDER BY idx LIMIT 1",  # noqa: S608
+    )[0]
+    asked = {"LOGLEASE_SERVER": used.url, "LOGLEASE_TOKEN": alice.token}
+    code, told = ran("audit", "prove", "--id", entry_id, "--extra", "--file", tmp_path / "proof", **asked)
+    assert code == 0, told
+    code, told = ran("audit", "check", tmp_path / "proof", "--key", published[1])
+    assert (code, f"entry {index} (request.submitted)" in told) == (0, True), told
 
 
 def test_any_change_of_a_published_file_is_found(published: tuple[Path, str], tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def read_head(
     return open_checkpoint(content, signers), signers
 
 
+def unsigned_head(read: Read) -> tuple[Checkpoint, bytes]:
+    """Return the head of a log as its checkpoint says, and the checkpoint; no signature is checked.
+
+    Raises:
+        LogIncomplete: there is no checkpoint.
+        LogTampered: it is none.
+    """
+    note = read(CHECKPOINT)
+    if note is None:
+        raise LogIncomplete(CHECKPOINT)
+    try:
+        return Checkpoint.parse(SignedNote.parse(note).text), note
+    except NoteInvalid as error:
+        raise LogTampered(CHECKPOINT, f"{CHECKPOINT} is not a signed head: {error.message}") from error
+
+
 def tile_content(read: Read, tile: Tile) -> bytes:
     """Return the hashes of a tile, joined. A full one stands in for a partial one that was removed.
 
@@ -185,13 +201,7 @@ def prove(read: Read, index: int, *, extra: bool = False) -> tuple[InclusionProo
         LogTampered: the checkpoint is none, or what is there does not lead to it.
         ProofInvalid: there is no such entry.
     """
-    note = read(CHECKPOINT)
-    if note is None:
-        raise LogIncomplete(CHECKPOINT)
-    try:
-        checkpoint = Checkpoint.parse(SignedNote.parse(note).text)
-    except NoteInvalid as error:
-        raise LogTampered(CHECKPOINT, f"{CHECKPOINT} is not a signed head: {error.message}") from error
+    checkpoint, note = unsigned_head(read)
     hashes = inclusion_proof(
         index, checkpoint.size, hashes_from(lambda tile: tile_content(read, tile), checkpoint.size)
     )

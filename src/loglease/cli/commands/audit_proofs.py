@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
 from loglease.audit.checkpoint import Checkpoint, head_line
 from loglease.audit.entry import entry_of
 from loglease.audit.interface import EntryInvalid
-from loglease.audit.log_reading import LogIncomplete, LogTampered, Read, index_of
+from loglease.audit.log_reading import LogTampered, Read, index_of, unsigned_head
 from loglease.audit.log_reading import prove as prove_entry
 from loglease.audit.merkle import ProofInvalid, check_inclusion, leaf_hash
-from loglease.audit.note import SignedNote
+from loglease.audit.note import NoteInvalid, SignedNote
 from loglease.audit.proof import SUFFIX, InclusionProof
-from loglease.audit.tiles import CHECKPOINT
+from loglease.cli.client import API
 from loglease.cli.errors import Exit, NotFoundHere, Usage
-from loglease.cli.logs import Keys, Log, Policy, content_of, head_of, log_at, ok, root_text, told, trusted
+from loglease.cli.logs import LOG, Keys, Log, Policy, content_of, head_of, log_at, ok, root_text, told, trusted
 from loglease.cli.run import Here, Run, flag
 
 _MAX_ENTRY: Final = 0xFFFF
 _MAX_PROOF: Final = 1 << 20
 _STDOUT: Final = "-"
+_PLAIN_ID: Final = re.compile("ent_[0-9A-Za-z]{1,40}")
 
 
 def prove(
-    log: Log,
+    log: Annotated[str | None, LOG] = None,
     /,
     *,
     id_: Annotated[str | None, flag("the entry with this id, ent_…", name="--id")] = None,
@@ -41,17 +45,21 @@ def prove(
     """Write a proof that an entry is in a log, for people who have neither.
 
     The proof is a file of the public form tlog-proof: place, hashes and the signed head. Whoever has it, the bytes of
-    the entry and the log's public key can check it with `loglease audit check`, or with programs of others.
+    the entry and the log's public key can check it with `loglease audit check`, or with programs of others. Without LOG
+    the server is asked, which proves entries that you may read.
     """
     if (id_ is None) == (index is None):
         raise Usage("Name one entry.", next_step="Give --id or --index.")
-    read = log_at(run, log)
-    place = _place(read, id_) if index is None else index
     try:
-        proof, content = prove_entry(read, place, extra=extra)
+        if log is None:
+            proof, content = _from_server(run, id_ or str(index))
+        else:
+            read = log_at(run, log)
+            proof, content = prove_entry(read, _place(read, id_) if index is None else index)
     except LogTampered as fault:
         return told(run, fault, {})
-    name = _name(content, place)
+    proof = replace(proof, extra=content if extra else None)
+    name = _name(content, proof.index)
     target = file or f"{name}{SUFFIX}"
     if entry is not None:
         _write(entry, content)
@@ -107,13 +115,10 @@ def checkpoint(log: Log, /, *, key: Keys = None, policy: Policy = None, run: Her
     With --key or --policy it is checked first, and not printed if it does not hold.
     """
     read = log_at(run, log)
-    note = read(CHECKPOINT)
-    if note is None:
-        raise LogIncomplete(CHECKPOINT)
     try:
+        head, note = unsigned_head(read)
         if key or policy is not None:
             head_of(lambda _: note, trusted(key, policy))
-        head = Checkpoint.parse(SignedNote.parse(note).text)
     except LogTampered as fault:
         return told(run, fault, {})
     if run.out.json:
@@ -125,30 +130,47 @@ def checkpoint(log: Log, /, *, key: Keys = None, policy: Policy = None, run: Her
 
 
 def _place(read: Read, entry_id: str | None) -> int:
-    note = read(CHECKPOINT)
-    if note is None:
-        raise LogIncomplete(CHECKPOINT)
-    size = Checkpoint.parse(SignedNote.parse(note).text).size
+    size = unsigned_head(read)[0].size
     found = index_of(read, entry_id or "", size)
     if found is None:
         raise NotFoundHere(f"There is no entry {entry_id} in this log of size {size}.", next_step="Give its whole id.")
     return found
 
 
-def _parsed(file: Path, raw: bytes) -> InclusionProof:
+def _from_server(run: Run, entry: str) -> tuple[InclusionProof, bytes]:
+    """Return the server's proof of an entry, and the entry; that it shows the entry is checked here."""
+    raw = b""
+    with run.client.stream(
+        f"{API}/audit/entries/{quote(entry, safe='')}/proof", query={"extra": True}, headers={}
+    ) as answer:
+        for piece in answer.iter_bytes():
+            raw += piece
+            if len(raw) > _MAX_PROOF:
+                break
+    place = f"the proof from {run.settings.server}"
+    proof = _parsed(place, raw)
+    content = proof.extra or b""
+    try:
+        head = Checkpoint.parse(SignedNote.parse(proof.checkpoint).text)
+    except NoteInvalid as error:
+        raise LogTampered(place, f"{place} has no signed head: {error.message}") from error
+    _included(place, proof, content, head)
+    return proof, content
+
+
+def _parsed(place: Path | str, raw: bytes) -> InclusionProof:
     try:
         return InclusionProof.parse(raw)
     except ProofInvalid as error:
-        raise LogTampered(str(file), f"{file} is no proof: {error.message}") from error
+        raise LogTampered(str(place), f"{place} is no proof: {error.message}") from error
 
 
-def _included(file: Path, proof: InclusionProof, content: bytes, head: Checkpoint) -> None:
+def _included(place: Path | str, proof: InclusionProof, content: bytes, head: Checkpoint) -> None:
     try:
         check_inclusion(leaf_hash(content), proof.index, head.size, head.root, proof.hashes)
     except ProofInvalid as error:
-        raise LogTampered(
-            str(file), f"this is not entry {proof.index} of the log of size {head.size}: {error.message}"
-        ) from error
+        detail = f"this is not entry {proof.index} of the log of size {head.size}: {error.message}"
+        raise LogTampered(str(place), detail) from error
 
 
 def _kind(content: bytes, index: int) -> str:
@@ -161,10 +183,12 @@ def _kind(content: bytes, index: int) -> str:
 
 
 def _name(content: bytes, index: int) -> str:
+    """Return what a file about the entry may be called: its id, if that is nothing but one."""
     try:
-        return entry_of(content).draft.id
+        found = entry_of(content).draft.id
     except EntryInvalid:
         return f"entry-{index}"
+    return found if _PLAIN_ID.fullmatch(found) else f"entry-{index}"
 
 
 def _told(run: Run, proof: InclusionProof, name: str, target: str) -> None:

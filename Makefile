@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others bench-policy-others eval-redaction lock clean
+.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-redaction-others: setup ## Compare redaction with detect-secrets, Presidio
 	test -x .bench-venv/bin/python || $(PYTHON) -m venv .bench-venv
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/redacting/others.txt
 	$(BIN)/python -m bench.redacting.comparison .bench-venv/bin/python $(ARGS)
+
+bench-who-saw: setup ## Ask who saw what over a large log; ARGS=--entries=10000000 takes a quarter of an hour and 15 GB
+	$(BIN)/python -m bench.who_saw $(ARGS)
 
 bench-policy-others: setup ## Compare decisions with CEL and Cedar, which is installed into a folder of its own
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .bench-cedar -r bench/deciding/others.txt

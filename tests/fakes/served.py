@@ -96,10 +96,14 @@ class ServedLog:
 
 def query(grant: Grant, session: str, start_ns: int = 0, end_ns: int | None = None) -> Draft:
     scope = grant.terms.scopes[0]
+
+    def profiles(name: str) -> list[dict[str, Any]]:
+        return [{"name": name, "sha256": DIGEST}, {"name": "raw@1", "sha256": DIGEST}]
+
     data: dict[str, Any] = {
         "query": 1,
         "text_c": DIGEST,
-        "scopes": [scope_data(scope, Commitments(lambda size: b"r" * size), {})],
+        "scopes": [scope_data(scope, Commitments(lambda size: b"r" * size), profiles)],
         "start_ns": str(start_ns),
         "live": end_ns is None,
         "plan": "evaluate",

@@ -58,6 +58,11 @@ class Why(StrEnum):
     NO_PSEUDONYM = "no_pseudonym"
 
 
+_LISTED: Final = frozenset({How.SERVED, How.POSSIBLE})
+"""What lists tell: that something was shown, or that a mask hides whether it was."""
+_UNLISTED: Final = {How.DERIVED: (Unlisted.DERIVED,), How.POSSIBLE: (Unlisted.CRASH, Unlisted.LOST)}
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What looking a value up under the keys of one grant gives.
@@ -102,6 +107,7 @@ class Question:
         window: of event times.
         first: the index in the log from which records are looked at.
         most: how many records the answer may take into account; the next one begins behind them.
+        hows: what is looked for. Less than all is faster, and leaves out what may be: numbers, names, crashes.
     """
 
     selector: Selector | None = None
@@ -110,6 +116,7 @@ class Question:
     wanted: ValueWanted | PseudonymWanted | None = None
     first: int = 0
     most: int = 1_000
+    hows: frozenset[How] = frozenset(How)
 
     def __post_init__(self) -> None:
         if self.selector is None and self.window is None and self.wanted is None:
@@ -222,9 +229,10 @@ class _Search:
             for row in tx.served.rows(indices)
             for hit in self._hits(row, by_index.get(row.index, ()), is_listed=row.index in listed)
         ]
-        hits += self._reveals(following)
+        if How.REVEALED in question.hows:
+            hits += self._reveals(following)
         return Seen(
-            hits=sorted(hits, key=lambda one: one.index),
+            hits=sorted((hit for hit in hits if hit.how in question.hows), key=lambda one: one.index),
             unsearchable=self._unsearchable,
             size=tx.entries.size(),
             min_index=tx.entries.min_index(),
@@ -262,6 +270,8 @@ class _Search:
         """Return the records whose lists may have what is wanted."""
         question, served = self._question, self._tx.served
         most = question.most + 1
+        if question.hows.isdisjoint(_LISTED):
+            return frozenset()
         if self._wanted is not None:
             return frozenset(served.pseudonyms(self._wanted, first=question.first, most=most))
         labels = None if self._selector is None else served.labels_like(self._selector)
@@ -270,15 +280,18 @@ class _Search:
     def _unlisted(self) -> Sequence[UnlistedRow]:
         first, most = self._question.first, self._question.most + 1
         unlisted = self._tx.served.unlisted
+        kinds = [kind for how, kinds in _UNLISTED.items() if how in self._question.hows for kind in kinds]
+        if not kinds:
+            return ()
         found = unlisted(
-            [Unlisted.CRASH, Unlisted.DERIVED, Unlisted.LOST],
+            kinds,
             grants=self._wanted,
             scopes=self._scopes,
             window=self._question.window,
             first=first,
             most=most,
         )
-        if self._wanted is None:
+        if self._wanted is None or How.POSSIBLE not in self._question.hows:
             return found
         # Their lists tell everything but pseudonyms.
         overflowing = unlisted(

@@ -98,6 +98,8 @@ def _question(question: Question) -> dict[str, Canonical]:
         asked["since_ns"] = str(question.window.start)
         if question.window.end is not None:
             asked["until_ns"] = str(question.window.end)
+    if question.hows != frozenset(How):
+        asked["hows"] = sorted(question.hows)
     match question.wanted:
         case ValueWanted() as wanted:
             asked["class"] = wanted.cls

@@ -120,6 +120,11 @@ GROUPS: Final = (
                 "audit_export:export",
                 "Export the audit log: its entries in their order, or the directory that it is published as.",
             ),
+            (
+                "who-saw",
+                "audit_who_saw:who_saw",
+                "Say who was shown lines of some streams, event times, a pseudonym or a value.",
+            ),
             ("report", "audit_report:report", "Make a report for auditors."),
             ("reports", "audit_report:reports", "List the reports that can be made, and what each may help with."),
             ("sign", "audit_report:sign", "Sign off a report that was made, or object to it."),

@@ -185,7 +185,8 @@ class Indexer:
 
     def _add_query(self, grant_id: str, data: Mapping[str, Any]) -> None:
         grant, scopes = self._grant(grant_id), self._scopes_of([data])
-        for profile in {one["name"] for scope in data["scopes"] for one in scope["profiles"]}:
+        # The first one is in force; the rest are those that it is stricter than.
+        for profile in {scope["profiles"][0]["name"] for scope in data["scopes"] if scope["profiles"]}:
             row = (grant, profile, scopes)
             if row not in self._under and self._find(_UNDER, row) is None:
                 insert_rows(self._connection, served_under, [row])

@@ -31,6 +31,8 @@ from loglease.server.who_saw import answered, pseudonym_of, value_wanted
 routes = Routes("audit")
 
 MAX_VALUE = 4_096
+# Names of closed sets come as JSON strings, which strict mode takes for an enumeration only from JSON itself.
+HowName = Annotated[How, Field(strict=False)]
 Index = Annotated[int, Field(ge=0, le=2**53 - 1, description="A place in the audit log.")]
 
 
@@ -70,6 +72,15 @@ class WhoSawBody(Body):
     until_ns: Annotated[EventNs | None, Field(description="Event times before this one.")] = None
     pseudonym: PseudonymAsked | None = None
     value: ValueAsked | None = None
+    hows: Annotated[
+        list[HowName],
+        Field(
+            min_length=1,
+            max_length=len(How),
+            description="What to look for; absent is all. `served` and `revealed` alone are what is certain.",
+            default_factory=lambda: list(How),
+        ),
+    ]
     first_index: Annotated[Index, Field(description="Where in the log to begin: `next_index` of an answer.")] = 0
     limit: Annotated[int, Field(ge=1, le=MOST, description="How many records to take into account.")] = 1_000
 
@@ -80,6 +91,7 @@ class AskedShown(Resource):
     selector: str | None = None
     since_ns: EventNs | None = None
     until_ns: EventNs | None = None
+    hows: list[How] | None = None
     grant: GrantIdText | None = None
     pseudonym: str | None = None
     cls: Annotated[str | None, Field(alias="class")] = None
@@ -178,6 +190,7 @@ def _question(body: WhoSawBody, services: Services) -> Question:
         selector_text=body.selector or "",
         window=_window(body),
         wanted=wanted,
+        hows=frozenset(body.hows),
         first=body.first_index,
         most=body.limit,
     )

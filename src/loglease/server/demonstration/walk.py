@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from loglease.audit.checkpoint import Checkpoint, head_line
+from loglease.audit.note import SignedNote
+from loglease.audit.tiles import CHECKPOINT
 from loglease.server.demonstration.cast import Answer, Cast, Person, StepFailed
+from loglease.server.publishing import LOG_FOLDER
 
 PASSWORDS: Final = {"alice": "alice-reads-the-logs", "bob": "bob-looks-at-requests", "sam": "sam-audits-the-record"}
 _REFUSED: Final = 6
@@ -46,6 +50,7 @@ class Walk:
             ("alice follows the shop live; bob revokes, and the stream ends at once", self.revoke),
             (f"A grant of {_SHORT_S} seconds ends by itself", self.expiry),
             ("sam sees all of it on the record", self.record),
+            ("Anybody checks the record with nothing but files and a public key", self.verify),
         )
         for title, step in steps:
             self.number += 1
@@ -151,6 +156,14 @@ class Walk:
                 raise StepFailed(f"The record lacks {', '.join(sorted(missing))}.")
         self._shown(self._sam, "audit", "list", "--grant", self.ids["grant"])
         self._say(f"    {len(entries)} entries in all")
+
+    def verify(self) -> None:
+        """Verify the published log, and print its head."""
+        started = self._sam.objects("audit", "list", "--type", "service.started")
+        log = self.cast.folder / "data" / LOG_FOLDER
+        self._shown(self._sam, "audit", "verify", str(log), "--key", str(started[0]["data"]["vkey"]))
+        note = SignedNote.parse((log / CHECKPOINT).read_bytes())
+        self._say(f"    {head_line(Checkpoint.parse(note.text))}")
 
     def next_steps(self) -> None:
         """Print where everything is and what to try now, with ids that exist."""

@@ -69,6 +69,10 @@ async def prepare(directory: Path) -> None:
         await log.publish()
 
 
+def recording(number: int):
+    return lambda _tx, _now: Recorded(number, (draft(number),))
+
+
 async def write(directory: Path, told: Told, *, files: int | None, statements: int | None, fault: str) -> int:
     """Go on from a prepared log, and say what is promised; return how many calls of the kind in question there were.
 
@@ -86,10 +90,7 @@ async def write(directory: Path, told: Told, *, files: int | None, statements: i
                 return 0
             for number in range(BEFORE, BEFORE + ADDED):
                 try:
-                    index = await log.sequencer.commit(
-                        lambda _tx, _now, number=number: Recorded(number, (draft(number),)), limit_s=60
-                    )
-                    told(f"entry {index}")
+                    told(f"entry {await log.sequencer.commit(recording(number), limit_s=60)}")
                 except AuditUnavailable:
                     continue
                 try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import orjson
+import pytest
 from tests.api.world import WISH, World, world_in
 
-from loglease.server.wiring import DATABASE, HEAD
+from loglease.audit.lost import LogBehind
+from loglease.server.publishing import LOG_FOLDER
+from loglease.server.wiring import DATABASE, HEAD, JOURNAL
 from loglease.store.sqlite_library import running_library
 
 
@@ -96,3 +100,86 @@ async def test_a_restart_suspends_nothing(tmp_path: Path) -> None:
         token = await world.sign_in("alice")
     async with world_in(tmp_path) as world:
         assert (await world.client.get(f"/grants/{grant}", headers=token)).json()["state"] == "active"
+
+
+async def facts(world: World, *types: str) -> list[tuple[str, dict[str, Any]]]:
+    rows = await world.services.store.read(lambda tx: tx.entries.since(0, types=frozenset(types)))
+    entries = [orjson.loads(row.content) for row in rows]
+    return [(entry["type"], entry["ref"] | entry["data"]) for entry in entries]
+
+
+async def test_what_only_the_log_knows_is_over_and_the_log_goes_on_from_what_was_signed(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        alice, bob = await world.add("alice"), await world.add("bob", groups=("approvers",))
+        kept = await world.approved(alice, bob)
+        backed_up(world.services.data_dir, tmp_path / "copy")
+        lost = await world.approved(alice, bob)
+        pending = (await world.created("/requests", WISH, alice)).json()["id"]
+        place = world.services.data_dir
+    signed = (place / LOG_FOLDER / "checkpoint").read_text().splitlines()[1]
+    put_back(tmp_path / "copy", place)
+    async with world_in(tmp_path) as world:
+        entries = await world.services.store.read(lambda tx: tx.entries.since(0))
+        assert len(entries) > int(signed)
+        revoked = await facts(world, "grant.revoked")
+        assert [(one["grant"], one["cause"]) for _, one in revoked] == [(lost, "grant")]
+        cancelled = await facts(world, "request.cancelled")
+        assert [(one["request"], one["why"]) for _, one in cancelled] == [(pending, "restore")]
+        restored = await facts(world, "log.restored")
+        assert [(one["from"], one["suspended"]) for _, one in restored] == [("tiles", 1)]
+        alice = await world.sign_in("alice")
+        assert (await world.client.get(f"/grants/{kept}", headers=alice)).json()["state"] == "suspended"
+        assert (await world.client.get(f"/grants/{lost}", headers=alice)).status_code == 404
+    async with world_in(tmp_path) as world:
+        assert len(await facts(world, "log.restored")) == 1, "and the next start is an ordinary one"
+
+
+@pytest.mark.parametrize("how", ["revoke", "return"])
+async def test_without_a_journal_the_log_alone_says_what_is_over(tmp_path: Path, how: str) -> None:
+    async with world_in(tmp_path) as world:
+        grant, _ = await journey(world)
+        backed_up(world.services.data_dir, tmp_path / "copy")
+        who = await world.sign_in("bob" if how == "revoke" else "alice")
+        body = {"reason": "leak"} if how == "revoke" else {}
+        answer = await world.client.post(f"/grants/{grant}/{how}", json=body, headers=who)
+        assert answer.status_code == 200, answer.text
+        state, place = answer.json()["state"] if how == "return" else "revoked", world.services.data_dir
+    (place / JOURNAL).unlink()
+    put_back(tmp_path / "copy", place)
+    async with world_in(tmp_path) as world:
+        shown = await world.client.get(f"/grants/{grant}", headers=await world.sign_in("alice"))
+        assert shown.json()["state"] == state
+        assert len(await facts(world, "grant.revoked", "grant.ended")) == 1, "it ended once"
+
+
+async def test_a_lock_that_only_the_log_knows_holds(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        admin = await world.sign_in("admin", world.admin_password)
+        backed_up(world.services.data_dir, tmp_path / "copy")
+        lock = await world.created("/locks", {"on": "everything", "reason": "incident"}, admin)
+        assert lock.status_code == 201, lock.text
+        place = world.services.data_dir
+    (place / JOURNAL).unlink()
+    put_back(tmp_path / "copy", place)
+    async with world_in(tmp_path) as world:
+        locks = await world.services.store.read(lambda tx: tx.holds.find_lock(lock.json()["id"]))
+        assert str(locks.on) == "everything"
+        assert locks.lifted_at is None
+
+
+async def test_a_database_that_lacks_signed_entries_for_good_is_refused(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        await journey(world)
+        backed_up(world.services.data_dir, tmp_path / "copy")
+        await world.add("carol")
+        place = world.services.data_dir
+    put_back(tmp_path / "copy", place)
+    (place / LOG_FOLDER).rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(LogBehind, match="older than this") as caught:
+            async with world_in(tmp_path):
+                pass
+        assert "newer backup" in str(caught.value.next_step)
+    (tmp_path / "away").rename(place / LOG_FOLDER)
+    async with world_in(tmp_path) as world:
+        assert len(await facts(world, "log.restored")) == 1

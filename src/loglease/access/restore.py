@@ -15,6 +15,7 @@ import orjson
 
 from loglease.access.cancel_request import cancelled_entry
 from loglease.access.commitments import Random
+from loglease.access.restore_rights import take_away_what_the_log_knows
 from loglease.access.suspend_grant import suspended_entry
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import CancelWhy, RequestMove, RequestState, move
@@ -130,6 +131,7 @@ async def suspend_restored(
             return Recorded(None)
         epoch = max(tx.epoch, 0 if known is None else known.epoch) + 1
         tx.entries.raise_epoch(epoch)
+        lost = take_away_what_the_log_knows(tx, now, new_id=new_id)
         suspended = _suspended(tx, now, new_id=new_id, random=random)
         restored = Draft(
             id=EntryId(new_id(ENTRY)),
@@ -144,7 +146,7 @@ async def suspend_restored(
                 "suspended": len(suspended),
             },
         )
-        return Recorded(len(suspended), (restored, *suspended, *_cancelled(tx, now, new_id=new_id)))
+        return Recorded(len(suspended), (restored, *lost, *suspended, *_cancelled(tx, now, new_id=new_id)))
 
     return await log.commit(work, urgent=True, limit_s=_WITHIN_S)
 

@@ -356,11 +356,13 @@ async def close(services: Services, *, why: str = "signal") -> None:
     services.standing.draining = True
     services.hub.close()
     try:
-        await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+        try:
+            await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+        finally:
+            await services.alarm.aclose()
+            await services.publishing.finish()
         await keep_head(services.head, services.store)
     finally:
-        await services.alarm.aclose()
-        await services.publishing.finish()
         if services.witnessing is not None:
             await services.witnessing.aclose()
         await services.facts.aclose()

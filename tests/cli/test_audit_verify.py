@@ -265,6 +265,45 @@ def test_without_a_log_it_asks_the_server(cli: Cli, server: FakeServer, place: P
     assert cli("audit", "prove", "--id", "ent_x").code == 7
 
 
+def serve(server: FakeServer, place: Path) -> None:
+    """Answer for the files of a log as a server does."""
+    for path in (path for path in place.rglob("*") if path.is_file()):
+        server.on("GET", f"/audit/log/{path.relative_to(place)}", sends(path.read_bytes()))
+
+
+def sends(content: bytes) -> Reply:
+    return Reply(pieces=lambda: iter([content]), media_type="application/octet-stream")
+
+
+def test_the_head_of_the_log_asks_the_server(cli: Cli, server: FakeServer, place: Path) -> None:
+    serve(server, place)
+    assert cli("audit", "checkpoint", "--key", VKEY).out == (place / "checkpoint").read_text()
+
+
+def test_two_heads_are_compared_with_what_it_asks_the_server(
+    cli: Cli, server: FakeServer, place: Path, tmp_path: Path
+) -> None:
+    serve(server, place)
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(log_of(ENTRIES[:300])["checkpoint"])
+    new.write_bytes((place / "checkpoint").read_bytes())
+    assert cli("audit", "consistency", str(old), str(new), "--key", VKEY).code == 0
+    old.write_bytes(log_of([*ENTRIES[:299], ENTRIES[0]])["checkpoint"])
+    assert cli("audit", "consistency", str(old), str(new), "--key", VKEY).code == 1
+
+
+def test_it_is_told_that_a_key_is_being_replaced(cli: Cli, place: Path) -> None:
+    head = Checkpoint.parse(SignedNote.parse((place / "checkpoint").read_bytes()).text)
+    (place / "checkpoint").write_bytes(sign_checkpoint(head, [KEY, OTHER_KEY]))
+    found = cli("audit", "verify", str(place), "--key", VKEY)
+    other = OTHER_KEY.verifier
+    assert found.code == 0
+    assert f"also signed by {other.name}+{other.key_id.hex()}, which was not given" in found.err
+    found = cli("audit", "verify", str(place), "--key", VKEY, "--key", str(other))
+    assert (found.code, found.err) == (0, "")
+    assert "signed by 4e02efa1, " in found.out
+
+
 def test_what_it_asks_the_server_for_is_checked(cli: Cli, server: FakeServer, place: Path) -> None:
     for reply in (
         served_proof(place, 300, content=ENTRIES[301]),
@@ -359,6 +398,20 @@ def test_a_finding_breaks_only_what_is_strict(cli: Cli, tmp_path: Path) -> None:
     assert cli(*words, "--strict").code == 1
     found = cli(*words[:-1], "--strict")
     assert (found.code, "--semantic" in found.err) == (2, True)
+
+
+def test_served_lists_are_held_against_the_entries(cli: Cli, tmp_path: Path) -> None:
+    log = honest_log()
+    words = ("audit", "verify", str(published(tmp_path, log)), "--key", str(RULED.verifier), "--semantic", "--served")
+    assert cli(*words, str(tmp_path / "nowhere")).code == 2
+    lists = tmp_path / "served"
+    lists.mkdir()
+    assert cli(*words, str(lists)).code == 0
+    settled = next(entry.draft for entry in log.entries if "settled" in entry.draft.data)
+    (lists / settled.id).write_bytes(bytes(16) + b"another list")
+    found = cli(*words, str(lists))
+    assert (found.code, "  S16 " in found.out) == (1, True)
+    assert cli(*words[:-2], "--served", str(lists)).code == 2
 
 
 def test_a_broken_rule_keeps_no_head(cli: Cli, tmp_path: Path) -> None:

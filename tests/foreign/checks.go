@@ -246,6 +246,9 @@ func (v vector) check() error {
 		hashes = append(hashes, asHash(one))
 	}
 	if v.LeafIndex != nil {
+		if len(v.Root) != tlog.HashSize || len(v.LeafHash) != tlog.HashSize {
+			return errors.New("a root or a leaf is no hash")
+		}
 		return tlog.CheckRecord(hashes, int64(v.TreeSize), asHash(v.Root), int64(*v.LeafIndex), asHash(v.LeafHash))
 	}
 	return tlog.CheckTree(hashes, int64(v.Size2), asHash(v.Root2), int64(v.Size1), asHash(v.Root1))

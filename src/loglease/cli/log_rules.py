@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from loglease.audit.log_reading import Read
 from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, check
 from loglease.audit.verify import Verified, entries_again
-from loglease.cli.logs import Head, fact, telling
+from loglease.cli.errors import Usage
+from loglease.cli.logs import Head, content_of, fact, telling
 from loglease.cli.run import Run
 
+_SALT: Final = 16
+_MAX_LIST: Final = 64 << 20
+_ENTRY: Final = re.compile("ent_[0-9A-Z]{26}")
 MOST_SHOWN: Final = 100
 """Of so many breaches people see each; programs get all that were kept."""
 
 
-def rules_hold(run: Run, read: Read, head: Head, verified: Verified, found: dict[str, Any], *, strict: bool) -> bool:
+def rules_hold(
+    run: Run,
+    read: Read,
+    head: Head,
+    verified: Verified,
+    found: dict[str, Any],
+    *,
+    strict: bool,
+    served: Path | None = None,
+) -> bool:
     """Check the rules in the order of the log, tell what they find, and say whether they are kept.
 
     Args:
@@ -24,13 +40,19 @@ def rules_hold(run: Run, read: Read, head: Head, verified: Verified, found: dict
         verified: the entries, which the rules are about; the verification was told to remember.
         found: gets what is told to programs.
         strict: a finding counts as a broken rule.
+        served: directory with served lists.
 
     Raises:
         LogIncomplete: the entries are not there any more as they were verified.
+        Usage: there is no such directory, or a list in it cannot be read.
     """
     size = head.checkpoint.size
     signed = SignedSize(size, frozenset(str(key) for key in head.signers))
-    inputs = Inputs(origin=head.checkpoint.origin, checkpoints=lambda: [signed])
+    inputs = Inputs(
+        origin=head.checkpoint.origin,
+        checkpoints=lambda: [signed],
+        served=None if served is None else _served_in(served),
+    )
     report = check(entries_again(read, verified, size, progress=telling(run)), inputs, formed=True)
     found["rules"] = _body(report)
     fact(run, "rules", report.summary())
@@ -43,6 +65,22 @@ def rules_hold(run: Run, read: Read, head: Head, verified: Verified, found: dict
     for part in report.unchecked:
         fact(run, f"  {part.rule}", f"not checkable: {part.text}{f' ({part.times} times)' if part.times > 1 else ''}")
     return report.holds(strict=strict)
+
+
+def _served_in(place: Path) -> Callable[[str], tuple[bytes, bytes] | None]:
+    """Return how served lists are read: the salt of the commitment, then the list."""
+    if not place.is_dir():
+        raise Usage(
+            f"There is no directory {place}.", next_step="Name the one with the served lists, such as log/served."
+        )
+
+    def read(entry: str) -> tuple[bytes, bytes] | None:
+        if not _ENTRY.fullmatch(entry) or not (place / entry).exists():
+            return None
+        content = content_of(place / entry, _MAX_LIST)
+        return content[:_SALT], content[_SALT:]
+
+    return read
 
 
 def _body(report: Report) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from loglease.cli.run import Run, flag
 
 LOG: Final = Parameter(name="LOG", help="directory of a log, or the address (http, https) that its files are below")
 Log = Annotated[str, LOG]
+LogOrServer = Annotated[
+    str | None, Parameter(name="LOG", help="directory or address of a log; default: the log of the server")
+]
 Keys = Annotated[list[str] | None, flag("public key of the log, NAME+ID+KEY, as its operator published it; repeatable")]
 Policy = Annotated[Path | None, flag("trust policy: keys of logs, and which witnesses have to have cosigned")]
 
@@ -45,12 +48,14 @@ class Head:
         note: its bytes.
         signers: the keys that signed it.
         witnesses: names of those that cosigned it, by the policy; None without one.
+        others: keys of the log that signed it, too, by name and id, and that were not given: one is being replaced.
     """
 
     checkpoint: Checkpoint
     note: bytes
     signers: tuple[VerifierKey, ...]
     witnesses: tuple[str, ...] | None = None
+    others: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Say what it is, for people."""
@@ -97,12 +102,16 @@ def trusted(keys: Sequence[str] | None, policy: Path | None) -> Trusted:
     return Trusted(tuple(known), found)
 
 
-def log_at(run: Run, place: str) -> Read:
-    """Return how the files of a log are read.
+def log_at(run: Run, place: str | None) -> Read:
+    """Return how the files of a log are read; without a place, those of the server's own log.
 
     Raises:
         LogUnreadable: there is no such directory.
     """
+    if place is None:
+        from loglease.cli.log_fetching import LogServer  # noqa: PLC0415 - a log in a directory needs no server
+
+        return LogServer(run.client).file
     if not place.startswith(_ADDRESSES):
         return FileLog(Path(place))
     from loglease.audit.log_http import HttpLog  # noqa: PLC0415 - a log in a directory needs no HTTP
@@ -122,7 +131,14 @@ def head_of(read: Read, who: Trusted, path: str = "checkpoint") -> Head:
     """
     note = read(path)
     checkpoint, signers = read_head(lambda _: note, who.keys, path)
-    return Head(checkpoint, note or b"", tuple(signers), _witnesses(note or b"", checkpoint, who.policy, path))
+    signed = SignedNote.parse(note or b"")
+    given = {(key.name, key.key_id) for key in signers}
+    others = tuple(
+        f"{one.name}+{one.key_id.hex()}"
+        for one in signed.signatures
+        if one.name == checkpoint.origin and (one.name, one.key_id) not in given
+    )
+    return Head(checkpoint, note or b"", tuple(signers), _witnesses(signed, checkpoint, who.policy, path), others)
 
 
 def kept_head(path: Path, who: Trusted) -> Checkpoint | None:
@@ -261,11 +277,11 @@ def root_text(head: Checkpoint) -> str:
     return base64.b64encode(head.root).decode()
 
 
-def _witnesses(note: bytes, head: Checkpoint, policy: TrustPolicy | None, path: str) -> tuple[str, ...] | None:
+def _witnesses(note: SignedNote, head: Checkpoint, policy: TrustPolicy | None, path: str) -> tuple[str, ...] | None:
     if policy is None:
         return None
     try:
-        names = tuple(one.name for one in witnesses_of(SignedNote.parse(note), policy))
+        names = tuple(one.name for one in witnesses_of(note, policy))
     except NoteInvalid as error:
         raise LogTampered(path, error.message) from error
     if not policy.met_by(names):

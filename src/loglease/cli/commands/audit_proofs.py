@@ -20,7 +20,7 @@ from loglease.audit.note import NoteInvalid, SignedNote
 from loglease.audit.proof import SUFFIX, InclusionProof
 from loglease.cli.client import API
 from loglease.cli.errors import Exit, NotFoundHere, Usage
-from loglease.cli.logs import LOG, Keys, Log, Policy, content_of, head_of, log_at, ok, root_text, told, trusted
+from loglease.cli.logs import Keys, LogOrServer, Policy, content_of, head_of, log_at, ok, root_text, told, trusted
 from loglease.cli.run import Here, Run, flag
 
 _MAX_ENTRY: Final = 0xFFFF
@@ -30,7 +30,7 @@ _PLAIN_ID: Final = re.compile("ent_[0-9A-Za-z]{1,40}")
 
 
 def prove(
-    log: Annotated[str | None, LOG] = None,
+    log: LogOrServer = None,
     /,
     *,
     id_: Annotated[str | None, flag("the entry with this id, ent_…", name="--id")] = None,
@@ -109,9 +109,10 @@ def check(
     )
 
 
-def checkpoint(log: Log, /, *, key: Keys = None, policy: Policy = None, run: Here) -> Exit:
+def checkpoint(log: LogOrServer = None, /, *, key: Keys = None, policy: Policy = None, run: Here) -> Exit:
     """Print the newest signed head of a log.
 
+    Without LOG it is the server's, for auditors.
     With --key or --policy it is checked first, and not printed if it does not hold.
     """
     read = log_at(run, log)

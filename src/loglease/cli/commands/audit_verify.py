@@ -19,6 +19,7 @@ from loglease.cli.logs import (
     Head,
     Keys,
     Log,
+    LogOrServer,
     Policy,
     Trusted,
     broken,
@@ -51,6 +52,9 @@ def verify(
     ] = None,
     head: Annotated[str | None, flag("the log has to begin with the one of this line, 'audit head: …'")] = None,
     semantic: Annotated[bool, flag("check the rules that the entries have to keep together, too")] = False,
+    served: Annotated[
+        Path | None, flag("with --semantic: directory with the served lists, each named by the id of its entry")
+    ] = None,
     strict: Annotated[bool, flag("with --semantic: a finding counts as a broken rule")] = False,
     from_: Annotated[int | None, flag("check the entries from this index on", name="--from")] = None,
     to: Annotated[int | None, flag("check the entries before this index")] = None,
@@ -63,14 +67,19 @@ def verify(
     database. Exits with 0 if all holds, with 1 if something is not what was signed, whose exact place is told, or if a
     rule is broken, with 2 if that cannot be told, such as when a file is missing or no key given has signed the head.
     """
-    if strict and not semantic:
-        raise Usage("--strict is about the rules that --semantic checks.", next_step="Give both.")
+    if (strict or served is not None) and not semantic:
+        raise Usage("--strict and --served are about the rules that --semantic checks.", next_step="Give both.")
     who, read = trusted(key, policy), log_at(run, log)
     found: dict[str, Any] = {}
     try:
         now = head_of(read, who)
         found["checkpoint"] = now.body()
         fact(run, "checkpoint", now.text())
+        for other in now.others:
+            run.out.notice(
+                f"It is also signed by {other}, which was not given: the log's key is being replaced. "
+                "Ask its operator for the new one, which an entry key.rotated names."
+            )
         older = _older(run, now.checkpoint, since, head, who)
         if older:
             _extends(read, now.checkpoint, older)
@@ -84,7 +93,7 @@ def verify(
         "extends": [{"head": name, "size": one.size} for name, one in older],
     }
     fact(run, "tree", _tree_text(verified, now.checkpoint, older))
-    if semantic and not _rules_hold(run, read, now, verified, found, strict=strict):
+    if semantic and not _rules_hold(run, read, now, verified, found, strict=strict, served=served):
         return broken(run, found)
     if since is not None:
         keep_head(since, now.note)
@@ -94,7 +103,7 @@ def verify(
 def consistency(
     a: Annotated[Path, Parameter(name="A", help="file with the older head: a checkpoint, or a line 'audit head: …'")],
     b: Annotated[Path, Parameter(name="B", help="file with the newer head")],
-    log: Log,
+    log: LogOrServer = None,
     /,
     *,
     key: Keys = None,
@@ -103,7 +112,8 @@ def consistency(
 ) -> Exit:
     """Prove or refute that the log of head B begins with the log of head A.
 
-    The hashes that show it are read from the tiles of LOG, which may have grown since. Exits with 1 if it does not.
+    The hashes that show it are read from the tiles of LOG, which may have grown since, or from the server, of auditors.
+    Exits with 1 if it does not.
     """
     who, read = trusted(key, policy), log_at(run, log)
     one, other = (_kept(path, who) for path in (a, b))
@@ -133,11 +143,20 @@ def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None
     )
 
 
-def _rules_hold(run: Run, read: Read, head: Head, verified: Verified, found: dict[str, Any], *, strict: bool) -> bool:
+def _rules_hold(
+    run: Run,
+    read: Read,
+    head: Head,
+    verified: Verified,
+    found: dict[str, Any],
+    *,
+    strict: bool,
+    served: Path | None,
+) -> bool:
     """Check the rules over what was verified, and say whether they are kept."""
     from loglease.cli.log_rules import rules_hold  # noqa: PLC0415 - for those who ask for it
 
-    return rules_hold(run, read, head, verified, found, strict=strict)
+    return rules_hold(run, read, head, verified, found, strict=strict, served=served)
 
 
 def _processors() -> int:

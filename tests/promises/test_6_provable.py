@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.audit.logs import log_files, write_log
 from tests.fakes.clock import FakeClock
 from tests.fakes.stack import NO_TLS, Refused, Stack
 from tests.promises.shared import crowd
@@ -29,6 +30,7 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 
 from loglease.audit.checking import LogDamaged, check_log
+from loglease.audit.note import SigningKey
 from loglease.cli.main import run_command
 from loglease.store.sqlite import open_store
 from loglease.store.sqlite_library import running_library
@@ -195,6 +197,83 @@ def test_a_person_gets_a_proof_of_what_was_done_with_their_request(
     assert code == 0, told
     code, told = ran("audit", "check", tmp_path / "proof", "--key", published[1])
     assert (code, f"entry {index} (request.submitted)" in told) == (0, True), told
+
+
+Entries = list[dict[str, Any]]
+
+
+def only(entries: Entries, kind: str) -> dict[str, Any]:
+    return next(one for one in entries if one["type"] == kind)
+
+
+def nobody_approved(entries: Entries) -> None:
+    only(entries, "request.approved")["data"]["reviews"] = []
+    for kind in ("grant.scheduled", "grant.activated"):
+        only(entries, kind)["data"]["reviews"] = []
+
+
+def approved_by_who_asked(entries: Entries) -> None:
+    only(entries, "review.given")["actor"] = only(entries, "request.submitted")["actor"]
+
+
+def served_after_revocation(entries: Entries) -> None:
+    revoked = only(entries, "grant.revoked")
+    entries.remove(revoked)
+    batch = next(
+        one for one in entries if one["type"] == "batch.served" and one["ref"]["grant"] == revoked["ref"]["grant"]
+    )
+    revoked["at"] = revoked["data"]["effective_at"] = batch["at"]
+    entries.insert(entries.index(batch), revoked)
+
+
+def served_without_grant(entries: Entries) -> None:
+    for kind in ("grant.scheduled", "grant.activated", "grant.revoked"):
+        entries.remove(only(entries, kind))
+
+
+def served_outside_the_scope(entries: Entries) -> None:
+    only(entries, "query.recorded")["data"]["scopes"][0]["selector"] = []
+
+
+def served_by_an_unrecorded_process(entries: Entries) -> None:
+    only(entries, "session.opened")["data"]["replica"] = "node-ffffffff"
+
+
+def served_more_than_recorded(entries: Entries) -> None:
+    only(entries, "session.closed")["data"]["total"]["lines"] += 1
+
+
+def changed_the_policy_alone(entries: Entries) -> None:
+    only(entries, "policy.loaded")["data"] |= {"trust": "managed", "needed": 1}
+
+
+DOCTORED = (
+    (nobody_approved, "S8"),
+    (approved_by_who_asked, "S7"),
+    (served_after_revocation, "S13"),
+    (served_without_grant, "S3"),
+    (served_outside_the_scope, "S15"),
+    (served_by_an_unrecorded_process, "S26"),
+    (served_more_than_recorded, "S16"),
+    (changed_the_policy_alone, "S22"),
+)
+
+
+@pytest.mark.parametrize(("doctored", "rule"), DOCTORED, ids=lambda one: getattr(one, "__name__", one))
+def test_who_has_the_key_and_writes_another_log_breaks_a_rule(
+    used: Stack, published: tuple[Path, str], tmp_path: Path, doctored: Any, rule: str
+) -> None:
+    """Signed again with the server's own key: hashes and signatures hold, and the rules do not."""
+    _, key = published
+    signer = SigningKey.parse((used.folder / "data" / "log.key").read_text().strip())
+    kept = rows(database(used), "SELECT bytes FROM entries ORDER BY idx")
+    entries = [json.loads(content) for (content,) in kept]
+    doctored(entries)
+    written = [json.dumps(one, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() for one in entries]
+    place = write_log(tmp_path / "log", log_files(written, key=signer))
+    assert ran("audit", "verify", place, "--key", key)[0] == 0
+    code, told = ran("audit", "verify", place, "--key", key, "--semantic")
+    assert (code, rule in told) == (1, True), told
 
 
 def test_any_change_of_a_published_file_is_found(published: tuple[Path, str], tmp_path: Path) -> None:

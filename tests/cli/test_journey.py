@@ -67,8 +67,8 @@ class Installation:
             }
         )
 
-    def log(self, text: str) -> None:
-        with (self.directory / "data" / "logs" / "pay-api.log").open("a") as file:
+    def log(self, text: str, service: str = "pay-api") -> None:
+        with (self.directory / "data" / "logs" / f"{service}.log").open("a") as file:
             file.write(text + "\n")
 
 
@@ -214,3 +214,48 @@ def test_lists_tokens_locks_and_offboarding(people: dict[str, Person]) -> None:
     assert "disabled" in admin.run("admin", "user", "list").stdout
     assert admin.run("logout").returncode == 0
     assert admin.run("whoami").returncode == 11
+
+
+def test_an_auditor_takes_evidence_away(installation: Installation, people: dict[str, Person], tmp_path: Path) -> None:
+    admin, bob = people["admin"], people["bob"]
+    for name, more in (("rita", []), ("sam", ["--role", "auditor"])):
+        added = admin.run("admin", "user", "add", name, "--password-stdin", *more, stdin=f"{PASSWORD} 2\n")
+        assert added.returncode == 0, added.stderr
+    rita, sam = installation.person("rita"), installation.person("sam")
+    for person, name in ((rita, "rita"), (sam, "sam")):
+        assert person.run("login", name, "--password-stdin", stdin=f"{PASSWORD} 2\n").returncode == 0
+    installation.log('{"level":"error","msg":"declined","email":"jane@example.com"}', "orders")
+    asked = rita.json("request", '{service="orders"}', "--reason", WORDS, "--wait", "0")
+    grant = str(bob.json("approve", str(asked["id"]), "--yes")["grant"])
+    with rita.start("tail", "--jsonl") as tail:
+        assert tail.stdout is not None
+        assert _soon(tail.stdout).startswith("{")
+        assert bob.run("revoke", grant, "--reason", "enough").returncode == 0
+        assert tail.wait(PATIENCE_S) == 9
+
+    assert rita.run("audit", "report", "population").returncode == 6
+    story = sam.json("audit", "report", "dossier", "--grant", grant)
+    facts = {one["name"]: one.get("value_name", one.get("value")) for one in story["summary"]}  # type: ignore[attr-defined]
+    assert (facts["holder"], facts["approvers"], facts["state"]) == ("rita (rita)", ["bob (bob)"], "revoked")
+    assert facts["lines"] >= 1
+    cuts = next(one["rows"] for one in sam.json("audit", "report", "revocation")["tables"] if one["name"] == "cuts")  # type: ignore[attr-defined]
+    (cut,) = [one for one in cuts if one["grant"] == grant]
+    assert (cut["sessions"], cut["still_open"], cut["by_name"]) == (1, 0, "bob (bob)")
+    assert 0 <= cut["cut_ms"] < PATIENCE_S * 1_000
+
+    folder = tmp_path / "evidence"
+    made = sam.run("audit", "report", "population", "--format", "folder", "-o", str(folder))
+    assert made.returncode == 0, made.stderr
+    key = (folder / "log.vkey").read_text().strip()
+    stranger = Person({**sam.environment, "LOGLEASE_SERVER": "http://127.0.0.1:1"})
+    checked = stranger.run("audit", "verify-report", str(folder), "--key", key)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.startswith("OK")
+    index = next(iter(json.loads((folder / "report.json").read_text())["evidence"]))
+    entry = ("--entry", str(folder / "entries" / f"{index}.json"), "--key", key)
+    alone = stranger.run("audit", "check", str(folder / "proofs" / f"{index}.tlog-proof"), *entry)
+    assert alone.returncode == 0, alone.stderr
+    entry_id = made.stderr.rpartition("loglease audit sign ")[2].split()[0]
+    assert sam.run("audit", "sign", entry_id, "--accepted", "--comment", "whole").returncode == 0
+    types = [one["type"] for one in sam.json("audit", "list", "--type", "report.signed")["items"]]  # type: ignore[attr-defined]
+    assert types == ["report.signed"]

@@ -48,7 +48,11 @@ loglease audit verify-report . --key '{key}'
 ```
 
 It checks the signature, every digest, that no file is missing or too much, that every entry is in the log by its proof,
-and that the report names exactly these entries.
+and that the report names exactly these entries. One entry alone, by its index N:
+
+```
+loglease audit check proofs/N.tlog-proof --entry entries/N.json --key '{key}'
+```
 
 ## With standard tools
 

@@ -17,7 +17,7 @@ from loglease.audit.report.catalogue import FRAMEWORKS, NO_CLAIM
 from loglease.audit.report.documents import NAMES_NOTE, Report
 from loglease.audit.report.sampling import METHOD
 from loglease.audit.report.sheets import MOST_ENTRIES
-from loglease.audit.report.tables import Cell, Column, Fact, Form, Table
+from loglease.audit.report.tables import Cell, Column, Fact, Form, Table, texts_of
 from loglease.model.instant import Instant, duration_text, instant_text
 from loglease.model.unsafe_text import visible
 
@@ -30,7 +30,9 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; max
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: 12px; width: 100%; }
 caption { text-align: left; color: #555; padding-bottom: .3rem; }
-th, td { border: 1px solid #bbb; padding: .2rem .4rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+th, td { border: 1px solid #bbb; padding: .2rem .4rem; text-align: left; vertical-align: top; }
+td.long { overflow-wrap: anywhere; }
+td.time, td.number { white-space: nowrap; }
 th { background: #f0f0f0; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .dim { color: #666; font-size: 11px; }
@@ -47,6 +49,8 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 """
 _STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'"
+_LONG: Final = 24
+"""Characters of a word that would make its column too wide."""
 _NUMBERS: Final = (Form.NUMBER, Form.SECONDS, Form.MILLISECONDS)
 
 
@@ -120,13 +124,11 @@ def _value(report: Report, fact: Fact) -> str:
 
 
 def _table(report: Report, table: Table) -> Markup:
-    columns = report.columns(table)
+    columns = table.layout.columns
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(_heading(column)) for column in columns)
     body = Markup("").join(
         Markup('<tr>{}<td class="dim">{}</td></tr>\n').format(
-            Markup("").join(
-                _cell(column, cell) for column, cell in zip(columns, report.cells(table, row), strict=True)
-            ),
+            Markup("").join(_cell(report, column.form, cell) for column, cell in zip(columns, row.cells, strict=True)),
             _indices(row.entries),
         )
         for row in table.rows
@@ -141,12 +143,27 @@ def _table(report: Report, table: Table) -> Markup:
 
 
 def _heading(column: Column) -> str:
-    return column.name.removesuffix("_at").replace("_", " ")
+    return column.name.removesuffix("_at").removesuffix("_s").removesuffix("_ms").replace("_", " ")
 
 
-def _cell(column: Column, cell: Cell) -> Markup:
-    number = ' class="number"' if column.form in _NUMBERS else ""
-    return Markup("<td{}>{}</td>").format(Markup(number), _visible(_words(column.form, cell)))  # noqa: S704 - ours
+def _cell(report: Report, form: Form, cell: Cell) -> Markup:
+    """Return a cell; people with their names, and their subjects below, as entries have them."""
+    if form in (Form.SUBJECT, Form.SUBJECTS):
+        people = (
+            Markup('<div>{}</div><div class="dim">{}</div>').format(_visible(report.name_of(one)), _visible(one))
+            for one in texts_of(cell)
+        )
+        return Markup("<td>{}</td>").format(Markup("").join(people))
+    text = _words(form, cell)
+    return Markup('<td class="{}">{}</td>').format(_class(form, text), _visible(text))
+
+
+def _class(form: Form, text: str) -> str:
+    if form is Form.TIME:
+        return "time"
+    if form in _NUMBERS:
+        return "number"
+    return "long" if len(text) > _LONG else "short"
 
 
 def _words(form: Form, cell: Cell) -> str:

@@ -30,12 +30,14 @@ class Exported:
         first: index of the first entry; None as long as there is none.
         next: index behind the last one, where an export goes on; None as long as nobody knows.
         size: bytes of all lines.
+        begun: the server has answered, so that a failure from now on may pass by itself.
     """
 
     first: int | None = None
     next: int | None = None
     entries: int = 0
     size: int = 0
+    begun: bool = False
 
     def add(self, block: bytes) -> None:
         """Count whole lines that have come."""
@@ -74,7 +76,7 @@ def exported_lines(
             if failed == _RETRIES:
                 raise _lost(exported) from error
         except (Refused, Unreachable) as error:
-            if failed == _RETRIES or not is_away(error) or exported.first is None:
+            if failed == _RETRIES or not is_away(error) or not exported.begun:
                 raise
         failed = 1 if exported.entries > before else failed + 1
         if failed == 1:
@@ -88,6 +90,7 @@ def _one_answer(client: Client, wanted: str, exported: Exported, *, until: int |
         query["follow"] = True
     headers = {"Accept": "application/x-ndjson"}
     with client.stream(PATH, query=query, headers=headers, silence_s=SILENCE_S) as response:
+        exported.begun = True
         for block in _whole_lines(response):
             exported.add(block)
             yield block

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
@@ -20,6 +20,8 @@ from loglease.cli.output import size_text
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.waiting import waiting
 
+LONG_S: Final = 2.0
+"""What takes longer says how far it is."""
 Sink = Callable[[bytes], object]
 """Takes whole lines."""
 
@@ -78,8 +80,14 @@ def export(
 
 
 def _directory(run: Run, place: Path, keys: tuple[VerifierKey, ...], *, served: bool) -> Exit:
-    with waiting(run.out) as wait, mirror_at(place, LogServer(run.client), keys=keys, tell=wait.tell) as mirror:
-        copied = mirror.go_on(served=served)
+    with waiting(run.out) as wait:
+
+        def tell(text: str) -> None:
+            if wait.elapsed_s >= LONG_S:
+                wait.tell(text)
+
+        with mirror_at(place, LogServer(run.client), keys=keys, tell=tell) as mirror:
+            copied = mirror.go_on(served=served)
     head = copied.head
     lists = f", {copied.served:,} served lists" if served else ""
     run.out.notice(f"{place}: {head.size:,} entries, {head.size - copied.since:,} of them new{lists}")
@@ -116,7 +124,12 @@ def _told(run: Run, exported: Exported, *, quiet: bool) -> Iterator[Callable[[],
         yield lambda: None
         return
     with waiting(run.out) as wait:
-        yield lambda: wait.tell(f"{exported.entries:,} entries, {size_text(exported.size)}")
+
+        def tell() -> None:
+            if wait.elapsed_s >= LONG_S:
+                wait.tell(f"{exported.entries:,} entries, {size_text(exported.size)}")
+
+        yield tell
 
 
 def _words(exported: Exported) -> str:

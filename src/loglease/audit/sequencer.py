@@ -86,6 +86,7 @@ class Sequencer(Generic[Tx]):
         vault: seals the private texts of entries.
         limit_s: how long a caller waits by default.
         covered: what an ordinary work waits for after its commit; an urgent one never does.
+        gate: called before an ordinary work is taken; it raises `AuditUnavailable` where none may be.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class Sequencer(Generic[Tx]):
         *,
         limit_s: float = LIMIT_S,
         covered: Covered | None = None,
+        gate: Callable[[], None] = lambda: None,
     ) -> None:
         self._rows = rows
         self._clock = clock
         self._vault = vault
         self._limit_s = limit_s
         self._covered = covered
+        self._gate = gate
         self._ordinary: deque[_Job[Tx]] = deque()
         self._urgent: deque[_Job[Tx]] = deque()
         self._listeners: list[Listener] = []
@@ -124,6 +127,8 @@ class Sequencer(Generic[Tx]):
         """
         if self._closed:
             raise AuditUnavailable("The audit log is closed: the server is stopping.", next_step="Try again.")
+        if not urgent:
+            self._gate()
         if not urgent and len(self._ordinary) >= MAX_WAITING:
             raise AuditBusy("Too much waits to be recorded.", next_step="Try again in a second.")
         job = _Job(work, urgent, asyncio.get_running_loop().create_future())

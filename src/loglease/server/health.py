@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from loglease.audit.interface import Recorded
+from loglease.audit.sinks.delivery import Delivery
 from loglease.model.errors import LogLeaseError
 from loglease.model.instant import instant_text
 from loglease.model.notice import NoticeState
@@ -46,6 +47,7 @@ async def checks(services: Services) -> list[Check]:
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
         await _log(services.publishing),
         *_witnesses(services),
+        *map(_sink, services.sinks.deliveries),
         _policy(services),
         await _redactor(services.engines),
         _rules(services),
@@ -91,6 +93,19 @@ def _witnesses(services: Services) -> list[Check]:
         )
         for one in services.witnessing.witnesses.all
     ]
+
+
+def _sink(one: Delivery) -> Check:
+    """Return whether a sink keeps up; a required one that lags too far makes the process unready."""
+    lag = one.lag_s
+    late = f" A head has waited for {lag:.0f} s." if one.late else ""
+    if one.fault is None and not late:
+        return Check(
+            f"sink {one.name}", ok=True, detail=f"It has kept the head of size {max(one.size, 0)}.", decisive=False
+        )
+    return Check(
+        f"sink {one.name}", ok=False, detail=f"{one.fault or ''}{late}".strip(), decisive=one.required and one.late
+    )
 
 
 async def _source(source: Source) -> Check:

@@ -156,6 +156,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),
         "policy": lambda: _every(FOLLOW_EVERY_S, lambda: follow(services)),
+        "required sinks": services.sinks.watch,
+        **{f"sink {one.name}": one.run for one in services.sinks.deliveries},
         **_telling(services),
     }
     async with asyncio.TaskGroup() as group:

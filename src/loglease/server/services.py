@@ -36,6 +36,7 @@ from loglease.server.publishing import Alarm, Publishing
 from loglease.server.rates import Rates
 from loglease.server.redaction_rules import LibraryHolder
 from loglease.server.settings import Settings
+from loglease.server.sinks import Sinks
 from loglease.server.witnesses import Witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Store, Transaction
@@ -109,6 +110,7 @@ class Services:
         vault: seals and opens the private texts of the audit log.
         publishing: who signs the log and writes its directory.
         witnessing: who is asked to cosign its heads; None if nobody is.
+        sinks: where its signed heads are kept besides.
         alarm: what happens where the log is not what was recorded.
         pseudonym_key: the deployment's master key, from which each grant's key is derived.
     """
@@ -128,6 +130,7 @@ class Services:
     head: HeadFile
     publishing: Publishing
     witnessing: Witnessing | None
+    sinks: Sinks
     alarm: Alarm
     clock: Clock
     new_id: NewId

@@ -24,6 +24,7 @@ from loglease.model.errors import FieldFault, LogLeaseError
 from loglease.policy.manifest import is_key
 from loglease.server.notifications.settings import NotificationSettings
 from loglease.server.proxies import ELSEWHERE, network_named
+from loglease.server.sink_settings import SinkName, SinkSettings
 
 FILE_NAME: Final = "loglease.toml"
 PREFIX: Final = "LOGLEASE_"
@@ -224,6 +225,7 @@ class AuditSettings(_Area):
     self_check_s: Annotated[int, Field(ge=60)] = 86_400
     witness_policy: Path | None = None
     witness_private_network: bool = False
+    sinks: dict[SinkName, SinkSettings] = Field(default_factory=dict)
 
     @field_validator("origin")
     @classmethod

@@ -62,6 +62,7 @@ from loglease.server.redaction_rules import LibraryHolder, library_of, require_s
 from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY, secret_file
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
+from loglease.server.sinks import Gate, open_sinks
 from loglease.server.witnesses import WITNESSED_WITHIN_S, Witnessing, open_witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Transaction
@@ -135,7 +136,8 @@ async def _built(
     vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
     witnessing = open_witnessing(settings, publishing, clock)
-    sequencer = _sequencer(settings, store, clock, vault, publishing, witnessing)
+    gate = Gate()
+    sequencer = _sequencer(settings, store, clock, vault, publishing, witnessing, gate)
     await bring_up_served_index(sequencer)
     sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
@@ -189,6 +191,16 @@ async def _built(
         head=head,
         publishing=publishing,
         witnessing=witnessing,
+        sinks=open_sinks(
+            settings,
+            gate,
+            store=store,
+            log=sequencer,
+            keys=[publishing.key],
+            clock=clock,
+            replica=replica,
+            new_id=new_id,
+        ),
         alarm=alarm,
         clock=clock,
         new_id=new_id,
@@ -216,6 +228,7 @@ async def _built(
     await publishing.open()
     if witnessing is not None:
         await witnessing.require_continued()
+    await services.sinks.require_continued()
     suspended = await suspend_restored(known, put_back=put_back, origin=ORIGIN, log=log, new_id=new_id, random=random)
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
@@ -242,12 +255,13 @@ def _sequencer(
     vault: Vault,
     publishing: Publishing,
     witnessing: Witnessing | None,
+    gate: Gate,
 ) -> Sequencer[Transaction]:
     """Return the entrance to the log, which acknowledges what the settings call recorded."""
     if settings.audit.ack == "witnessed" and witnessing is not None:
-        return Sequencer(store, clock, vault, limit_s=WITNESSED_WITHIN_S, covered=witnessing.covered)
+        return Sequencer(store, clock, vault, limit_s=WITNESSED_WITHIN_S, covered=witnessing.covered, gate=gate)
     covered = publishing.integrator.covered if settings.audit.ack == "published" else None
-    return Sequencer(store, clock, vault, covered=covered)
+    return Sequencer(store, clock, vault, covered=covered, gate=gate)
 
 
 async def _log_key(settings: Settings, store: SqliteStore, random: Random) -> SigningKey:
@@ -363,6 +377,7 @@ async def close(services: Services, *, why: str = "signal") -> None:
             await services.publishing.finish()
         await keep_head(services.head, services.store)
     finally:
+        await services.sinks.aclose()
         if services.witnessing is not None:
             await services.witnessing.aclose()
         await services.facts.aclose()

@@ -45,6 +45,14 @@ checkpoints: Final = Table(
     ),
 )
 
+sink_state: Final = Table(
+    "sink_state",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("since_at", BigInteger),
+)
+
 entry_index: Final = Table(
     "entry_index",
     metadata,

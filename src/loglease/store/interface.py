@@ -38,6 +38,7 @@ from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 from loglease.store.served_index_interface import ServedIndex
 from loglease.store.sessions_interface import Sessions
+from loglease.store.sinks_interface import SinkStates
 from loglease.store.subject_keys_interface import SubjectKeys
 
 Result = TypeVar("Result")
@@ -395,6 +396,10 @@ class Transaction(Protocol):
     @property
     def checkpoints(self) -> Checkpoints:
         """What was signed of the audit log."""
+
+    @property
+    def sinks(self) -> SinkStates:
+        """How far those are that keep signed heads elsewhere."""
 
     @property
     def served(self) -> ServedIndex:

@@ -21,6 +21,7 @@ from loglease.store.reviews import SqlReviews
 from loglease.store.rosters import Rosters
 from loglease.store.served_search import SqlServedIndex
 from loglease.store.sessions import SqlSessions
+from loglease.store.sinks import SqlSinkStates
 from loglease.store.subject_keys import SqlSubjectKeys
 from loglease.store.tokens import SqlTokens
 
@@ -46,6 +47,7 @@ class SqlTransaction:
         self.decisions = SqlDecisions(connection)
         self.entries = SqlEntries(connection)
         self.checkpoints = SqlCheckpoints(connection)
+        self.sinks = SqlSinkStates(connection)
         self.served = SqlServedIndex(connection)
         self.outbox = SqlOutbox(connection)
         self.values = SqlValues(connection)

@@ -34,6 +34,13 @@ def make_audit_tables() -> None:
         sa.UniqueConstraint("prev_size", name=op.f("uq_checkpoints_prev_size")),
     )
     op.create_table(
+        "sink_state",
+        sa.Column("sink", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("sink", name=op.f("pk_sink_state")),
+    )
+    op.create_table(
         "entry_index",
         sa.Column("idx", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),

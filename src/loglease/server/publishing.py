@@ -103,7 +103,7 @@ class Publishing:
             StoreUnavailable, LogUnwritable: it could not be looked at.
         """
         published = self.publisher.head
-        if published is None:
+        if published is None or self.integrator.fault is not None:
             return
         size = published.checkpoint.size
         walk = Walk(self.ledger, self.files, [self.key], published=size, pause=_resting(self.clock))

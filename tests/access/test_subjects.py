@@ -118,7 +118,7 @@ async def test_who_was_counted_before_a_crash_stays_counted(world: World) -> Non
     await asked(world, await session_of(world, grant), [["a"], ["b"]])
     await world.stop()
     world.store = open_store(Path(world.directory) / "db" / "loglease.sqlite3", clock=world.clock)
-    world.log = type(world.log)(world.store, world.clock)
+    world.log = type(world.log)(world.store, world.clock, world.vault)
     await recover_sessions(log=world.log, new_id=world.new_id)
     assert (await stored(world, grant)).usage.subjects == 2
     session = await session_of(world, grant)

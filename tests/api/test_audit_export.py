@@ -18,8 +18,9 @@ from loglease.model.principal import Role
 from loglease.model.review import Channel
 from loglease.server import exporting
 from loglease.server.exporting import Export, Wanted
+from loglease.server.services import EXPORTED_AT_ONCE
 from loglease.store.entries_interface import StoredEntry
-from loglease.store.sqlite import SqliteStore
+from loglease.store.sqlite import READERS, SqliteStore
 
 CANARIES = ("canary-reason", "canary-comment", "canary-ticket", "canary.person", "canary-approver", PASSWORD)
 
@@ -290,6 +291,27 @@ async def test_who_may_no_more_gets_no_further_page(world: World, monkeypatch: p
     follower.refused = NotPermitted("The role was taken away.")
     with pytest.raises(NotPermitted):
         await anext(follower.stream)
+
+
+async def test_exports_leave_readers_of_the_database_to_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "PAGE_ENTRIES", 1)
+    who = await auditor(world)
+    at_once, most = 0, 0
+    read = world.services.store.read
+
+    async def counted(query: Any, **named: Any) -> Any:
+        nonlocal at_once, most
+        at_once += getattr(query, "func", None) is not None
+        most = max(most, at_once)
+        try:
+            return await read(query, **named)
+        finally:
+            at_once -= getattr(query, "func", None) is not None
+
+    monkeypatch.setattr(world.services.store, "read", counted)
+    found = await asyncio.gather(*(export(world, who, "format=ndjson&until=5") for _ in range(6)))
+    assert len(set(found)) == 1
+    assert 0 < most <= EXPORTED_AT_ONCE < READERS
 
 
 async def test_a_pause_between_pieces_ends_with_the_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.cli.conftest import Cli
 from tests.cli.fake_server import FakeServer, Reply, problem
 
 from loglease.cli.commands import audit_export
-from loglease.cli.exporting import exported_lines
+from loglease.cli.exporting import _whole_lines, exported_lines
 
 EXPORT = "/audit/export"
 
@@ -217,6 +220,28 @@ def test_ctrl_c_while_following_keeps_the_file(
     assert found.code == 130
     assert path.read_bytes() == lines(0, 1)
     assert "--since 2" in found.err
+
+
+class Chunked:
+    """An answer whose bytes arrive in these pieces."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        return iter(self.chunks)
+
+
+@given(
+    st.lists(st.sampled_from([line(0), line(1), b"\n", b"\n\n"]), max_size=8), st.lists(st.integers(0, 400), max_size=8)
+)
+def test_however_lines_arrive_only_whole_ones_go_on(parts: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(parts) + line(2)[:-1]
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    chunks = [stream[begin:end] for begin, end in pairwise(places)]
+    blocks = list(_whole_lines(Chunked(chunks)))
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert b"".join(blocks) == b"".join(part for part in parts if part.strip())
 
 
 def test_a_long_export_into_a_file_tells_how_far_it_is(

@@ -187,7 +187,8 @@ class Export:
     async def _written(self, piece: _Piece) -> AsyncIterator[bytes]:
         first = piece.first
         while first <= piece.last:
-            page, first = await self._services.store.read(partial(self._page, first=first, last=piece.last))
+            async with self._services.standing.exporting:
+                page, first = await self._services.store.read(partial(self._page, first=first, last=piece.last))
             yield page
 
     def _page(self, tx: Transaction, first: int, last: int) -> tuple[bytes, int]:

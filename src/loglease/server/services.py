@@ -60,6 +60,7 @@ class RulesHolder:
 
 
 TRIED_AT_ONCE: Final = 2
+EXPORTED_AT_ONCE: Final = 2
 
 
 @dataclass(slots=True)
@@ -79,6 +80,8 @@ class Standing:
         reporting: held while a report is made.
         trying: held while documents that somebody sent are loaded, tested or compared, which may take half a minute.
             Few at a time, so that such work never takes all threads from passwords and from the journal.
+        exporting: held while a page of the audit log is written for an export; fewer than there are readers of the
+            database, so that others never wait for exports.
         searching: held while it is looked up who saw what, which may take a second; the other readers are for the rest.
     """
 
@@ -94,6 +97,7 @@ class Standing:
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     trying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TRIED_AT_ONCE))
+    exporting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTED_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,40 +1,58 @@
 """Logs as a program judges them in which nobody here wrote what counts: note and tlog of Go's checksum database.
 
-`FOREIGN_SIZE` adds a log of so many entries, such as 1000000; `MUTATION_ROUNDS` says how many changed logs are judged.
+`FOREIGN_SIZES` are those of logs that hold, in place of small ones and one of a million entries; `MUTATION_ROUNDS` says how
+many changed logs are judged.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from shutil import rmtree
 
 import pytest
-from tests.audit.logs import KEY, log_files, log_of, recorded, write_log
+from tests.audit.logs import KEY, ORIGIN, log_files, log_of, recorded, write_log
 from tests.audit.merkle_vectors import ABSENT, folder, vectors
 from tests.audit.mutations import OTHER_KEY, Log, drawn, log
 from tests.audit.test_mutations import SEED, fault_of
 from tests.pages.world import World
 from tests.real.foreign import Foreign
 
+from loglease.audit.checkpoint import Checkpoint, sign_checkpoint
 from loglease.audit.log_directory import FileLog
 from loglease.audit.log_reading import prove, read_head, tile_content
-from loglease.audit.merkle import consistency_proof
+from loglease.audit.merkle import Edge, consistency_proof, leaf_hash
 from loglease.audit.tiles import hashes_from
 from loglease.audit.verify import verify_log
 
 pytestmark = pytest.mark.real_foreign
 
 ROUNDS = int(os.environ.get("MUTATION_ROUNDS", "220"))
-SIZES = [0, 1, 2, 255, 256, 257, 65_535, 65_536, 65_537, 70_000, *map(int, os.environ.get("FOREIGN_SIZE", "").split())]
+SIZES = [
+    int(size) for size in os.environ.get("FOREIGN_SIZES", "0 1 2 255 256 257 65535 65536 65537 70000 1000000").split()
+]
 HOLDS, BROKEN, UNCHECKED = 0, 1, 2
 
 
 @pytest.fixture(scope="module", params=SIZES)
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
     size = request.param
-    return write_log(tmp_path_factory.mktemp(f"log{size}"), log_files(recorded(size))), size
+    directory = write_log(tmp_path_factory.mktemp(f"log{size}"), log_files(recorded(size)))
+    yield directory, size
+    rmtree(directory)  # a million entries are 700 MB
+
+
+def heads_of(entries: Iterable[bytes], sizes: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the checkpoints that a log had at these sizes."""
+    edge = Edge()
+    for entry in chain([None], entries):
+        if entry is not None:
+            edge.append(leaf_hash(entry))
+        if edge.size in sizes:
+            yield edge.size, sign_checkpoint(Checkpoint(ORIGIN, edge.size, edge.root()), [KEY])
 
 
 def test_a_log_holds_for_both(foreign: Foreign, place: tuple[Path, int]) -> None:
@@ -66,17 +84,22 @@ def test_proofs_are_the_same_and_hold_for_both(foreign: Foreign, place: tuple[Pa
 def test_older_heads_are_found_in_it(foreign: Foreign, place: tuple[Path, int], tmp_path: Path) -> None:
     directory, size = place
     hashes = hashes_from(lambda tile: tile_content(FileLog(directory), tile), size)
-    for old in sorted({0, 1, 2, 255, 256, 257, size // 2, 65_536, size} & set(range(size + 1))):
-        (tmp_path / "old").write_bytes(log_of(recorded(old))["checkpoint"])
+    sizes = {0, 1, 2, 255, 256, 257, size // 2, 65_536, size} & set(range(size + 1))
+    for old, note in heads_of(recorded(size), sizes):
+        (tmp_path / "old").write_bytes(note)
         code, answer = foreign.ask("consistency", tmp_path / "old", directory)
         assert code == HOLDS, answer
         shown = [base64.b64encode(one).decode() for one in (consistency_proof(old, size, hashes) if old else [])]
         assert answer.get("hashes", []) == shown
-    (tmp_path / "old").write_bytes(log_of(recorded(size + 1))["checkpoint"])
-    assert foreign.ask("consistency", tmp_path / "old", directory)[0] == BROKEN
-    if size > 1:
-        other = [*recorded(size // 2), next(recorded(1, size))]
-        (tmp_path / "old").write_bytes(log_of(other)["checkpoint"])
+
+
+def test_what_is_no_older_head_of_it_is_refused(foreign: Foreign, place: tuple[Path, int], tmp_path: Path) -> None:
+    directory, size = place
+    one = next(recorded(1, size))
+    longer = sign_checkpoint(Checkpoint(ORIGIN, size + 1, leaf_hash(one)), [KEY])
+    others = [note for _, note in heads_of([*recorded(min(size, 700) // 2), one], {min(size, 700) // 2 + 1})]
+    for note in (longer, *others):
+        (tmp_path / "old").write_bytes(note)
         assert foreign.ask("consistency", tmp_path / "old", directory)[0] == BROKEN
 
 

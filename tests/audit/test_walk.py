@@ -15,7 +15,7 @@ from loglease.audit.checkpoint import Checkpoint, sign_checkpoint
 from loglease.audit.merkle import leaf_hash
 from loglease.audit.note import SigningKey
 from loglease.audit.tiles import CHECKPOINT
-from loglease.audit.walk import Walk, opened_log, published_head
+from loglease.audit.walk import TileMissing, Walk, opened_log, published_head
 
 SIZE = 600
 HEADS = (100, 256, 300, SIZE)
@@ -230,3 +230,35 @@ async def test_a_long_walk_rests_between_its_steps(log: SignedLog) -> None:
     walk.begin(0)
     await walk.through(SIZE)
     assert rests == 1
+
+
+def pruned(log: SignedLog, *, tiles: bool) -> None:
+    """Take the first 256 entries away, as pruning does in the end."""
+    damaged(log, "UPDATE seq_head SET min_index = 256", "DELETE FROM entries WHERE idx < 256")
+    if tiles:
+        for path in ("tile/0/000", "tile/entries/000"):
+            (log.directory / "log" / path).unlink()
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+async def test_a_log_whose_first_entries_were_pruned_goes_on(log: SignedLog, tiles: bool) -> None:
+    pruned(log, tiles=tiles)
+    found = await log.begin()
+    assert (found.head.checkpoint.size, found.mended) == (SIZE, 0)
+    await log.add(*range(SIZE, 800))
+    await log.publish()
+    walk = Walk(log.store, log.files, [KEY.verifier], published=800)
+    walk.begin(256)
+    await walk.through(800)
+    assert walk.head == log.integrator.head
+    damaged(log, "UPDATE entries SET leaf = zeroblob(32) WHERE idx = 300")
+    with pytest.raises(Tampered):
+        await log.begin()
+
+
+async def test_a_pruned_log_needs_its_directory(log: SignedLog) -> None:
+    pruned(log, tiles=True)
+    (log.directory / "log" / "tile/1/000.p/2").unlink()
+    with pytest.raises(TileMissing) as caught:
+        await log.begin()
+    assert "from a copy" in str(caught.value.next_step)

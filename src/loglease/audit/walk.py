@@ -268,7 +268,10 @@ def _cut(files: LogFiles, tile: Tile, published: int) -> bytes:
     width = min(WIDTH, (published >> HEIGHT * level) - tile.number * WIDTH)
     content = files.read(Tile(tile.level, tile.number, width).path)
     if content is None:
-        raise TileMissing(f"The log directory has no {tile.path}, and its entries were pruned.", next_step=_AWAY)
+        raise TileMissing(
+            f"The log directory has no {tile.path}, and the entries below it are not in the database any more.",
+            next_step="Put the log directory back from a copy of it.",
+        )
     try:
         if tile.level == ENTRIES:
             return bundle_of(entries_of(content, width)[: tile.width])

@@ -327,8 +327,13 @@ class Server:
         cause = self.draw.choice(("person", "person", "policy", "guardrail"))
         by = self.draw.choice([name for name in PEOPLE if name != human(one.holder)]) if cause == "person" else "system"
         self.log.suspend(one.granted, cause, by)
-        one.causes.append(cause)
+        self._held_by(one, cause)
         self.cut(one, "suspended")
+
+    def _held_by(self, one: Held, cause: str) -> None:
+        """Note a cause; the same one twice is lifted once."""
+        if cause not in one.causes:
+            one.causes.append(cause)
 
     def resume(self) -> None:
         one = self.pick(lambda one: bool(one.causes))
@@ -460,7 +465,7 @@ class Server:
         log.write("log.restored", "system", data | {"epoch": log.epoch, "suspended": len(self.held)})
         for one in self.held:
             log.suspend(one.granted, "restore", "system")
-            one.causes.append("restore")
+            self._held_by(one, "restore")
         for waits in self.pending:
             log.cancel(waits.asked, "restore")
         self.pending.clear()

@@ -55,14 +55,15 @@ class Ids:
         return len(self._recent) + sum(map(len, self._runs)) + len(self._others)
 
     def __contains__(self, text: str) -> bool:
-        return text in self._recent or (text <= self._top and self._is_old(text)) or text in self._others
+        return text in self._recent or text in self._others or (text <= self._top and self._is_old(text))
 
     def add(self, text: str) -> bool:
         """Add an id, and say whether it is new."""
-        if text in self:
+        recent = self._recent
+        if text in recent or text in self._others or (text <= self._top and self._is_old(text)):
             return False
-        self._recent.add(text)
-        if len(self._recent) >= _SEALED_AT:
+        recent.add(text)
+        if len(recent) >= _SEALED_AT:
             self._seal()
         return True
 

@@ -73,6 +73,7 @@ def rotated(state: State, entry: Fact) -> None:
 def added(state: State, entry: Fact) -> None:
     """A login is known."""
     data, people = entry.data, state.people
+    people.version += 1
     people.kinds[data["subject"]] = data["kind"]
     if "owner" in data:
         people.owners[data["subject"]] = data["owner"]
@@ -81,6 +82,7 @@ def added(state: State, entry: Fact) -> None:
 def changed(state: State, entry: Fact) -> None:
     """Something about a login is another."""
     data, people = entry.data, state.people
+    people.version += 1
     people_rules.has_second_person(state, entry)
     subject, other = data["subject"], data.get("other")
     match data["change"]:
@@ -112,6 +114,7 @@ def locked(state: State, entry: Fact) -> None:
     state.introduce("lock", data["lock"])
     lock = _lock(state, entry, data["on"], data.get("object", ""))
     if lock.on == _GROUP:
+        state.people.version += 1
         state.people.locks[data["lock"]] = lock
         _cut(state, lambda grant: lock.thing in state.people.groups.get(grant.holder, ()), "was locked")
         return
@@ -138,6 +141,7 @@ def person_locked(state: State, entry: Fact) -> None:
     """A subject is locked; a lock on a person has an entry for each."""
     data = entry.data
     subject, locks = data["subject"], state.people.locks
+    state.people.version += 1
     if data["lock"] not in locks:
         state.introduce("lock", data["lock"])
         locks[data["lock"]] = _lock(state, entry, "principal", "")
@@ -179,6 +183,7 @@ def token_issued(state: State, entry: Fact) -> None:
 def stands_in(state: State, entry: Fact) -> None:
     """Somebody reviews in another's place for a time."""
     data = entry.data
+    state.people.version += 1
     state.people.deputies[data["subject"]] = Deputy(data["stand_in"], instant_of(data["until_at"]))
 
 

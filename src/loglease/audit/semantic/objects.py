@@ -32,6 +32,7 @@ class Request:
         made: the entry of the offer that was taken.
         denied: the review that denies it.
         approved: index of the approval, and the reviews that it counts.
+        looked_at: the version of people at the approval.
         extends: the grant that it goes on from.
         reveals: the grant under whose line it shows a value.
     """
@@ -45,6 +46,7 @@ class Request:
     denied: Review | None = None
     approved: int | None = None
     counted: tuple[str, ...] = ()
+    looked_at: int = -1
     extends: Grant | None = None
     reveals: Grant | None = None
 

@@ -46,7 +46,11 @@ class Lock:
 
 @dataclass(slots=True)
 class People:
-    """All subjects, as of one entry; grows with people, not with what they do."""
+    """All subjects, as of one entry; grows with people, not with what they do.
+
+    Attributes:
+        version: rises whenever somebody might not be allowed any more what they were before.
+    """
 
     kinds: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -54,6 +58,7 @@ class People:
     disabled: dict[str, int] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
     deputies: dict[str, Deputy] = field(default_factory=dict)
+    version: int = 0
     _alike: dict[str, set[str]] = field(default_factory=dict)
     _one: dict[str, str] = field(default_factory=dict)
 

@@ -87,6 +87,7 @@ def approved(state: State, entry: Fact) -> None:
         state.breach("S3", f"{request.id} is approved while it is not pending", request.index, request.approved)
         return
     request.approved, request.counted = state.index, tuple(data["reviews"])
+    request.looked_at = state.people.version
     request_rules.digest_is_named(state, request, data["digest_sha256"], "the approval")
     request_rules.is_not_denied(state, request)
     counted = request_rules.reviews_count(state, request, data["reviews"], "the approval")

@@ -24,7 +24,8 @@ ROUNDS = int(os.environ.get("MUTATION_ROUNDS", "110"))
 SEED = int(
     os.environ.get("MUTATION_SEED") or (SystemRandom().randrange(10**9) if "MUTATION_ROUNDS" in os.environ else 0)
 )
-SIZES = (1, 2, 255, 256, 257, 600)
+LARGE = (65_537,) if "MUTATION_ROUNDS" in os.environ else ()
+SIZES = (1, 2, 255, 256, 257, 600, *LARGE)
 
 
 def fault_of(case: Case) -> LogLeaseError | None:
@@ -64,6 +65,16 @@ def test_every_change_is_found(logs: list[Log]) -> None:
             if fault.index is not None:
                 assert fault.holds == (range(fault.index) or None), (case.name, fault.message, SEED)
     assert len(found) == len(set(MUTATIONS))
+
+
+def test_every_bit_of_an_empty_log_counts() -> None:
+    files = log_of([])
+    assert fault_of(Case("untouched", files)) is None
+    for place in range(len(files["checkpoint"]) * 8):
+        content = bytearray(files["checkpoint"])
+        content[place // 8] ^= 1 << place % 8
+        fault = fault_of(Case("a bit", {"checkpoint": bytes(content)}))
+        assert isinstance(fault, LogTampered | KeyUnknown), place
 
 
 def test_logs_that_nobody_touched_hold(logs: list[Log]) -> None:

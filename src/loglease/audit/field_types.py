@@ -21,8 +21,8 @@ Check = Callable[[object], Fault]
 
 MAX_TEXT_BYTES: Final = 512
 
-_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-_NS = re.compile(r"0|-?[1-9]\d{0,19}")
+_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_NS = re.compile(r"0|-?[1-9]\d{0,19}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?P<form>#|!|\{[a-z_0-9|]+\}|:.+?)?(?P<optional>\?)?", re.DOTALL)
 _CLOSING: Final[Mapping[str, str]] = {"{": "}", "[": "]"}

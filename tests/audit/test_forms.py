@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -55,8 +57,8 @@ def test_what_is_plain_is_an_entry(one: Draft, made: list[tuple[str, int, bytes]
 @given(drafts())
 def test_ascii_without_escapes_is_plain(one: Draft) -> None:
     content = entry_bytes(one, AT)
-    if content.isascii() and b"\\" not in content and b"\x7f" not in content:
-        assert is_plain(content)
+    odd = re.search(rb'\\|[^ -~]|":-?[0-9]{16}', content)  # numbers of a quadrillion and more are read whole
+    assert is_plain(content) or odd
 
 
 @pytest.mark.parametrize("name", sorted(ENTRY_TYPES))

@@ -183,3 +183,27 @@ async def test_a_database_that_lacks_signed_entries_for_good_is_refused(tmp_path
     (tmp_path / "away").rename(place / LOG_FOLDER)
     async with world_in(tmp_path) as world:
         assert len(await facts(world, "log.restored")) == 1
+
+
+async def test_what_was_decided_since_the_backup_is_decided_once(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        alice, bob = await world.add("alice"), await world.add("bob", groups=("approvers",))
+        waiting = [(await world.created("/requests", WISH, alice)).json() for _ in range(2)]
+        backed_up(world.services.data_dir, tmp_path / "copy")
+        for request, verdict in zip(waiting, ("approve", "deny"), strict=True):
+            await world.created(
+                f"/requests/{request['id']}/reviews",
+                {"verdict": verdict, "comment": "seen"},
+                bob | {"if-match": f'"{request["digest"]}"'},
+            )
+        place = world.services.data_dir
+    put_back(tmp_path / "copy", place)
+    async with world_in(tmp_path) as world:
+        ends = await facts(world, "request.approved", "request.denied", "request.cancelled", "request.expired")
+        assert [(kind, one["request"]) for kind, one in ends] == [
+            ("request.approved", waiting[0]["id"]),
+            ("request.denied", waiting[1]["id"]),
+        ]
+        alice = await world.sign_in("alice")
+        for request in waiting:
+            assert (await world.client.get(f"/requests/{request['id']}", headers=alice)).json()["state"] == "cancelled"

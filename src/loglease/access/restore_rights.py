@@ -14,6 +14,8 @@ from typing import Any, Final
 import orjson
 
 from loglease.audit.interface import SYSTEM, Draft
+from loglease.model.access_request import CancelWhy, RequestMove, RequestState
+from loglease.model.access_request import move as move_request
 from loglease.model.grant import GrantMove
 from loglease.model.grant import move as move_grant
 from loglease.model.hold import Lock, LockKind, LockOn
@@ -45,6 +47,7 @@ class _Known:
 
 def take_away_what_the_log_knows(tx: Transaction, now: Instant, *, new_id: NewId) -> list[Draft]:
     """End in the database what is over by the log, and return entries that end what only the log knows."""
+    _end_requests(tx, now)
     _end_grants(tx, now)
     _close_sessions(tx)
     _charge(tx)
@@ -66,6 +69,16 @@ def _all(tx: Transaction, types: frozenset[str]) -> Iterator[_Known]:
     while part := tx.entries.since(seen, types=types):
         yield from (_known(row.content) for row in part)
         seen = part[-1].index + 1
+
+
+def _end_requests(tx: Transaction, now: Instant) -> None:
+    """End what was decided since the backup; a grant that came of it is lost, so nothing is given by that."""
+    for request in tx.requests.waiting():
+        if tx.entries.page(types=_REQUEST_ENDS, request=request.id, limit=1):
+            # No entry is written: the log has it.
+            lapsed = request.state_at(now) is RequestState.EXPIRED
+            how, cause = (RequestMove.EXPIRE, "expired") if lapsed else (RequestMove.CANCEL, CancelWhy.RESTORE)
+            tx.requests.update(move_request(request, how, by=None, now=now, cause=cause))
 
 
 def _end_grants(tx: Transaction, now: Instant) -> None:

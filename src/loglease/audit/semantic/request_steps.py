@@ -133,7 +133,10 @@ def looked_at(state: State, entry: Fact) -> None:
     data, one = entry.data, entry.ref["request"]
     after = state.after_reviews.get(one)
     if after is None or after.grant != entry.ref["grant"]:
-        state.unknown("request", one)
+        if state.machine.restored is None or one not in state.seen["request"]:
+            state.unknown("request", one)
+        else:
+            state.finding("S3", f"{one} is looked at again: a restored database did not know that it was")
         return
     review_rules.after_reviewer_may(state, entry, after)
     verdict, stands = data["verdict"], data["state"]

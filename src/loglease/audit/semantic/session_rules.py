@@ -129,9 +129,9 @@ def is_within_limits(state: State, grant: Grant, session: Session) -> None:
 
 
 def may_end_by_crash(state: State, session: Session) -> None:
-    """S18: a crash is only said of a replica that restarted or was silent."""
+    """S18: a crash is only said of a replica that restarted, was restored or was silent."""
     machine = state.machine
-    if machine.started > session.index:
+    if max(machine.started, machine.restored or 0) > session.index:
         return
     heard = machine.heard.get(session.replica)
     if heard is None or state.at - heard < SILENCE_S * MICROSECONDS:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import orjson
 import pytest
-from tests.api.world import settings_in, world_in
+from tests.api.world import World, settings_in, world_in
 from tests.fakes.clock import FakeRandom
 
-from loglease.audit.checking import Tampered
-from loglease.audit.note import COSIGNATURE, SigningKey
+from loglease.audit.note import COSIGNATURE, SignedNote, SigningKey
+from loglease.audit.tiles import CHECKPOINT
 from loglease.server.lifecycle import ORIGIN
-from loglease.server.log_key import LOG_KEY, log_key
+from loglease.server.log_key import LOG_KEY, OVERLAP_S, log_keys, old_path
+from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
 
 NAME = "logs.example.com/loglease/1"
 
 
 def key_in(place: Path, *, wanted: str | None = None, known: str | None = None) -> SigningKey:
-    return log_key(place / LOG_KEY, wanted=wanted, known=known, random=FakeRandom())
+    return log_keys(place / LOG_KEY, wanted=wanted, known=known, random=FakeRandom()).key
 
 
 def put(place: Path, key: SigningKey) -> None:
@@ -145,6 +147,79 @@ async def test_a_server_does_not_start_with_another_key_of_the_same_name(tmp_pat
     async with world_in(tmp_path) as world:
         place, name = world.services.data_dir, world.services.publishing.key.name
     put(place, SigningKey(name, b"x" * 32))
-    with pytest.raises(Tampered, match="No key that was given has signed"):
+    with pytest.raises(SettingsInvalid, match="is another key than"):
         async with world_in(tmp_path):
             pass
+
+
+def lines(world: World) -> list[bytes]:
+    """Return the ids of the keys that signed the head in the directory."""
+    note = SignedNote.parse((world.services.data_dir / LOG_FOLDER / CHECKPOINT).read_bytes())
+    return [one.key_id for one in note.signatures]
+
+
+async def published(world: World) -> None:
+    await world.services.publishing.integrator.finish()
+    await world.services.publishing.publisher.publish()
+
+
+async def rotations(world: World) -> list[dict[str, str]]:
+    rows = await world.services.store.read(lambda tx: tx.entries.since(0, types=frozenset({"key.rotated"})))
+    return [orjson.loads(row.content)["data"] for row in rows]
+
+
+async def test_a_key_that_was_put_aside_is_rotated_and_signs_on_for_a_month(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        place, first = world.services.data_dir, world.services.publishing.key
+    (place / LOG_KEY).rename(old_path(place / LOG_KEY))
+    for _ in range(2):
+        async with world_in(tmp_path) as world:
+            publishing = world.services.publishing
+            second = publishing.key
+            await published(world)
+            assert lines(world) == [second.key_id, first.key_id]
+            assert second.name == first.name
+            assert [(one["old_id"], one["new_id"], one["vkey"]) for one in await rotations(world)] == [
+                (first.key_id.hex(), second.key_id.hex(), str(second))
+            ], "it is recorded once"
+            await publishing.check_all()
+            assert publishing.checked_at is not None, "what the first key alone has signed still counts"
+    async with world_in(tmp_path) as world:
+        world.clock.later_s = OVERLAP_S + 60
+        await world.services.publishing.check_all()
+        await world.add("alice")
+        await published(world)
+        assert lines(world) == [second.key_id]
+    old_path(place / LOG_KEY).unlink()
+    async with world_in(tmp_path) as world:
+        await world.services.publishing.check_all()
+        assert world.services.publishing.checked_at is not None
+
+
+async def test_the_rotation_is_named_before_the_start_that_uses_it(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        place = world.services.data_dir
+    (place / LOG_KEY).rename(old_path(place / LOG_KEY))
+    async with world_in(tmp_path) as world:
+        rows = await world.services.store.read(lambda tx: tx.entries.since(0))
+        types = [orjson.loads(row.content)["type"] for row in rows]
+        assert types.index("key.rotated") + 1 == len(types) - 1 - types[::-1].index("service.started")
+
+
+async def test_a_new_key_needs_the_old_one_to_vouch_for_it(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        place, name = world.services.data_dir, world.services.publishing.key.name
+    put(place, SigningKey(name, b"x" * 32))
+    old_path(place / LOG_KEY).write_text(SigningKey(name, b"y" * 32).text())
+    old_path(place / LOG_KEY).chmod(0o600)
+    with pytest.raises(SettingsInvalid, match="is another key than"):
+        async with world_in(tmp_path):
+            pass
+
+
+def test_the_old_key_of_another_log_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, SigningKey("elsewhere/1", b"s" * 32))
+    (tmp_path / LOG_KEY).rename(old_path(tmp_path / LOG_KEY))
+    with pytest.raises(SettingsInvalid, match="is the key of elsewhere/1"):
+        key_in(tmp_path, known=NAME)
+    assert not (tmp_path / LOG_KEY).exists()

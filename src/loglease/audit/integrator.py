@@ -114,6 +114,10 @@ class Integrator:
         """Go on from a head that was checked: its tree, and the note; None for a log that nobody has signed yet."""
         self._known, self.head = known, head
 
+    def sign_with(self, signers: Sequence[Signer]) -> None:
+        """Sign with other keys of the same name from the next head on."""
+        self._signers = tuple(signers)
+
     async def step(self) -> bool:
         """Check and sign what is new, a bounded part of it; say whether something was.
 

@@ -16,12 +16,12 @@ from loglease.access.watch import Watch
 from loglease.audit.integrator import SignedHead
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.audit.lost import LogBehind, put_back_lost
-from loglease.audit.note import VerifierKey
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
 from loglease.redaction import Library
 from loglease.server.bundles import Proved, accepted
+from loglease.server.log_key import LogKeys, named_keys, rotation
 from loglease.server.publishing import Publishing
 from loglease.server.redaction_rules import keep_digests, sha256_of
 from loglease.server.settings import Settings
@@ -40,13 +40,13 @@ async def record_start(
     policy: Proved,
     library: Library,
     replica: str,
-    key: VerifierKey,
+    keys: LogKeys,
     new_id: NewId,
 ) -> str:
     """Record that a process starts, and its policy and rules if they are new; return how the last process ended.
 
     Args:
-        key: the log's public key; its name is the log's.
+        keys: the log's; their name is its name.
 
     Raises:
         BundleRefused: a newer bundle was accepted meanwhile.
@@ -55,8 +55,10 @@ async def record_start(
 
     def work(tx: Transaction, now: Instant) -> Recorded[str]:
         after = {None: "none", "stopped": "stop"}.get(tx.values.find(STATE), "crash")
+        key = keys.key.verifier
         if tx.values.find(ORIGIN) is None:
             tx.values.put(ORIGIN, key.name)
+        rotated = rotation(named_keys(tx), keys, now, new_id)
         tx.values.put(STATE, "running")
         started = Draft(
             id=EntryId(new_id(ENTRY)),
@@ -74,7 +76,12 @@ async def record_start(
                 "after": after,
             },
         )
-        entries = (started, *rules_entry(tx, library, new_id), *accepted(tx, policy, now, new_id))
+        entries = (
+            *((rotated,) if rotated else ()),
+            started,
+            *rules_entry(tx, library, new_id),
+            *accepted(tx, policy, now, new_id),
+        )
         return Recorded(after, entries)
 
     return await log.commit(work, urgent=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,13 @@ from loglease.audit.files import LogFiles, LogUnwritable
 from loglease.audit.integrator import Integrator, SignedHead
 from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.audit.ledger import Ledger
-from loglease.audit.note import Signer, VerifierKey
+from loglease.audit.note import SigningKey, VerifierKey
 from loglease.audit.publisher import Publisher
 from loglease.audit.walk import Opened, Walk, opened_log, published_head
 from loglease.model.clock import Clock
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
+from loglease.server.log_key import LogKeys, NamedKey
 from loglease.store.durability import end_process
 from loglease.store.interface import StoreUnavailable, Transaction
 
@@ -35,26 +36,53 @@ _log: Final = structlog.get_logger("loglease.publishing")
 
 @dataclass(slots=True)
 class Publishing:
-    """The log's key, who signs with it, and who writes the log directory.
+    """The log's keys, who signs with them, and who writes the log directory.
 
     Attributes:
+        known: keys that signed the log before, and until when the newest of them signs, too.
         trouble: why the newest head is not signed or not in the directory; None if all is well.
         checked_at: when a self-check last found the whole log as it was recorded; None before.
     """
 
     ledger: Ledger
     files: LogFiles
-    signer: Signer
+    keys: LogKeys
     integrator: Integrator
     publisher: Publisher
     clock: Clock
+    known: tuple[VerifierKey, ...] = ()
+    overlap_until: Instant | None = None
     trouble: str | None = None
     checked_at: Instant | None = None
+
+    @property
+    def signer(self) -> SigningKey:
+        """The log's key."""
+        return self.keys.key
 
     @property
     def key(self) -> VerifierKey:
         """The log's public key."""
         return self.signer.verifier
+
+    @property
+    def verifiers(self) -> list[VerifierKey]:
+        """All public keys that the log was signed with."""
+        return list(dict.fromkeys([*(one.verifier for one in self.keys.both), *self.known]))
+
+    def take(self, named: Sequence[NamedKey]) -> None:
+        """Sign with the log's key, and with the one before it as long as the log says so.
+
+        Args:
+            named: the keys that the log names, oldest first.
+        """
+        self.known = tuple(one.key for one in named)
+        self.overlap_until = named[-1].overlap_until if named else None
+        self._choose_signers()
+
+    def _choose_signers(self) -> None:
+        both = self.overlap_until is not None and self.clock.now() < self.overlap_until
+        self.integrator.sign_with(self.keys.both if both else [self.keys.key])
 
     @property
     def head(self) -> SignedHead | None:
@@ -67,7 +95,7 @@ class Publishing:
         Raises:
             Tampered: the log's key has not signed it.
         """
-        return await asyncio.to_thread(published_head, self.files, [self.key])
+        return await asyncio.to_thread(published_head, self.files, self.verifiers)
 
     async def open(self) -> Opened:
         """Check the signed end of the log, put back what its directory lacks, and go on from there.
@@ -78,7 +106,7 @@ class Publishing:
             StoreUnavailable: the database cannot be read.
         """
         left = await asyncio.to_thread(self.files.remove_fresh)
-        found = await opened_log(self.ledger, self.files, [self.key])
+        found = await opened_log(self.ledger, self.files, self.verifiers)
         if left or found.mended:
             _log.warning("log_directory_mended", unfinished=left, missing=found.mended)
         self.integrator.begin(found.extent, found.head)
@@ -103,10 +131,11 @@ class Publishing:
             StoreUnavailable, LogUnwritable: it could not be looked at.
         """
         published = self.publisher.head
+        self._choose_signers()
         if published is None or self.integrator.fault is not None:
             return
         size = published.checkpoint.size
-        walk = Walk(self.ledger, self.files, [self.key], published=size, pause=_resting(self.clock))
+        walk = Walk(self.ledger, self.files, self.verifiers, published=size, pause=_resting(self.clock))
         first = await self.ledger.read(lambda tx: tx.entries.head().min_index)
         try:
             await asyncio.to_thread(walk.begin, first)
@@ -142,12 +171,12 @@ class Publishing:
             raise
 
 
-def open_publishing(ledger: Ledger, folder: Path, signer: Signer, clock: Clock) -> Publishing:
+def open_publishing(ledger: Ledger, folder: Path, keys: LogKeys, clock: Clock) -> Publishing:
     """Return the publishing side of a log; nothing is read or written yet."""
     files = LogFiles(folder, flush_failed=end_process)
-    integrator, publisher = Integrator(ledger, [signer]), Publisher(ledger, files, clock)
+    integrator, publisher = Integrator(ledger, [keys.key]), Publisher(ledger, files, clock)
     integrator.on_signed(publisher.want)
-    publishing = Publishing(ledger, files, signer, integrator, publisher, clock)
+    publishing = Publishing(ledger, files, keys, integrator, publisher, clock)
 
     def well(_: SignedHead) -> None:
         publishing.trouble = None

@@ -22,7 +22,6 @@ from loglease.access.served_index import bring_up_served_index
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import EntryLog
-from loglease.audit.note import SigningKey
 from loglease.audit.privacy import Vault
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings
@@ -48,7 +47,7 @@ from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, put_back_signed, record_start, record_stop, take_up
-from loglease.server.log_key import LOG_KEY, log_key
+from loglease.server.log_key import LOG_KEY, log_keys, named_keys, require_vouched
 from loglease.server.notifications.building import channels_of, scrubber, ways_of
 from loglease.server.notifications.courier import Courier
 from loglease.server.notifications.messages import message_of
@@ -131,8 +130,7 @@ async def _built(
     random: Random,
     replica: str,
 ) -> Services:
-    signer = await _log_key(settings, store, random)
-    publishing = open_publishing(store, settings.data_dir / LOG_FOLDER, signer, clock)
+    publishing = await _publishing(settings, store, clock, random)
     vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
     witnessing = open_witnessing(settings, publishing, clock)
@@ -238,9 +236,10 @@ async def _built(
         policy=policy,
         library=library,
         replica=replica,
-        key=publishing.key,
+        keys=publishing.keys,
         new_id=new_id,
     )
+    publishing.take(await store.read(named_keys))
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
     await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
     await keep_head(head, store)
@@ -264,10 +263,14 @@ def _sequencer(
     return Sequencer(store, clock, vault, covered=covered, gate=gate)
 
 
-async def _log_key(settings: Settings, store: SqliteStore, random: Random) -> SigningKey:
+async def _publishing(settings: Settings, store: SqliteStore, clock: Clock, random: Random) -> Publishing:
     path = settings.audit.key_file or settings.data_dir / LOG_KEY
-    known = await store.read(lambda tx: tx.values.find(ORIGIN))
-    return await asyncio.to_thread(log_key, path, wanted=settings.audit.origin, known=known, random=random)
+    known, named = await store.read(lambda tx: (tx.values.find(ORIGIN), named_keys(tx)))
+    keys = await asyncio.to_thread(log_keys, path, wanted=settings.audit.origin, known=known, random=random)
+    require_vouched(named, keys)
+    found = open_publishing(store, settings.data_dir / LOG_FOLDER, keys, clock)
+    found.take(named)
+    return found
 
 
 def _sign_ins(

@@ -515,3 +515,20 @@ def test_integrity_holds_every_rule_against_the_log() -> None:
     del log.rows[5]
     gap = log.document("integrity")
     assert any("from entry 5 on" in one for one in gap["unknown"])
+
+
+def test_the_first_instant_belongs_to_a_time_and_the_last_does_not() -> None:
+    log = Log()
+    for name in ("one", "two", "three"):
+        log.submitted(name)
+        log.offered(name)
+        log.wait(10)
+    found = log.document("population", start=10, end=20)
+    assert [one["request"] for one in rows_of(found, "requests")] == ["req_two"]
+    assert facts_of(found)["entries"] == 2
+    refusals = Log()
+    for second in range(3):
+        times = {"first_at": text(second), "last_at": text(second)}
+        refusals.entry("access.refused", {"operation": "x", "code": "locked", "count": 1, **times}, by=ALICE)
+        refusals.wait(1)
+    assert facts_of(refusals.document("refusals", start=1, end=2))["refused"] == 1

@@ -152,6 +152,7 @@ class AccessReview:
             "Rights are those of the moment when the report was made; what changed stands in `changes_of_rights`.",
             "A policy asks for more than a name, such as a ticket or an hour: who is listed may ask, and be refused.",
             "People who may decide as somebody's manager or while on call are listed as of this moment.",
+            "Whoever has the server's machine or its database can do more than any role that is listed here.",
         )
         tables = (
             people.table(),

@@ -45,6 +45,7 @@ _RULES: Final = f"""\
 - Memory is bounded: a report keeps a record of a few kilobytes for each request, grant or other object, the number of
   each entry that is evidence, and no line or batch but those of the one grant of a dossier. At most {MAX_ROWS:,} of
   each; what is larger is refused with `report_too_large`, never cut.
+- Counts of lines are sums over batches, whose entries stand in the dossier of the grant.
 - Reading takes the role auditor or admin, and a token needs `audit.read`. Signing off takes a person who signed in.
 
 ## Forms

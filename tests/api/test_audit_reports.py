@@ -7,11 +7,12 @@ import hashlib
 import io
 import sqlite3
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from tests.api.world import WISH, World
+from tests.api.world import WISH, World, world_in
 
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.report.catalogue import KINDS
@@ -310,6 +311,15 @@ async def test_a_folder_is_whole_and_stands_for_itself(world: World, auditor: di
     )
     again = check_folder(files_in(later.content), [world.services.publishing.key])
     assert again.checkpoint.size > checked.checkpoint.size
+
+
+async def test_sinks_are_listed_with_what_they_lack(tmp_path: Path) -> None:
+    tape = {"sinks": {"tape": {"kind": "file", "path": str(tmp_path / "tape")}}}
+    async with world_in(tmp_path, audit=tape) as world:
+        auditor = await world.add(AUDITOR, roles=(Role.AUDITOR,))
+        (sink,) = rows(await made(world, auditor, "integrity"), "sinks")
+        assert (sink["sink"], sink["kind"], sink["required"]) == ("tape", "file", False)
+        assert sink["behind"] == len(entries(world)) - 1, "nothing delivers to it in this test"
 
 
 async def test_a_log_that_was_changed_shows_and_gives_no_folder(world: World, auditor: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from loglease.audit.checkpoint import Checkpoint
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.note import SignedNote
 from loglease.audit.report import access_review, policy_history
-from loglease.audit.report.asking import Asked, Beside, MayDo, Person, Rights, SignedHead
+from loglease.audit.report.asking import Asked, Beside, MayDo, Person, Rights, SignedHead, Sink
 from loglease.audit.report.catalogue import Kind
 from loglease.audit.report.documents import ERASED, Report, document_bytes, document_of
 from loglease.audit.report.making import Making, Result, checked
@@ -29,6 +29,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.present_rights import PresentRight, PresentRights
 from loglease.server.lifecycle import ORIGIN
 from loglease.server.services import Services
+from loglease.server.sink_settings import SinkSettings
 from loglease.store.checkpoints_interface import StoredCheckpoint
 from loglease.store.entries_interface import StoredEntry
 from loglease.store.interface import Transaction
@@ -123,6 +124,7 @@ async def _beside(services: Services, kind: Kind) -> Beside:
             size=settled,
             origin=tx.values.find(ORIGIN) or "",
             head=None if head is None else _head_of(head),
+            sinks=tuple(_sink(tx, name, one) for name, one in sorted(services.settings.audit.sinks.items())),
             changes=_changes(tx) if kind.name == policy_history.NAME else lambda _: (),
         )
 
@@ -148,6 +150,17 @@ async def _signed(services: Services, size: int) -> StoredCheckpoint | None:
 def _head_of(stored: StoredCheckpoint) -> SignedHead:
     checkpoint = Checkpoint.parse(SignedNote.parse(stored.note).text)
     return SignedHead(origin=checkpoint.origin, size=stored.size, root=stored.root, note=stored.note)
+
+
+def _sink(tx: Transaction, name: str, configured: SinkSettings) -> Sink:
+    state = tx.sinks.find(name)
+    return Sink(
+        name=name,
+        kind=configured.kind,
+        required=configured.required,
+        size=-1 if state is None else state.size,
+        waits_since=None if state is None else state.since,
+    )
 
 
 def _changes(tx: Transaction) -> Callable[[str], Sequence[tuple[str, str]]]:

@@ -31,7 +31,21 @@ from loglease.audit.types import ENTRY_TYPES
 from loglease.model.errors import InvalidField
 from loglease.model.instant import instant_text, parse_instant
 
-HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "＠x", '=HYPERLINK("http://x","y")')
+HOSTILE = (
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    '=HYPERLINK("http://x","y")',
+)
 FORMULA = re.compile(r"[\s]*[=+\-@＝＋－＠\t\r\n]")
 
 

@@ -18,6 +18,7 @@ from loglease.audit.checkpoint import Checkpoint, sign_checkpoint
 from loglease.audit.merkle import Node, inclusion_proof, subtree_root
 from loglease.audit.note import NoteInvalid, SigningKey
 from loglease.audit.proof import InclusionProof
+from loglease.audit.report import folder as folder_module
 from loglease.audit.report.documents import document_bytes, document_of
 from loglease.audit.report.folder import NOTE, SUMS, archive_of, files_in, folder_of, is_path, sums_of
 from loglease.audit.report.folder_check import FolderInvalid, FolderUnknown, check_folder
@@ -111,9 +112,36 @@ def test_a_folder_that_the_key_signed_wrongly_is_found_all_the_same() -> None:
     unproven = {path: content for path, content in files.items() if path != "proofs/1.tlog-proof"}
     renamed = {**files, "report.json": files["report.json"].replace(b"ent_report", b"ent_reporT")}
     shrunk = {**files, "checkpoint": sign_checkpoint(Checkpoint(ORIGIN, 1, b"\1" * 32), [KEY])}
-    for broken in (swapped, moved, fewer, unproven, renamed, shrunk):
+    pairs = {f"{folder}/{{}}.{end}": None for folder, end in (("entries", "json"), ("proofs", "tlog-proof"))}
+    exchanged = (
+        files
+        | {one.format(1): files[one.format(2)] for one in pairs}
+        | {one.format(2): files[one.format(1)] for one in pairs}
+    )
+    misnamed = {
+        path.replace("entries/1.", "entries/99.").replace("proofs/1.", "proofs/99."): one for path, one in files.items()
+    }
+    for broken in (swapped, moved, fewer, unproven, renamed, shrunk, exchanged, misnamed):
         with pytest.raises(LogLeaseError):
             check_folder(resealed(broken), [KEY.verifier])
+
+
+def test_a_folder_without_evidence_names_the_head_of_its_own_log() -> None:
+    log = Log()
+    log.started()
+    report, head = log.report("segregation"), log.head()
+    named = SigningKey("another.example/1", b"\x09" * 32)
+
+    def folder(signer: SigningKey) -> dict[str, bytes]:
+        name = signer.verifier.name
+        note = sign_checkpoint(Checkpoint(name, head.size, head.root), [signer])
+        content = document_bytes(document_of(report))
+        return folder_of(report, content, entries={}, proofs={}, checkpoint=note, signer=KEY)
+
+    keys = [KEY.verifier, named.verifier]
+    assert check_folder(folder(KEY), keys).entries == 0
+    with pytest.raises(FolderInvalid, match="another log"):
+        check_folder(folder(named), keys)
 
 
 def written(files: dict[str, bytes], directory: Path) -> Path:
@@ -170,6 +198,15 @@ def test_an_archive_leads_nowhere_else(path: str) -> None:
 def test_anything_else_is_no_archive(content: bytes) -> None:
     with pytest.raises(NoteInvalid):
         files_in(content)
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = archive_of({"a": b"x" * 100_000})
+    assert len(packed) < 1_000
+    assert files_in(packed)
+    monkeypatch.setattr(folder_module, "MAX_BYTES", 99_999)
+    with pytest.raises(NoteInvalid, match="too large"):
+        files_in(packed)
 
 
 @pytest.mark.parametrize("line", ["", "0  a", f"{'0' * 64} a", f"{'0' * 64}  ../a", f"{'0' * 64}  a\n{'0' * 64}  a"])

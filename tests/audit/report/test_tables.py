@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.audit.report.logs import ADMIN, ALICE, BOB, CAROL, DIGEST, Log, facts_of, rows_of, text
+from tests.audit.report.logs import ADMIN, ALICE, BOB, CAROL, DIGEST, Log, at, facts_of, rows_of, text
 
 from loglease.audit.report.access_review import months_after
 from loglease.audit.report.asking import MayDo, Person, Rights, Sink
+from loglease.audit.report.folds import ranked
 from loglease.model.instant import instant_text, parse_instant
 
 
@@ -70,6 +71,10 @@ def test_a_missing_entry_and_another_root_show() -> None:
     del log.rows[8]
     facts = facts_of(log.document("population", beside=whole))
     assert (facts["dense"], facts["root_holds"]) == (False, None)
+    log = story()
+    whole = log.beside()
+    del log.rows[-1]
+    assert facts_of(log.document("population", beside=whole))["dense"] is False, "the newest entry is missing, too"
     log = story()
     forged = log.head()
     log.rows[8] = (8, log.rows[7][1], None)
@@ -240,6 +245,8 @@ def test_break_glass_knows_what_is_overdue_late_and_justified() -> None:
         log.scheduled(name, basis="break_glass", review_by_at=text(log.now_s + 100))
         log.activated(name)
     log.granted("ordinary")
+    log.opened("good", "a")
+    log.closed("good", "a", "crash", uncertain=7)
     log.entry(
         "breakglass.reviewed",
         {"verdict": "justified", "state": "justified"},
@@ -256,16 +263,37 @@ def test_break_glass_knows_what_is_overdue_late_and_justified() -> None:
         grant="grt_late",
     )
     found = log.document("break-glass")
-    register = {one["grant"]: (one.get("verdict"), one["late"]) for one in rows_of(found, "register")}
+    register = {one["grant"]: (one["afterwards"], one["late"]) for one in rows_of(found, "register")}
     assert register == {
         "grt_good": ("justified", False),
         "grt_late": ("not_justified", True),
-        "grt_overdue": (None, True),
+        "grt_overdue": ("open", True),
     }
+    assert [one["uncertain_lines"] for one in rows_of(found, "register")] == [7, 0, 0]
     facts = facts_of(found)
     assert (facts["emergencies"], facts["overdue"], facts["late"], facts["not_justified"]) == (3, 1, 1, 1)
+    more = {"verdict": "follow_up", "state": "follow_up"}
+    log.entry("breakglass.reviewed", more, by=BOB, request="req_good", grant="grt_good")
+    again = {one["grant"]: one for one in rows_of(log.document("break-glass"), "register")}
+    assert (again["grt_good"]["afterwards"], again["grt_good"]["late"]) == ("follow_up", False), (
+        "it was decided in time"
+    )
     early = facts_of(log.document("break-glass", end=50))
     assert (early["emergencies"], early["overdue"]) == (3, 0)
+
+
+def test_a_review_at_the_very_end_of_its_time_is_late() -> None:
+    for wait_s, late in ((99.999999, False), (100, True)):
+        log = Log()
+        log.submitted("one")
+        log.offered("one", outcome="break_glass")
+        log.scheduled("one", basis="break_glass", review_by_at=text(100))
+        first, last = ({"verdict": "justified", "state": state} for state in ("open", "justified"))
+        log.entry("breakglass.reviewed", first, by=CAROL, request="req_one", grant="grt_one")
+        log.wait(wait_s)
+        log.entry("breakglass.reviewed", last, by=BOB, request="req_one", grant="grt_one")
+        (row,) = rows_of(log.document("break-glass"), "register")
+        assert row["late"] is late
 
 
 def test_unmasked_lists_raw_grants_and_reveals() -> None:
@@ -311,6 +339,11 @@ def test_elevations_come_back_or_are_overdue() -> None:
     log.wait(50)
     log.entry("elevation.reverted", back, elevation="elv_back", **ref)
     log.entry("elevation.failed", lever(log, error="refused"), elevation="elv_failed", **ref)
+    until = text(log.now_s + 10)
+    log.entry("elevation.pending", lever(log, until_at=until), by=ALICE, elevation="elv_late", **ref)
+    log.entry("elevation.raised", lever(log, until_at=until, after="debug"), elevation="elv_late", **ref)
+    log.wait(11)
+    log.entry("elevation.reverted", lever(log, until_at=until, after="info"), elevation="elv_late", **ref)
     finding = {"finding": "fnd_1", "target": "pay-api", "logger": "root", "kind": "drift", "level": "debug"}
     log.entry("finding.opened", finding)
     found = log.document("elevations", end=500)
@@ -325,12 +358,13 @@ def test_elevations_come_back_or_are_overdue() -> None:
         True,
         "debug",
     )
+    assert (rows["elv_late"]["state"], rows["elv_late"]["overdue"]) == ("reverted", True)
     assert (rows["elv_failed"]["state"], rows["elv_failed"]["error"]) == ("failed", "refused")
     facts = facts_of(found)
     assert (facts["elevations"], facts["raised"], facts["reverted"], facts["unfinished"], facts["findings"]) == (
+        4,
         3,
         2,
-        1,
         1,
         1,
     )
@@ -420,11 +454,12 @@ def test_integrity_of_a_whole_log_holds() -> None:
     log.entry("clock.suspect", {"replica": "one", "skew_ms": 6_000, "check": "boot"})
     exported = {"format": "ocsf", "first": 0, "last": 3, "sha256": DIGEST, "target": "file"}
     log.entry("log.exported", exported, by=ADMIN)
-    sink = Sink("git", 15, parse_instant("2026-11-23T12:00:00Z"))
+    sink = Sink(name="tape", kind="git", required=True, size=15, waits_since=parse_instant("2026-11-23T12:00:00Z"))
     found = log.document("integrity", beside=log.beside(sinks=(sink,), retain_s=86_400))
     assert {one["result"] for one in rows_of(found, "checks")} == {"holds"}
     assert [(one["after"], one["silent_s"]) for one in rows_of(found, "gaps")] == [("none", 0), ("crash", 3_600)]
-    assert [(one["sink"], one["behind"]) for one in rows_of(found, "sinks")] == [("git", 6)]
+    assert [(one["sink"], one["behind"], one["required"]) for one in rows_of(found, "sinks")] == [("tape", 6, True)]
+    assert rows_of(found, "sinks")[0]["waits_since_at"] == text(0)
     (hold,) = rows_of(found, "holds")
     assert (hold["hold"], hold["state"]) == ("hld_1", "set")
     (act,) = rows_of(found, "acts")
@@ -532,3 +567,21 @@ def test_the_first_instant_belongs_to_a_time_and_the_last_does_not() -> None:
         refusals.entry("access.refused", {"operation": "x", "code": "locked", "count": 1, **times}, by=ALICE)
         refusals.wait(1)
     assert facts_of(refusals.document("refusals", start=1, end=2))["refused"] == 1
+
+
+def test_an_objection_is_no_sign_off_and_one_lasts_to_the_day() -> None:
+    log = Log()
+    made = log.entry("report.made", {"report": "access-review", "sha256": DIGEST}, by=ADMIN)
+    log.entry("report.signed", {"verdict": "objected"}, by=ADMIN, entry=f"ent_{made:026d}")
+    assert facts_of(log.document("access-review"))["signed_at"] is None
+    log.entry("report.signed", {"verdict": "accepted"}, by=ADMIN, entry=f"ent_{made:026d}")
+    due_s = (months_after(at(0), 6) - at(0)) / 1_000_000
+    for end, overdue in ((due_s - 0.000_001, False), (due_s, True)):
+        assert facts_of(log.document("access-review", end=end))["sign_off_overdue"] is overdue
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    assert [ranked([], 50), ranked([7], 99), ranked([2, 1], 50), ranked([3, 1, 2], 50)] == [None, 7, 1, 2]
+    hundred = list(range(1, 101))
+    assert [ranked(hundred, percent) for percent in (1, 50, 95, 99, 100)] == [1, 50, 95, 99, 100]
+    assert [ranked(list(range(1, 11)), percent) for percent in (50, 95)] == [5, 10]

@@ -89,13 +89,20 @@ class Rights:
     review: tuple[MayDo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    """A place outside that gets checkpoints: how far it got, and when."""
+    """A place outside that keeps signed heads.
+
+    Attributes:
+        size: of the last one that it kept; -1 before the first.
+        waits_since: since when a later one waits for it; None if none does.
+    """
 
     name: str
+    kind: str
+    required: bool
     size: int
-    since_at: Instant
+    waits_since: Instant | None
 
 
 def no_changes(_proposal: str) -> Sequence[tuple[str, str]]:
@@ -115,7 +122,7 @@ class Beside:
         rights: current rights, for reviews of them.
         changes: returns verdict and text of each change that a proposal of policy makes, by its id.
         retain_s: for how long entries have to stay; None is for ever.
-        sinks: who gets checkpoints; None where that is not known here.
+        sinks: where signed heads are kept besides.
     """
 
     first: int = 0
@@ -125,7 +132,7 @@ class Beside:
     rights: Rights = field(default_factory=Rights)
     changes: Callable[[str], Sequence[tuple[str, str]]] = no_changes
     retain_s: int | None = None
-    sinks: tuple[Sink, ...] | None = None
+    sinks: tuple[Sink, ...] = ()
 
 
 def moment_of(text: str, *, field_name: str) -> Instant:

@@ -37,7 +37,11 @@ ACTS: Final = layout(
 HOLDS: Final = layout(
     "holds", "Holds, by the end of the time", "hold, state, from_at:time, to_at:time, at:time, by:subject"
 )
-SINKS: Final = layout("sinks", "Who keeps checkpoints outside", "sink, size:number, since_at:time, behind:number")
+SINKS: Final = layout(
+    "sinks",
+    "Who keeps signed heads outside, as of when the report was made",
+    "sink, kind, required:truth, size:number, behind:number, waits_since_at:time",
+)
 _ACTS: Final = frozenset(
     {
         "log.exported",
@@ -130,8 +134,10 @@ class Integrity:
             checks.add(name, "not checked" if bad is None else "fails" if bad else "holds", detail)
         for name, hold in sorted(self._holds.items()):
             holds.add(name, *hold, entries=self._held[name])
-        for sink in self._beside.sinks or ():
-            sinks.add(sink.name, sink.size, sink.since_at, max(0, self._beside.size - sink.size))
+        for sink in self._beside.sinks:
+            kept_size = max(0, sink.size)
+            behind = max(0, self._beside.size - kept_size)
+            sinks.add(sink.name, sink.kind, sink.required, kept_size, behind, sink.waits_since)
         retain = self._beside.retain_s
         kept = self._rules.finish()
         rules, breaches = _kept(kept)
@@ -190,8 +196,8 @@ class Integrity:
         ]
         if self._rules_end is not None:
             found.append(f"Whether rules hold from entry {self._rules_end[0]} on, which is not there.")
-        if self._beside.sinks is None:
-            found.append("Whether somebody outside keeps checkpoints: this server knows of no sink.")
+        if not self._beside.sinks:
+            found.append("Whether somebody outside keeps signed heads: no sink is configured here.")
         return tuple(found)
 
 

@@ -109,8 +109,10 @@ class Maker:
     def make(self) -> None:
         """Fill the database."""
         connection = self._connection
+        # Without that of sessions, the query of each batch would be looked for in the whole log.
         indices = connection.exec_driver_sql(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entry_index' AND sql IS NOT NULL"
+            " AND name NOT LIKE '%session%'"
         ).all()
         triggers = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
         for kind, names in (("INDEX", [name for name, _ in indices]), ("TRIGGER", triggers)):
@@ -218,6 +220,8 @@ class Maker:
             self._indexer.add(*one)
         self._indexer.flush()
         self._rows, self._found, self._lists, self._waiting = [], [], [], []
+        if self._index % (1 << 20) < _CHUNK:
+            print(f"{self._index:,} entries made", flush=True)
 
 
 def _holder() -> Principal:
@@ -357,10 +361,12 @@ def make(store: SqliteStore, entries: int) -> Maker:
         return maker
 
     connection, _ = store._writer._opened()  # noqa: SLF001 - settings that no server has
-    for setting in ("synchronous = OFF", "cache_size = -1000000"):
+    for setting in ("synchronous = OFF", "cache_size = -1000000", "journal_mode = OFF"):
         connection.exec_driver_sql(f"PRAGMA {setting}")
     connection.rollback()
-    return store._writer.run(work)  # noqa: SLF001 - the same
+    maker = store._writer.run(work)  # noqa: SLF001 - the same
+    store._writer.close()  # noqa: SLF001 - the next one has the settings of a server again
+    return maker
 
 
 def sizes(store: SqliteStore, entries: int) -> dict[str, float]:

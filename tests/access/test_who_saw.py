@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tests.fakes.served import ServedLog, batch, crash, served_log, stream
 from tests.store.fixtures import change
 
+from loglease.access.served_index import bring_up_served_index
 from loglease.access.serving import Unit
 from loglease.access.who_saw import How, Looked, PseudonymWanted, Question, Seen, ValueWanted, Why
 from loglease.audit.interface import Draft
@@ -377,3 +379,61 @@ def test_a_span_is_shorter_than_its_class_allows_and_no_class_smaller_would_do(s
 @given(st.text())
 def test_marks_fit_into_32_bits(text: str) -> None:
     assert -(2**31) <= mark_of(text) < 2**31
+
+
+async def test_a_pseudonym_is_asked_for_wherever_grants_share_its_key(log: ServedLog) -> None:
+    """Where policy lets pseudonyms reach further, one grant's is another's too."""
+    grants = [await log.grant() for _ in range(3)]
+    salts = ("aa" * 32, "aa" * 32, "bb" * 32)
+
+    def share(group: object) -> None:
+        connection = group._connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("DROP TRIGGER grants_terms")
+        for grant, salt in zip(grants, salts, strict=True):
+            document = json.loads(
+                connection.exec_driver_sql("SELECT document FROM grants WHERE id = ?", (grant.id,)).scalar()
+            )
+            document["shape"]["pseudonyms"], document["shared_salt"] = "deployment", salt
+            connection.exec_driver_sql("UPDATE grants SET document = ? WHERE id = ?", (json.dumps(document), grant.id))
+
+    await log.store.group(share)
+    for grant in grants:
+        await log.add(batch(grant, await log.session(grant), [stream(1, 1, app="pay")], [EMAIL]))
+    found = await log.seen(question(pseudonym=(grants[0], EMAIL)))
+    assert {hit.grant for hit in found.hits} == {grants[0].id, grants[1].id}
+
+
+async def test_what_is_looked_for_can_be_less_than_all(log: ServedLog) -> None:
+    grant = await log.grant('{app="pay"}')
+    session = await log.session(grant, 0, 100)
+    drafts = [
+        batch(grant, session, [stream(5, 6, app="pay")], [EMAIL]),
+        batch(grant, session, [stream(5, 6, app="pay")], overflow=True),
+        batch(grant, session, [stream(100, 100)], unit=Unit.SAMPLE),
+        crash(grant, session),
+    ]
+    indices = await log.add(*drafts)
+    every = {How.SERVED: {indices[0]}, How.POSSIBLE: {indices[1], indices[3]}, How.DERIVED: {indices[2]}}
+    for how, expected in every.items():
+        asked = replace(question(pseudonym=(grant, EMAIL)), hows=frozenset({how}))
+        assert set(told(await log.seen(asked))) == expected
+    assert set(told(await log.seen(question(pseudonym=(grant, EMAIL))))) == set(indices)
+    assert told(await log.seen(replace(question('{app="pay"}'), hows=frozenset({How.REVEALED})))) == {}
+
+
+async def test_a_start_makes_the_tables_anew_where_they_are_of_another_form(log: ServedLog) -> None:
+    grant = await log.grant()
+    (index,) = await log.add(batch(grant, await log.session(grant), [stream(1, 1, app="pay")], [EMAIL]))
+    assert await bring_up_served_index(log.log) == 2
+    assert await bring_up_served_index(log.log) is None
+
+    def lose(group: object) -> None:
+        connection = group._connection  # type: ignore[attr-defined]
+        for table in ("served_stream", "served_pseudonym", "served_labels", "served_label", "served_grant"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - our own tables
+        group.transaction.values.put("served_index", "0")  # type: ignore[attr-defined]
+
+    await log.store.group(lose)
+    assert told(await log.seen(question('{app="pay"}'))) == {}
+    assert await bring_up_served_index(log.log) == 2
+    assert told(await log.seen(question('{app="pay"}', pseudonym=(grant, EMAIL)))) == {index: (How.SERVED, None)}

@@ -15,14 +15,17 @@ from tests.gateway.world import T0, TOKEN, Answer, World, call, line, world
 from loglease.access.errors import PolicyDenied
 from loglease.access.reveal_draft import RevealDraft
 from loglease.access.rules import Allowed
+from loglease.access.who_saw import How, Looked, PseudonymWanted, Question, ValueWanted, Why, seen
 from loglease.audit.interface import AuditUnavailable, Recorded
 from loglease.model.digest import sha256_hex
 from loglease.model.grant import Grant, GrantMove, GrantState, move
+from loglease.model.instant import Interval
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import labels_of
 from loglease.model.limits import Limits
 from loglease.model.offer import Terms
 from loglease.model.scope import Level
+from loglease.model.selector_text import parse_selector
 from loglease.sources.interface import SourceUnavailable
 
 TEXT = 'login user=bob@a.example card={"n": 4111111111111111} password=hunter2secret seen'
@@ -491,3 +494,33 @@ async def test_an_answer_depends_on_nothing_but_its_value(tmp_path: Path, change
             grant = await approved(w, parent, record, tokens(record)[0], "pii.email")
             raws.append((await use(w, grant)).raw)
     assert raws[0] == raws[1]
+
+
+async def test_who_saw_a_value_in_clear_is_told_with_who_saw_its_pseudonym(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as w:
+        parent = await w.grant(profile="pii-default@1")
+        record = await served(w, parent)
+        shown = tokens(record)
+        for number, cls in ((0, "pii.email"), (2, "credential.password")):
+            assert (await use(w, await approved(w, parent, record, shown[number], cls))).status == 200
+        entries = await w.entries("reveal.served")
+
+        async def told(question: Question) -> set[tuple[How, Why | None, str]]:
+            found = await w.store.read(lambda tx: seen(tx, question))
+            return {(hit.how, hit.why, hit.grant) for hit in found.hits}
+
+        email, password = (entry["ref"]["grant"] for entry in entries)
+        assert await told(Question(wanted=PseudonymWanted(grant=parent.id, pseudonym=shown[0]))) == {
+            (How.SERVED, None, parent.id),
+            (How.REVEALED, None, email),
+        }
+        # A password has no pseudonym, so which one was revealed cannot be told.
+        looked = Looked(frozenset(), {"pii-default@1": "class_masked"})
+        classes = frozenset({"credential.password"})
+        value = ValueWanted(cls="password", classes=classes, look=lambda _: looked)
+        assert await told(Question(wanted=value)) == {(How.POSSIBLE, Why.NO_PSEUDONYM, password)}
+        for window, expected in (((T0, T0 + 1), {email, password}), ((T0 + 1, None), set())):
+            seen_then = await told(Question(window=Interval(*window), hows=frozenset({How.REVEALED})))
+            assert {grant for _, _, grant in seen_then} == expected
+        by_stream = Question(selector=parse_selector('{service="b"}'), hows=frozenset({How.REVEALED}))
+        assert await told(by_stream) == set()

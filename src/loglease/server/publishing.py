@@ -80,9 +80,14 @@ class Publishing:
         self.overlap_until = named[-1].overlap_until if named else None
         self._choose_signers()
 
-    def _choose_signers(self) -> None:
+    @property
+    def signers(self) -> tuple[SigningKey, ...]:
+        """Who signs now: the log's key, and behind it the one before as long as the log says so."""
         both = self.overlap_until is not None and self.clock.now() < self.overlap_until
-        self.integrator.sign_with(self.keys.both if both else [self.keys.key])
+        return self.keys.both if both else (self.keys.key,)
+
+    def _choose_signers(self) -> None:
+        self.integrator.sign_with(self.signers)
 
     @property
     def head(self) -> SignedHead | None:

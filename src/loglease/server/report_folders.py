@@ -54,10 +54,10 @@ async def archived(done: Made, *, store: Store, publishing: Publishing) -> bytes
     entries = await store.read(lambda tx: _contents(tx, evidence))
     proofs = await _proofs(publishing, head, entries)
 
-    signer = publishing.signer
+    signers = publishing.signers
 
     def packed() -> bytes:
-        files = folder_of(report, done.content, entries=entries, proofs=proofs, checkpoint=head.note, signer=signer)
+        files = folder_of(report, done.content, entries=entries, proofs=proofs, checkpoint=head.note, signers=signers)
         return archive_of(files)
 
     return await asyncio.to_thread(packed)
@@ -84,7 +84,7 @@ async def _proofs(publishing: Publishing, head: SignedHead, entries: Mapping[int
         }
         for index, proof in made.items():
             try:
-                proof.check(entries[index], [publishing.key])
+                proof.check(entries[index], publishing.verifiers)
             except ProofInvalid as error:
                 raise LogDamaged(
                     f"Audit entry {index} is not the one that was signed.", next_step="loglease audit report integrity"

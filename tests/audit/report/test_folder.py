@@ -28,7 +28,7 @@ KEY = SigningKey(ORIGIN, b"\x07" * 32)
 OTHER = SigningKey(ORIGIN, b"\x08" * 32)
 
 
-def made(signer: SigningKey = KEY) -> dict[str, bytes]:
+def made(*signers: SigningKey) -> dict[str, bytes]:
     log = Log()
     log.started()
     log.granted("one")
@@ -41,7 +41,7 @@ def made(signer: SigningKey = KEY) -> dict[str, bytes]:
     def hashes(nodes: Sequence[Node]) -> list[bytes]:
         return [subtree_root(leaves[node.number << node.level : (node.number + 1) << node.level]) for node in nodes]
 
-    note = sign_checkpoint(Checkpoint(ORIGIN, head.size, head.root), [KEY])
+    note = sign_checkpoint(Checkpoint(ORIGIN, head.size, head.root), [KEY, *signers])
     proofs = {
         index: InclusionProof(index, tuple(inclusion_proof(index, head.size, hashes)), note).encode()
         for index in report.result.evidence
@@ -52,7 +52,7 @@ def made(signer: SigningKey = KEY) -> dict[str, bytes]:
         entries={index: log.rows[index][1] for index in report.result.evidence},
         proofs=proofs,
         checkpoint=note,
-        signer=signer,
+        signers=signers or (KEY,),
     )
 
 
@@ -91,6 +91,12 @@ def test_a_file_too_much_and_another_key_are_found() -> None:
     named = SigningKey("another.example/1", b"\x07" * 32)
     with pytest.raises(FolderUnknown):
         check_folder(made(), [named.verifier])
+
+
+def test_for_a_time_a_folder_can_be_checked_with_the_key_before_as_well() -> None:
+    files = made(KEY, OTHER)
+    assert check_folder(files, [KEY.verifier]) == check_folder(files, [OTHER.verifier])
+    assert files["log.vkey"].decode().strip() == str(KEY.verifier)
 
 
 def resealed(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -136,7 +142,7 @@ def test_a_folder_without_evidence_names_the_head_of_its_own_log() -> None:
         name = signer.verifier.name
         note = sign_checkpoint(Checkpoint(name, head.size, head.root), [signer])
         content = document_bytes(document_of(report))
-        return folder_of(report, content, entries={}, proofs={}, checkpoint=note, signer=KEY)
+        return folder_of(report, content, entries={}, proofs={}, checkpoint=note, signers=[KEY])
 
     keys = [KEY.verifier, named.verifier]
     assert check_folder(folder(KEY), keys).entries == 0

@@ -11,7 +11,7 @@ import base64
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from loglease.audit.note import NoteInvalid, Signer, VerifierKey, sign_note
@@ -57,7 +57,7 @@ def folder_of(
     entries: Mapping[int, bytes],
     proofs: Mapping[int, bytes],
     checkpoint: bytes,
-    signer: Signer,
+    signers: Sequence[Signer],
 ) -> dict[str, bytes]:
     """Return the files of a folder by path.
 
@@ -65,8 +65,9 @@ def folder_of(
         content: the report's JSON, byte for byte as `report.made` names it.
         entries: the evidence; each has its proof.
         checkpoint: the signed note that the proofs lead to.
+        signers: the log's key, then others of its name that sign as well.
     """
-    key = signer.verifier
+    key = signers[0].verifier
     files = {
         REPORT: content,
         "report.csv": sheets_of(report),
@@ -80,7 +81,7 @@ def folder_of(
     }
     files["README.md"] = guide_of(report, content, key, list(entries)).encode()
     files[SUMS] = sums_of(files)
-    files[NOTE] = sign_note(note_text(key.name, report.id, files[SUMS]), [signer]).encode()
+    files[NOTE] = sign_note(note_text(key.name, report.id, files[SUMS]), signers).encode()
     return files
 
 

@@ -132,6 +132,12 @@ def a_lock_lifted_twice(log: Writer) -> None:
     log.lift(lock)
 
 
+def discloses_what_is_not_there(log: Writer) -> None:
+    data = {"field": "reason_c", "to": "sub_erin", "purpose_c": digest("inquiry")}
+    log.write("log.disclosed", "sub_admin", data, {"entry": log.entries[3].draft.id})
+    log.write("log.disclosed", "sub_admin", data, {"entry": log.id("ent")})
+
+
 # S4 to S10
 
 
@@ -784,6 +790,7 @@ TWINS: dict[str, tuple[Twin, ...]] = {
         resumed_though_not_suspended,
         resumed_by_its_holder,
         a_lock_lifted_twice,
+        discloses_what_is_not_there,
     ),
     "S4": (another_digest, approved_another_digest),
     "S5": (a_bundle_that_was_not_in_force, a_bundle_that_was_replaced, an_offer_that_its_bundle_does_not_give),

@@ -252,6 +252,17 @@ def erased(state: State, entry: Fact) -> None:
     people_rules.has_second_person(state, entry)
 
 
+def about_an_entry(state: State, entry: Fact) -> None:
+    """A field is disclosed, or a report signed: of an entry that is there."""
+    one = entry.ref["entry"]
+    if one in state.entries and one != entry.id:
+        return
+    if state.partial:
+        state.unchecked("S3", "what was introduced before the first entry that is there")
+    else:
+        state.breach("S3", f"{one} is no earlier entry")
+
+
 STEPS: Final = {
     "service.started": started,
     "service.stopped": stopped,
@@ -274,6 +285,8 @@ STEPS: Final = {
     "policy.withdrawn": withdrawn,
     "policy.loaded": loaded,
     "subject.erased": erased,
+    "log.disclosed": about_an_entry,
+    "report.signed": about_an_entry,
     "target.registered": erased,
     "target.retired": erased,
     "target.frozen": erased,

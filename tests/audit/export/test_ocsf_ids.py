@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.audit.export.branches import of_type
 from tests.audit.export.events import event_for
-from tests.audit.export.schema import captions
+from tests.audit.export.schema import captions, published
 
 from loglease.audit.export.ocsf_classes import CLASSES
 from loglease.audit.types import ENTRY_TYPES
@@ -74,8 +74,20 @@ def test_names_are_those_of_the_published_schema(class_uid: int) -> None:
 def test_names_beside_numbers_are_the_numbers(name: str) -> None:
     for content in of_type(ENTRY_TYPES[name]):
         event = event_for(content)
-        for number, word in (("severity_id", "severity"), ("status_id", "status"), ("action_id", "action")):
+        for word in ("severity", "status", "action", "type", "log_type"):
+            number = f"{word}_id"
             if number in event:
                 assert captions(event["class_uid"], number)[event[number]] == event[word]
         if event["activity_id"] == 99:
             assert event["activity_name"] not in captions(event["class_uid"], "activity_id").values()
+
+
+@pytest.mark.parametrize("name", ["principal.added", "policy.loaded", "policy.refused"])
+def test_kinds_of_users_and_things_have_the_numbers_of_the_published_schema(name: str) -> None:
+    for content in of_type(ENTRY_TYPES[name]):
+        event = event_for(content)
+        for key, kind in (("user", "user"), ("entity", "managed_entity")):
+            if key in event:
+                known = published()["objects"][kind]["attributes"]["type_id"]["enum"]
+                number, word = event[key]["type_id"], event[key]["type"]
+                assert number == 99 or known[str(number)]["caption"] == word

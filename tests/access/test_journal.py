@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loglease.access.journal import Journal, JournalDamaged, JournalRecord
+from loglease.access.journal import Journal, JournalDamaged, JournalRecord, JournalRefused
 from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import Instant
 
@@ -67,3 +68,38 @@ async def test_damage_before_the_last_record_refuses_the_start(tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(JournalDamaged, match="damaged at byte 0"):
         Journal.open(path)
+
+
+async def test_a_reason_is_taken_out_and_everything_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "revocations.journal"
+    journal = Journal.open(path)
+    for number, reason in enumerate(("first", "canary of bob", "third")):
+        await journal.append(record(number, reason=reason))
+    before = journal.records()
+
+    def change(one: JournalRecord) -> JournalRecord:
+        return replace(one, reason="[erased]") if one.reason == "canary of bob" else one
+
+    assert await journal.rewrite(change) == 1
+    assert await journal.rewrite(change) == 0
+    assert b"canary" not in path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    await journal.append(record(9, reason="later"))
+    journal.close()
+    again = Journal.open(path)
+    assert again.records() == [*map(change, before), record(9, reason="later")]
+    again.close()
+
+
+async def test_a_journal_that_cannot_be_written_anew_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "revocations.journal"
+    journal = Journal.open(path)
+    await journal.append(record(1))
+    path.with_name("revocations.journal.new").mkdir()
+    with pytest.raises(JournalRefused):
+        await journal.rewrite(lambda one: replace(one, reason="[erased]"))
+    await journal.append(record(2))
+    journal.close()
+    again = Journal.open(path)
+    assert again.records() == [record(1), record(2)]
+    again.close()

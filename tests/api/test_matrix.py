@@ -76,6 +76,12 @@ MATRIX: dict[str, dict[str, str]] = {
     "prove_consistency": OVERSEERS,
     "ask_who_saw": OVERSEERS,
     "read_log_file": OVERSEERS,
+    "disclose_text": ADMINS,
+    "propose_erasing": ADMINS,
+    "propose_log_pruning": ADMINS,
+    "list_holds": OVERSEERS,
+    "create_hold": OVERSEERS,
+    "release_present_hold": ADMINS,
     "list_principals": OVERSEERS,
     "create_principal": ADMINS,
     "find_principal": OVERSEERS,
@@ -133,6 +139,10 @@ BODIES: dict[str, Any] = {
     "simulate_policy": {"files": {"policy.yaml": "x"}},
     "ask_who_saw": {"selector": '{service="a"}'},
     "propose_bundle": {"files": {"policy.yaml": "x"}, "comment": "x"},
+    "disclose_text": {"entry": f"ent_{MISSING}", "field": "reason_c", "to": f"prn_{MISSING}", "purpose": "x"},
+    "propose_erasing": {"subject": "sub_" + "a" * 26, "comment": "x"},
+    "propose_log_pruning": {"before": "2020-01-01T00:00:00Z", "comment": "x"},
+    "create_hold": {"reason": "x"},
     "approve_proposal": {},
     "deny_proposal": {},
 }
@@ -147,6 +157,7 @@ PREFIXES = {
     "lock_id": "lck",
     "proposal_id": "prp",
     "entry_id": "ent",
+    "hold_id": "hld",
 }
 DOOR = {"not_authenticated", "not_permitted", "reviewer_not_human", "token_expired", "locked", "csrf_failed"}
 

@@ -49,7 +49,7 @@ def test_what_can_be_locked_can_be_recorded() -> None:
 
 
 def test_names_are_a_noun_and_a_past_participle() -> None:
-    assert len(ENTRY_TYPES) == 79
+    assert len(ENTRY_TYPES) == 82
     for name, kind in ENTRY_TYPES.items():
         noun, _, verb = name.partition(".")
         assert noun

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -409,3 +410,59 @@ def test_a_server_does_not_start_on_a_log_that_somebody_changed(killable: Stack)
     if process.stdout is not None:
         process.stdout.close()
     assert "audit_unavailable" in (killable.folder / "stderr.log").read_text()
+
+
+def test_erasing_a_subject_leaves_all_proofs_valid_and_the_clear_values_unrecoverable(killable: Stack) -> None:
+    """No file of the data directory, the master key among them, gives anything back; no byte of an entry changed."""
+    stack, data = killable, killable.folder / "data"
+    alice, bob = (stack.sign_in(name) for name in ("alice", "bob"))
+    erin, frank = (stack.add(name, roles=("admin",)) for name in ("grace", "frank"))
+    request = alice.ask(reason=TYPED["reason"], ticket=TYPED["ticket"], scope={"contains": [TYPED["literal"]]})
+    bob.decide(request, comment=TYPED["comment"])
+    grant = alice.grant_of(request)
+    list(alice.lines(grant, TYPED["query"], since="1h"))
+    bob.call("POST", f"/grants/{grant}/revoke", {"reason": TYPED["revocation"]})
+    hers = [TYPED[name] for name in ("reason", "ticket", "literal", "query")]
+    clear = b"".join(text for _, _, text, _ in opened(stack))
+    assert all(text.encode() in clear for text in hers)
+    entries = rows(database(stack), "SELECT idx, bytes, leaf FROM entries ORDER BY idx")
+    commitments = {
+        match for _, content, _ in entries for match in re.findall(rb'_c(?:":|s?":\[)"([0-9a-f]{64})"', content)
+    }
+
+    (login,) = [one for one in erin.call("GET", "/principals")["items"] if one["account"] == "alice"]
+    version = httpx2.get(f"{stack.url}/api/v1/principals/{login['id']}", headers=erin.headers()).headers["etag"]
+    erin.call("PATCH", f"/principals/{login['id']}", {"enabled": False}, if_match=version)
+    wish = {"subject": login["subject"], "comment": "she asked for it"}
+    proposal = erin.create("/audit/erasures", wish)
+    with pytest.raises(Refused):
+        erin.call("POST", f"/proposals/{proposal['id']}/approve", {}, if_match=f'"{proposal["digest"]}"')
+    done = frank.call("POST", f"/proposals/{proposal['id']}/approve", {}, if_match=f'"{proposal["digest"]}"')
+    assert done["state"] == "accepted"
+
+    # While it runs, and when it has stopped: the write-ahead log is gone then, and the log is published.
+    for _ in range(2):
+        content = b"\n".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+        for text in (*hers, "alice@example.com"):
+            assert text.encode() not in content, text
+        assert TYPED["comment"].encode() in content, "what others wrote stays"
+        stack.stop()
+    assert TYPED["comment"].encode() in b"".join(text for _, _, text, _ in opened(stack))
+    _no_salt_is_left(content, hers, commitments)
+
+    after = rows(database(stack), "SELECT idx, bytes, leaf FROM entries ORDER BY idx")
+    assert after[: len(entries)] == entries
+    assert any(b'"type":"subject.erased"' in content for _, content, _ in after)
+    code, told = ran("audit", "verify", data / "log", "--key", json.loads(after[0][1])["data"]["vkey"])
+    assert (code, "all hashes match" in told) == (0, True), told
+
+
+def _no_salt_is_left(content: bytes, texts: Sequence[str], commitments: set[bytes]) -> None:
+    """Try whatever 16 bytes there are, as bytes and as hexadecimal digits, as the salt of the very text."""
+    runs = re.findall(rb"[0-9a-f]{32,}", content)
+    salts = {content[at : at + 16] for at in range(len(content) - 15)}
+    salts |= {bytes.fromhex(run[at : at + 32].decode()) for run in runs for at in range(len(run) - 31)}
+    for text in texts:
+        for shape in (text, f"contains={text}"):
+            found = {hashlib.sha256(salt + shape.encode()).hexdigest().encode() for salt in salts}
+            assert not found & commitments, text

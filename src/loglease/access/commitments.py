@@ -10,10 +10,12 @@ from typing import Final
 from loglease.audit.interface import PrivateField
 from loglease.model.digest import SALT_BYTES, commitment
 
+RULE: Final = "rule:"
+"""How the names of line rules begin."""
+
 Random = Callable[[int], bytes]
 """Return so many unpredictable bytes; the only real one is in `server.clock`."""
 
-_RULE: Final = "rule:"
 _RULES: Final = "rules"
 _SECRET_BYTES: Final = 32
 
@@ -38,8 +40,9 @@ class Commitments:
             return commitment(bytes.fromhex(self.known[name][0]), text.encode())
         salt = self._salt(name)
         self.known[name] = (salt.hex(), text)
-        self.fresh.append(PrivateField(path=name, salt=salt, clear=text.encode()))
-        return commitment(salt, text.encode())
+        committed = commitment(salt, text.encode())
+        self.fresh.append(PrivateField(path=_path(name, committed), salt=salt, clear=text.encode()))
+        return committed
 
     def _salt(self, name: str) -> bytes:
         """Return 16 bytes that nobody can guess.
@@ -47,7 +50,7 @@ class Commitments:
         Line rules come up in reviews, grants and sessions, long after the request was stored. Whoever compares those
         has to see that a rule is the same, so its salt follows from a secret of the request.
         """
-        if not (name.startswith(_RULE) and _RULES in self.known):
+        if not (name.startswith(RULE) and _RULES in self.known):
             return self.random(SALT_BYTES)
         secret, _ = self.known[_RULES]
         return hmac.digest(bytes.fromhex(secret), name.encode(), "sha256")[:SALT_BYTES]
@@ -66,6 +69,11 @@ def first_commitments(random: Random) -> Commitments:
 def opened(private: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
     """Return salt and clear text of what a request commits to, by field, for those who may read it."""
     return {name: pair for name, pair in sorted(private.items()) if name != _RULES}
+
+
+def _path(name: str, committed: str) -> str:
+    """Return where a commitment stands. That of a line rule is one of many, and a path must not give the rule away."""
+    return f"rules_c:{committed}" if name.startswith(RULE) else name
 
 
 def commitments_of(private: Mapping[str, tuple[str, str]], random: Random) -> Commitments:

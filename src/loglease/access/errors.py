@@ -214,3 +214,15 @@ class AccountMismatch(LogLeaseError):
     """What a session reports does not go on where its record stands; a fault of ours, never of a caller."""
 
     code = "internal"
+
+
+class UnderHold(LogLeaseError):
+    """A hold covers what was to be erased or pruned."""
+
+    code = "under_hold"
+
+
+class StillNeeded(LogLeaseError):
+    """What was to be erased or pruned is needed by something that is not over."""
+
+    code = "still_needed"

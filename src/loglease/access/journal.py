@@ -10,6 +10,7 @@ import asyncio
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock as ThreadLock
@@ -115,7 +116,8 @@ def revocation_record(row: RevocationRow) -> JournalRecord:
 class Journal:
     """The journal of one process; `append` returns once the record is on the disk."""
 
-    def __init__(self, descriptor: int, records: list[JournalRecord], size: int) -> None:
+    def __init__(self, path: Path, descriptor: int, records: list[JournalRecord], size: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._records = records
         self._size = size
@@ -139,7 +141,7 @@ class Journal:
         if whole < len(content):
             os.ftruncate(descriptor, whole)
             flush(descriptor, str(path))
-        return cls(descriptor, records, whole)
+        return cls(path, descriptor, records, whole)
 
     def records(self) -> list[JournalRecord]:
         """Return all records, oldest first."""
@@ -170,6 +172,39 @@ class Journal:
             flush(self._descriptor, "The revocation journal")
             self._size += len(encoded)
             self._records.append(record)
+
+    async def rewrite(self, change: Callable[[JournalRecord], JournalRecord]) -> int:
+        """Write the journal anew with records changed, such as without a text that was erased; return how many differ.
+
+        Raises:
+            JournalRefused: it could not be written; the old one stays.
+        """
+        return await asyncio.to_thread(self._rewrite, change)
+
+    def _rewrite(self, change: Callable[[JournalRecord], JournalRecord]) -> int:
+        with self._writing:
+            records = [change(one) for one in self._records]
+            differing = sum(one != before for one, before in zip(records, self._records, strict=True))
+            if not differing:
+                return 0
+            content = b"".join(one.encoded() for one in records)
+            fresh = self._path.with_name(f"{self._path.name}.new")
+            try:
+                descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                view = memoryview(content)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            except OSError as error:
+                raise JournalRefused(
+                    f"The journal could not be written anew: {error.strerror}.",
+                    next_step="Make room on the disk of the data directory, then restart the server.",
+                ) from error
+            flush(descriptor, "The revocation journal")
+            fresh.replace(self._path)
+            _keep_name(self._path.parent)
+            os.close(self._descriptor)
+            self._descriptor, self._records, self._size = descriptor, records, len(content)
+            return differing
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from loglease.access.commitments import Commitments
+from loglease.access.commitments import RULE, Commitments
 from loglease.audit.interface import SYSTEM
 from loglease.model.access_request import Wish
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
@@ -43,7 +43,7 @@ def scope_data(scope: Scope, commitments: Commitments, profiles: ProfilesOf) -> 
         "selector": [test for key, matcher in scope.selector.matchers for test in _tests(key, matcher)],
         "from_ns": str(scope.window.start_ns),
         "live": scope.window.live,
-        "rules_c": [commitments.to(f"rule:{rule}", rule) for rule in line_rules(scope)],
+        "rules_c": [commitments.to(f"{RULE}{rule}", rule) for rule in line_rules(scope)],
         "profiles": [] if scope.profile is None else profiles(scope.profile),
     }
     if scope.window.end_ns is not None:

@@ -82,7 +82,7 @@ async def review_policy(
         ReasonRequired: a denial without a comment, or a comment that is too long.
         StepUpRequired: the sign-in is too old for this act.
     """
-    _require_person(caller)
+    require_person(caller)
     if len(comment) > MAX_COMMENT:
         raise ReasonRequired(f"The comment has more than {MAX_COMMENT:,} characters.", next_step="Shorten it.")
 
@@ -132,7 +132,12 @@ async def review_policy(
     return await log.commit(work)
 
 
-def _require_person(caller: Caller) -> None:
+def require_person(caller: Caller) -> None:
+    """Refuse whoever is no person who has signed in.
+
+    Raises:
+        ReviewerNotHuman: an agent, a service, or a token.
+    """
     if caller.principal.kind is not Kind.HUMAN:
         raise ReviewerNotHuman(f"A {caller.principal.kind} cannot review.", next_step="Ask a person.")
     if caller.rights is not None or caller.signed_in_at is None:

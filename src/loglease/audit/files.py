@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final, NoReturn, Protocol
@@ -175,6 +175,22 @@ class LogFiles:
                 for name in names:
                     self._system.remove_file(name, inside)
             self._system.remove_folder(place.name, outside)
+
+    def remove_files(self, paths: Iterable[str]) -> int:
+        """Remove files, as far as they are there, and return how many were. Nothing is flushed, as in `remove`.
+
+        Raises:
+            LogUnwritable: one cannot be removed.
+        """
+        count = 0
+        with self._translated():
+            for place in map(PurePosixPath, paths):
+                if self.size_of(str(place)) is None:
+                    continue
+                with self._opened(str(self.root / place.parent), None) as folder:
+                    self._system.remove_file(place.name, folder)
+                count += 1
+        return count
 
     def folders(self, ending: str) -> list[str]:
         """Return the directories whose names end like this."""

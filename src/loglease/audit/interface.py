@@ -47,7 +47,8 @@ class PrivateField:
     """What a commitment in an entry stands for; kept beside the log so that it can be erased.
 
     Attributes:
-        path: where the commitment is in the entry's data, such as ``reason_c``.
+        path: where the commitment is in the entry's data, such as ``reason_c``; one of an array is
+            ``rules_c:`` and the commitment.
         salt: 16 random bytes.
         clear: the committed bytes.
     """

@@ -105,6 +105,9 @@ policy.proposed 300401 [proposal] digest_sha256, bundle_sha256, base_revision#, 
 policy.reviewed 300403 [proposal, review] verdict{approve|deny}, digest_sha256, comment_c?, channel{web|cli|api|chat},
     auth:Auth
 policy.withdrawn 300411 [proposal] why{author|superseded}
+act.proposed 300401 [proposal] kind{erase|prune}, digest_sha256, comment_c
+act.reviewed 300403 [proposal] verdict{approve|deny}, digest_sha256, comment_c?, channel{web|cli|api|chat}, auth:Auth
+act.withdrawn 300411 [proposal] why{author}
 policy.loaded 300403 [proposal?] bundle_sha256, revision#, trust, author?, reviewers:[], signers:[], needed#, widens!
 principal.added 300101 [] subject, kind{human|agent|service}, owner?
 principal.changed 300199 [] subject, change{linked|unlinked|suspected|owner|roles|groups|enabled|disabled|password

@@ -156,7 +156,7 @@ _EXITS: Final[Mapping[str, Exit]] = MappingProxyType(
             Exit.NOT_FOUND: "not_found",
             Exit.CONFLICT: (
                 "request_not_pending already_reviewed grant_not_active grant_ambiguous offer_changed stage_not_open "
-                "proposal_not_pending policy_not_managed extension_exists simulation_running "
+                "proposal_not_pending under_hold still_needed policy_not_managed extension_exists simulation_running "
                 "line_not_available elevation_conflict bundle_stale in_progress digest_mismatch version_mismatch"
             ),
             Exit.CUT: "grant_ended budget_used",

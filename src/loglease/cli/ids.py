@@ -9,7 +9,7 @@ from typing import Any, Final
 from loglease.cli.errors import IdUnclear, NotFoundHere, Usage
 from loglease.cli.run import Run
 from loglease.cli.terminal import one_line
-from loglease.model.ids import GRANT, LOCK, PROPOSAL, REQUEST, TOKEN
+from loglease.model.ids import GRANT, HOLD, LOCK, PROPOSAL, REQUEST, TOKEN
 
 NEWEST: Final = "@last"
 LAST_CHARACTERS: Final = 6
@@ -19,11 +19,19 @@ _LISTED: Final = {
     LOCK: "loglease lock list",
     TOKEN: "loglease token list",
     PROPOSAL: "loglease proposals list",
+    HOLD: "loglease audit hold list",
 }
 _WHOLE = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_PATHS: Final = {REQUEST: "/requests", GRANT: "/grants", LOCK: "/locks", TOKEN: "/tokens", PROPOSAL: "/proposals"}
+_PATHS: Final = {
+    REQUEST: "/requests",
+    GRANT: "/grants",
+    LOCK: "/locks",
+    TOKEN: "/tokens",
+    PROPOSAL: "/proposals",
+    HOLD: "/audit/holds",
+}
 _PAGED: Final = frozenset({REQUEST, GRANT, PROPOSAL})
-_WORDS: Final = {REQUEST: "request", GRANT: "grant", LOCK: "lock", TOKEN: "token", PROPOSAL: "proposal"}
+_WORDS: Final = {REQUEST: "request", GRANT: "grant", LOCK: "lock", TOKEN: "token", PROPOSAL: "proposal", HOLD: "hold"}
 
 
 def matching(text: str, ids: Iterable[str]) -> list[str]:

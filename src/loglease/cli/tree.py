@@ -133,6 +133,21 @@ GROUPS: Final = (
                 "audit_report:verify_report",
                 "Check the folder of a report, from its files and the log's public key alone.",
             ),
+            (
+                "disclose",
+                "audit_private:disclose",
+                "Open one text of an entry for a named auditor; administrators only.",
+            ),
+            (
+                "erase",
+                "audit_private:erase",
+                "Propose to erase what somebody wrote, or one text; another administrator has to approve.",
+            ),
+            (
+                "prune",
+                "audit_private:prune",
+                "Propose to prune the oldest entries of the audit log; another administrator has to approve.",
+            ),
         ),
     ),
     (
@@ -152,14 +167,14 @@ GROUPS: Final = (
     (
         _DECIDE,
         "proposals",
-        "Changes of a managed policy.",
+        "What other people have to approve: changes of a managed policy, and acts of administrators.",
         (
-            ("list", "proposals:list_", "List proposals to change the policy."),
-            ("show", "proposals:show", "Show one proposal: what it changes, who approved, how it stands."),
+            ("list", "proposals:list_", "List proposals."),
+            ("show", "proposals:show", "Show one proposal: what it would do, who approved, how it stands."),
             (
                 "approve",
                 "proposals:approve",
-                "Look at a proposal and approve it; with the last approval it is in force.",
+                "Look at a proposal and approve it; with the last approval it is in force, or done.",
             ),
             ("deny", "proposals:deny", "Look at a proposal and deny it, with a comment; that ends it."),
             ("withdraw", "proposals:withdraw", "Withdraw a proposal of yours."),
@@ -207,6 +222,11 @@ GROUPS: Final = (
             ),
         ),
     ),
+)
+HOLDS: Final = (
+    ("set", "audit_private:hold_set", "Set a hold: nothing that was recorded in its time is erased or pruned."),
+    ("list", "audit_private:hold_list", "List holds, released ones too."),
+    ("release", "audit_private:hold_release", "Release a hold that somebody else set."),
 )
 USERS: Final = (
     ("add", "admin:add", "Add a local account."),
@@ -267,6 +287,7 @@ def command_tree(words: Container[str] = ()) -> App:
         app.command(f"{_HERE}.{place}", name=name, group=group, help=_whole(place) if name in words else text)
     for group, name, text, commands in GROUPS:
         app.command(_group(name, text, commands, group, words))
+    app["audit"].command(_group("hold", "Holds: what nobody erases or prunes.", HOLDS, None, words))
     admin = App(name="admin", help="People and their accounts.", group=_LOOK)
     admin.command(_group("user", "Local accounts.", USERS, None, words))
     admin.command(_group("person", "People behind accounts.", PERSONS, None, words))

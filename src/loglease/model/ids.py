@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Final, NewType, Protocol
 
@@ -23,6 +24,7 @@ TokenId = NewType("TokenId", str)
 RevocationId = NewType("RevocationId", str)
 NoticeId = NewType("NoticeId", str)
 ProposalId = NewType("ProposalId", str)
+HoldId = NewType("HoldId", str)
 
 PRINCIPAL: Final = "prn"
 PERSON: Final = "per"
@@ -37,8 +39,12 @@ TOKEN: Final = "tok"  # noqa: S105 - a prefix, not a secret
 REVOCATION: Final = "rvk"
 NOTICE: Final = "ntc"
 PROPOSAL: Final = "prp"
+HOLD: Final = "hld"
+
+SUBJECT_BYTES: Final = 17
 
 _RANDOM_BYTES: Final = 10
+_SUBJECT_CHARACTERS: Final = 26
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -57,6 +63,13 @@ def id_of(prefix: str, *, unix_ms: int, randomness: bytes) -> str:
     if len(randomness) != _RANDOM_BYTES:
         raise ValueError(f"a ULID takes {_RANDOM_BYTES} random bytes, got {len(randomness)}")
     return f"{prefix}_{ULID.from_bytes(unix_ms.to_bytes(6, 'big') + randomness)}"
+
+
+def subject_of(randomness: bytes) -> SubjectId:
+    """Build the name that audit entries use for somebody, from 17 random bytes."""
+    if len(randomness) != SUBJECT_BYTES:
+        raise ValueError(f"a subject takes {SUBJECT_BYTES} random bytes, got {len(randomness)}")
+    return SubjectId(f"sub_{base64.b32encode(randomness).decode().lower()[:_SUBJECT_CHARACTERS]}")
 
 
 def checked_id(prefix: str, text: str) -> str:

@@ -22,6 +22,8 @@ MAX_DURATION_S: Final = 10 * 365 * 86_400
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_INSTANT: Final = 253_402_300_799 * MICROSECONDS
+LATEST: Final = Instant(_MAX_INSTANT)
+"""The last instant that can be written."""
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
 _DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?")
 _UNITS_S: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

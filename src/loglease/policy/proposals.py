@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
-from loglease.model.ids import PersonId
+from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.principal import Directory, Kind, Principal, Role
 from loglease.model.proposal import Proposal, ProposalReview, ProposedChange
 from loglease.model.review import Verdict
@@ -17,6 +17,18 @@ from loglease.policy.problems import At
 
 _PROVED_HARMLESS: Final = frozenset({Meaning.NARROWS, Meaning.SAME})
 _FEW, _MANY = 1, 2
+
+
+class Proposed(Protocol):
+    """What somebody proposes and others decide on: a policy, or an act."""
+
+    @property
+    def author(self) -> PrincipalId:
+        """Who proposed it."""
+
+    @property
+    def persons(self) -> frozenset[PersonId]:
+        """Who counts as the author."""
 
 
 def needed_for(found: Iterable[Difference]) -> int:
@@ -52,46 +64,49 @@ def counted(proposal: Proposal, reviews: Iterable[ProposalReview], directory: Di
     return tuple(found.values())
 
 
-def approvers(proposal: Proposal, directory: Directory) -> frozenset[PersonId]:
+def approvers(proposal: Proposed, directory: Directory, role: Role = Role.POLICY_ADMIN) -> frozenset[PersonId]:
     """Return the different people who may approve a proposal."""
     bench = _bench(proposal, directory)
-    return frozenset(bench.people.counted_as(one) for one in directory.humans() if _may_approve(bench, one))
+    return frozenset(bench.people.counted_as(one) for one in directory.humans() if _may_approve(bench, one, role))
 
 
-def proposal_refusal(proposal: Proposal, reviewer: Principal, directory: Directory) -> Refusal | None:
-    """Say why somebody may not review a proposal; None if they may."""
+def proposal_refusal(
+    proposal: Proposed, reviewer: Principal, directory: Directory, role: Role = Role.POLICY_ADMIN
+) -> Refusal | None:
+    """Say why somebody may not review a proposal; None if they may.
+
+    Args:
+        role: which reviewing it takes.
+    """
     bench = _bench(proposal, directory)
     if reviewer.kind is not Kind.HUMAN:
         return Refusal(code="reviewer_not_human", message=f"Only people review; {reviewer.name} is none.")
     if reviewer.id == proposal.author:
         return Refusal(
             code="self_review",
-            message="Nobody approves their own change of the policy.",
-            next_step="Ask another person with the role policy_admin.",
+            message="Nobody approves their own proposal.",
+            next_step=f"Ask another person with the role {role}.",
         )
     if bench.is_own(reviewer):
         return Refusal(
             code="same_person",
             message="This account may belong to the person who proposed this, so it cannot review.",
-            next_step="Ask somebody else with the role policy_admin.",
+            next_step=f"Ask somebody else with the role {role}.",
         )
-    if not _may_approve(bench, reviewer):
+    if not _may_approve(bench, reviewer, role):
         return Refusal(
             code="reviewer_not_eligible",
-            message="Reviewing a change of the policy takes the role policy_admin.",
+            message=f"Reviewing this takes the role {role}.",
             next_step="Ask somebody with the role, or an administrator for it.",
         )
     return None
 
 
-def _bench(proposal: Proposal, directory: Directory) -> Bench:
+def _bench(proposal: Proposed, directory: Directory) -> Bench:
     return Bench(people=People(directory), requester=proposal.author, excluded=proposal.persons)
 
 
-def _may_approve(bench: Bench, principal: Principal) -> bool:
+def _may_approve(bench: Bench, principal: Principal, role: Role = Role.POLICY_ADMIN) -> bool:
     return (
-        principal.kind is Kind.HUMAN
-        and principal.enabled
-        and Role.POLICY_ADMIN in principal.roles
-        and not bench.is_own(principal)
+        principal.kind is Kind.HUMAN and principal.enabled and role in principal.roles and not bench.is_own(principal)
     )

@@ -12,6 +12,7 @@ import structlog
 from loglease.access.decisions import forget_decisions
 from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
+from loglease.access.pruning import delete_pruned
 from loglease.access.pseudonym_keys import forget_key_salts
 from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
@@ -141,6 +142,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         await services.courier.forget()
         await forget_decisions(log=services.log)
         await forget_key_salts(log=services.log)
+        await services.publishing.forget(await delete_pruned(log=services.log))
 
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,

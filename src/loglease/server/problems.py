@@ -70,6 +70,8 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
         409: {
             "request_not_pending": ("The request is decided", "Look at the request; ask anew if needed."),
             "proposal_not_pending": ("The proposal is decided", "Look at the proposal; make a new one if needed."),
+            "under_hold": ("Under a hold", "An administrator releases holds: loglease audit hold."),
+            "still_needed": ("Still needed", "End or decide what needs it first."),
             "policy_not_managed": ("Policy is not changed here", "Change the documents where this server reads them."),
             "already_reviewed": ("Already reviewed", "A denial cannot be taken back."),
             "grant_not_active": ("The grant is not active", "Activate it, or ask whoever suspended it."),

@@ -18,6 +18,7 @@ from loglease.audit.interface import SYSTEM, AuditUnavailable, Draft, EntryLog, 
 from loglease.audit.ledger import Ledger
 from loglease.audit.note import SigningKey, VerifierKey
 from loglease.audit.publisher import Publisher
+from loglease.audit.tiles import ENTRIES, WIDTH, Tile
 from loglease.audit.walk import Opened, Walk, opened_log, published_head
 from loglease.model.clock import Clock
 from loglease.model.ids import ENTRY, EntryId, NewId
@@ -151,6 +152,15 @@ class Publishing:
         if walk.mended:
             _log.warning("log_directory_mended", unfinished=0, missing=walk.mended)
         self.checked_at = self.clock.now()
+
+    async def forget(self, below: int) -> int:
+        """Remove the bundles and lowest tiles that hold nothing but entries below an index; return how many files.
+
+        Raises:
+            LogUnwritable: one cannot be removed.
+        """
+        paths = (Tile(level, number, WIDTH).path for number in range(below // WIDTH) for level in (ENTRIES, 0))
+        return await asyncio.to_thread(self.files.remove_files, list(paths))
 
     async def finish(self) -> None:
         """Sign and publish all that is there, then let go; what fails is left to the next start."""

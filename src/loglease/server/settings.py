@@ -24,6 +24,7 @@ from loglease.model.errors import FieldFault, LogLeaseError
 from loglease.policy.manifest import is_key
 from loglease.server.notifications.settings import NotificationSettings
 from loglease.server.proxies import ELSEWHERE, network_named
+from loglease.server.retention import retention_s
 from loglease.server.sink_settings import SinkName, SinkSettings
 
 FILE_NAME: Final = "loglease.toml"
@@ -226,6 +227,18 @@ class AuditSettings(_Area):
     witness_policy: Path | None = None
     witness_private_network: bool = False
     sinks: dict[SinkName, SinkSettings] = Field(default_factory=dict)
+    retain: str = "forever"
+
+    @property
+    def retain_s(self) -> int | None:
+        """How long entries have to be kept, in seconds; None is for ever."""
+        return retention_s(self.retain)
+
+    @field_validator("retain")
+    @classmethod
+    def _retain(cls, retain: str) -> str:
+        retention_s(retain)
+        return retain
 
     @field_validator("origin")
     @classmethod

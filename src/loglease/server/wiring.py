@@ -29,6 +29,7 @@ from loglease.gateway import Services as GatewayServices
 from loglease.model.clock import Clock
 from loglease.model.ids import NewId
 from loglease.redaction import KEY_BYTES, Keys
+from loglease.server.acting import forget_in_journal
 from loglease.server.application import joined
 from loglease.server.bundles import proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
@@ -240,6 +241,7 @@ async def _built(
         new_id=new_id,
     )
     publishing.take(await store.read(named_keys))
+    await forget_in_journal(store, journal)
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
     await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
     await keep_head(head, store)

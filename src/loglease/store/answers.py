@@ -32,6 +32,7 @@ _UPDATE_VALUE: Final = (
     update(named_values).where(named_values.c.name == bindparam("key")).values(value=bindparam("value"))
 )
 _INSERT_VALUE: Final = insert(named_values)
+_DELETE_VALUE: Final = delete(named_values).where(named_values.c.name == bindparam("key"))
 
 
 class SqlIdempotency:
@@ -90,3 +91,7 @@ class SqlValues:
         """Store a value."""
         if self._connection.execute(_UPDATE_VALUE, {"key": name, "value": value}).rowcount == 0:
             self._connection.execute(_INSERT_VALUE, {"name": name, "value": value})
+
+    def delete(self, name: str) -> None:
+        """Forget a value."""
+        self._connection.execute(_DELETE_VALUE, {"key": name})

@@ -6,7 +6,9 @@ from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
-from loglease.store.columns import NUMBER, metadata, partial
+from loglease.model.act import ActKind
+from loglease.model.proposal import ProposalState
+from loglease.store.columns import NUMBER, metadata, one_of, partial
 
 seq_head: Final = Table(
     "seq_head",
@@ -82,6 +84,49 @@ private: Final = Table(
     Column("ciphertext", LargeBinary, nullable=False),
     CheckConstraint("length(nonce) = 12", name="nonce"),
     Index(None, "subject"),
+)
+
+acts: Final = Table(
+    "acts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("proposed_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text),
+    Column("answer", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    one_of("kind", ActKind),
+    one_of("state", (state for state in ProposalState if state is not ProposalState.SUPERSEDED)),
+    CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided"),
+    CheckConstraint("state <> 'accepted' OR decided_by <> author", name="another"),
+)
+
+legal_holds: Final = Table(
+    "legal_holds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("from_at", BigInteger, nullable=False),
+    Column("to_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+    Column("released_at", BigInteger),
+    Column("released_by", Text),
+    CheckConstraint("to_at >= from_at", name="span"),
+    CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released"),
+)
+
+# Empty in every committed state: its row lets a transaction take texts out of documents that never change otherwise.
+erasing: Final = Table(
+    "erasing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 subject_keys: Final = Table(

@@ -18,10 +18,13 @@ from loglease.store.entries_interface import StoredEntry, StoredHead, StoredPriv
 from loglease.store.served_index import index_served
 from loglease.store.statements import insert_rows
 
-_SELECT: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
+_LOWEST: Final = select(seq_head.c.min_index).scalar_subquery()
+_ROWS: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
+_SELECT: Final = _ROWS.where(entries.c.idx >= _LOWEST)
+"""Of what was pruned nothing is served, whether its rows are still there or not."""
 _INDEXED: Final = _SELECT.join(entry_index, entry_index.c.idx == entries.c.idx)
 _FIND: Final = _SELECT.where(entries.c.id == bindparam("key"))
-_NEWEST: Final = _SELECT.order_by(entries.c.idx.desc()).limit(bindparam("most"))
+_NEWEST: Final = _ROWS.order_by(entries.c.idx.desc()).limit(bindparam("most"))
 _EXTENT: Final = select(func.count(), func.min(entries.c.idx), func.max(entries.c.idx)).select_from(entries)
 _STORED: Final = (
     select(entries.c.idx, entries.c.id, entries.c.bytes, entries.c.leaf)

@@ -24,6 +24,9 @@ def _once(table: str, known: str) -> tuple[str, str]:
     return _refusal(f"{table}_once", f"INSERT ON {table}", when, f"{table} are never replaced")
 
 
+_NOT_ERASING: Final = " AND NOT EXISTS (SELECT 1 FROM erasing)"
+"""For what may change only while texts are erased: `erasures` opens that door inside its transaction, and closes it."""
+
 _RULES: Final = (
     # Terminal states are never left, and nothing that people decided about is changed afterwards.
     _refusal(
@@ -36,11 +39,17 @@ _RULES: Final = (
         "requests_terms",
         "UPDATE OF id, requester, terms_bytes, digest, document ON requests",
         "NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.terms_bytes <> OLD.terms_bytes"
-        " OR NEW.digest <> OLD.digest OR NEW.document <> OLD.document",
+        " OR NEW.digest <> OLD.digest OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
         "the terms of a request never change",
     ),
     _refusal("requests_kept", "DELETE ON requests", "", "requests are kept"),
-    _refusal("reviews_fixed", "UPDATE ON reviews", "", "a review never changes"),
+    _refusal(
+        "reviews_fixed",
+        "UPDATE ON reviews",
+        "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.person <> OLD.person OR NEW.verdict <> OLD.verdict"
+        " OR (1" + _NOT_ERASING + ")",
+        "a review never changes",
+    ),
     _refusal("reviews_kept", "DELETE ON reviews", "", "reviews are kept"),
     _refusal(
         "grants_terminal",
@@ -59,7 +68,8 @@ _RULES: Final = (
         "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit, subjects_limit,"
         " extends, starts_at ON grants",
         "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.holder <> OLD.holder OR NEW.policy <> OLD.policy"
-        " OR NEW.document <> OLD.document OR NEW.lines_limit IS NOT OLD.lines_limit"
+        " OR (NEW.document <> OLD.document" + _NOT_ERASING + ")"
+        " OR NEW.lines_limit IS NOT OLD.lines_limit"
         " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit"
         " OR NEW.subjects_limit IS NOT OLD.subjects_limit"
         " OR NEW.extends IS NOT OLD.extends OR NEW.starts_at IS NOT OLD.starts_at",
@@ -86,7 +96,8 @@ _RULES: Final = (
     _refusal(
         "after_reviews_terminal",
         "UPDATE ON after_reviews",
-        "OLD.state = 'justified' OR (OLD.state <> 'open' AND NEW.state = 'open')"
+        "(OLD.state = 'justified'" + _NOT_ERASING + ") OR (OLD.state = 'justified' AND NEW.state <> OLD.state)"
+        " OR (OLD.state <> 'open' AND NEW.state = 'open')"
         " OR (OLD.state = 'not_justified' AND NEW.state = 'follow_up')",
         "an after-review that was done is not undone",
     ),
@@ -109,7 +120,12 @@ _RULES: Final = (
         "NEW.id <> OLD.id OR NEW.grant_id <> OLD.grant_id OR NEW.principal <> OLD.principal",
         "a session belongs to one grant",
     ),
-    _refusal("locks_terminal", "UPDATE ON locks", "OLD.lifted_at IS NOT NULL", "a lifted lock stays lifted"),
+    _refusal(
+        "locks_terminal",
+        "UPDATE ON locks",
+        "OLD.lifted_at IS NOT NULL AND (NEW.lifted_at IS NOT OLD.lifted_at OR (1" + _NOT_ERASING + "))",
+        "a lifted lock stays lifted",
+    ),
     _refusal("locks_kept", "DELETE ON locks", "", "locks are kept"),
     _refusal(
         "tokens_terminal",
@@ -129,12 +145,40 @@ _RULES: Final = (
         "proposals_terms",
         "UPDATE OF id, author, digest, base_revision, document ON proposals",
         "NEW.id <> OLD.id OR NEW.author <> OLD.author OR NEW.digest <> OLD.digest"
-        " OR NEW.base_revision <> OLD.base_revision OR NEW.document <> OLD.document",
+        " OR NEW.base_revision <> OLD.base_revision OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
         "what was proposed never changes",
     ),
     _refusal("proposals_kept", "DELETE ON proposals", "", "proposals are kept"),
-    _refusal("proposal_reviews_fixed", "UPDATE ON proposal_reviews", "", "a review never changes"),
+    _refusal(
+        "proposal_reviews_fixed",
+        "UPDATE ON proposal_reviews",
+        "NEW.id <> OLD.id OR NEW.proposal_id <> OLD.proposal_id OR NEW.person <> OLD.person"
+        " OR NEW.verdict <> OLD.verdict OR (1" + _NOT_ERASING + ")",
+        "a review never changes",
+    ),
     _refusal("proposal_reviews_kept", "DELETE ON proposal_reviews", "", "reviews are kept"),
+    _refusal(
+        "acts_terminal",
+        "UPDATE OF state, decided_at, decided_by ON acts",
+        "OLD.state <> 'pending'",
+        "a decided act keeps its state",
+    ),
+    _refusal(
+        "acts_terms",
+        "UPDATE OF id, kind, author, digest, proposed_at, document ON acts",
+        "NEW.id <> OLD.id OR NEW.kind <> OLD.kind OR NEW.author <> OLD.author OR NEW.digest <> OLD.digest"
+        " OR NEW.proposed_at <> OLD.proposed_at OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
+        "what was proposed never changes",
+    ),
+    _refusal("acts_kept", "DELETE ON acts", "", "acts are kept"),
+    _refusal(
+        "legal_holds_span",
+        "UPDATE ON legal_holds",
+        "NEW.id <> OLD.id OR NEW.from_at <> OLD.from_at OR NEW.to_at <> OLD.to_at"
+        " OR (OLD.released_at IS NOT NULL AND NEW.released_at IS NOT OLD.released_at)",
+        "a hold is released, and never changed",
+    ),
+    _refusal("legal_holds_kept", "DELETE ON legal_holds", "", "holds are kept"),
     _refusal("policy_bundles_fixed", "UPDATE ON policy_bundles", "", "a revision of the policy never changes"),
     _refusal("policy_bundles_kept", "DELETE ON policy_bundles", "", "revisions of the policy are kept"),
     _refusal(
@@ -156,6 +200,8 @@ _RULES: Final = (
     _once("after_reviews", "request_id = NEW.request_id OR grant_id = NEW.grant_id"),
     _once("sessions", "id = NEW.id"),
     _once("proposals", "id = NEW.id"),
+    _once("acts", "id = NEW.id"),
+    _once("legal_holds", "id = NEW.id"),
     _once("proposal_reviews", "id = NEW.id OR position = NEW.position"),
     _once("locks", "id = NEW.id"),
     _once("tokens", "id = NEW.id OR lookup = NEW.lookup"),

@@ -26,16 +26,20 @@ from loglease.model.instant import Instant
 from loglease.model.principal import Directory, Principal
 from loglease.model.review import Review
 from loglease.model.rights import Right
+from loglease.store.acts_interface import Acts, LegalHolds
 from loglease.store.after_review_interface import AfterReviews
+from loglease.store.answers_interface import Idempotency, Values
 from loglease.store.budgets_interface import Budgets
 from loglease.store.checkpoints_interface import Checkpoints
 from loglease.store.decisions_interface import Decisions
 from loglease.store.entries_interface import Entries
+from loglease.store.erasures_interface import Erasures
 from loglease.store.holds_interface import Holds
 from loglease.store.keeps_interface import Keeps
 from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
+from loglease.store.prunings_interface import Prunings
 from loglease.store.served_index_interface import ServedIndex
 from loglease.store.sessions_interface import Sessions
 from loglease.store.sinks_interface import SinkStates
@@ -288,16 +292,6 @@ class Tokens(Protocol):
         """Remove tokens that expired more than a day ago."""
 
 
-class Idempotency(Protocol):
-    """What was answered to a creating call, by principal, route and key; kept for 24 hours."""
-
-    def find(self, principal: PrincipalId, route: str, key: str, now: Instant) -> tuple[bytes, str] | None:
-        """Return the body digest and the id that was created, or None."""
-
-    def insert(self, principal: PrincipalId, route: str, key: str, body: bytes, created: str, now: Instant) -> None:
-        """Remember what a call created."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRow:
     """One act of revocation, for its status: which grants it ended. `by` is None where policy did it."""
@@ -318,16 +312,6 @@ class Revocations(Protocol):
 
     def find(self, revocation_id: RevocationId) -> RevocationRow | None:
         """Return an act."""
-
-
-class Values(Protocol):
-    """Named values that outlive a restart: the log's origin, the policy revision, the high-water mark of time."""
-
-    def find(self, name: str) -> str | None:
-        """Return a value."""
-
-    def put(self, name: str, value: str) -> None:
-        """Store a value."""
 
 
 class Transaction(Protocol):
@@ -364,6 +348,22 @@ class Transaction(Protocol):
     @property
     def subject_keys(self) -> SubjectKeys:
         """Keys of private texts."""
+
+    @property
+    def erasures(self) -> Erasures:
+        """Erasing for good."""
+
+    @property
+    def prunings(self) -> Prunings:
+        """How the oldest part of the log goes."""
+
+    @property
+    def acts(self) -> Acts:
+        """Acts that need a second person."""
+
+    @property
+    def legal_holds(self) -> LegalHolds:
+        """Holds on the log."""
 
     @property
     def sessions(self) -> Sessions:
@@ -433,6 +433,13 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: the database cannot be read.
+        """
+
+    async def wipe(self) -> bool:
+        """Rewrite the files so that nothing of what was erased is left in them; False leaves that to the next start.
+
+        Raises:
+            StoreUnavailable: the database failed; the next start does it.
         """
 
     async def touch(self) -> Instant:

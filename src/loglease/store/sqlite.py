@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +22,7 @@ from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.store import entries, lockfile
 from loglease.store.entries_interface import StoredHead
+from loglease.store.erasures import WIPE_DUE
 from loglease.store.errors import StoreDamaged
 from loglease.store.interface import StoreUnavailable, Transaction
 from loglease.store.migration import migrate
@@ -35,6 +36,8 @@ Result = TypeVar("Result")
 
 READERS: Final = 4
 URGENT_READERS: Final = 2
+WIPED_AT_ONCE: Final = 128 << 20
+"""Bytes of a database that is rewritten while it serves: about a second."""
 HIGH_WATER: Final = "high_water"
 """The named value that holds the latest time the database has seen, in microseconds."""
 
@@ -192,6 +195,16 @@ class SqliteStore:
 
         return await self._on(self._writer_thread, lambda: self._writer.run(change))
 
+    async def wipe(self) -> bool:
+        """Rewrite the file so that nothing of what was erased is left in it; False leaves that to the next start.
+
+        While the file is rewritten nothing is recorded, so a large one is not: streams would end.
+
+        Raises:
+            StoreUnavailable: the database failed; the next start does it.
+        """
+        return await self._on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
+
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
         self._readers.close()
@@ -213,6 +226,13 @@ class SqliteStore:
         transaction.values.put(HIGH_WATER, str(max(now, mark)))
         return now
 
+    def _wipe(self, *, at_most: int | None) -> bool:
+        small = at_most is None or self.path.stat().st_size <= at_most
+        done = self._writer.outside(_rewritten if small else _checkpointed)
+        if small and done:
+            self._writer.run(lambda _, transaction: transaction.values.delete(WIPE_DUE))
+        return small and done
+
     def prepare(self) -> None:
         """Check the file and bring its schema up to date. Called once, before anything else.
 
@@ -227,6 +247,8 @@ class SqliteStore:
                 raise StoreDamaged(f"{self.path} is not a database.", next_step=_RESTORE) from error
             raise
         self._writer.run(lambda connection, _: migrate(connection))
+        if self._writer.run(lambda _, transaction: transaction.values.find(WIPE_DUE)) is not None:
+            self._wipe(at_most=None)
 
 
 def open_store(path: Path, *, clock: Clock) -> SqliteStore:
@@ -261,6 +283,18 @@ def open_store(path: Path, *, clock: Clock) -> SqliteStore:
             store.close()
         raise
     return store
+
+
+def _rewritten(driver: Any) -> bool:
+    """Write the whole file anew: pages that were split may hold copies of rows that were deleted later."""
+    driver.execute("VACUUM").fetchall()
+    return _checkpointed(driver)
+
+
+def _checkpointed(driver: Any) -> bool:
+    """Take everything out of the write-ahead log and cut it off; False if somebody still reads from it."""
+    busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _check(connection: Connection, path: Path) -> None:

@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 _BUSY_MS: Final = 2_000
 _FAULTS: Final = ("IntegrityError", "ProgrammingError", "InterfaceError", "DataError", "NotSupportedError")
 """Errors that say something of our statements, not of the database's health; the names are the DB-API's."""
+_SECURE: Final = "PRAGMA secure_delete = ON"
+"""What is deleted is overwritten with zeros, not only marked as free."""
 _FLUSH_FAILED: Final = (1034, 1290)
 """SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC."""
 _COMMON: Final = ("PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", f"PRAGMA busy_timeout = {_BUSY_MS}")
@@ -61,6 +63,16 @@ class SqliteConnection:
             except BaseException:
                 self._close_if_broken(connection)
                 raise
+
+    def outside(self, body: Callable[[Any], Result]) -> Result:
+        """Run `body` with the driver's own connection and no transaction open.
+
+        Raises:
+            StoreUnavailable: the database failed.
+        """
+        with self.translated():
+            connection, _ = self._opened()
+            return body(connection.connection.dbapi_connection)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -122,4 +134,4 @@ def _engine(path: Path, library: SqliteLibrary, *, writes: bool) -> Engine:
 def _writer_settings(mode: Mode) -> tuple[str, ...]:
     exclusive = ("PRAGMA locking_mode = EXCLUSIVE",) if mode is Mode.SINGLE_CONNECTION else ()
     # FULL: with NORMAL a power loss may take commits back that were acknowledged. fullfsync is for macOS.
-    return (*exclusive, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON")
+    return (*exclusive, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA fullfsync = ON", _SECURE)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from loglease.store.acts import SqlActs, SqlLegalHolds
 from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
 from loglease.store.checkpoints import SqlCheckpoints
 from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
+from loglease.store.erasures import SqlErasures
 from loglease.store.grants import SqlGrants
 from loglease.store.holds import SqlHolds
 from loglease.store.keeps import SqlKeeps
@@ -16,6 +18,7 @@ from loglease.store.key_salts import SqlKeySalts
 from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
 from loglease.store.proposals import SqlProposals
+from loglease.store.prunings import SqlPrunings
 from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
 from loglease.store.rosters import Rosters
@@ -38,6 +41,10 @@ class SqlTransaction:
         self.keeps = SqlKeeps(connection)
         self.key_salts = SqlKeySalts(connection)
         self.subject_keys = SqlSubjectKeys(connection)
+        self.erasures = SqlErasures(connection)
+        self.acts = SqlActs(connection)
+        self.prunings = SqlPrunings(connection)
+        self.legal_holds = SqlLegalHolds(connection)
         self.sessions = SqlSessions(connection)
         self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)

@@ -35,6 +35,7 @@ report.made 100803           report.signed 300403            hold.changed 300403
 # Types that came later, with the number of what they are most like.
 LATER = """
 policy.proposed 300401       policy.reviewed 300403±         policy.withdrawn 300411
+act.proposed 300401          act.reviewed 300403±            act.withdrawn 300411
 stand_in.named 300401        stand_in.ended 300404
 """
 WORDS = (AGREED + LATER).split()

@@ -131,7 +131,7 @@ VERDICTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Types that allow or deny by themselves."""
 
-BY_VERDICT: Final = frozenset({"review.given", "policy.reviewed"})
+BY_VERDICT: Final = frozenset({"review.given", "policy.reviewed", "act.reviewed"})
 """Types whose `verdict` says which."""
 
 VERDICT_WORDS: Final[Mapping[str, int]] = MappingProxyType({"approve": ALLOWED, "deny": DENIED})

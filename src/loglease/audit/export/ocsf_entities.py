@@ -25,6 +25,7 @@ ENTITIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
         "policy.refused": ("policy", ("bundle_sha256",)),
         "policy.loaded": ("policy", ("bundle_sha256",)),
         "policy": ("proposal", ("ref.proposal",)),
+        "act": ("proposal", ("ref.proposal",)),
         "stand_in": ("stand-in", ("subject", "stand_in")),
         "token": ("token", ("token",)),
         "config": ("configuration", ("after_sha256",)),

@@ -228,6 +228,16 @@ def withdrawn(state: State, entry: Fact) -> None:
         del state.proposals[proposal.id]
 
 
+def act_reviewed(state: State, entry: Fact) -> None:
+    """Another administrator approves or denies an act; either way it is decided."""
+    proposal = _proposal(state, entry.ref["proposal"])
+    if proposal is None:
+        return
+    people_rules.may_act(state, entry.actor, "a review")
+    people_rules.approver_is_human(state, entry.actor, proposal)
+    del state.proposals[proposal.id]
+
+
 def loaded(state: State, entry: Fact) -> None:
     """Other policy documents are in force."""
     data, one = entry.data, entry.ref.get("proposal")
@@ -284,6 +294,9 @@ STEPS: Final = {
     "policy.reviewed": policy_reviewed,
     "policy.withdrawn": withdrawn,
     "policy.loaded": loaded,
+    "act.proposed": proposed,
+    "act.reviewed": act_reviewed,
+    "act.withdrawn": withdrawn,
     "subject.erased": erased,
     "log.disclosed": about_an_entry,
     "report.signed": about_an_entry,

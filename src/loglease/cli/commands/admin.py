@@ -37,7 +37,7 @@ def add(
     body: Body = {"account": account, "kind": str(kind), "groups": list(group), "roles": [str(one) for one in role]}
     body |= {key: value for key, value in (("name", name), ("email", email)) if value is not None}
     if owner is not None:
-        body["owner"] = _principal(run, owner)
+        body["owner"] = principal_of(run, owner)
     if password_stdin:
         body["password"] = run.secret("Password", from_stdin=True)
     added = run.client.post("/principals", body, creates=True)
@@ -77,13 +77,14 @@ def list_(*, run: Here) -> None:
 
 def show(account: ACCOUNT, /, *, run: Here) -> None:
     """Show one account."""
-    one = run.client.get(f"/principals/{_principal(run, account)}")
+    one = run.client.get(f"/principals/{principal_of(run, account)}")
     if run.out.json:
         run.out.resource(one)
         return
     run.out.facts(
         [
             ("Account", f"{one['account']} ({one['kind']}, {_standing(one)})"),
+            ("In the audit log", one["subject"]),
             ("Name", one["name"]),
             ("E-mail", one.get("email", "")),
             ("Groups", ", ".join(one["groups"])),
@@ -112,7 +113,7 @@ def change(
     """
     if name is None and not (add_group or remove_group or add_role or remove_role):
         raise Usage("Nothing is to be changed.", next_step="Give --name, --add-group, --remove-group or a role.")
-    principal = _principal(run, account)
+    principal = principal_of(run, account)
     present = run.client.call("GET", f"/principals/{principal}")
     body: Body = {} if name is None else {"name": name}
     if add_group or remove_group:
@@ -131,7 +132,7 @@ def reset_password(account: ACCOUNT, /, *, run: Here) -> None:
 
     The password goes to stdout, all else to stderr. The person changes it at the next sign-in.
     """
-    issued = run.client.post(f"/principals/{_principal(run, account)}/password")
+    issued = run.client.post(f"/principals/{principal_of(run, account)}/password")
     if run.out.json:
         run.out.resource(issued)
         return
@@ -176,7 +177,7 @@ def _regroup(run: Run, group: str, accounts: tuple[str, ...], *, member: bool) -
     if not accounts:
         raise Usage("No account is named.", next_step="loglease admin group list")
     changed = []
-    for principal in [_principal(run, account) for account in accounts]:
+    for principal in [principal_of(run, account) for account in accounts]:
         present = run.client.call("GET", f"/principals/{principal}")
         groups = {*present.body["groups"]} - {group} | ({group} if member else set())
         changed.append(_patched(run, present, {"groups": sorted(groups)}))
@@ -188,7 +189,7 @@ def _regroup(run: Run, group: str, accounts: tuple[str, ...], *, member: bool) -
 
 
 def _set(run: Run, account: str, *, enabled: bool) -> None:
-    present = run.client.call("GET", f"/principals/{_principal(run, account)}")
+    present = run.client.call("GET", f"/principals/{principal_of(run, account)}")
     changed = _patched(run, present, {"enabled": enabled})
     if run.out.json:
         run.out.resource(changed)
@@ -211,7 +212,12 @@ def _standing(one: Body) -> str:
     return "enabled" if one["enabled"] else "disabled"
 
 
-def _principal(run: Run, account: str) -> str:
+def principal_of(run: Run, account: str) -> str:
+    """Return the id of an account.
+
+    Raises:
+        NotFoundHere: there is no such account.
+    """
     if account.startswith("prn_"):
         return account
     found = [str(one["id"]) for one in run.client.every("/principals") if one["account"] == account.casefold()]

@@ -1,4 +1,4 @@
-"""`policy fetch`, `policy propose` and `proposals`: changes of a managed policy, which other people approve."""
+"""`policy fetch`, `policy propose` and `proposals`: what other people have to approve before it holds, or is done."""
 
 from __future__ import annotations
 
@@ -81,18 +81,19 @@ def propose(
 
 
 def list_(*, limit: Annotated[int, flag("how many, newest first")] = 20, run: Here) -> None:
-    """List proposals to change the policy."""
+    """List proposals."""
     found = list(run.client.items("/proposals", most=limit))
     if run.out.json:
         run.out.resource({"items": found})
         return
     run.out.table(
-        ["PROPOSAL", "STATE", "CHANGES", "APPROVALS", "BY", "PROPOSED", "COMMENT"],
+        ["PROPOSAL", "KIND", "STATE", "WHAT", "APPROVALS", "BY", "PROPOSED", "COMMENT"],
         [
             [
                 one["id"],
+                one["kind"],
                 _state(one),
-                one["verdict"],
+                one["verdict"] if "verdict" in one else _what(one["act"]),
                 f"{one['approvals']} of {one['needed']}",
                 one["author"]["account"],
                 moment(one["proposed_at"]),
@@ -100,12 +101,12 @@ def list_(*, limit: Annotated[int, flag("how many, newest first")] = 20, run: He
             ]
             for one in found
         ],
-        none="No proposal. Make one: loglease policy fetch DIR, then loglease policy propose DIR --comment …",
+        none="No proposal.",
     )
 
 
 def show(id_: Id, /, *, run: Here) -> None:
-    """Show one proposal: what it changes, who approved, how it stands."""
+    """Show one proposal: what it would do, who approved, how it stands."""
     found = _found(run, id_)
     if run.out.json:
         run.out.resource(found)
@@ -121,7 +122,7 @@ def approve(
     digest: Annotated[str | None, flag("the digest that you expect; another one is refused")] = None,
     run: Here,
 ) -> Exit:
-    """Look at a proposal and approve it; with the last approval it is in force.
+    """Look at a proposal and approve it; with the last approval it is in force, or done.
 
     Never one's own, under whatever account. It takes a sign-in at most 15 minutes old.
     """
@@ -179,13 +180,43 @@ def _decided(run: Run, found: Body, verdict: str, comment: str, expected: str | 
 
 def _state(found: Body) -> str:
     if found["state"] == "accepted":
-        return f"accepted, revision {found['revision']}"
+        return f"accepted, revision {found['revision']}" if "revision" in found else "accepted and done"
     if found["state"] == "pending":
         return f"pending, {found['approvals']} of {found['needed']} approvals"
     return str(found["state"])
 
 
+def _what(act: Body) -> str:
+    """Return what an act would do, or did, in one line."""
+    if "subject" in act:
+        person = f"{act['person']['account']} ({act['subject']})" if "person" in act else str(act["subject"])
+        return f"erase all that {person} wrote: {act.get('texts', 0)} texts, and who they are"
+    if "entry" in act:
+        return f"erase {act['field'][:16]} of {act['entry']}"
+    return f"prune entries below #{act['min_index']}, recorded before {act['before'][:19]}Z"
+
+
+def _show_act(run: Run, found: Body) -> None:
+    decided = []
+    if "decided_by" in found:
+        decided = [found["decided_by"]["account"] + (f": {found['answer']}" if "answer" in found else "")]
+    run.out.facts(
+        [
+            ("Proposal", f"{found['id']}  {_state(found)}"),
+            ("By", f"{found['author']['name']} <{found['author']['account']}> at {moment(found['proposed_at'])} UTC"),
+            ("Comment", found["comment"]),
+            ("Would", _what(found["act"])),
+            ("Needs", "another administrator"),
+            *(("Decided by", one_line(one)) for one in decided),
+            ("Digest", digest_words(found["digest"])),
+        ]
+    )
+
+
 def _show(run: Run, found: Body) -> None:
+    if "act" in found:
+        _show_act(run, found)
+        return
     width = max((len(one["verdict"]) for one in found["changes"]), default=0)
     changes = [
         f"{one['verdict']:<{width}}  {one['document']}  {one['text']}" + (f"  ({one['at']})" if "at" in one else "")

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import orjson
 from fastapi import Path, Query, Response
 
-from loglease.access.caller import Caller
 from loglease.access.decisions import decisions_page
 from loglease.access.errors import NotFound
 from loglease.access.policy_changes import (
-    ProposalView,
     in_force,
-    proposal_view,
-    proposals_page,
     require_may_look,
 )
-from loglease.access.withdraw_policy import withdraw_policy
-from loglease.model.ids import ProposalId
 from loglease.model.instant import instant_text, parse_instant
-from loglease.model.proposal import ProposalReview, StoredBundle
-from loglease.model.review import Verdict
+from loglease.model.proposal import StoredBundle
 from loglease.policy.difference import overall
 from loglease.policy.proposals import changes_of, needed_for
 from loglease.server import managed
 from loglease.server.api import policy_resources as p
 from loglease.server.api import resources as r
-from loglease.server.api.calls import CallerOf, IfMatch, OnceOf, PageOf, ServicesOf, is_replay, next_cursor, seeing
-from loglease.server.api.fields import id_pattern
+from loglease.server.api.calls import CallerOf, OnceOf, PageOf, ServicesOf, is_replay, next_cursor, seeing
 from loglease.server.api.operations import Routes
-from loglease.server.api.views import at, maybe_who, who
-from loglease.server.services import Services
+from loglease.server.api.proposals import proposal_shown
+from loglease.server.api.views import who
 from loglease.store.interface import Transaction
 
 routes = Routes("policies")
-
-ProposalPath = Annotated[str, Path(pattern=id_pattern("prp"))]
-_REVIEW_PROBLEMS: Final = (
-    "not_found",
-    "policy_not_managed",
-    "policy_invalid",
-    "proposal_not_pending",
-    "already_reviewed",
-    "bundle_stale",
-    "digest_mismatch",
-    "precondition_required",
-    "reason_required",
-    "self_review",
-    "same_person",
-    "reviewer_not_eligible",
-    "reviewer_not_human",
-    "step_up_required",
-)
 
 
 @routes.get("/policies", answers=p.PolicyShown)
@@ -173,7 +147,7 @@ async def propose_bundle(
     made = await managed.propose(services, body.files, comment=body.comment, caller=caller, once=once)
     response.headers["Location"] = f"/api/v1/proposals/{made.id}"
     response.headers["ETag"] = f'"{made.digest}"'
-    return await _shown(services, seeing(caller), made.id)
+    return await proposal_shown(services, seeing(caller), made.id)
 
 
 @routes.get("/policies/decisions", answers=r.Page[p.DecisionShown], problems=("invalid_cursor",))
@@ -194,105 +168,3 @@ async def list_decisions(
         return r.Page(items=items, next=next_cursor(services, caller, page, found, last))
 
     return await services.store.read(query)
-
-
-@routes.get("/proposals", answers=r.Page[p.ProposalShown], problems=("invalid_cursor",))
-async def list_proposals(caller: CallerOf, services: ServicesOf, page: PageOf) -> r.Page[p.ProposalShown]:
-    """List proposals, newest first, without their documents."""
-    before = None if page.before is None else ProposalId(page.before)
-
-    def query(tx: Transaction) -> r.Page[p.ProposalShown]:
-        found = proposals_page(tx, caller, before=before, limit=page.limit)
-        last = found[-1].proposal.id if found else None
-        items = [_proposal_shown(tx, one, files=False) for one in found]
-        return r.Page(items=items, next=next_cursor(services, caller, page, found, last))
-
-    return await services.store.read(query)
-
-
-@routes.get("/proposals/{proposal_id}", answers=p.ProposalShown, problems=("not_found",))
-async def find_proposal(
-    proposal_id: ProposalPath, caller: CallerOf, services: ServicesOf, response: Response
-) -> p.ProposalShown:
-    """Show one proposal with its documents; its ETag is the digest that reviews name."""
-    found = await _shown(services, caller, ProposalId(proposal_id))
-    response.headers["ETag"] = f'"{found.digest}"'
-    return found
-
-
-@routes.post("/proposals/{proposal_id}/approve", answers=p.ProposalShown, problems=_REVIEW_PROBLEMS)
-async def approve_proposal(
-    proposal_id: ProposalPath, body: p.CommentBody, caller: CallerOf, services: ServicesOf, digest: IfMatch
-) -> p.ProposalShown:
-    """Approve a proposal; with the last approval that it needs it is in force."""
-    return await _reviewed(services, caller, proposal_id, Verdict.APPROVE, digest, body)
-
-
-@routes.post("/proposals/{proposal_id}/deny", answers=p.ProposalShown, problems=_REVIEW_PROBLEMS)
-async def deny_proposal(
-    proposal_id: ProposalPath, body: p.CommentBody, caller: CallerOf, services: ServicesOf, digest: IfMatch
-) -> p.ProposalShown:
-    """Deny a proposal, with a comment; that ends it."""
-    return await _reviewed(services, caller, proposal_id, Verdict.DENY, digest, body)
-
-
-async def _reviewed(
-    services: Services,
-    caller: Caller,
-    proposal_id: str,
-    verdict: Verdict,
-    digest: str | None,
-    body: p.CommentBody,
-) -> p.ProposalShown:
-    done = await managed.review(
-        services, ProposalId(proposal_id), verdict=verdict, digest=digest, comment=body.comment, caller=caller
-    )
-    return await _shown(services, seeing(caller), done.proposal.id)
-
-
-@routes.post(
-    "/proposals/{proposal_id}/withdraw", answers=p.ProposalShown, problems=("not_found", "proposal_not_pending")
-)
-async def withdraw_proposal(proposal_id: ProposalPath, caller: CallerOf, services: ServicesOf) -> p.ProposalShown:
-    """Withdraw an own proposal."""
-    done = await withdraw_policy(ProposalId(proposal_id), caller=caller, log=services.log, new_id=services.new_id)
-    return await _shown(services, seeing(caller), done.id)
-
-
-async def _shown(services: Services, caller: Caller, proposal_id: ProposalId) -> p.ProposalShown:
-    return await services.store.read(lambda tx: _proposal_shown(tx, proposal_view(tx, caller, proposal_id), files=True))
-
-
-def _proposal_shown(tx: Transaction, view: ProposalView, *, files: bool) -> p.ProposalShown:
-    proposal = view.proposal
-    return p.ProposalShown(
-        id=proposal.id,
-        state=view.state,
-        author=who(tx, proposal.author),
-        comment=proposal.comment,
-        bundle_sha256=proposal.bundle_sha256,
-        base_revision=proposal.base_revision,
-        verdict=p.Meaning(proposal.verdict),
-        needed=proposal.needed,
-        approvals=view.approvals,
-        changes=[p.change_shown(one) for one in proposal.changes],
-        reviews=[_review_shown(tx, one) for one in view.reviews],
-        may_review=view.may_review,
-        digest=proposal.digest,
-        proposed_at=instant_text(proposal.proposed_at),
-        decided_at=at(proposal.decided_at),
-        decided_by=maybe_who(tx, proposal.decided_by),
-        revision=proposal.revision,
-        files=dict(proposal.files) if files else None,
-    )
-
-
-def _review_shown(tx: Transaction, review: ProposalReview) -> p.ProposalReviewShown:
-    return p.ProposalReviewShown(
-        id=review.id,
-        reviewer=who(tx, review.reviewer),
-        verdict=review.verdict,
-        comment=review.comment,
-        given_at=instant_text(review.given_at),
-        channel=review.channel,
-    )

@@ -173,25 +173,51 @@ class ProposalReviewShown(Resource):
     channel: Channel
 
 
+class ProposalKind(StrEnum):
+    """What is proposed: documents for the policy in force, or an act that needs a second administrator."""
+
+    POLICY = "policy"
+    ERASE = "erase"
+    PRUNE = "prune"
+
+
+class ActShown(Resource):
+    """Exactly what an act would do, or did."""
+
+    subject: Annotated[str | None, Field(description="Whose texts are erased, with the link to who they are.")] = None
+    person: Annotated[Who | None, Field(description="Who that is; absent once it is done.")] = None
+    texts: Annotated[int | None, Field(ge=0, description="How many texts are kept of them now.")] = None
+    entry: Annotated[str | None, Field(description="The one entry of which a text is erased.")] = None
+    field: Annotated[str | None, Field(description="Which of its texts.")] = None
+    before: Annotated[At | None, Field(description="What was recorded before this instant is pruned.")] = None
+    min_index: Annotated[int | None, Field(ge=0, description="The lowest index that is served afterwards.")] = None
+
+
 class ProposalShown(Resource):
-    """A set of documents that somebody wants in force, and what became of it."""
+    """What somebody wants done and others decide on, and what became of it.
+
+    Documents for the policy have `bundle_sha256`, `base_revision`, `verdict` and `changes`; an act has `act`.
+    """
 
     id: ProposalIdText
+    kind: ProposalKind
     state: ProposalState
     author: Who
     comment: str
-    bundle_sha256: Digest
-    base_revision: Annotated[int, Field(ge=0, description="The revision that it was compared with.")]
-    verdict: Overall
+    act: ActShown | None = None
+    bundle_sha256: Digest | None = None
+    base_revision: Annotated[int | None, Field(ge=0, description="The revision that it was compared with.")] = None
+    verdict: Overall | None = None
     needed: Needed
     approvals: Annotated[int, Field(ge=0, description="Approvals that count by now.")]
-    changes: list[ChangeShown]
+    changes: list[ChangeShown] = Field(default_factory=list)
     reviews: list[ProposalReviewShown]
     may_review: bool
     digest: Digest
     proposed_at: At
     decided_at: At | None = None
     decided_by: Who | None = None
+    answer: Annotated[str | None, Field(description="What the other administrator wrote about an act.")] = None
     revision: Annotated[int | None, Field(description="Under which it came into force.")] = None
     files: Annotated[dict[str, str] | None, Field(description="The documents by path; absent in lists.")] = None
 

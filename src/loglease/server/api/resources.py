@@ -390,6 +390,7 @@ class PrincipalShown(Resource):
     account: str
     kind: Kind
     person: PersonIdText
+    subject: Annotated[str, Field(description="What the audit log calls them.")]
     name: str
     email: str | None = None
     groups: list[str]

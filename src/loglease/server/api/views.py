@@ -297,6 +297,7 @@ def principal_shown(principal: Principal) -> r.PrincipalShown:
         account=principal.account,
         kind=principal.kind,
         person=principal.person,
+        subject=principal.subject,
         name=principal.name,
         email=principal.email,
         groups=sorted(principal.groups),

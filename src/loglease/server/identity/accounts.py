@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,11 +20,12 @@ from loglease.model.ids import (
     PERSON,
     PRINCIPAL,
     REVOCATION,
+    SUBJECT_BYTES,
     NewId,
     PersonId,
     PrincipalId,
     RevocationId,
-    SubjectId,
+    subject_of,
 )
 from loglease.model.instant import Instant
 from loglease.model.principal import Kind, Principal, Role
@@ -35,8 +35,6 @@ from loglease.server.identity.records import LOCAL, principal_added, principal_c
 from loglease.store.interface import LocalAccount, LostRace, RevocationRow, Transaction
 
 ADMIN_ACCOUNT: Final = "admin"
-_SUBJECT_BYTES: Final = 17
-_SUBJECT_CHARACTERS: Final = 26
 
 
 class AccountTaken(InvalidField):
@@ -151,7 +149,7 @@ class Accounts:
             account=wanted.account,
             kind=wanted.kind,
             person=PersonId(self.new_id(PERSON)) if owner is None else owner.person,
-            subject=_subject(self.random),
+            subject=subject_of(self.random(SUBJECT_BYTES)),
             name=wanted.name or wanted.account,
             email=wanted.email or (wanted.account if "@" in wanted.account else None),
             groups=wanted.groups,
@@ -403,9 +401,3 @@ def _known(tx: Transaction, principal_id: PrincipalId) -> Principal:
     if found is None:
         raise NotFound(f"There is no principal {principal_id}.", next_step="loglease admin user list")
     return found
-
-
-def _subject(random: Random) -> SubjectId:
-    """Return the name that entries use: drawn, so that nobody can compute it from a name or a time."""
-    drawn = base64.b32encode(random(_SUBJECT_BYTES)).decode().lower()
-    return SubjectId(f"sub_{drawn[:_SUBJECT_CHARACTERS]}")

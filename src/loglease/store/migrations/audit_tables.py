@@ -110,6 +110,45 @@ def make_audit_tables() -> None:
     )
     op.create_index(op.f("ix_private_subject"), "private", ["subject"], unique=False)
     op.create_table(
+        "acts",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('erase', 'prune')", name=op.f("ck_acts_kind")),
+        sa.CheckConstraint("state IN ('pending', 'accepted', 'denied', 'withdrawn')", name=op.f("ck_acts_state")),
+        sa.CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name=op.f("ck_acts_decided")),
+        sa.CheckConstraint("state <> 'accepted' OR decided_by <> author", name=op.f("ck_acts_another")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_acts")),
+    )
+    op.create_table(
+        "legal_holds",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("from_at", sa.BigInteger(), nullable=False),
+        sa.Column("to_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("released_at", sa.BigInteger(), nullable=True),
+        sa.Column("released_by", sa.Text(), nullable=True),
+        sa.CheckConstraint("to_at >= from_at", name=op.f("ck_legal_holds_span")),
+        sa.CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name=op.f("ck_legal_holds_released")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_holds")),
+    )
+    op.create_table(
+        "erasing",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_erasing_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasing")),
+    )
+    op.create_table(
         "subject_keys",
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),

@@ -194,6 +194,10 @@ def test_reading_names_where_from_and_the_commitment_to_the_query() -> None:
     disclosed = event_for(content_of("log.disclosed", field="reason_c"))
     assert disclosed["databucket"] == {"type": "private field", "type_id": 99, "uid": "entry_1", "name": "reason_c"}
     assert disclosed["src_endpoint"] == {"name": "undisclosed"}
+    preview = event_for(content_of("preview.counted"))
+    assert preview["databucket"] == {"type": "preview", "type_id": 99, "name": "preview", "uid": "request_1"}
+    counted = event_for(content_of("exposure.counted", target="tgt_1"))
+    assert counted["databucket"] == {"type": "target", "type_id": 99, "name": "tgt_1"}
 
 
 def test_refusals_and_failed_sign_ins_are_failures_that_are_counted() -> None:

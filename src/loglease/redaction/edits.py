@@ -12,6 +12,7 @@ from loglease.redaction.errors import Withheld
 from loglease.redaction.plugins import canonical_by
 from loglease.redaction.profile import MASK, Treatment
 from loglease.redaction.result import Kind, Span
+from loglease.redaction.rules import Rule
 from loglease.redaction.structured import quote_length
 from loglease.redaction.tokens import Keys, canonical_of, mask_token, partial_token, pseudonym
 
@@ -101,15 +102,19 @@ def token_of(chosen: Chosen, keys: Keys | None) -> bytes:
     rule, treatment = chosen.find.rule, chosen.treatment
     if treatment.kind == "mask":
         return mask_token(rule.label)
-    value = chosen.find.value
-    canonical = canonical_of(rule.cls, value) if rule.canonical is None else canonical_by(rule.canonical, value)
-    if canonical is None:
+    form = canonical(rule, chosen.find.value)
+    if form is None:
         return mask_token(rule.label)
     if treatment.part is not None:
-        return partial_token(rule.label, treatment.part, canonical)
+        return partial_token(rule.label, treatment.part, form)
     if keys is None:
         raise Withheld("key_missing", rule=rule.id)
-    return pseudonym(canonical, cls=rule.cls, label=rule.label, key=keys.pseudonym).encode()
+    return pseudonym(form, cls=rule.cls, label=rule.label, key=keys.pseudonym).encode()
+
+
+def canonical(rule: Rule, value: bytes) -> bytes | None:
+    """Return the form in which equal values of a rule have equal bytes; None where a plug-in gives none."""
+    return canonical_of(rule.cls, value) if rule.canonical is None else canonical_by(rule.canonical, value)
 
 
 class TokenWriter:

@@ -5,20 +5,17 @@ The way back, from a pseudonym to its value, does not exist. Whoever asks here h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from loglease.redaction.builtin import profile_named
-from loglease.redaction.confirm import Find
 from loglease.redaction.decisions import FIELD, is_below
-from loglease.redaction.edits import Chosen, token_of
+from loglease.redaction.edits import canonical
 from loglease.redaction.errors import ProfileUnknown
 from loglease.redaction.library import Library
-from loglease.redaction.profile import Profile, Treatment
+from loglease.redaction.profile import Profile
 from loglease.redaction.rules import Rule
-from loglease.redaction.tokens import Keys
-
-_PSEUDONYM = Treatment("pseudonym")
+from loglease.redaction.tokens import Keys, pseudonym
 
 
 class Hidden(StrEnum):
@@ -58,15 +55,30 @@ class Lookup:
         """The classes of these rules."""
         return frozenset(cls for cls, _, _ in self._rules)
 
+    def value(self, value: bytes) -> Callable[[Keys], frozenset[str]]:
+        """Return what gives all pseudonyms that a value of the class may have, by key; quick, for many keys.
+
+        Raises (what is returned):
+            Withheld: ``key_missing``.
+        """
+        forms = {
+            (rule.cls, rule.label, form)
+            for rule in self._rules.values()
+            if (form := canonical(rule, value)) is not None
+        }
+
+        def under(keys: Keys) -> frozenset[str]:
+            return frozenset([pseudonym(form, cls=cls, label=label, key=keys.pseudonym) for cls, label, form in forms])
+
+        return under
+
     def pseudonyms(self, value: bytes, keys: Keys) -> frozenset[str]:
         """Return all pseudonyms that a value of the class may have under a key.
 
         Raises:
             Withheld: ``key_missing``.
         """
-        found = (Find(0, len(value), rule, value) for rule in self._rules.values())
-        tokens = [token_of(Chosen(0, len(value), find, _PSEUDONYM), keys) for find in found]
-        return frozenset(token.decode() for token in tokens if b":" in token)
+        return self.value(value)(keys)
 
     def hidden(self, pin: str) -> Hidden | None:
         """Return why a profile does not show all values of the class as pseudonyms; None if it does."""

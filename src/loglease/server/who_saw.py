@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Final
 
 from loglease.access.caller import Caller
 from loglease.access.who_saw import Looked, Question, ValueWanted, require_may_ask, seen
@@ -15,14 +16,15 @@ from loglease.access.who_saw_answer import Answer, content_of, record_answer
 from loglease.model.digest import Canonical
 from loglease.model.errors import InvalidField
 from loglease.model.key_scope import KeyScope
-from loglease.redaction import Hidden, Keys, Library, Lookup, RedactionError
+from loglease.redaction import Hidden, Library, Lookup, RedactionError
 from loglease.server.reading import keys_in
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
 from loglease.store.served_index_interface import GrantKey
 
-KEY_DESTROYED = "key_destroyed"
-_NOTHING_SHOWN = frozenset({Hidden.RAW, Hidden.ABSENT, Hidden.MASKED})
+KEY_DESTROYED: Final = "key_destroyed"
+_WITHIN: Final = {wide: [one for one in KeyScope if one.reach <= wide.reach] for wide in KeyScope}
+_NOTHING_SHOWN: Final = frozenset({Hidden.RAW, Hidden.ABSENT, Hidden.MASKED})
 
 
 async def answered(services: Services, caller: Caller, question: Question) -> Answer:
@@ -66,8 +68,9 @@ def pseudonym_of(text: str) -> str:
 
 
 def _looking(lookup: Lookup, value: bytes, master: bytes) -> Callable[[GrantKey], Looked]:
+    pseudonyms = lookup.value(value)
     hidden_by = cache(lookup.hidden)
-    under = cache(lambda key: lookup.pseudonyms(value, Keys(key)))
+    under = cache(pseudonyms)
 
     def look(key: GrantKey) -> Looked:
         hidden = {pin: str(why) for pin in key.profiles if (why := hidden_by(pin)) is not None}
@@ -75,9 +78,7 @@ def _looking(lookup: Lookup, value: bytes, master: bytes) -> Callable[[GrantKey]
             return Looked(frozenset(), hidden)
         found: set[str] = set()
         # Policy may have narrowed how far pseudonyms reach since the grant was made: then its key was another one.
-        for scope in KeyScope:
-            if scope.reach > key.reach.reach:
-                break
+        for scope in _WITHIN[key.reach]:
             try:
                 keys = keys_in(
                     scope,
@@ -91,7 +92,7 @@ def _looking(lookup: Lookup, value: bytes, master: bytes) -> Callable[[GrantKey]
             except RedactionError:
                 hidden |= dict.fromkeys(key.profiles, KEY_DESTROYED)
                 continue
-            found |= lookup.pseudonyms(value, keys) if scope is KeyScope.GRANT else under(keys.pseudonym)
+            found |= pseudonyms(keys) if scope is KeyScope.GRANT else under(keys)
         return Looked(frozenset(found), hidden)
 
     return look

@@ -32,6 +32,8 @@ from loglease.store.served_schema import (
 Item = TypeVar("Item")
 
 _AT_ONCE: Final = 500
+_MANY: Final = 10_000
+"""Numbers that one condition names at most; more are looked at one by one."""
 _REACHES: Final = 17
 _LABELS: Final = select(served_labels.c.number, served_labels.c.labels)
 _KEYS: Final = select(grants.c.id, grants.c.policy, grants.c.valid_until, grants.c.document).where(
@@ -85,11 +87,11 @@ class SqlServedIndex:
         streams = served_stream.c
         query = select(streams.idx).distinct().where(streams.idx >= first).order_by(streams.idx).limit(most)
         found: set[int] = set()
-        some: Iterable[Sequence[int] | None] = [None] if labels is None else _chunks(sorted(labels))
+        # All label sets are named, too: times are found by them.
+        some = [select(served_labels.c.number)] if labels is None else _chunks(sorted(labels))
         for chunk in some:
-            narrowed = query if chunk is None else query.where(streams.labels.in_(chunk))
             for times in _touching(window):
-                found.update(self._connection.execute(narrowed.where(*times)).scalars())
+                found.update(self._connection.execute(query.where(streams.labels.in_(chunk), *times)).scalars())
         return sorted(found)[:most]
 
     def pseudonyms(self, wanted: Mapping[GrantId, Collection[str]], *, first: int, most: int) -> Sequence[int]:
@@ -127,6 +129,8 @@ class SqlServedIndex:
         if window is not None:
             query = query.where(row.to_ns > window.start)
             query = query if window.end is None else query.where(row.from_ns < window.end)
+        if scopes is not None and len(scopes) <= _MANY:
+            query, scopes = query.where(row.scopes.in_(sorted(scopes))), None
         if grants is None:
             return list(islice(self._unlisted(query, scopes, None), most))
         numbers = self._numbers(grants)

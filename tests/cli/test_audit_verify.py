@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,30 @@ def test_what_cannot_be_checked_is_told(cli: Cli, place: Path, words: tuple[str,
     assert found.code == 2
     assert said in found.err
     assert "TAMPERED" not in found.out
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name for it
+        pass
+
+
+def test_a_log_behind_an_address(cli: Cli, place: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(place)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    words = ("audit", "verify", f"http://127.0.0.1:{server.server_port}/", "--key", VKEY)
+    try:
+        found = cli(*words)
+        assert (found.code, "4 tiles, 600 entries, all hashes match" in found.out) == (0, True), found.err
+        (place / "tile/0/001").write_bytes(b"\0" * 8_192)
+        found = cli(*words)
+        assert (found.code, "hash 0 of tile/0/001 is not that of entry 256, which holds" in found.out) == (1, True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    found = cli(*words)
+    assert (found.code, "[log_unreadable]" in found.err) == (2, True)
 
 
 def test_a_log_that_is_nowhere(cli: Cli, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from tests.real.foreign import foreign_path
 
 from loglease.audit.log_directory import FileLog
 from loglease.audit.log_reading import prove, read_head
-from loglease.audit.semantic import check
+from loglease.audit.semantic import Verifier
 from loglease.audit.tiles import CHECKPOINT, ENTRIES, WIDTH, tile_of
-from loglease.audit.verify import entries_again
+from loglease.audit.verify import Checked, entries_again
 from loglease.audit.verify_jobs import verify_with_jobs
 
 JOBS = 2
@@ -58,11 +58,17 @@ def verified_by_us(place: Path, jobs: int) -> None:
 
 
 def rules_checked(place: Path) -> None:
-    """Verify a log and then its rules, as `audit verify --semantic` does."""
+    """Verify a log, and its rules meanwhile, as `audit verify --semantic` does."""
     read = FileLog(place)
     head, _ = read_head(read, KEYS)
-    found = verify_with_jobs(read, head, jobs=JOBS, remember=True)
-    check(entries_again(read, found, head.size), formed=True)
+    rules = Verifier()
+
+    def take(part: Checked) -> None:
+        for index, entry in entries_again(read, part, head.size):
+            rules.take(index, entry, formed=True)
+
+    verify_with_jobs(read, head, jobs=JOBS, remember=True, take=take)
+    rules.finish()
 
 
 def verified_in_go(program: Path, place: Path, jobs: int) -> None:

@@ -27,7 +27,7 @@ from loglease.audit.log_reading import (
 )
 from loglease.audit.merkle import Edge, ProofInvalid, leaf_hash
 from loglease.audit.tiles import TileInvalid, tiles_of
-from loglease.audit.verify import Trust, Verified, check_extends, entries_again, tiles_over, verify_log
+from loglease.audit.verify import Checked, Trust, Verified, check_extends, entries_again, tiles_over, verify_log
 from loglease.audit.verify_jobs import verify_with_jobs
 
 KEYS = (KEY.verifier,)
@@ -255,6 +255,31 @@ def test_a_server_that_is_not_there_cannot_be_checked() -> None:
     with pytest.raises(LogUnreadable, match="cannot be fetched"):
         read("checkpoint")
     read.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_holds_is_told_in_the_order_of_the_log(tmp_path: Path, jobs: int) -> None:
+    made = log(20_000)
+    read = FileLog(write_log(tmp_path, made.files.items()))
+    head, _ = read_head(read, KEYS)
+    seen: list[tuple[int, bytes]] = []
+
+    def take(part: Checked) -> None:
+        seen.extend(entries_again(read, part, 20_000))
+
+    verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+    assert seen == list(enumerate(made.entries))
+    path, content = put(made, 19_000, made.entries[0])
+    (tmp_path / path).write_bytes(content)
+    seen.clear()
+    with pytest.raises(LogTampered, match="entry 19000"):
+        verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+    assert seen == list(enumerate(made.entries[:16_384]))
+    (tmp_path / "tile/0/040").unlink()
+    seen.clear()
+    with pytest.raises(LogTampered, match="entry 19000"):
+        verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+    assert seen == list(enumerate(made.entries[:8_192]))
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:

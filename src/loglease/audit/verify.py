@@ -41,6 +41,8 @@ STRETCH_TILES: Final = 32
 
 Progress = Callable[[int, int], None]
 """Called with how many entries are done, and of how many."""
+Take = Callable[["Checked"], None]
+"""Called with each stretch that holds, in the order of the log, while others are still being checked."""
 
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
@@ -238,13 +240,21 @@ def check_stretch(read: Read, stretch: Stretch) -> Checked:
     return Checked(stretch.entries, None, missing, tuple(bundles))
 
 
-def judged(results: Iterable[Checked], trust: Trust, *, entries: range, progress: Progress | None = None) -> Verified:
+def judged(
+    results: Iterable[Checked],
+    trust: Trust,
+    *,
+    entries: range,
+    take: Take | None = None,
+    progress: Progress | None = None,
+) -> Verified:
     """Return what holds, from the results of all stretches in their order.
 
     Args:
         results: in the order of the log; no more are taken after one with a fault.
         trust: what it noted counts, too.
         entries: those that were asked for.
+        take: told of what holds, up to the first file that is missing; what comes later may be wrong.
         progress: told how many entries are done, of how many.
 
     Raises:
@@ -261,6 +271,8 @@ def judged(results: Iterable[Checked], trust: Trust, *, entries: range, progress
         if fault is not None:
             break
         bundles += result.bundles
+        if take is not None and missing is None:
+            take(result)
         if progress is not None:
             progress(result.entries.stop - begin, entries.stop - begin)
     noted = trust.fault
@@ -280,6 +292,7 @@ def verify_log(
     *,
     entries: range | None = None,
     remember: bool = False,
+    take: Take | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Check a log, or the entries of a range and all that vouches for them, in this process.
@@ -287,6 +300,7 @@ def verify_log(
     Args:
         entries: those to check; None is all.
         remember: so that `entries_again` can be asked for what was verified.
+        take: as `judged`.
         progress: as `judged`.
 
     Raises:
@@ -297,7 +311,7 @@ def verify_log(
     wanted = range(checkpoint.size) if entries is None else entries
     work = stretches(trust, wanted, remember=remember)
     results = (one if isinstance(one, Checked) else check_stretch(read, one) for one in work)
-    return judged(results, trust, entries=wanted, progress=progress)
+    return judged(results, trust, entries=wanted, take=take, progress=progress)
 
 
 def check_extends(hashes: Hashes, checkpoint: Checkpoint, older: Checkpoint, name: str) -> None:
@@ -332,16 +346,13 @@ def check_extends(hashes: Hashes, checkpoint: Checkpoint, older: Checkpoint, nam
         ) from error
 
 
-def entries_again(
-    read: Read, verified: Verified, size: int, *, progress: Progress | None = None
-) -> Iterator[tuple[int, bytes]]:
+def entries_again(read: Read, verified: Verified | Checked, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the entries that were verified, with their indices, and only those; whole bundles at the ends of a range.
 
     Args:
         read: as for the verification, which was told to remember.
-        verified: its answer.
+        verified: its answer, or a part of it.
         size: of the log.
-        progress: as `judged`.
 
     Raises:
         LogIncomplete: a bundle is not there any more, or is another one than was verified.
@@ -356,9 +367,6 @@ def entries_again(
         if hashlib.sha256(content).digest() != digest:
             raise LogIncomplete(Tile(ENTRIES, number, width).path)
         yield from enumerate(entries, number * WIDTH)
-        if progress is not None:
-            begin = first * WIDTH
-            progress(number * WIDTH + width - begin, max(number * WIDTH + width, verified.entries.stop) - begin)
 
 
 def tiles_over(size: int, entries: range) -> int:

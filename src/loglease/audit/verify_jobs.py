@@ -16,6 +16,7 @@ from loglease.audit.verify import (
     Checked,
     Progress,
     Stretch,
+    Take,
     Trust,
     Verified,
     check_stretch,
@@ -35,6 +36,7 @@ def verify_with_jobs(
     jobs: int,
     entries: range | None = None,
     remember: bool = False,
+    take: Take | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Check a log as `verify_log` does, in several processes.
@@ -45,6 +47,7 @@ def verify_with_jobs(
         jobs: how many processes; with 1 everything happens in this one.
         entries: those to check; None is all.
         remember: as `verify_log`.
+        take: as `judged`; runs in this process, beside the others.
         progress: as `judged`.
 
     Raises:
@@ -52,14 +55,15 @@ def verify_with_jobs(
         LogIncomplete: a file is not there.
     """
     if jobs == 1:
-        return verify_log(read, checkpoint, entries=entries, remember=remember, progress=progress)
+        return verify_log(read, checkpoint, entries=entries, remember=remember, take=take, progress=progress)
     wanted = range(checkpoint.size) if entries is None else entries
     trust = Trust(read, checkpoint)
     # Other processes start afresh: a copy of this one would share its threads' locks and its connections.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
             work = stretches(trust, wanted, remember=remember)
-            return judged(_in_order(pool, read, work, jobs * _AHEAD), trust, entries=wanted, progress=progress)
+            results = _in_order(pool, read, work, jobs * _AHEAD)
+            return judged(results, trust, entries=wanted, take=take, progress=progress)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from loglease.audit.log_reading import Read
-from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, check
-from loglease.audit.verify import Verified, entries_again
+from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, Verifier
+from loglease.audit.verify import Checked, entries_again
 from loglease.cli.errors import Usage
-from loglease.cli.logs import Head, content_of, fact, telling
+from loglease.cli.logs import Head, content_of, fact
 from loglease.cli.run import Run
 
 _SALT: Final = 16
@@ -21,50 +21,60 @@ MOST_SHOWN: Final = 100
 """Of so many breaches people see each; programs get all that were kept."""
 
 
-def rules_hold(
-    run: Run,
-    read: Read,
-    head: Head,
-    verified: Verified,
-    found: dict[str, Any],
-    *,
-    strict: bool,
-    served: Path | None = None,
-) -> bool:
-    """Check the rules in the order of the log, tell what they find, and say whether they are kept.
+class RuleCheck:
+    """Checks the rules in the order of the log, while its hashes are still being checked.
 
     Args:
-        run: the call.
         read: as for the verification.
         head: the signed head of the log.
-        verified: the entries, which the rules are about; the verification was told to remember.
-        found: gets what is told to programs.
-        strict: a finding counts as a broken rule.
         served: directory with served lists.
 
     Raises:
-        LogIncomplete: the entries are not there any more as they were verified.
-        Usage: there is no such directory, or a list in it cannot be read.
+        Usage: there is no such directory.
     """
-    size = head.checkpoint.size
-    signed = SignedSize(size, frozenset(str(key) for key in head.signers))
-    inputs = Inputs(
-        origin=head.checkpoint.origin,
-        checkpoints=lambda: [signed],
-        served=None if served is None else _served_in(served),
-    )
-    report = check(entries_again(read, verified, size, progress=telling(run)), inputs, formed=True)
-    found["rules"] = _body(report)
-    fact(run, "rules", report.summary())
-    for one in report.breaches[:MOST_SHOWN]:
-        places = ", ".join(f"#{index}" for index in one.entries)
-        fact(run, f"  {one.rule}", f"{'finding: ' if one.kind is BreachKind.FINDING else ''}{one.text} ({places})")
-    more = sum(report.count(kind) for kind in BreachKind) - MOST_SHOWN
-    if more > 0:
-        fact(run, "", f"and {more} more")
-    for part in report.unchecked:
-        fact(run, f"  {part.rule}", f"not checkable: {part.text}{f' ({part.times} times)' if part.times > 1 else ''}")
-    return report.holds(strict=strict)
+
+    def __init__(self, read: Read, head: Head, served: Path | None) -> None:
+        self._read = read
+        self._size = head.checkpoint.size
+        signed = SignedSize(self._size, frozenset(str(key) for key in head.signers))
+        inputs = Inputs(
+            origin=head.checkpoint.origin,
+            checkpoints=lambda: [signed],
+            served=None if served is None else _served_in(served),
+        )
+        self._verifier = Verifier(inputs)
+
+    def take(self, checked: Checked) -> None:
+        """Look at the entries of a stretch that holds; the verification was told to remember.
+
+        Raises:
+            LogIncomplete: they are not there any more as they were verified.
+            Usage: a served list cannot be read.
+        """
+        for index, entry in entries_again(self._read, checked, self._size):
+            self._verifier.take(index, entry, formed=True)
+
+    def hold(self, run: Run, found: dict[str, Any], *, strict: bool) -> bool:
+        """Tell what was found, and say whether the rules are kept.
+
+        Args:
+            run: the call.
+            found: gets what is told to programs.
+            strict: a finding counts as a broken rule.
+        """
+        report = self._verifier.finish()
+        found["rules"] = _body(report)
+        fact(run, "rules", report.summary())
+        for one in report.breaches[:MOST_SHOWN]:
+            places = ", ".join(f"#{index}" for index in one.entries)
+            fact(run, f"  {one.rule}", f"{'finding: ' if one.kind is BreachKind.FINDING else ''}{one.text} ({places})")
+        more = sum(report.count(kind) for kind in BreachKind) - MOST_SHOWN
+        if more > 0:
+            fact(run, "", f"and {more} more")
+        for part in report.unchecked:
+            times = f" ({part.times} times)" if part.times > 1 else ""
+            fact(run, f"  {part.rule}", f"not checkable: {part.text}{times}")
+        return report.holds(strict=strict)
 
 
 def _served_in(place: Path) -> Callable[[str], tuple[bytes, bytes] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -36,6 +36,9 @@ from loglease.cli.logs import (
     trusted,
 )
 from loglease.cli.run import Here, Run, flag
+
+if TYPE_CHECKING:
+    from loglease.cli.log_rules import RuleCheck
 
 _LEAST_STRETCHES: Final = 8
 """Below so many stretches for each, further processes take longer to start than they save."""
@@ -83,7 +86,8 @@ def verify(
         older = _older(run, now.checkpoint, since, head, who)
         if older:
             _extends(read, now.checkpoint, older)
-        verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs, remember=semantic)
+        rules = _rules(read, now, served) if semantic else None
+        verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs, rules)
     except LogTampered as fault:
         return told(run, fault, found)
     found["tree"] = {
@@ -93,7 +97,7 @@ def verify(
         "extends": [{"head": name, "size": one.size} for name, one in older],
     }
     fact(run, "tree", _tree_text(verified, now.checkpoint, older))
-    if semantic and not _rules_hold(run, read, now, verified, found, strict=strict, served=served):
+    if rules is not None and not rules.hold(run, found, strict=strict):
         return broken(run, found)
     if since is not None:
         keep_head(since, now.note)
@@ -133,30 +137,26 @@ def consistency(
     return ok(run, found, f"the log of size {other.size} begins with the log of size {one.size}")
 
 
-def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None, *, remember: bool) -> Verified:
+def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None, rules: RuleCheck | None) -> Verified:
     if jobs is not None and jobs < 1:
         raise Usage("--jobs takes a number from 1 on.")
     stretches = len(entries) // (STRETCH_TILES * WIDTH)
     processes = jobs or max(1, min(_processors(), stretches // _LEAST_STRETCHES))
     return verify_with_jobs(
-        read, head.checkpoint, jobs=processes, entries=entries, remember=remember, progress=telling(run)
+        read,
+        head.checkpoint,
+        jobs=processes,
+        entries=entries,
+        remember=rules is not None,
+        take=None if rules is None else rules.take,
+        progress=telling(run),
     )
 
 
-def _rules_hold(
-    run: Run,
-    read: Read,
-    head: Head,
-    verified: Verified,
-    found: dict[str, Any],
-    *,
-    strict: bool,
-    served: Path | None,
-) -> bool:
-    """Check the rules over what was verified, and say whether they are kept."""
-    from loglease.cli.log_rules import rules_hold  # noqa: PLC0415 - for those who ask for it
+def _rules(read: Read, head: Head, served: Path | None) -> RuleCheck:
+    from loglease.cli.log_rules import RuleCheck  # noqa: PLC0415 - for those who ask for it
 
-    return rules_hold(run, read, head, verified, found, strict=strict, served=served)
+    return RuleCheck(read, head, served)
 
 
 def _processors() -> int:

@@ -16,6 +16,7 @@ from tests.api.world import World, settings_in, world_in
 from tests.server.test_process import served
 
 from loglease.model.ids import GrantId
+from loglease.model.instant import Instant
 from loglease.model.key_scope import KeyScope
 from loglease.policy.defaults import default_files
 from loglease.redaction import Plugin, RedactionError
@@ -73,6 +74,7 @@ class Grant:
     def __init__(self, name: str, pin: str) -> None:
         self.id, self.key_salt, self.terms = GrantId(name), bytes(32), Terms(pin)
         self.shape = SimpleNamespace(pseudonyms=KeyScope.GRANT)
+        self.policy, self.scheduled_at, self.shared_salt = "policy", Instant(0), None
 
 
 def masked(redactor, line: str) -> str:

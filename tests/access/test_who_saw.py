@@ -437,3 +437,13 @@ async def test_a_start_makes_the_tables_anew_where_they_are_of_another_form(log:
     assert told(await log.seen(question('{app="pay"}'))) == {}
     assert await bring_up_served_index(log.log) == 2
     assert told(await log.seen(question('{app="pay"}', pseudonym=(grant, EMAIL)))) == {index: (How.SERVED, None)}
+
+
+async def test_of_what_was_pruned_nothing_is_told(log: ServedLog) -> None:
+    grant = await log.grant()
+    session = await log.session(grant)
+    indices = await log.add(*(batch(grant, session, [stream(n, n, app="pay")], [EMAIL]) for n in range(3)))
+    await change(log.store, lambda tx: tx.prunings.raise_min_index(indices[1]))
+    for asked in (question('{app="pay"}'), question(pseudonym=(grant, EMAIL)), question('{app="pay"}', first=1)):
+        found = await log.seen(asked)
+        assert (list(told(found)), found.min_index) == (indices[1:], indices[1])

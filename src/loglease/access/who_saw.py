@@ -202,6 +202,9 @@ class _Search:
         self._tx = tx
         self._question = question
         self._window = question.window or _EVERYTHING
+        # Of what was pruned nothing is told, whether its rows are still there or not.
+        self._min_index = tx.entries.min_index()
+        self._first = max(question.first, self._min_index)
         selector = question.selector
         narrows = selector is not None and bool(selector.matchers)
         self._selector = selector if narrows else None
@@ -235,7 +238,7 @@ class _Search:
             hits=sorted((hit for hit in hits if hit.how in question.hows), key=lambda one: one.index),
             unsearchable=self._unsearchable,
             size=tx.entries.size(),
-            min_index=tx.entries.min_index(),
+            min_index=self._min_index,
             next=following,
         )
 
@@ -273,12 +276,12 @@ class _Search:
         if question.hows.isdisjoint(_LISTED):
             return frozenset()
         if self._wanted is not None:
-            return frozenset(served.pseudonyms(self._wanted, first=question.first, most=most))
+            return frozenset(served.pseudonyms(self._wanted, first=self._first, most=most))
         labels = None if self._selector is None else served.labels_like(self._selector)
-        return frozenset(served.streams(labels, question.window, first=question.first, most=most))
+        return frozenset(served.streams(labels, question.window, first=self._first, most=most))
 
     def _unlisted(self) -> Sequence[UnlistedRow]:
-        first, most = self._question.first, self._question.most + 1
+        first, most = self._first, self._question.most + 1
         unlisted = self._tx.served.unlisted
         kinds = [kind for how, kinds in _UNLISTED.items() if how in self._question.hows for kind in kinds]
         if not kinds:
@@ -367,7 +370,7 @@ class _Search:
         types = frozenset({"reveal.served"})
         while rows := self._tx.entries.page(types=types, before=before, limit=_CHUNK):
             for row in rows:
-                if row.index < self._question.first:
+                if row.index < self._first:
                     return
                 hit = self._revealed(row.index, orjson.loads(row.content))
                 if hit is not None:

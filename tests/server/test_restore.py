@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from tests.api.world import WISH, World, world_in
+from tests.api.world import WISH, World
+from tests.api.world import world_in as unchecked_world_in
 
 from loglease.audit.lost import LogBehind
+from loglease.audit.semantic import check
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.wiring import DATABASE, HEAD, JOURNAL
 from loglease.store.sqlite_library import running_library
+
+
+@asynccontextmanager
+async def world_in(directory: Path) -> AsyncIterator[World]:
+    """Start a server, and in the end hold its log against the rules that entries keep together: restored or not."""
+    async with unchecked_world_in(directory) as world:
+        yield world
+        rows = await world.services.store.read(lambda tx: tx.entries.since(0, limit=10_000))
+        found = check((row.index, bytes(row.content)) for row in rows)
+        assert found.broken == frozenset(), [str(one) for one in found.breaches]
 
 
 def backed_up(place: Path, target: Path) -> None:

@@ -164,3 +164,39 @@ def test_a_late_session_is_named_with_what_ended_it() -> None:
     last = len(log.entries) - 1
     session, grant = (log.entries[-1].draft.ref[name] for name in ("session", "grant"))
     assert str(found) == f"S19 {session} closed 1.4 s after {grant} was revoked (#{last - 1}, #{last})"
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(1, None), (1.001, "finding"), (3, "finding"), (3.001, "violation")])
+def test_how_late_a_session_may_close(seconds: float, found: str | None) -> None:
+    log = Writer().begin()
+    granted = log.granted()
+    session = log.open(granted)
+    log.revoke(granted)
+    log.wait(seconds)
+    log.close(session, "revoked")
+    assert [one.kind for one in log.check().breaches] == ([] if found is None else [found])
+
+
+def test_one_item_may_be_larger_than_what_is_reserved_at_once() -> None:
+    log = Writer().begin()
+    session = log.open(log.granted())
+    log.batch(session, reserved={"lines": 1, "bytes": 900_000})
+    session.ceiling = 1, 900_000
+    log.close(session, total={"lines": 0, "bytes": 0})
+    assert log.check().holds(strict=True)
+
+
+def test_a_value_is_shown_until_the_grant_of_its_line_ends() -> None:
+    log = Writer().begin()
+    parent = log.granted(duration_s=60)
+    wanted = twins.REVEAL | {"grant": parent.id}
+    asked = log.ask(wish={"reveal": wanted}, offer={"reveal": wanted}, duration_s=60)
+    log.wait(10)
+    log.review(asked)
+    log.activate(log.approve(asked), until_at=instant_text(parent.until))
+    assert log.check().holds(strict=True)
+    log.activate(log.approve(log.ask(plans=(), outcome="auto")))
+    late = log.ask(wish={"reveal": wanted}, offer={"reveal": wanted}, duration_s=60)
+    log.review(late)
+    log.activate(log.approve(late), until_at=instant_text(after(parent.until, 1)))
+    assert log.check().broken == {"S11"}

@@ -501,6 +501,21 @@ def reserves_too_much(log: Writer) -> None:
     log.close(session)
 
 
+def reserves_less_than_before(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.batch(session, reserve=10)
+    log.batch(session, reserve=9)
+    log.close(session)
+
+
+def reserves_too_many_bytes(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.batch(session, reserved={"lines": 2, "bytes": 65_537})
+    session.ceiling = 2, 65_537
+    session.grant.bytes = 65_537
+    log.close(session)
+
+
 def a_total_that_is_no_sum(log: Writer) -> None:
     session = log.open(log.granted())
     log.batch(session)
@@ -861,6 +876,8 @@ TWINS: dict[str, tuple[Twin, ...]] = {
         a_batch_is_missing,
         settles_more_than_was_reserved,
         reserves_too_much,
+        reserves_less_than_before,
+        reserves_too_many_bytes,
         a_total_that_is_no_sum,
         serves_other_event_times,
         keeps_back_what_a_crash_left,

@@ -202,6 +202,12 @@ def approved_by_an_agent(log: Writer) -> None:
     log.approve(asked)
 
 
+def approved_by_somebody_who_was_never_added(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked, "sub_nobody")
+    log.approve(asked, by="sub_nobody")
+
+
 def approved_by_the_owner(log: Writer) -> None:
     asked = log.ask("sub_bot")
     log.review(asked, "sub_alice")
@@ -813,6 +819,7 @@ TWINS: dict[str, tuple[Twin, ...]] = {
     "S7": (
         approved_by_who_asked,
         approved_by_an_agent,
+        approved_by_somebody_who_was_never_added,
         approved_by_the_owner,
         approved_by_a_suspected_twin,
         approved_by_a_stand_in_of_who_asked,

@@ -13,8 +13,9 @@ from tests.access.erasure import ERIN, FRANK, bytes_of, decided, disabled, fresh
 from tests.access.journey import reviewed, revoke_grant, submitted
 from tests.fakes.world import World, caller, principal
 
-from loglease.access.acts import act_view
+from loglease.access.acts import act_view, who_may_approve
 from loglease.access.cancel_request import cancel_request
+from loglease.access.erasing import propose_erasure
 from loglease.access.errors import (
     DigestMismatch,
     NoEligibleApprover,
@@ -31,9 +32,11 @@ from loglease.access.errors import (
     UnderHold,
 )
 from loglease.access.legal_holds import release_hold, set_hold
+from loglease.access.notices import TellingLog, Ways
 from loglease.access.open_session import open_session
 from loglease.access.private_texts import forgetting, texts_of
-from loglease.access.review_act import withdraw_act
+from loglease.access.pruning import Retention
+from loglease.access.review_act import review_act, withdraw_act
 from loglease.audit.checking import check_log
 from loglease.model.act import OPEN_S, Act
 from loglease.model.errors import InvalidField, ProposalNotPending
@@ -359,6 +362,32 @@ async def test_a_denial_ends_it_and_the_record_has_all_of_it(office: World, wait
     ]
     assert {one["data"]["digest_sha256"] for one in acts} == {waiting.digest}
     assert await office.store.read(lambda tx: tx.erasures.texts_of(ALICE.subject)) > 0
+
+
+async def test_the_other_administrators_hear_of_it_and_then_its_author(office: World) -> None:
+    await disabled(office, "alice")
+    log = TellingLog(office.log, rules=lambda: office.rules, ways=Ways(email=True), new_id=office.new_id)
+    who = {"caller": fresh(office, ERIN), "vault": office.vault, "new_id": office.new_id, "random": office.random}
+    act = await propose_erasure(subject=ALICE.subject, comment="she asked", log=log, **who)
+
+    def waiting(tx: Transaction) -> list[tuple[str, str]]:
+        return [(one.event, one.recipient) for one in tx.outbox.page(limit=50)]
+
+    assert await office.store.read(waiting) == [("act.proposed", FRANK.id)]
+    assert await office.store.read(lambda tx: who_may_approve(tx, act, office.clock.now())) == {FRANK.id}
+    await review_act(
+        act.id,
+        verdict=Verdict.APPROVE,
+        digest=act.digest,
+        retention=Retention(None),
+        log=log,
+        **(who | {"caller": fresh(office, FRANK)}),
+    )
+    assert ("act.reviewed", ERIN.id) in await office.store.read(waiting)
+    assert await office.store.read(lambda tx: who_may_approve(tx, act, office.clock.now())) == {FRANK.id}
+    found = await office.store.read(lambda tx: tx.acts.find(act.id))
+    assert found is not None
+    assert await office.store.read(lambda tx: who_may_approve(tx, found, office.clock.now())) == frozenset()
 
 
 async def test_only_its_author_withdraws_it(office: World, waiting: Act) -> None:

@@ -14,7 +14,7 @@ from loglease.access.permissions import require_may_decide
 from loglease.access.records import Data, refs
 from loglease.audit.interface import Draft, Recorded
 from loglease.model.act import Act, ActKind
-from loglease.model.ids import ENTRY, PROPOSAL, EntryId, NewId, ProposalId
+from loglease.model.ids import ENTRY, PROPOSAL, EntryId, NewId, PrincipalId, ProposalId
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.principal import Principal, Role
 from loglease.model.proposal import ProposalState
@@ -148,6 +148,14 @@ def proposed(
         "comment_c": commitments.to("comment_c", act.comment),
     }
     return Recorded(act, (_entry("act.proposed", act, data, principal, new_id, commitments),))
+
+
+def who_may_approve(tx: Transaction, act: Act, now: Instant) -> frozenset[PrincipalId]:
+    """Return who may give the verdict on an act; nobody where it has one, or came too late."""
+    if act.state_at(now) is not ProposalState.PENDING:
+        return frozenset()
+    directory = tx.principals.directory()
+    return frozenset(one.id for one in directory.humans() if proposal_refusal(act, one, directory, ROLE) is None)
 
 
 def earlier(tx: Transaction, once: Once | None, now: Instant) -> Act | None:

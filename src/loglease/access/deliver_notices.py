@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loglease.access.acts import who_may_approve
 from loglease.access.errors import NotFound
 from loglease.access.notices import CHANNEL, open_stages
 from loglease.access.policy_changes import awaited
@@ -69,6 +70,9 @@ def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> boo
     if notice.event in TO_REVIEW:
         proposal = _proposal(tx, notice)
         return proposal is not None and person.id in awaited(tx, proposal)
+    if notice.event == "act.proposed":
+        act = tx.acts.find(ProposalId(notice.data["proposal"]))
+        return act is not None and person.id in who_may_approve(tx, act, now)
     if notice.event not in TO_DECIDE:
         return True
     request = tx.requests.find(RequestId(notice.about))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from loglease.access.acts import who_may_approve
 from loglease.access.policy_changes import awaited
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
@@ -47,8 +48,9 @@ _TOLD: Final = (
     | _OF_GRANTS
     | _OF_OPERATORS
     | {"request.submitted", "review.given", "grant.scheduled", "offer.made", "breakglass.reviewed"}
-    | {"policy.proposed", "policy.reviewed", "policy.withdrawn"}
+    | {"policy.proposed", "policy.reviewed", "policy.withdrawn", "act.proposed", "act.reviewed"}
 )
+_OF_ACTS: Final = "act."
 _ENDS: Final = frozenset({"grant.ended", "grant.revoked"})
 _STATES: Final = ("why", "by", "cause", "basis", "verdict", "error")
 """Fields of entries that hold a word of a closed list; nothing else of an entry goes into a notice."""
@@ -191,7 +193,8 @@ def news_of(
         request = tx.requests.find(RequestId(entry.ref["request"])) if "request" in entry.ref else None
         if request is None:
             names = operators if entry.type in _OF_OPERATORS else ()
-            yield replace(_plain(entry), names=names, people=_of_proposal(tx, entry))
+            people = _of_act(tx, entry, now) if entry.type.startswith(_OF_ACTS) else _of_proposal(tx, entry)
+            yield replace(_plain(entry), names=names, people=people)
         elif entry.type == "request.submitted":
             yield _submitted(tx, entry, request, rules, now)
         elif entry.type == "review.given":
@@ -210,6 +213,14 @@ def news_of(
                 yield replace(_plain(entry, request), event="breakglass.ended", names=request.offer.notify)
         else:
             yield _plain(entry, request)
+
+
+def _of_act(tx: Transaction, entry: Draft, now: Instant) -> frozenset[PrincipalId]:
+    """Return whom an act of administrators concerns: who may approve it when it is new, and its author once decided."""
+    act = tx.acts.find(ProposalId(entry.ref["proposal"]))
+    if act is None:
+        return frozenset()
+    return who_may_approve(tx, act, now) if entry.type == "act.proposed" else frozenset({act.author})
 
 
 def _of_proposal(tx: Transaction, entry: Draft) -> frozenset[PrincipalId]:

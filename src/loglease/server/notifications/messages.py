@@ -45,6 +45,8 @@ _SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
         "breakglass.review_due": "What is read under {request} has to be looked at afterwards",
         "breakglass.review_overdue": "The after-review of {request} is late",
         "breakglass.reviewed": "What was read under {request} was looked at",
+        "act.proposed": "The act {proposal} waits for a second administrator: loglease proposals show {proposal}",
+        "act.reviewed": "Another administrator has decided on the act {proposal}",
         "policy.proposed": "The change of the policy {proposal} waits for your review",
         "policy.reviewed": "Somebody has reviewed the change of the policy {proposal}",
         "policy.withdrawn": "The change of the policy {proposal} is not decided any more",

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
 import pytest
 from tests.audit.report.logs import ORIGIN, Log
 
@@ -127,7 +128,10 @@ def test_a_folder_that_the_key_signed_wrongly_is_found_all_the_same() -> None:
     misnamed = {
         path.replace("entries/1.", "entries/99.").replace("proofs/1.", "proofs/99."): one for path, one in files.items()
     }
-    for broken in (swapped, moved, fewer, unproven, renamed, shrunk, exchanged, misnamed):
+    document = orjson.loads(files["report.json"])
+    document["evidence"][0] = 0
+    unnamed = {**files, "report.json": document_bytes(document)}
+    for broken in (swapped, moved, fewer, unproven, renamed, shrunk, exchanged, misnamed, unnamed):
         with pytest.raises(LogLeaseError):
             check_folder(resealed(broken), [KEY.verifier])
 

@@ -82,6 +82,16 @@ def test_a_missing_entry_and_another_root_show() -> None:
     assert (facts["dense"], facts["root_holds"]) == (True, False)
 
 
+def test_what_has_no_request_is_counted_where_it_cannot_be_listed() -> None:
+    log = story()
+    assert facts_of(log.document("population"))["strays"] == 0
+    log.reviewed("gone")
+    log.scheduled("gone")
+    found = log.document("population")
+    assert facts_of(found)["strays"] == 2
+    assert facts_of(found)["reviews"] == 2
+
+
 def test_the_root_is_compared_at_the_size_of_the_checkpoint() -> None:
     log = story()
     found = log.document("population", beside=log.beside(head=log.head(5)))

@@ -46,6 +46,7 @@ class Population:
         self._cases = Cases()
         self._reviews: list[tuple[Case, GivenReview]] = []
         self._revocations = Rows(REVOCATIONS)
+        self._strays = 0
 
     def add(self, logged: Logged) -> None:
         """Take in an entry; those after the time asked about count for the proof alone."""
@@ -57,6 +58,8 @@ class Population:
         case = self._cases.add(logged)
         if not self._asked.holds(at):
             return
+        if case is None and draft.type in ("review.given", "grant.scheduled"):
+            self._strays += 1
         if draft.type == "review.given" and case is not None:
             self._reviews.append((case, case.reviews[-1]))
         if draft.type == "grant.revoked":
@@ -93,6 +96,7 @@ class Population:
             Fact("reviews", len(reviews.kept), "reviews given"),
             Fact("grants", len(grants.kept), "grants that came about"),
             Fact("revocations", len(self._revocations.kept), "revocations of grants"),
+            Fact("strays", self._strays, "reviews and grants without their request, which are not listed: has to be 0"),
             *self._proof.facts(),
         )
         tables = (requests.table(), reviews.table(), grants.table(), self._revocations.table(), self._proof.table())

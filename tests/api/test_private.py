@@ -77,6 +77,15 @@ async def approved(world: World, who: Who, proposal: dict[str, Any], verdict: st
     )
 
 
+async def report(world: World, who: Who, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return tables and facts of a report, by name."""
+    answer = await world.client.post(f"/audit/reports/{name}", json={}, headers=who)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    tables = {one["name"]: one["rows"] for one in found["tables"]}
+    return tables, {one["name"]: one.get("value") for one in found["summary"]}
+
+
 def bytes_of(world: World) -> bytes:
     folder = world.services.data_dir
     return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
@@ -154,6 +163,15 @@ async def test_a_person_is_erased_from_all_files_by_two_administrators(world: Wo
     assert (page["reason"], page["requester"]["account"].startswith("erased-")) == ("[erased]", True)
     again = await world.client.post("/sign-in", json={"account": "alice@example.com", "password": PASSWORD})
     assert again.status_code == 401
+    tables, facts = await report(world, oscar, "population")
+    assert {row["requester_name"] for row in tables["requests"]} == {"erased"}
+    assert {row["reviewer_name"] for row in tables["reviews"]} == {"erased"}
+    assert facts["root_holds"] is True
+    tables, facts = await report(world, oscar, "integrity")
+    assert (facts["failing"], facts["rules_broken"], facts["retain_s"]) == (0, 0, YEAR_S), tables["breaches"]
+    assert [row["by_name"] for row in tables["acts"] if row["type"] == "subject.erased"] == [
+        "erin@example.com (erin@example.com)"
+    ] * 2
 
 
 async def test_one_text_is_erased_unless_a_hold_covers_it(world: World) -> None:

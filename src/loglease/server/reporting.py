@@ -124,6 +124,7 @@ async def _beside(services: Services, kind: Kind) -> Beside:
             size=settled,
             origin=tx.values.find(ORIGIN) or "",
             head=None if head is None else _head_of(head),
+            retain_s=services.settings.audit.retain_s,
             sinks=tuple(_sink(tx, name, one) for name, one in sorted(services.settings.audit.sinks.items())),
             changes=_changes(tx) if kind.name == policy_history.NAME else lambda _: (),
         )

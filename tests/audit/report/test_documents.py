@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.audit.drafts import drafts
-from tests.audit.report.logs import ALICE, BOB, Log
+from tests.audit.report.logs import ALICE, BOB, ORIGIN, Log, rows_of
 
 from loglease.audit.checking import LogDamaged
 from loglease.audit.entry import entry_bytes, entry_of
@@ -83,6 +83,23 @@ def test_equal_reports_are_equal_bytes_without_nulls() -> None:
     one, two = (document_bytes(document_of(log().report("population"))) for _ in range(2))
     assert one == two
     assert b"null" not in one
+
+
+def test_the_document_names_the_log_and_hides_no_character() -> None:
+    report = log().report("population", names={ALICE: "a\u202eb", BOB: "Bob"})
+    content = document_bytes(document_of(report)).decode()
+    assert "\u202e" not in content
+    assert "a\\u202eb" in content
+    found = orjson.loads(content)
+    head = report.beside.head
+    assert head is not None
+    assert found["log"] == {
+        "origin": ORIGIN,
+        "min_index": 0,
+        "size": head.size,
+        "checkpoint": {"size": head.size, "root_hex": head.root.hex()},
+    }
+    assert rows_of(found, "requests")[0]["requester_name"] == "a\u202eb"
 
 
 def test_a_sheet_holds_what_the_json_holds() -> None:

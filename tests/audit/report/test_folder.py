@@ -67,6 +67,8 @@ def test_a_folder_holds_what_its_guide_says_and_is_what_was_signed() -> None:
         for path in re.findall(r"`([^`]*)`", name):
             assert any(one == path or one.startswith(path) for one in files), path
     assert checked.sha256 in guide
+    assert "who was erased is called erased" in guide
+    assert "No report claims that anybody complies" in guide
     assert str(KEY.verifier) in guide
     assert made() == files
 

@@ -595,3 +595,63 @@ def test_a_percentile_is_one_of_the_values() -> None:
     hundred = list(range(1, 101))
     assert [ranked(hundred, percent) for percent in (1, 50, 95, 99, 100)] == [1, 50, 95, 99, 100]
     assert [ranked(list(range(1, 11)), percent) for percent in (50, 95)] == [5, 10]
+
+
+def test_a_dossier_adds_up_the_batches_of_each_session() -> None:
+    log = Log()
+    log.granted("one")
+    for session, counts in (("a", (3, 4)), ("b", (5,))):
+        log.opened("one", session)
+        for count in counts:
+            log.served("one", session, count)
+        log.closed("one", session)
+    found = log.document("dossier", grant="grt_one")
+    assert [(one["session"], one["batches"], one["lines"], one["bytes"]) for one in rows_of(found, "sessions")] == [
+        ("ses_a", 2, 7, 700),
+        ("ses_b", 1, 5, 500),
+    ]
+    assert (facts_of(found)["lines"], facts_of(found)["masked"]) == (12, ["pii.email 12"])
+
+
+def test_grants_that_are_over_are_nothing_that_a_leaver_still_has() -> None:
+    log = Log()
+    log.granted("over")
+    log.ended("over")
+    log.granted("live")
+    log.entry("principal.locked", {"lock": "lck_1", "subject": ALICE, "cause": "left"}, by=ADMIN)
+    (leaver,) = rows_of(log.document("revocation"), "leavers")
+    assert (leaver["act"], leaver["live_grants"], leaver["grants_left"]) == ("locked", 1, 1)
+
+
+def test_what_may_have_left_at_a_crash_is_use_and_reviews_count_under_their_policy() -> None:
+    log = Log()
+    log.granted("crashed")
+    log.opened("crashed", "a")
+    log.closed("crashed", "a", "crash", uncertain=2)
+    log.granted("unused")
+    rights = Rights((), (), (MayDo(BOB, "production", "group:sre"), MayDo(BOB, "staging", "group:sre")))
+    found = log.document("access-review", beside=log.beside(rights=rights))
+    assert [one["grant"] for one in rows_of(found, "unused_grants")] == ["grt_unused"]
+    assert [(one["policy"], one["reviews"]) for one in rows_of(found, "may_review")] == [
+        ("production", 2),
+        ("staging", 0),
+    ]
+
+
+def test_a_proposal_that_one_denies_is_denied() -> None:
+    log = Log()
+    proposed = {
+        "digest_sha256": DIGEST, "bundle_sha256": DIGEST, "base_revision": 1, "files_sha256": DIGEST, "diff_sha256": DIGEST,
+        "needed": 1, "widens": False, "comment_c": DIGEST,
+    }  # fmt: skip
+    auth = {"method": "password", "mfa": True, "age_s": 1}
+    for number in (1, 2):
+        log.entry("policy.proposed", proposed, by=ALICE, proposal=f"prp_{number}")
+    denied = {"verdict": "deny", "digest_sha256": DIGEST, "channel": "web", "auth": auth}
+    log.entry("policy.reviewed", denied, by=BOB, proposal="prp_1", review="rev_1")
+    log.entry("policy.withdrawn", {"why": "author"}, by=ALICE, proposal="prp_2")
+    rows = rows_of(log.document("policy-history"), "proposals")
+    assert [(one["proposal"], one["denials"], one["outcome"]) for one in rows] == [
+        ("prp_1", 1, "denied"),
+        ("prp_2", 0, "withdrawn: author"),
+    ]

@@ -655,3 +655,21 @@ def test_a_proposal_that_one_denies_is_denied() -> None:
         ("prp_1", 1, "denied"),
         ("prp_2", 0, "withdrawn: author"),
     ]
+
+
+def test_of_several_offers_the_one_that_was_taken_counts_and_a_grant_resumes_where_it_was() -> None:
+    log = Log()
+    log.submitted("one", offer=2)
+    log.offered("one", policy="first")
+    log.offered("one", policy="taken", offer=2)
+    log.offered("one", policy="last", offer=3)
+    log.reviewed("one")
+    log.approved("one")
+    log.scheduled("one")
+    for kind in ("grant.suspended", "grant.resumed"):
+        log.entry(kind, {"cause": "person"}, by=ADMIN, request="req_one", grant="grt_one")
+    found = log.document("population")
+    assert [one["policy"] for one in rows_of(found, "requests")] == ["taken"]
+    assert [one["state"] for one in rows_of(found, "grants")] == ["scheduled"]
+    log.activated("one")
+    assert [one["state"] for one in rows_of(log.document("population"), "grants")] == ["active"]

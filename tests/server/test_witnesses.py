@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from loglease.audit.tiles import CHECKPOINT
 from loglease.audit.trust_policy import TrustPolicy, open_witnessed, quorum_met
 from loglease.audit.witness import Witness, WitnessState
 from loglease.audit.witnessing import WitnessAhead
+from loglease.cli.main import run_command
 from loglease.server.health import checks
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
@@ -54,8 +56,8 @@ class Place:
         finally:
             state.close()
 
-    def write_policy(self, url: str) -> None:
-        text = f"log {LOG_KEY.verifier}\nwitness one {WITNESS_KEY.verifier} {url}\nquorum one\n"
+    def write_policy(self, url: str, key: SigningKey = WITNESS_KEY) -> None:
+        text = f"log {LOG_KEY.verifier}\nwitness one {key.verifier} {url}\nquorum one\n"
         (self.folder / "witnesses").write_text(text)
 
     def audit(self, **more: Any) -> dict[str, Any]:
@@ -70,6 +72,12 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+def verified(log: str, policy: str) -> int:
+    """The exit code of a stranger's command."""
+    words = ["audit", "verify", log, "--policy", policy]
+    return run_command(words, environment={}, stdin=io.StringIO(), stdout=io.StringIO(), stderr=io.StringIO())
 
 
 def published(world: World) -> bytes:
@@ -92,6 +100,10 @@ async def test_what_is_acknowledged_is_witnessed(place: Place) -> None:
             assert witness.newest is not None
             [check] = [one for one in await checks(world.services) if one.name == "witness one"]
             assert (check.ok, check.detail) == (True, f"It has cosigned {head.size} entries.")
+    log, policy = str(place.folder / "data" / LOG_FOLDER), str(place.folder / "witnesses")
+    assert verified(log, policy) == 0
+    place.write_policy("", key=SigningKey("witness.example/w2", b"x" * 32, COSIGNATURE))
+    assert verified(log, policy) == 1, "another witness has not cosigned it"
 
 
 async def test_without_the_quorum_nothing_is_acknowledged_and_revocations_go_on(

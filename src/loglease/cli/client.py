@@ -26,6 +26,8 @@ from loglease.model.instant import MICROSECONDS, Instant, after, parse_instant
 API: Final = "/api/v1"
 PAGE: Final = 200
 _RENEWABLE: Final = frozenset({"token_expired", "not_authenticated"})
+HEAD_HEADER: Final = "loglease-audit-head"
+_HEAD: Final = re.compile(r"audit head: [!-~]{1,250} [0-9]{1,19} [A-Za-z0-9+/]{43}=")
 _PROBLEM_MAX: Final = 256 << 10
 _CODE = re.compile("[a-z][a-z_]{1,40}")
 
@@ -49,6 +51,8 @@ class Client:
         self._tokens = tokens
         self._stored: Tokens | None = None
         self._server_minus_monotonic: float | None = None
+        self._audit_head: str | None = None
+        self._read_lines = False
         host = urlsplit(settings.server).hostname or ""
         self._http = httpx2.Client(
             base_url=settings.server,
@@ -62,6 +66,14 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
+
+    @property
+    def audit_head(self) -> str | None:
+        """The last signed head of the audit log, as the answers to this command's changes had it.
+
+        None if there was none, and where lines or values were read, too: what is printed then depends on nobody else.
+        """
+        return None if self._read_lines else self._audit_head
 
     def get(self, path: str, **query: Any) -> Body:
         """Fetch one resource; parameters that are None are left out."""
@@ -126,6 +138,9 @@ class Client:
         response = once()
         if signed_in and self._renewed_after(response):
             response = once()
+        head = response.headers.get(HEAD_HEADER, "")
+        if _HEAD.fullmatch(head):
+            self._audit_head = head
         return _answer(response)
 
     def reveal(self, grant: str) -> Body:
@@ -134,6 +149,7 @@ class Client:
         Raises:
             Refused: as `call`; also SignedOut and Unreachable.
         """
+        self._read_lines = True
 
         def once() -> httpx2.Response:
             headers = {"Accept": "application/json", **self._authorization()}
@@ -182,6 +198,7 @@ class Client:
         Raises:
             Refused: as `call`; also SignedOut and Unreachable.
         """
+        self._read_lines = True
         params = {name: _parameter(value) for name, value in query.items() if value is not None}
         timeout = httpx2.Timeout(self._settings.timeout_s, read=silence_s)
         for last in (False, True):

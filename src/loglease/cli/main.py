@@ -125,6 +125,9 @@ def _started(
     run = Run(settings=settings, out=out, stdin=stdin)
     try:
         answer = command(*bound.args, **bound.kwargs, run=run)
+        head = None if out.json else out.audit_head()
+        if head is not None:
+            out.notice(head)
     finally:
         run.close()
     return int(answer) if isinstance(answer, int) else Exit.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from rich.cells import cell_len
@@ -42,9 +42,14 @@ class Output:
         self.json = form is OutputForm.JSON
         self.markdown = form is OutputForm.MARKDOWN
         self._color = color
+        self.audit_head: Callable[[], str | None] = lambda: None
+        """Returns the head of the audit log that answers to changes had; it goes into what is printed of them."""
 
     def resource(self, body: Any) -> None:
-        """Print a resource as JSON, indented."""
+        """Print a resource as JSON, indented; one that was changed carries the head of the audit log."""
+        head = self.audit_head()
+        if head is not None and isinstance(body, dict):
+            body = {**body, "audit_head": head}
         self.stdout.write(json_text(body, indent=2) + "\n")
         self.stdout.flush()
 

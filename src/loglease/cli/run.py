@@ -35,7 +35,9 @@ class Run:
 
         settings = self.settings
         store = TokenStore(state_dir=settings.state_dir, context=settings.context, server=settings.server)
-        return Client(settings, store)
+        client = Client(settings, store)
+        self.out.audit_head = lambda: client.audit_head
+        return client
 
     def close(self) -> None:
         """Close what was opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from loglease.access.errors import NotFound
 from loglease.gateway.routes import is_ours
 from loglease.server.api.app import create_api
+from loglease.server.audit_heads import carrying_heads
 from loglease.server.edge import API, App, Edge, ErrorPage, Receive, Scope, Send
 from loglease.server.proxies import Proxies
 from loglease.server.services import Services
@@ -21,7 +22,7 @@ def joined(
         pages: everything that is neither gateway nor API.
         error_page: what a browser is shown where the call came no further than the edge.
     """
-    api = create_api(services)
+    api = carrying_heads(create_api(services), lambda: services.publishing.head)
     tls = services.settings.http.tls
     proxies = Proxies.named(services.settings.http.trusted_proxies)
     inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)

@@ -31,6 +31,7 @@ from loglease.model.ids import NewId
 from loglease.redaction import KEY_BYTES, Keys
 from loglease.server.acting import forget_in_journal
 from loglease.server.application import joined
+from loglease.server.audit_heads import head_text
 from loglease.server.bundles import proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
@@ -163,7 +164,7 @@ async def _built(
         log=sequencer,
         rules=lambda: in_force.current,
         clock=clock,
-        message=lambda one: message_of(one, origin=standing.origins[0], scrub=scrub),
+        message=lambda one: message_of(one, origin=standing.origins[0], scrub=scrub, head=head_text(publishing.head)),
     )
     log = TellingLog(
         sequencer,

@@ -47,6 +47,16 @@ async def test_a_person_gets_text_and_html_with_one_link() -> None:
     html = found.get_body(("html",)).get_content()
     assert "&lt;b&gt;checkout &amp; cards&lt;/b&gt;" in html
     assert html.count("<a href=") == 1
+    assert "audit head" not in text + html
+
+
+async def test_a_mail_has_the_head_of_the_audit_log_below_all_else() -> None:
+    head = "audit head: logs.example.com/1 5 " + "A" * 43 + "="
+    async with listening(PostOffice()) as office:
+        await mail(office).send(message(head=head))
+    ((_, found),) = office.mails
+    assert found.get_body(("plain",)).get_content().splitlines()[-2:] == ["", head]
+    assert f"<p><small>{head}</small></p></body>" in found.get_body(("html",)).get_content()
 
 
 async def test_a_channel_has_addresses_of_its_own() -> None:

@@ -55,6 +55,12 @@ async def test_an_event_arrives_signed_with_ids_and_states() -> None:
     }
 
 
+async def test_an_event_has_the_head_of_the_audit_log() -> None:
+    async with listening(Receiver()) as receiver:
+        await hook(receiver.url).send(message(head="audit head: x 5 y"))
+    assert receiver.received[0].event["data"] == {"grant": "grt_1", "cause": "grant", "audit_head": "audit head: x 5 y"}
+
+
 async def test_while_the_secret_changes_both_sign() -> None:
     async with listening(Receiver(secrets=(SECRET, OTHER))) as receiver:
         await hook(receiver.url, SECRET, OTHER).send(message())

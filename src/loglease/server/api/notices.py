@@ -16,6 +16,7 @@ from loglease.server.api import resources as r
 from loglease.server.api.calls import CallerOf, ServicesOf
 from loglease.server.api.fields import At, Body, Resource, id_pattern
 from loglease.server.api.operations import Routes
+from loglease.server.audit_heads import head_text
 from loglease.server.notifications.channel import Message, Undelivered
 
 MOST = 200
@@ -99,6 +100,7 @@ async def test_channel(body: ChannelTest, caller: CallerOf, services: ServicesOf
         subject="This is a test of notifications",
         link=origins[0] if origins else "",
         to=caller.principal.email if body.channel == EMAIL else None,
+        head=head_text(services.publishing.head),
     )
     try:
         await channel.send(message)

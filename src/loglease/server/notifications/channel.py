@@ -20,6 +20,7 @@ class Message:
         facts: name and text of each line; texts of people are redacted and hold no invisible characters.
         link: the page to look at.
         data: ids and words of closed lists, for programs.
+        head: the last signed head of the audit log, a line to keep.
     """
 
     id: NoticeId
@@ -29,6 +30,7 @@ class Message:
     facts: tuple[tuple[str, str], ...] = ()
     link: str = ""
     to: str | None = None
+    head: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

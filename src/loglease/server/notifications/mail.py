@@ -62,6 +62,7 @@ def mail_of(message: Message, *, sender: str, to: tuple[str, ...]) -> EmailMessa
 
 def _text(message: Message) -> str:
     lines = [message.subject, "", *(f"{name}: {text}" for name, text in message.facts), "", message.link]
+    lines += ["", message.head] if message.head else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -71,9 +72,10 @@ def _html(message: Message) -> str:
         for name, text in message.facts
     )
     link = html.escape(message.link)
+    head = f"<p><small>{html.escape(message.head)}</small></p>" if message.head else ""
     return (
         f"<!doctype html><html><body><p>{html.escape(message.subject)}</p><table>{rows}</table>"
-        f'<p><a href="{link}">{link}</a></p></body></html>'
+        f'<p><a href="{link}">{link}</a></p>{head}</body></html>'
     )
 
 

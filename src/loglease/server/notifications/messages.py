@@ -65,12 +65,13 @@ _SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
 _IN_GRANTS: Final = "grant."
 
 
-def message_of(delivery: Delivery, *, origin: str, scrub: Scrub) -> Message:
+def message_of(delivery: Delivery, *, origin: str, scrub: Scrub, head: str | None = None) -> Message:
     """Return what is sent for a notice.
 
     Args:
         origin: of the pages, such as ``https://logs.example.com``.
         scrub: masks secrets in a text that somebody wrote.
+        head: the last signed head of the audit log.
     """
     notice = delivery.notice
     names = {"request": notice.about, "grant": "", "proposal": "", **notice.data}
@@ -91,6 +92,7 @@ def message_of(delivery: Delivery, *, origin: str, scrub: Scrub) -> Message:
         link=f"{origin}{_page(delivery)}",
         to=None if delivery.person is None else delivery.person.email,
         data=notice.data,
+        head=head,
     )
 
 

@@ -52,7 +52,8 @@ def signature(secrets: Sequence[bytes], *, message: str, timestamp: int, body: b
 
 def body_of(message: Message) -> bytes:
     """Return what is sent: ids and states, no text that somebody wrote."""
-    body = orjson.dumps({"type": message.event, "timestamp": instant_text(message.at), "data": dict(message.data)})
+    data = {**message.data, **({} if message.head is None else {"audit_head": message.head})}
+    body = orjson.dumps({"type": message.event, "timestamp": instant_text(message.at), "data": data})
     if len(body) > MAX_BODY_BYTES:
         raise Undelivered("The message is larger than 20 KiB.", final=True)
     return body

@@ -5,8 +5,9 @@ opens, the query, batches, and a close that settles the rest. Lists go through t
 appended. One grant in twenty reads with `raw`; a session in fifty asks for numbers, one in two thousand dies.
 
 A trace id is a value in a field that the profile shows as a pseudonym; it is looked up under the key of every grant.
-Times are medians of the whole answer, read, judged and put together, without HTTP and without recording that it was
-asked, which is one commit. `first` is the first question of that kind, before anything of it is in memory of ours.
+Times are medians of processor time of the whole answer, read, judged and put together, without HTTP and without
+recording that it was asked, which is one commit; `wall` is what went by meanwhile. `first` is the first question of
+that kind, before anything of it is in memory of ours.
 
 Run: ``python -m bench.who_saw [--entries 10000000] [--keep FILE]``. The last line is one object of JSON; the exit code
 is 1 where a goal is missed.
@@ -61,7 +62,9 @@ START_NS: Final = 1_760_000_000_000_000_000
 STEP_NS: Final = 3_000_000_000
 HOUR_NS: Final = 3_600_000_000_000
 TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+LARGE: Final = 1_000_000
 OVER_NAIVE: Final = 0.05
+"""What a pseudonym may take of reading all lists, in a large log."""
 PROFILE: Final = b"""
 profile: traced
 version: 1
@@ -309,24 +312,27 @@ async def measured(path: Path, entries: int) -> dict[str, Any]:
     print(json.dumps(figures), flush=True)
     asked = list(questions(maker, known))
     times: dict[str, list[float]] = {name: [] for name, _ in asked}
+    walls: dict[str, list[float]] = {name: [] for name, _ in asked}
     first: dict[str, float] = {}
     records: dict[str, int] = {}
     for _ in range(ROUNDS):
         for name, question in asked:
-            spent, content = await timed(partial(store.read, partial(_answer, question=question)))
+            wall, (spent, content) = await timed(partial(store.read, partial(_answer, question=question)))
+            walls[name].append(wall)
             times[name].append(spent)
             first.setdefault(name, spent)
             records[name] = sum(found["records"] for grant in content["grants"] for found in grant["found"])
     wanted = asked[0][1].wanted
     assert isinstance(wanted, PseudonymWanted)
-    spent, count = await timed(lambda: asyncio.to_thread(_naive, store, wanted.pseudonym))
+    spent, count = await asyncio.to_thread(_naive, store, wanted.pseudonym)
     served = await store.read(lambda tx: seen(tx, asked[2][1]))
     whole = {hit.index for hit in served.hits if hit.how == "served"}
-    if count != 1 or not whole <= set(maker.traced) or (served.next is None and whole != set(maker.traced)):
+    if not count or not whole <= set(maker.traced) or (served.next is None and whole != set(maker.traced)):
         raise SystemExit("the answer is not that of reading all lists")
     figures |= {
         "first_s": {name: round(value, 3) for name, value in first.items()},
         "median_s": {name: round(median(values), 3) for name, values in times.items()},
+        "wall_s": {name: round(median(values), 3) for name, values in walls.items()},
         "records": records,
         "naive_s": round(spent, 2),
         "pseudonym_over_naive": round(median(times["pseudonym"]) / spent, 5),
@@ -337,19 +343,23 @@ async def measured(path: Path, entries: int) -> dict[str, Any]:
     return figures
 
 
-def _answer(tx: Transaction, question: Question) -> Any:
-    return content_of(tx, question, seen(tx, question))
+def _answer(tx: Transaction, question: Question) -> tuple[float, Any]:
+    """Return the processor time that an answer took its thread, and the answer."""
+    began = time.thread_time()
+    content = content_of(tx, question, seen(tx, question))
+    return time.thread_time() - began, content
 
 
-def _naive(store: SqliteStore, token: str) -> int:
+def _naive(store: SqliteStore, token: str) -> tuple[float, int]:
+    """Read all lists; return the processor time that it took, and how many have a pseudonym."""
+    began = time.thread_time()
     connection = store.library.module.connect(store.path)
     try:
-        return sum(
-            token in orjson.loads(content)["pseudonyms"]
-            for (content,) in connection.execute("SELECT bytes FROM served")
-        )
+        lists = connection.execute("SELECT bytes FROM served")
+        count = sum(token in orjson.loads(content)["pseudonyms"] for (content,) in lists)
     finally:
         connection.close()
+    return time.thread_time() - began, count
 
 
 def make(store: SqliteStore, entries: int) -> Maker:
@@ -395,13 +405,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         figures = asyncio.run(measured(Path(folder) / "data" / "log.db", asked.entries))
     for name, value in figures["median_s"].items():
-        print(
-            f"{name:16} {value:8.3f} s   first {figures['first_s'][name]:8.3f} s   {figures['records'][name]:6} records"
-        )
+        wall, first, records = (figures[one][name] for one in ("wall_s", "first_s", "records"))
+        print(f"{name:16} {value:8.3f} s   wall {wall:8.3f} s   first {first:8.3f} s   {records:6} records")
     print(f"all lists        {figures['naive_s']:8.2f} s   read one after the other")
     print(json.dumps({"bench": "who_saw"} | figures))
-    over = max(figures["pseudonym_over_naive"], figures["trace_over_naive"])
-    if asked.entries >= 1_000_000 and over > OVER_NAIVE:
+    if asked.entries >= LARGE and figures["pseudonym_over_naive"] > OVER_NAIVE:
         raise SystemExit(1)
 
 

@@ -17,10 +17,19 @@ HEADER: Final = b"loglease-audit-head"
 
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _READING: Final = frozenset(
-    {"/offers", "/policies/check", "/policies/diff", "/policies/explain", "/policies/simulate", "/policies/who-can"}
+    {
+        "/audit/disclosures",
+        "/audit/who-saw",
+        "/offers",
+        "/policies/check",
+        "/policies/diff",
+        "/policies/explain",
+        "/policies/simulate",
+        "/policies/who-can",
+    }
 )
 _RENEWING: Final = "/refresh"
-_OF_LOG: Final = "/audit/"
+_REPORTS: Final = "/audit/reports/"
 _SIGNING: Final = "/sign"
 _ACCEPTED: Final = range(200, 300)
 
@@ -33,7 +42,7 @@ def changes(method: str, path: str) -> bool:
     """
     if method not in _CHANGING or path in _READING or path == _RENEWING:
         return False
-    return not path.startswith(_OF_LOG) or path.endswith(_SIGNING)
+    return not path.startswith(_REPORTS) or path.endswith(_SIGNING)
 
 
 def head_text(head: SignedHead | None) -> str | None:

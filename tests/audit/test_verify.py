@@ -109,6 +109,54 @@ def test_the_first_of_several_wrong_things_is_told(one: Log) -> None:
         verified(files.get, range(256, 600))
 
 
+def bent(files: dict[str, bytes], path: str, place: int) -> dict[str, bytes]:
+    content = bytearray(files[path])
+    content[place * 32] ^= 1
+    return {**files, path: bytes(content)}
+
+
+def test_of_wrong_tiles_and_entries_the_first_is_told(large: Log) -> None:
+    path, content = put(large, 7_000, large.entries[0])
+    for changes, told in (
+        ((("tile/1/000", 19), ("tile/1/001.p/1", 0)), 19 * 256),
+        ((("tile/1/001.p/1", 0), ("tile/0/019", 3)), 19 * 256 + 3),
+        ((("tile/1/001.p/1", 0), ("tile/2/000.p/1", 0)), 0),
+        ((("tile/1/000", 30),), 7_000),
+    ):
+        files = large.files
+        for changed, place in changes:
+            files = bent(files, changed, place)
+        if told == 7_000:
+            files = {**files, path: content}
+        with pytest.raises(LogTampered) as found:
+            verified(files.get)
+        assert found.value.index == told
+        assert found.value.holds == (range(told) or None)
+
+
+def test_a_bundle_that_ends_too_soon_is_called_damaged(one: Log) -> None:
+    bundle = one.files["tile/entries/000"]
+    kept = sum(2 + len(entry) for entry in one.entries[:200])
+    for cut in (kept, kept + 1, kept + 2, kept + 50):
+        with pytest.raises(LogTampered, match=r"tile/entries/000 is damaged: .*; #0 to #199 hold") as found:
+            verified({**one.files, "tile/entries/000": bundle[:cut]}.get)
+        assert found.value.index == 200
+
+
+def test_a_missing_tile_above_leaves_what_is_below_it_unknown(large: Log) -> None:
+    files = {path: content for path, content in large.files.items() if path != "tile/1/000"}
+    head, _ = read_head(files.get, KEYS)
+    done: list[tuple[int, int]] = []
+    with pytest.raises(LogIncomplete, match="tile/1/000 is missing"):
+        verify_log(files.get, head, progress=lambda now, all_: done.append((now, all_)))
+    assert done[0] == (8_192, 66_000)
+    assert done[-1] == (66_000, 66_000)
+    path, content = put(large, 65_900, large.entries[0])
+    with pytest.raises(LogTampered, match="entry 65900") as found:
+        verified({**files, path: content}.get)
+    assert found.value.holds is None
+
+
 def test_missing_is_not_wrong_and_does_not_hide_it(one: Log) -> None:
     files = {path: content for path, content in one.files.items() if path != "tile/entries/000"}
     with pytest.raises(LogIncomplete, match="tile/entries/000 is missing") as missing:

@@ -9,9 +9,10 @@ of the log.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Final
 
 from loglease.audit.checkpoint import Checkpoint
@@ -182,15 +183,24 @@ class Trust:
                 found[tile], damaged[tile] = b"", error
         if not damaged and _root_over(found.values()) == self._root:
             return {tile.level: packed for tile, packed in found.items()}
-        below = {tile: self._from_below(tile) or packed for tile, packed in found.items()}
-        if _root_over(below.values()) != self._root:
+        right = self._mended(found)
+        if right is None:
             for fault in damaged.values():
                 raise fault
             raise LogTampered(CHECKPOINT, f"the signed root in {CHECKPOINT} is not that of the tiles")
         for tile, packed in found.items():
-            if packed != below[tile]:
-                self._note(damaged.get(tile) or _wrong_hash(tile, packed, below[tile]))
-        return {tile.level: packed for tile, packed in below.items()}
+            if packed != right[tile]:
+                self._note(damaged.get(tile) or _wrong_hash(tile, packed, right[tile]))
+        return {tile.level: packed for tile, packed in right.items()}
+
+    def _mended(self, found: Mapping[Tile, bytes]) -> dict[Tile, bytes] | None:
+        """Return the partial tiles, as few as it takes made from what is below them; None if nothing has the root."""
+        choices = [[packed, self._from_below(tile) or packed] for tile, packed in found.items()]
+        for chosen in sorted(product((0, 1), repeat=len(choices)), key=sum):
+            tried = [choice[one] for choice, one in zip(choices, chosen, strict=True)]
+            if _root_over(tried) == self._root:
+                return dict(zip(found, tried, strict=True))
+        return None
 
     def _from_below(self, tile: Tile) -> bytes | None:
         """Return a tile as what is below it says; None if that is not there or damaged."""

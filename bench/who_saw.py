@@ -9,8 +9,8 @@ Times are medians of processor time of the whole answer, read, judged and put to
 recording that it was asked, which is one commit; `wall` is what went by meanwhile. `first` is the first question of
 that kind, before anything of it is in memory of ours.
 
-Run: ``python -m bench.who_saw [--entries 10000000] [--keep FILE]``. The last line is one object of JSON; the exit code
-is 1 where a goal is missed.
+Run: ``python -m bench.who_saw [--entries 10000000] [--folder FOLDER]``. The last line is one object of JSON; the exit
+code is 1 where a goal is missed.
 """
 
 from __future__ import annotations

@@ -13,15 +13,15 @@ from tests.fakes.world import World, caller, principal
 
 from loglease.access.close_session import close_session
 from loglease.access.errors import QueryLimit, TokenRevoked
-from loglease.access.open_session import Opened, Places, open_session
+from loglease.access.open_session import Opened, OpeningUncertain, Places, open_session
 from loglease.access.serving import NOTHING
-from loglease.audit.interface import Recorded
+from loglease.audit.interface import AuditUnavailable, Recorded
 from loglease.model.grant import Grant
-from loglease.model.ids import TOKEN, TokenId
+from loglease.model.ids import TOKEN, SessionId, TokenId
 from loglease.model.instant import Instant, Interval, after
 from loglease.model.rights import Right
-from loglease.model.session import CloseWhy, Front, SessionKind
-from loglease.store.interface import StoredToken, Transaction
+from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
+from loglease.store.interface import StoredToken, StoreUnavailable, Transaction
 
 PLACES = Places(sessions=5, tails=3)
 
@@ -102,3 +102,51 @@ async def test_a_refused_opening_activates_nothing_and_costs_nothing(world: Worl
     with pytest.raises(QueryLimit):
         await opened(world, grant, SessionKind.QUERY, places=none)
     assert await world.store.read(lambda tx: tx.grants.find(grant.id)) == before
+
+
+@pytest.mark.parametrize("failure", [AuditUnavailable, StoreUnavailable])
+async def test_an_opening_whose_answer_is_lost_is_refused_and_can_be_closed(
+    world: World, failure: type[AuditUnavailable | StoreUnavailable]
+) -> None:
+    grant = await active_grant(world)
+    commit = world.log.commit
+
+    async def lost(work: Any, **options: Any) -> Any:
+        await commit(work, **options)
+        raise failure("The answer was lost.")
+
+    world.log.commit = lost  # type: ignore[method-assign]
+    with pytest.raises(OpeningUncertain) as refused:
+        await opened(world, grant, SessionKind.TAIL)
+    world.log.commit = commit  # type: ignore[method-assign]
+    assert isinstance(refused.value.cause, failure)
+    await closed(world, refused.value.session)
+
+
+async def test_an_opening_that_is_tried_again_after_it_became_durable_is_refused(world: World) -> None:
+    grant = await active_grant(world)
+    group = world.store.group
+    lost = 0
+
+    async def losing(body: Any) -> Any:
+        nonlocal lost
+        done = await group(body)
+        if not lost:
+            lost += 1
+            raise StoreUnavailable("The answer of the database was lost.")
+        return done
+
+    world.store.group = losing  # type: ignore[method-assign]
+    with pytest.raises(OpeningUncertain) as refused:
+        await opened(world, grant, SessionKind.QUERY)
+    assert lost == 1
+    await closed(world, refused.value.session)
+
+
+async def closed(world: World, session: SessionId) -> None:
+    """Close a session, and look that it was open."""
+    found = await world.store.read(lambda tx: tx.sessions.find(session))
+    assert found is not None
+    assert found.state is SessionState.OPEN
+    ports = {key: value for key, value in world.ports.items() if key != "rules"}
+    await close_session(session, why=CloseWhy.AUDIT, settled=NOTHING, cut_ms=None, replica="one", **ports)

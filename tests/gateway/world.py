@@ -22,7 +22,7 @@ from loglease.access.revoke import revoke
 from loglease.access.watch import Watch
 from loglease.audit.interface import Recorded
 from loglease.audit.sequencer import Sequencer
-from loglease.gateway import Gateway, GatewaySettings
+from loglease.gateway import Gateway, GatewaySettings, SessionProtocol
 from loglease.gateway.errors import NotAuthenticated
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
@@ -281,13 +281,25 @@ class World:
 
 @asynccontextmanager
 async def world(
-    directory: Path, *, settings: GatewaySettings | None = None, lines: Sequence[Line] = (), **reader: object
+    directory: Path,
+    *,
+    settings: GatewaySettings | None = None,
+    lines: Sequence[Line] = (),
+    log_of: Callable[[SqliteStore, ShiftedClock], Sequencer] | None = None,
+    protocol: type[asyncio.Protocol] = SessionProtocol,
+    **reader: object,
 ) -> AsyncIterator[World]:
+    """Serve a world.
+
+    Args:
+        log_of: makes the log; by default one that waits for a minute.
+        protocol: of the listener.
+    """
     clock = ShiftedClock()
     path = directory / "data" / "loglease.sqlite3"
     put_new_database(path)
     store = open_store(path, clock=clock)
-    sequencer = Sequencer(store, clock, fake_vault(), limit_s=60)
+    sequencer = Sequencer(store, clock, fake_vault(), limit_s=60) if log_of is None else log_of(store, clock)
     log = SwitchedLog(sequencer)
     watch = Watch(store, clock, system_random)
     sequencer.on_committed(watch.committed)
@@ -328,7 +340,7 @@ async def world(
         ),
         settings,
     )
-    async with listening(made.gateway) as port:
+    async with listening(made.gateway, protocol) as port:
         made.port = port
         polling = asyncio.create_task(watch.run())
         try:

@@ -23,7 +23,7 @@ from loglease.model.instant import MICROSECONDS, EventWindow, Instant, Interval
 from loglease.model.limits import Limits
 from loglease.model.rights import Right
 from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionState
-from loglease.store.interface import Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
 
 QUERIES_PER_MINUTE: Final = 120
 TAILS: Final = 5
@@ -50,11 +50,16 @@ class Opened:
 
 
 class OpeningUncertain(AuditUnavailable):
-    """The opening was not on the record in time. Whoever asked has to close `session`, in case it still comes."""
+    """The opening is not known to be on the record. Whoever asked has to close `session`, in case it is or still comes.
 
-    def __init__(self, session: SessionId, cause: AuditUnavailable) -> None:
+    Attributes:
+        cause: what to answer.
+    """
+
+    def __init__(self, session: SessionId, cause: AuditUnavailable | StoreUnavailable) -> None:
         super().__init__(cause.message, next_step=cause.next_step)
         self.session = session
+        self.cause = cause
 
 
 async def open_session(
@@ -90,7 +95,7 @@ async def open_session(
         NotPermitted: the grant is to reveal one value, or bound to another network, or the event window has nothing of
             the interval, and that is refused.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
-        OpeningUncertain: it could not be recorded in time.
+        OpeningUncertain: it could not be recorded in time, or nobody knows whether it was.
     """
     caller.require(Right.LOGS_READ)
     session_id = SessionId(new_id(SESSION))
@@ -99,6 +104,7 @@ async def open_session(
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Opened]:
         if is_given_up:
             raise AuditUnavailable("Nobody waits for this session any more.")
+        _require_new(tx, session_id)
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         if grant.parent is not None:
@@ -140,9 +146,18 @@ async def open_session(
 
     try:
         return await commit_under(work, of=request_of(grant_id), caller=caller, log=log, rules=rules)
-    except AuditUnavailable as error:
+    except (AuditUnavailable, StoreUnavailable) as error:
         is_given_up = True
         raise OpeningUncertain(session_id, error) from error
+
+
+def _require_new(tx: Transaction, session: SessionId) -> None:
+    """Refuse to open what is open: the log tries again where the database took it and its answer was lost.
+
+    Nothing is recorded then, so nothing would say in which sense of the setting the first time is durable.
+    """
+    if tx.sessions.find(session) is not None:
+        raise AuditUnavailable("The answer of the database was lost.", next_step="Try again.")
 
 
 def opened_entry(session: Session, grant: Grant, caller: Caller, commitments: Commitments, *, new_id: NewId) -> Draft:

@@ -235,7 +235,7 @@ class Sessions:
             )
         except OpeningUncertain as error:
             self.later(self._close_if_opened(error.session))
-            raise
+            raise error.cause from error
         # The policy in force may have narrowed the terms since the grant was looked at.
         if opened.grant.terms != grant.terms and asked.refuses_streams:
             try:

@@ -35,7 +35,15 @@ LOCKED: dict[str, Any] = {
     "sessions_ending": [],
 }
 ISSUED = {"id": TOKEN, "kind": "personal", "label": "ci", "rights": ["logs.read"], "created_at": AT, "expires_at": AT}
-PERSON = {**ALICE, "issuer": "local", "person": "per_1", "groups": ["leads"], "roles": [], "enabled": True}
+PERSON = {
+    **ALICE,
+    "subject": "sub_abcdefghijklmnopqrstuvwxyz",
+    "issuer": "local",
+    "person": "per_1",
+    "groups": ["leads"],
+    "roles": [],
+    "enabled": True,
+}
 
 
 def test_sources_are_listed_shown_and_asked_for_labels(cli: Cli, server: FakeServer) -> None:

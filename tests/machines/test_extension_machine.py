@@ -309,8 +309,20 @@ def chains(grants: list[Grant]) -> list[list[Grant]]:
     return list(found.values())
 
 
+def one_too_many() -> None:
+    """Go on twice, which is all that the policy allows, and ask again: chance does not get there in every run."""
+    machine = ExtensionMachine()
+    try:
+        machine.begin()
+        machine.have_one_in_use()
+        machine.go_on(0, 3)
+    finally:
+        machine.teardown()
+
+
 def test_chains_of_grants() -> None:
     SEEN.clear()
+    one_too_many()
     run_machine(
         ExtensionMachine,
         settings=settings(

@@ -87,7 +87,9 @@ def test_a_grants_redactor_is_built_anew_after_an_error_of_its_engine() -> None:
     redactors = Redactors(bytes(32), engines)
     terms = SimpleNamespace(scopes=[SimpleNamespace(profile=PIN)])
     shape = SimpleNamespace(pseudonyms=KeyScope.GRANT)
-    grant = SimpleNamespace(id="grt_1", key_salt=b"s" * 32, terms=terms, shape=shape)
+    grant = SimpleNamespace(
+        id="grt_1", policy="p", scheduled_at=0, key_salt=b"s" * 32, shared_salt=None, terms=terms, shape=shape
+    )
     first = redactors.of(grant)
     assert redactors.of(grant) is first
     engines.note(first.withheld("canary_lost"))

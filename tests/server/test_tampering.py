@@ -87,6 +87,10 @@ async def test_no_setting_turns_it_off() -> None:
         "key_file",
         "ack",
         "self_check_s",
+        "retain",
+        "sinks",
+        "witness_policy",
+        "witness_private_network",
     }
 
 

@@ -109,10 +109,10 @@ class SyslogReceiver:
     def _end(self, there: ssl.SSLSocket) -> None:
         """Say that this is the end, and wait until the other side has heard it.
 
-        A receiver that closes without a word of TLS is taken for one that has read to the end: with bytes unread, its
-        system would reset the connection, and that is an error here.
+        A receiver that closes without a word of TLS may have read nothing: under TLS 1.3 one that refuses the sender
+        does so after the sender takes the connection for made.
         """
         try:
             there.unwrap().close()
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        except ssl.SSLZeroReturnError:
             return

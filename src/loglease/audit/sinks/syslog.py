@@ -1,7 +1,7 @@
 """A syslog receiver: RFC 5424 messages over TLS, with octet counting (RFC 5425).
 
 Syslog knows no acknowledgement. So each batch has a connection of its own that is closed in order: once the other side
-has answered the end, or closed after it, its TLS has taken everything before. What the receiver does with it is beyond
+has answered the end with its own, its TLS has taken everything before. What the receiver does with it is beyond
 what can be known here.
 """
 
@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from loglease.audit.sinks.interface import SinkFailed, record_of
 from loglease.model.instant import Instant, instant_text
+
+Result = TypeVar("Result")
 
 WITHIN_S: Final = 10.0
 PORT: Final = 6514
@@ -27,6 +30,7 @@ _APP: Final = "loglease"
 _MESSAGE_ID: Final = "audit-head"
 _PRINTABLE: Final = re.compile(r"[^!-~]")
 _MOST_HOST: Final = 255
+_PIECE: Final = 65_536
 
 
 def message_of(note: bytes, at: Instant, host: str) -> bytes:
@@ -76,12 +80,8 @@ class SyslogReceiver:
         """Send messages, and return once the other side has taken the end of the connection."""
         content = b"".join(message_of(note, at, self.own_name) for note in notes)
         try:
-            with (
-                socket.create_connection((self.host, self.port), timeout=self.within_s) as plain,
-                self._context().wrap_socket(plain, server_hostname=self.host) as there,
-            ):
-                there.sendall(content)
-                self._end(there)
+            with socket.create_connection((self.host, self.port), timeout=self.within_s) as plain:
+                _Conversation(plain, self._context(), self.host).say(content)
         except ssl.SSLCertVerificationError as error:
             raise SinkFailed(
                 f"The certificate of the syslog receiver {self.host} is not trusted: {error.verify_message}.",
@@ -106,13 +106,52 @@ class SyslogReceiver:
             context.load_cert_chain(self.certificate, self.key)
         return context
 
-    def _end(self, there: ssl.SSLSocket) -> None:
-        """Say that this is the end, and wait until the other side has heard it.
 
-        A receiver that closes without a word of TLS may have read nothing: under TLS 1.3 one that refuses the sender
-        does so after the sender takes the connection for made.
+class _Conversation:
+    """TLS over a socket, by hand for the sake of its end.
+
+    Under TLS 1.3 a receiver that refuses the sender says so after the sender takes the connection for made, and the
+    shutdown of the library reports that refusal as an orderly end. Here the end is said first, and then read.
+    """
+
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext, host: str) -> None:
+        self._plain = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    def say(self, content: bytes) -> None:
+        """Send all of it, say that this is the end, and return once the other side has said so, too.
+
+        Raises:
+            OSError: the other side is not trusted, refuses, breaks off, or closes without a word of TLS.
         """
-        try:
-            there.unwrap().close()
-        except ssl.SSLZeroReturnError:
-            return
+        self._until(self._tls.do_handshake)
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._tls.write(rest) :]
+            self._send()
+        # What came in was read already, so this only writes.
+        with suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        with suppress(ssl.SSLZeroReturnError):
+            while self._until(lambda: self._tls.read(_PIECE)):
+                pass
+
+    def _until(self, step: Callable[[], Result]) -> Result:
+        """Take a step, fetching what it needs of the other side."""
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self._send()
+                piece = self._plain.recv(_PIECE)
+                if piece:
+                    self._incoming.write(piece)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._send()
+                return done
+
+    def _send(self) -> None:
+        self._plain.sendall(self._outgoing.read())

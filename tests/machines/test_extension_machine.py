@@ -310,12 +310,15 @@ def chains(grants: list[Grant]) -> list[list[Grant]]:
 
 
 def one_too_many() -> None:
-    """Go on twice, which is all that the policy allows, and ask again: chance does not get there in every run."""
+    """Go on twice, use that, and ask for more than the policy allows: chance does not get there in every run."""
     machine = ExtensionMachine()
     try:
         machine.begin()
         machine.have_one_in_use()
-        machine.go_on(0, 3)
+        machine.go_on(0, 1)
+        machine.use(0)
+        machine.go_on(0, 1)
+        machine.extend(0, None)
     finally:
         machine.teardown()
 

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.audit.logs import log_files, write_log
 from tests.fakes.clock import FakeClock
 from tests.fakes.stack import NO_TLS, Refused, Stack
-from tests.promises.shared import crowd
+from tests.promises.shared import crowd, populated
 from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
@@ -86,8 +86,9 @@ def opened(stack: Stack) -> Iterator[tuple[str, bytes, bytes, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def used(server: Stack) -> Stack:
-    """A server on which somebody typed a canary wherever one can type."""
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A server of its own, so that its log begins with this: somebody typed a canary wherever one can type."""
+    server = populated(tmp_path_factory.mktemp("used"))
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
     request = alice.ask(reason=TYPED["reason"], ticket=TYPED["ticket"])
@@ -100,7 +101,8 @@ def used(server: Stack) -> Stack:
     with pytest.raises(Refused):
         list(alice.lines(grant, since="1h"))
     httpx2.post(f"{server.url}/api/v1/sign-in", json={"account": "alice", "password": "canary-password-7397"})
-    return server
+    yield server
+    server.stop()
 
 
 def test_entries_are_canonical_bytes_at_dense_places(used: Stack) -> None:

@@ -50,7 +50,7 @@ def test_bash_completes_through_its_script(tmp_path: Path) -> None:
         (["--color", "never", "logo"], ["logout"]),
         (["completion", ""], ["bash", "fish", "zsh"]),
         (["admin", "user", "add", "x", "--role", "au"], ["auditor"]),
-        (["admin", ""], ["group", "notify", "person", "reset-admin", "user"]),
+        (["admin", ""], ["group", "key", "notify", "person", "reset-admin", "user"]),
     ],
 )
 def test_commands_and_flags(cli: Cli, typed: list[str], words: list[str]) -> None:

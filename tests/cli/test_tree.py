@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 
 from loglease.cli.errors import _EXITS, Exit
 from loglease.cli.reference import reference
-from loglease.cli.tree import COMMANDS, GROUPS, NOTICES, PEOPLE_GROUPS, RECOVERY, USERS
+from loglease.cli.tree import COMMANDS, GROUPS, KEYS, NOTICES, PEOPLE_GROUPS, RECOVERY, USERS
 from loglease.server.problems import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,7 @@ def named() -> Iterator[tuple[str, str]]:
         (None, "group", "", PEOPLE_GROUPS),
         (None, "notify", "", NOTICES),
         (None, "admin", "", RECOVERY),
+        (None, "key", "", KEYS),
     ):
         yield from ((place, text) for _, place, text in commands)
 

@@ -13,7 +13,8 @@ from tests.fakes.clock import FakeRandom
 from loglease.audit.note import COSIGNATURE, SignedNote, SigningKey
 from loglease.audit.tiles import CHECKPOINT
 from loglease.server.lifecycle import ORIGIN
-from loglease.server.log_key import LOG_KEY, OVERLAP_S, log_keys, old_path
+from loglease.server.log_key import LOG_KEY, OVERLAP_S, log_keys
+from loglease.server.log_key_files import old_path
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
 

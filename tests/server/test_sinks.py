@@ -21,6 +21,8 @@ from loglease.audit.sinks.append_only import AppendOnlyFile
 from loglease.audit.sinks.delivery import SinkState
 from loglease.audit.sinks.interface import SinkFailed, record_of
 from loglease.server.health import checks
+from loglease.server.local_keys import rotated_log_key
+from loglease.server.log_key import OVERLAP_S
 from loglease.server.loops import running
 from loglease.server.settings import SettingsInvalid
 
@@ -81,6 +83,33 @@ async def test_several_kinds_at_once(tmp_path: Path) -> None:
         await world.add("alice")
     told = git("-C", str(repository), "log", "--format=%s", "audit-heads")
     assert [int(line.split()[3]) for line in told.splitlines()] == heads_in(tmp_path / "tape")[::-1]
+
+
+@pytest.mark.parametrize("overlap_s", [OVERLAP_S, 0])
+async def test_a_sink_goes_on_under_another_key_of_the_log(tmp_path: Path, overlap_s: int) -> None:
+    async with world_in(tmp_path, audit=sinks(tmp_path)) as world:
+        await world.add("alice")
+        old = world.services.publishing.key
+    rotated = await rotated_log_key(settings_in(tmp_path, audit=sinks(tmp_path)), overlap_s=overlap_s)
+    assert rotated.old == old
+    async with world_in(tmp_path, audit=sinks(tmp_path)) as world:
+        await world.add("bob")
+        await sign(world)
+        [tape] = world.services.sinks.deliveries
+        while await tape.step():
+            pass
+        assert tape.size == (await signed_sizes(world))[-1]
+        found = await tape.newest()
+        assert found is not None
+        assert found.size == tape.size
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    async with world_in(tmp_path, audit=sinks(tmp_path)) as world:
+        await world.add("carol")
+    shutil.rmtree(tmp_path / "data")
+    shutil.copytree(tmp_path / "copy", tmp_path / "data")
+    with pytest.raises(LogBehind, match="The sink tape has a signed head"):
+        async with world_in(tmp_path, audit=sinks(tmp_path)):
+            pass
 
 
 async def test_a_rollback_of_everything_here_is_found_in_the_sink(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from loglease.audit.witness import Witness, WitnessState
 from loglease.audit.witnessing import WitnessAhead
 from loglease.cli.main import run_command
 from loglease.server.health import checks
+from loglease.server.local_keys import rotated_log_key
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
 
@@ -152,6 +153,25 @@ async def test_a_witness_that_comes_back_cosigns_what_it_missed(place: Place) ->
             assert (world.services.data_dir / LOG_FOLDER / CHECKPOINT).stat().st_mtime_ns == written
     async with world_in(place.folder, audit=place.audit()) as world:
         assert world.services.publishing.head is not None
+
+
+async def test_witnesses_that_know_the_old_key_go_on_while_both_sign(place: Place) -> None:
+    with place.witness():
+        async with world_in(place.folder, audit=place.audit(ack="witnessed")):
+            pass
+        rotated = await rotated_log_key(settings_in(place.folder, audit=place.audit(ack="witnessed")))
+        async with world_in(place.folder, audit=place.audit(ack="witnessed")) as world:
+            await world.add("alice")
+            assert world.services.witnessing is not None
+            assert world.services.witnessing.witnesses.witnessed == await size_of(world)
+            assert len(SignedNote.parse(published(world)).signatures) == 3, "new key, old key, witness"
+        with pytest.raises(SettingsInvalid, match="was rotated already"):
+            await rotated_log_key(settings_in(place.folder, audit=place.audit()))
+        await rotated_log_key(settings_in(place.folder, audit=place.audit()), end_overlap=True)
+        with pytest.raises(SettingsInvalid, match="has no line for this log") as caught:
+            async with world_in(place.folder, audit=place.audit()):
+                pass
+        assert str(rotated.old) not in str(caught.value.next_step)
 
 
 async def test_a_rollback_of_everything_here_is_found_by_the_witness(place: Place) -> None:

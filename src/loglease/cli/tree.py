@@ -248,6 +248,13 @@ RECOVERY: Final = (
         "Give the account admin a new password, on the machine of a server that is stopped.",
     ),
 )
+KEYS: Final = (
+    (
+        "rotate",
+        "local:rotate_key",
+        "Put another key in the place of one, on the machine of a server that is stopped.",
+    ),
+)
 PERSONS: Final = (
     ("list", "persons:list_", "List people with their accounts and managers."),
     ("change", "persons:change", "Name the manager of a person."),
@@ -293,6 +300,7 @@ def command_tree(words: Container[str] = ()) -> App:
     admin.command(_group("person", "People behind accounts.", PERSONS, None, words))
     admin.command(_group("group", "Groups of people.", PEOPLE_GROUPS, None, words))
     admin.command(_group("notify", "Who is told, and on which channels.", NOTICES, None, words))
+    admin.command(_group("key", "Keys of a server, on its machine.", KEYS, None, words))
     for name, place, text in RECOVERY:
         admin.command(f"{_HERE}.{place}", name=name, help=_whole(place) if name in words else text)
     app.command(admin)

@@ -122,20 +122,30 @@ async def put_back_signed(publishing: Publishing, store: Store, head: HeadFile) 
     """
     published, known = await publishing.published_head(), await asyncio.to_thread(head.known)
     put_back = 0
-    if published is not None and not await store.read(lambda tx: _has_signed(tx, published)):
+    if published is not None and not await store.read(lambda tx: has_signed(tx, published)):
         # Once it begins, this counts as a restored database until a start has come to its end.
         put_back = await put_back_lost(
-            publishing.ledger, publishing.files, publishing.signer, published, begins=head.forget
+            publishing.ledger, publishing.files, publishing.signers[0], published, begins=head.forget
         )
+    await require_known(store, known)
+    return put_back
+
+
+async def require_known(store: Store, known: KnownHead | None) -> None:
+    """Check that a database has all that was signed when its head was kept last.
+
+    Raises:
+        LogBehind: it is older.
+    """
     if known is not None and not await store.read(lambda tx: _reaches_signed(tx, known)):
         raise LogBehind(
             f"The database is older than this: {known.signed_size} entries of its audit log were signed.",
             next_step="Put back a newer backup of the database, or the log directory as it was last published.",
         )
-    return put_back
 
 
-def _has_signed(tx: Transaction, published: SignedHead) -> bool:
+def has_signed(tx: Transaction, published: SignedHead) -> bool:
+    """Say whether the database knows a head of the log directory."""
     found = tx.checkpoints.at(published.checkpoint.size)
     return found is not None and found.root == published.checkpoint.root
 

@@ -7,19 +7,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from loglease.audit.checking import check_log
-from loglease.audit.privacy import Vault
-from loglease.audit.sequencer import Sequencer
 from loglease.model.errors import LogLeaseError
-from loglease.server.clock import SystemClock, SystemNewId, system_random
+from loglease.server.clock import SystemNewId, system_random
 from loglease.server.identity.accounts import ADMIN_ACCOUNT, Accounts
 from loglease.server.identity.passwords import Passwords
 from loglease.server.local import FAILED, OK, print_error
-from loglease.server.secret_file import PRIVATE_KEY, secret_file
-from loglease.server.settings import Settings, SettingsInvalid, load_settings
-from loglease.server.wiring import DATABASE
-from loglease.store.interface import Transaction
-from loglease.store.sqlite import open_store
+from loglease.server.settings import Settings, load_settings
+from loglease.server.stopped import stopped_server
 
 
 def reset_admin(*, config: Path | None = None, data_dir: Path | None = None, out: TextIO | None = None) -> int:
@@ -43,20 +37,7 @@ async def new_admin_password(settings: Settings) -> str:
         StoreUnavailable: it does not open, perhaps because the server runs.
         NotFound: it has no account `admin`.
     """
-    database = settings.data_dir / DATABASE
-    if not database.is_file():
-        raise SettingsInvalid(
-            f"There is no database in {settings.data_dir}.", next_step="Name the directory of the server: --data-dir."
-        )
-    clock = SystemClock()
-    store = await asyncio.to_thread(open_store, database, clock=clock)
-    vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, system_random), system_random)
-    log: Sequencer[Transaction] = Sequencer(store, clock, vault)
-    try:
-        await check_log(store)
+    async with stopped_server(settings) as server:
         passwords = Passwords(settings.identity, system_random)
-        accounts = Accounts(log=log, passwords=passwords, new_id=SystemNewId(), random=system_random)
+        accounts = Accounts(log=server.log, passwords=passwords, new_id=SystemNewId(), random=system_random)
         return await accounts.recover_admin()
-    finally:
-        await log.aclose()
-        await asyncio.to_thread(store.close)

@@ -3,14 +3,14 @@
 The key is in a file of its own, never in the database, its backups or an entry. Both are made at the first start; later
 starts demand that they still belong together, since a log that goes on under another key is another log.
 
-A key is rotated by renaming its file to ``log.key.old``: the next start makes another one and records that. For a month
-both sign, so that whoever knows the old one alone has time to learn of the new one.
+A key is rotated on a stopped server (`local_keys`): the key that was is put aside as ``log.key.old``, and whichever
+comes first, that command or the next start, records the new one. For a month both sign, so that whoever knows the old
+one alone has time to learn of the new one.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,11 @@ from loglease.access.commitments import Random
 from loglease.access.records import Data
 from loglease.audit.entry import entry_of
 from loglease.audit.interface import SYSTEM, Draft
-from loglease.audit.note import ED25519, NoteInvalid, SigningKey, VerifierKey
+from loglease.audit.note import SigningKey, VerifierKey
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant, after, instant_text, parse_instant
+from loglease.server.log_key_files import old_path, read_key, write_first
 from loglease.server.settings import SettingsInvalid
-from loglease.store.durability import flush
 from loglease.store.interface import Transaction
 
 LOG_KEY: Final = "log.key"
@@ -34,9 +34,6 @@ OVERLAP_S: Final = 30 * 86_400
 _NAMES_KEYS: Final = frozenset({"service.started", "key.rotated"})
 _SEED_BYTES: Final = 32
 _DRAWN: Final = 10
-_MODE: Final = 0o600
-_OTHERS: Final = 0o077
-_FRESH: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,8 @@ def log_keys(path: Path, *, wanted: str | None, known: str | None, random: Rando
             f"The audit log in this database is {known}, and the settings call it {wanted}. Its name never changes.",
             next_step=f'Set audit.origin = "{known}", or leave it out.',
         )
-    old = _read(old_path(path))
-    key = _read(path)
+    old = read_key(old_path(path))
+    key = read_key(path)
     if key is None:
         if known is not None and old is None:
             raise SettingsInvalid(
@@ -76,16 +73,17 @@ def log_keys(path: Path, *, wanted: str | None, known: str | None, random: Rando
                 next_step=f"Put {path.name} back from where you keep it. Nobody can sign for this log without it.",
             )
         _require_name(old, old_path(path), known or wanted)
-        key = SigningKey(known or wanted or _drawn(random), random(_SEED_BYTES))
-        _write(path, key)
+        key = fresh_key(known or wanted or _drawn(random), random)
+        write_first(path, key)
     _require_name(key, path, known or wanted)
     _require_name(old, old_path(path), key.verifier.name)
-    return LogKeys(key, old)
+    # Both files hold one key where a rotation was cut off before the new one was in its place.
+    return LogKeys(key, None if old is None or old.verifier == key.verifier else old)
 
 
-def old_path(path: Path) -> Path:
-    """Return where the key is put that another one shall take the place of."""
-    return path.with_name(f"{path.name}.old")
+def fresh_key(origin: str, random: Random) -> SigningKey:
+    """Return a new key of a log."""
+    return SigningKey(origin, random(_SEED_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,14 @@ def require_vouched(named: Sequence[NamedKey], keys: LogKeys) -> None:
         )
 
 
-def rotation(named: Sequence[NamedKey], keys: LogKeys, now: Instant, new_id: NewId) -> Draft | None:
-    """Return the entry that names the key that signs from now on; None if it is the one that was named last."""
+def rotation(
+    named: Sequence[NamedKey], keys: LogKeys, now: Instant, new_id: NewId, *, overlap_s: int = OVERLAP_S
+) -> Draft | None:
+    """Return the entry that names the key that signs from now on; None if it is the one that was named last.
+
+    Args:
+        overlap_s: for how long the one before signs beside it; 0 for not at all.
+    """
     key = keys.key.verifier
     if not named or key == named[-1].key:
         return None
@@ -133,8 +137,9 @@ def rotation(named: Sequence[NamedKey], keys: LogKeys, now: Instant, new_id: New
         "old_id": named[-1].key.key_id.hex(),
         "new_id": key.key_id.hex(),
         "vkey": str(key),
-        "overlap_until_at": instant_text(after(now, OVERLAP_S)),
     }
+    if overlap_s:
+        data["overlap_until_at"] = instant_text(after(now, overlap_s))
     return Draft(id=EntryId(new_id(ENTRY)), type="key.rotated", actor=SYSTEM, data=data)
 
 
@@ -146,44 +151,6 @@ def _require_name(key: SigningKey | None, path: Path, name: str | None) -> None:
         )
 
 
-def _read(path: Path) -> SigningKey | None:
-    """Return the key in a file; None if there is no file."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return None
-    if mode & _OTHERS:
-        raise SettingsInvalid(f"{path} is open to others.", next_step=f"chmod 600 {path}")
-    try:
-        key = SigningKey.parse(path.read_text(encoding="ascii").strip())
-    except (NoteInvalid, UnicodeDecodeError) as error:
-        text = error.message if isinstance(error, NoteInvalid) else "It is not text."
-        raise SettingsInvalid(f"{path} is no key. {text}", next_step="Put it back from where you keep it.") from None
-    if key.verifier.kind != ED25519:
-        raise SettingsInvalid(f"{path} is the key of a witness, not of a log.", next_step="Put the log's key there.")
-    return key
-
-
 def _drawn(random: Random) -> str:
     name = base64.b32encode(random(_DRAWN)).decode().lower()[:_DRAWN]
     return f"loglease.local/{name}/1"
-
-
-def _write(path: Path, key: SigningKey) -> None:
-    """Write a key where there is none, whole or not at all."""
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, _FRESH, _MODE)
-    try:
-        os.fchmod(descriptor, _MODE)
-        os.write(descriptor, f"{key.text()}\n".encode())
-        flush(descriptor, str(path))
-    finally:
-        os.close(descriptor)
-    # Not a rename: a key that somebody else put there meanwhile stays.
-    os.link(fresh, path)
-    fresh.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        flush(folder, str(path.parent))
-    finally:
-        os.close(folder)

@@ -83,7 +83,12 @@ class Publishing:
 
     @property
     def signers(self) -> tuple[SigningKey, ...]:
-        """Who signs now: the log's key, and behind it the one before as long as the log says so."""
+        """Who signs now: the log's key, and behind it the one before as long as the log says so.
+
+        A key that the log does not name yet signs nothing: until it does, the one before is the log's.
+        """
+        if self.keys.old is not None and self.known and self.known[-1] == self.keys.old.verifier:
+            return (self.keys.old,)
         both = self.overlap_until is not None and self.clock.now() < self.overlap_until
         return self.keys.both if both else (self.keys.key,)
 

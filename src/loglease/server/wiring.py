@@ -196,7 +196,7 @@ async def _built(
             gate,
             store=store,
             log=sequencer,
-            keys=[publishing.key],
+            keys=publishing.verifiers,
             clock=clock,
             replica=replica,
             new_id=new_id,

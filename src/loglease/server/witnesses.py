@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from loglease.audit.interface import AuditUnavailable
+from loglease.audit.note import VerifierKey
 from loglease.audit.tiles import Tile, TileInvalid
 from loglease.audit.trust_policy import TrustPolicy, TrustPolicyInvalid
 from loglease.audit.witnessing import NoReply, Post, Reply, Witnesses
@@ -24,6 +27,7 @@ WITNESSED_WITHIN_S: Final = 5.0
 _ANSWER_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.05
 _NOT_JSON: Final = "text/plain; charset=utf-8"
+_log: Final = structlog.get_logger("loglease.witnesses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,21 @@ def open_witnessing(settings: Settings, publishing: Publishing, clock: Clock) ->
     outgoing = Outgoing(private=settings.audit.witness_private_network, within_s=_ANSWER_WITHIN_S)
     try:
         witnesses = Witnesses(
-            policy, log=publishing.key, post=_posting(outgoing), read=_reading(publishing), clock=clock
+            policy, log=_log_of(policy, publishing), post=_posting(outgoing), read=_reading(publishing), clock=clock
         )
     except TrustPolicyInvalid as error:
         raise SettingsInvalid(f"{path}: {error.message}", next_step=error.next_step) from error
     publishing.publisher.cosign = witnesses.cosigned
     return Witnessing(witnesses, publishing, outgoing)
+
+
+def _log_of(policy: TrustPolicy, publishing: Publishing) -> VerifierKey:
+    """Return the key under which the policy knows this log: while two of them sign, that may be the older one."""
+    signing = [one.verifier for one in publishing.signers]
+    found = next((one for one in signing if one in policy.log_keys), publishing.key)
+    if policy.logs and found != publishing.key:
+        _log.warning("witness_policy_outdated", next=f"add the line: log {publishing.key}")
+    return found
 
 
 def _require_addresses(policy: TrustPolicy) -> None:

@@ -1,15 +1,18 @@
-"""`serve`, `doctor`, `demo`, `admin reset-admin`: commands of the server's own package, found by name when run."""
+"""Commands that run on the machine of a server: of the server's own package, and found by name when they are run."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from cyclopts import Parameter
 
 from loglease.cli.run import HereFlags, flag
 
 _LOCAL: Final = "loglease.server.local"
 _RESET: Final = "loglease.server.local_reset"
+_KEYS: Final = "loglease.server.local_keys"
 _DEMO: Final = "loglease.server.local_demo"
 
 DataDir = Annotated[Path | None, flag("where database, keys and logs of this server are")]
@@ -54,6 +57,39 @@ def reset_admin(*, data_dir: DataDir = None, flags: HereFlags) -> int:
     names the server's configuration file here.
     """
     return called(_RESET, "reset_admin", config=flags.config, data_dir=data_dir)
+
+
+def rotate_key(
+    which: Annotated[Literal["log"], Parameter(name="KEY", help="log: the key that signs the audit log")],
+    /,
+    *,
+    data_dir: DataDir = None,
+    overlap: Annotated[
+        str | None,
+        flag("for how long the old key signs beside the new one, such as 14d; 0 for not at all; default: 30d"),
+    ] = None,
+    end_overlap: Annotated[
+        bool, flag("rotate although an older key still signs beside the present one; that one signs no more")
+    ] = False,
+    flags: HereFlags,
+) -> int:
+    """Put another key in the place of one, on the machine of a server that is stopped.
+
+    Of the audit log: the present key goes to log.key.old, a new one of the same name signs, and both sign until the
+    overlap is over, so that everybody who checks the log has time to learn the new public key. It is recorded as
+    key.rotated. What is interrupted can be repeated: then the rotation that began is finished. --config names the
+    server's configuration file here.
+    """
+    _ = which  # the only one so far
+    return called(
+        _KEYS,
+        "rotate_log_key",
+        config=flags.config,
+        data_dir=data_dir,
+        overlap=overlap,
+        end_overlap=end_overlap,
+        as_json=flags.output == "json",
+    )
 
 
 def demo(

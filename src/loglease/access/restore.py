@@ -27,8 +27,33 @@ from loglease.store.interface import Transaction
 
 _REASON: Final = "restored from a backup"
 _UNKNOWN: Final = "unknown"
+_LEFT: Final = "audit_left_log"
 _PAGE: Final = 200
 _WITHIN_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftLog:
+    """The generation of the log before this one, as far as it is known to have been signed.
+
+    Attributes:
+        origin: its name.
+        size: how many entries its newest known head covers; `root` is that head's root, in hex.
+    """
+
+    origin: str
+    size: int
+    root: str
+
+    def keep(self, tx: Transaction) -> None:
+        """Keep it in the database until a start has put it on the record."""
+        tx.values.put(_LEFT, orjson.dumps(asdict(self)).decode())
+
+
+def left_log(tx: Transaction) -> LeftLog | None:
+    """Return the generation that was left and that the log does not speak of yet; None if there is none."""
+    found = tx.values.find(_LEFT)
+    return None if found is None else LeftLog(**orjson.loads(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +142,7 @@ async def suspend_restored(
     The epoch is raised, so that sign-ins and tokens of the lost history do not work. Runs before anything is served.
 
     Args:
-        known: what was kept beside the database.
+        known: what was kept beside the database; None where that was of a generation before this one.
         put_back: how many entries it had lost and has again, from the log directory.
         origin: name of the stored value with the log's origin.
 
@@ -126,9 +151,10 @@ async def suspend_restored(
     """
 
     def work(tx: Transaction, now: Instant) -> Recorded[int | None]:
-        size = tx.entries.size()
-        if not put_back and (size == 0 if known is None else _reaches(tx, known)):
+        size, left = tx.entries.size(), left_log(tx)
+        if left is None and not put_back and (size == 0 if known is None else _reaches(tx, known)):
             return Recorded(None)
+        tx.values.delete(_LEFT)
         epoch = max(tx.epoch, 0 if known is None else known.epoch) + 1
         tx.entries.raise_epoch(epoch)
         lost = take_away_what_the_log_knows(tx, now, new_id=new_id)
@@ -138,10 +164,9 @@ async def suspend_restored(
             type="log.restored",
             actor=SYSTEM,
             data={
-                "from": "tiles" if put_back else "backup",
-                "old_origin": tx.values.find(origin) or _UNKNOWN,
-                "old_size": size if known is None else known.size,
-                "old_root": _UNKNOWN if known is None else known.leaf,
+                # What only the log knows was put back, also where that was cut off and this is the next start.
+                "from": "tiles" if put_back or lost else "backup",
+                **_before(tx, known, left, origin),
                 "epoch": epoch,
                 "suspended": len(suspended),
             },
@@ -149,6 +174,16 @@ async def suspend_restored(
         return Recorded(len(suspended), (restored, *lost, *suspended, *_cancelled(tx, now, new_id=new_id)))
 
     return await log.commit(work, urgent=True, limit_s=_WITHIN_S)
+
+
+def _before(tx: Transaction, known: KnownHead | None, left: LeftLog | None, origin: str) -> dict[str, str | int]:
+    if left is not None:
+        return {"old_origin": left.origin, "old_size": left.size, "old_root": left.root}
+    return {
+        "old_origin": tx.values.find(origin) or _UNKNOWN,
+        "old_size": tx.entries.size() if known is None else known.size,
+        "old_root": _UNKNOWN if known is None else known.leaf,
+    }
 
 
 def _reaches(tx: Transaction, known: KnownHead) -> bool:

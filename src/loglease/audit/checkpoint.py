@@ -17,6 +17,7 @@ from loglease.audit.note import ED25519, NoteInvalid, SignedNote, Signer, Verifi
 
 _HEAD: Final = "audit head: "
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_GENERATION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,24 @@ def head_of_line(line: str) -> Checkpoint:
     if len(parts) != 3:  # noqa: PLR2004 - origin, size and root
         raise NoteInvalid(f"A kept head is '{_HEAD}ORIGIN SIZE ROOT', not {line[:80]!r}.")
     return _checkpoint(*parts)
+
+
+def generation_of(origin: str) -> tuple[str, int] | None:
+    """Return what all generations of a log are called, and which of them this is; None for a name without a number."""
+    stem, _, number = origin.rpartition("/")
+    return (stem, int(number)) if stem and _GENERATION.fullmatch(number) else None
+
+
+def next_origin(origin: str) -> str | None:
+    """Return the name of the generation behind this one; None for a name without a number."""
+    found = generation_of(origin)
+    return None if found is None else f"{found[0]}/{found[1] + 1}"
+
+
+def is_later(origin: str, older: str) -> bool:
+    """Say whether one name is that of a later generation of the same log than another."""
+    found, before = generation_of(origin), generation_of(older)
+    return found is not None and before is not None and found[0] == before[0] and found[1] > before[1]
 
 
 def _checkpoint(origin: str, size: str, encoded: str) -> Checkpoint:

@@ -6,11 +6,11 @@ that nobody knows, the other that somebody changed it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-from loglease.audit.checkpoint import Checkpoint, open_checkpoint
+from loglease.audit.checkpoint import Checkpoint, is_later, open_checkpoint
 from loglease.audit.merkle import HASH_BYTES, check_inclusion, inclusion_proof, leaf_hash
 from loglease.audit.note import NoteInvalid, SignedNote, VerifierKey, signers_of
 from loglease.audit.proof import InclusionProof
@@ -103,9 +103,19 @@ def read_head(
         named = ", ".join(f"{one.name}+{one.key_id.hex()}" for one in note.signatures)
         raise KeyUnknown(
             f"None of the keys that were given has signed {path} of {checkpoint.origin}; it is signed by {named}.",
-            next_step="Give the log's public key with --key, as its operator published it.",
+            next_step=_key_wanted(checkpoint.origin, keys),
         )
     return open_checkpoint(content, signers), signers
+
+
+def _key_wanted(origin: str, keys: Sequence[VerifierKey]) -> str:
+    older = next((one.name for one in keys if is_later(origin, one.name)), None)
+    if older is None:
+        return "Give the log's public key with --key, as its operator published it."
+    return (
+        f"It is a later generation of {older}, with a key of its own: ask its operator why it began, and for the key."
+        f" Its entry log.restored says how far {older} went; verify that one where it was left."
+    )
 
 
 def unsigned_head(read: Read) -> tuple[Checkpoint, bytes]:

@@ -33,13 +33,14 @@ class LogBehind(LogDamaged):
 
 
 async def put_back_lost(
-    ledger: Ledger, files: LogFiles, signer: Signer, published: SignedHead, *, begins: Callable[[], None]
+    ledger: Ledger, files: LogFiles, signer: Signer | None, published: SignedHead, *, begins: Callable[[], None]
 ) -> int:
     """Put entries back that the directory's head covers and the database lacks; return how many that were.
 
     Doing it again after an interruption goes on where that ended.
 
     Args:
+        signer: the log's key; only a database that has no signed head yet needs it.
         begins: called in a thread before the database is changed, when it is certain that all of them are there.
 
     Raises:
@@ -49,15 +50,17 @@ async def put_back_lost(
     """
     head = published.checkpoint
 
-    def state(tx: LedgerTx) -> tuple[int, bool, Sequence[StoredRow]]:
+    def state(tx: LedgerTx) -> tuple[int, bool, bool, Sequence[StoredRow]]:
         there = min(tx.entries.head().next, head.size)
         signed = tx.checkpoints.since(head.size, limit=1)
         first = there // WIDTH * WIDTH
-        return there, bool(signed), tx.entries.stored(first, there - first)
+        return there, bool(signed), tx.checkpoints.last() is None, tx.entries.stored(first, there - first)
 
-    there, is_signed, rows = await ledger.read(state)
+    there, is_signed, is_first, rows = await ledger.read(state)
     if is_signed:
         return 0
+    if is_first and signer is None:
+        raise LogBehind("The database has no signed head yet, and the log's key is missing.", next_step=_NEXT)
     await asyncio.to_thread(_require_one_history, files, head, there, rows)
     if there < head.size:
         await asyncio.to_thread(begins)
@@ -117,12 +120,12 @@ async def _append(ledger: Ledger, rows: Sequence[EntryRow]) -> None:
     await ledger.group(lambda group: group.append(rows, last_at=rows[-1].at))
 
 
-def _keep(group: LedgerGroup, signer: Signer, published: SignedHead) -> None:
+def _keep(group: LedgerGroup, signer: Signer | None, published: SignedHead) -> None:
     """Store the directory's head as the newest one, behind those that the database has."""
     checkpoints, head = group.transaction.checkpoints, published.checkpoint
     last = checkpoints.last()
     prev = None if last is None else last.size
-    if prev is None and head.size > 0:
+    if prev is None and head.size > 0 and signer is not None:
         note = sign_checkpoint(Checkpoint(head.origin, 0, EMPTY_ROOT), [signer])
         checkpoints.insert(size=0, prev_size=None, root=EMPTY_ROOT, note=note)
         prev = 0

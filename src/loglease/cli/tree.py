@@ -144,6 +144,11 @@ GROUPS: Final = (
                 "Propose to erase what somebody wrote, or one text; another administrator has to approve.",
             ),
             (
+                "restore",
+                "local:restore_log",
+                "Go on with the audit log of a stopped server whose database, or whose key, was lost.",
+            ),
+            (
                 "prune",
                 "audit_private:prune",
                 "Propose to prune the oldest entries of the audit log; another administrator has to approve.",

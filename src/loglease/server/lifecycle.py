@@ -11,7 +11,7 @@ from loglease.access.journal import Journal
 from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
-from loglease.access.restore import HeadFile, KnownHead, head_of
+from loglease.access.restore import HeadFile, KnownHead, LeftLog, head_of, left_log
 from loglease.access.watch import Watch
 from loglease.audit.integrator import SignedHead
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
@@ -111,16 +111,30 @@ async def take_up(
     return late, crashed
 
 
-async def put_back_signed(publishing: Publishing, store: Store, head: HeadFile) -> int:
+async def known_before(store: Store, head: HeadFile) -> tuple[LeftLog | None, KnownHead | None]:
+    """Return the generation of the log that was left and is not on the record yet, and what was kept of this one.
+
+    What is kept beside the database is of the generation that was left, so it is forgotten before this one begins.
+    """
+    left = await store.read(left_log)
+    if left is not None:
+        await asyncio.to_thread(head.forget)
+    return left, await asyncio.to_thread(head.known)
+
+
+async def put_back_signed(publishing: Publishing, store: Store, head: HeadFile, known: KnownHead | None) -> int:
     """Put entries back that were signed and that an older database lacks; return how many that were.
 
     What is signed from now on has to go on from all that was signed before, so that a start is refused otherwise.
+
+    Args:
+        known: what was kept beside the database, of this generation of the log.
 
     Raises:
         LogBehind: nothing here has them.
         Tampered: what is in the log directory was not signed by the log's key.
     """
-    published, known = await publishing.published_head(), await asyncio.to_thread(head.known)
+    published = await publishing.published_head()
     put_back = 0
     if published is not None and not await store.read(lambda tx: has_signed(tx, published)):
         # Once it begins, this counts as a restored database until a start has come to its end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -82,6 +83,18 @@ def replace_key(path: Path, key: SigningKey, old: SigningKey) -> None:
 def remove_old(path: Path) -> None:
     """Remove the key that was put aside, if there is one."""
     old_path(path).unlink(missing_ok=True)
+    _flush_folder(path)
+
+
+def move_aside(path: Path, to: Path) -> None:
+    """Give a key another name, which no file has yet.
+
+    Raises:
+        OSError: it cannot be moved, or there is such a file.
+    """
+    if to.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(to))
+    path.rename(to)
     _flush_folder(path)
 
 

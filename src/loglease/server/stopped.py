@@ -26,8 +26,8 @@ from loglease.server.secret_file import PRIVATE_KEY, secret_file
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.server.wiring import DATABASE, HEAD
 from loglease.store.durability import end_process
-from loglease.store.interface import Store, Transaction
-from loglease.store.sqlite import open_store
+from loglease.store.interface import Transaction
+from loglease.store.sqlite import SqliteStore, open_store
 
 _OTHERS: Final = 0o077
 
@@ -37,7 +37,7 @@ class Stopped:
     """What a command has of a stopped server. Nothing else uses the database meanwhile."""
 
     settings: Settings
-    store: Store
+    store: SqliteStore
     log: Sequencer[Transaction]
     files: LogFiles
     head: HeadFile

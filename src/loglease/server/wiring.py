@@ -17,7 +17,7 @@ from loglease.access.open_session import Places
 from loglease.access.private_texts import forgetting, require_master_key
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
-from loglease.access.restore import HeadFile, suspend_restored
+from loglease.access.restore import HeadFile
 from loglease.access.served_index import bring_up_served_index
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
@@ -32,6 +32,7 @@ from loglease.redaction import KEY_BYTES, Keys
 from loglease.server.acting import forget_in_journal
 from loglease.server.application import joined
 from loglease.server.audit_heads import head_text
+from loglease.server.beginning import record_beginning
 from loglease.server.bundles import proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
@@ -48,7 +49,7 @@ from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.passwords import Passwords
 from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
-from loglease.server.lifecycle import ORIGIN, keep_head, put_back_signed, record_start, record_stop, take_up
+from loglease.server.lifecycle import ORIGIN, keep_head, known_before, put_back_signed, record_stop, take_up
 from loglease.server.log_key import LOG_KEY, log_keys, named_keys, require_vouched
 from loglease.server.notifications.building import channels_of, scrubber, ways_of
 from loglease.server.notifications.courier import Courier
@@ -223,24 +224,13 @@ async def _built(
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
     await asyncio.to_thread(prove, engines, library, keys)
     await check_log(store)
-    known = head.known()
-    put_back = await put_back_signed(publishing, store, head)
+    left, known = await known_before(store, head)
+    put_back = await put_back_signed(publishing, store, head, known)
     await publishing.open()
     if witnessing is not None:
         await witnessing.require_continued()
     await services.sinks.require_continued()
-    suspended = await suspend_restored(known, put_back=put_back, origin=ORIGIN, log=log, new_id=new_id, random=random)
-    if suspended is not None:
-        _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")
-    await record_start(
-        log=log,
-        settings=settings,
-        policy=policy,
-        library=library,
-        replica=replica,
-        keys=publishing.keys,
-        new_id=new_id,
-    )
+    await record_beginning(services, policy, library, known, put_back=put_back, is_first=left is not None)
     publishing.take(await store.read(named_keys))
     await forget_in_journal(store, journal)
     await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)

@@ -20,7 +20,8 @@ from sqlalchemy.exc import DBAPIError
 
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
-from loglease.store import entries, lockfile
+from loglease.store import entries, generations, lockfile
+from loglease.store.durability import flush
 from loglease.store.entries_interface import StoredHead
 from loglease.store.erasures import WIPE_DUE
 from loglease.store.errors import StoreDamaged
@@ -205,6 +206,27 @@ class SqliteStore:
         """
         return await self._on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
 
+    async def copy(self, path: Path) -> None:
+        """Write a whole copy of the database where there is no file, durably.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        await self._on(self._writer_thread, lambda: self._writer.outside(lambda driver: _copied(driver, path)))
+
+    async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
+        """Take the audit log out of the database, for its next generation, and write `change` in the same transaction.
+
+        Raises:
+            StoreUnavailable: it did not become durable; the log is as it was.
+        """
+
+        def work(connection: Connection, transaction: SqlTransaction) -> None:
+            generations.begin(connection, epoch=epoch)
+            change(transaction)
+
+        await self._on(self._writer_thread, lambda: self._writer.run(work))
+
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
         self._readers.close()
@@ -295,6 +317,15 @@ def _checkpointed(driver: Any) -> bool:
     """Take everything out of the write-ahead log and cut it off; False if somebody still reads from it."""
     busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def _copied(driver: Any, path: Path) -> None:
+    driver.execute("VACUUM INTO ?", (str(path),)).fetchall()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        flush(descriptor, str(path))
+    finally:
+        os.close(descriptor)
 
 
 def _check(connection: Connection, path: Path) -> None:

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.audit.semantic.writer import APPROVERS, HOUR, LEADS, ORIGIN, START, TWO, Writer, digest, scope
+from tests.audit.semantic.writer import (
+    APPROVERS,
+    HOUR,
+    LEADS,
+    ORIGIN,
+    START,
+    TWO,
+    Asked,
+    Granted,
+    Writer,
+    digest,
+    scope,
+)
 
 from loglease.audit.semantic import SignedSize
 from loglease.model.instant import Instant, after, instant_text
@@ -70,7 +82,7 @@ def another_origin(log: Writer) -> None:
 
 def signed_by_a_key_that_was_rotated_away(log: Writer) -> Inputs:
     log.wait(60)
-    new = "loglease.test/semantic/1+2f0c2d9a+AbT9"
+    new = "loglease.test/semantic/2+2f0c2d9a+AbT9"
     until = instant_text(after(log.now, 60))
     data = {"use": "log", "old_id": "1f0c2d9a", "new_id": "2f0c2d9a", "vkey": new, "overlap_until_at": until}
     log.write("key.rotated", "system", data)
@@ -87,7 +99,7 @@ def _vkey(log: Writer) -> str:
 
 def another_key_at_a_start(log: Writer) -> None:
     log.stop()
-    log.start("stop", vkey="loglease.test/semantic/1+3f0c2d9a+AbT9")
+    log.start("stop", vkey="loglease.test/semantic/2+3f0c2d9a+AbT9")
 
 
 def a_review_of_nothing(log: Writer) -> None:
@@ -766,10 +778,10 @@ def prunes_too_early(log: Writer) -> Inputs:
     return {"retain_s": 101}
 
 
-def _restore(log: Writer, epoch: int, *grants: Any) -> None:
+def restore(log: Writer, epoch: int, *grants: Any, old_origin: str = ORIGIN) -> None:
     data = {
         "from": "backup",
-        "old_origin": ORIGIN,
+        "old_origin": old_origin,
         "old_size": 10,
         "old_root": "unknown",
         "epoch": epoch,
@@ -783,15 +795,56 @@ def _restore(log: Writer, epoch: int, *grants: Any) -> None:
 
 def restored_without_a_new_epoch(log: Writer) -> None:
     log.stop()
-    _restore(log, 0)
+    restore(log, 0)
     log.start("stop")
 
 
 def served_before_it_was_resumed(log: Writer) -> None:
     granted = log.granted()
     log.stop()
-    _restore(log, 1)
+    restore(log, 1)
     log.start("stop")
+    log.read(granted)
+
+
+EARLIER = ORIGIN.removesuffix("2") + "1"
+
+
+def goes_on_from_another_log(log: Writer) -> None:
+    log.stop()
+    restore(log, 1, old_origin="elsewhere/1")
+    log.start("stop")
+
+
+def goes_on_from_a_later_generation(log: Writer) -> None:
+    log.stop()
+    restore(log, 1, old_origin=ORIGIN.removesuffix("2") + "3")
+    log.start("stop")
+
+
+def begins_a_generation_in_the_middle(log: Writer) -> None:
+    log.ask()
+    log.stop()
+    restore(log, 1, old_origin=EARLIER)
+    log.start("stop")
+
+
+def carried(log: Writer) -> Granted:
+    """Return a grant of the generation before, which the log knows by its suspension alone."""
+    asked = Asked(log.id("req"), "sub_alice", {}, {}, "00" * 32)
+    granted = Granted(log.id("grt"), asked, {"holder": "sub_alice", "scopes": [scope()]}, after(log.now, HOUR))
+    restore(log, 1, granted, old_origin=EARLIER)
+    return granted
+
+
+def serves_what_the_generation_before_granted(log: Writer) -> None:
+    log.read(carried(log))
+
+
+def serves_what_was_resumed_before_another_restore(log: Writer) -> None:
+    granted = carried(log)
+    log.resume(granted, "restore", by="sub_bob")
+    restore(log, 2, granted)
     log.read(granted)
 
 
@@ -802,6 +855,9 @@ TWINS: dict[str, tuple[Twin, ...]] = {
         another_origin,
         signed_by_a_key_that_was_rotated_away,
         another_key_at_a_start,
+        goes_on_from_another_log,
+        goes_on_from_a_later_generation,
+        begins_a_generation_in_the_middle,
     ),
     "S3": (
         a_review_of_nothing,
@@ -916,6 +972,13 @@ TWINS: dict[str, tuple[Twin, ...]] = {
     ),
     "S25": (looks_at_it_oneself, an_agent_looks_at_it, calls_it_justified_after_all),
     "S26": (a_stop_that_was_none, a_first_start_again, serves_without_a_start, used_before_a_late_revocation),
-    "S27": (prunes_back, prunes_too_early, restored_without_a_new_epoch, served_before_it_was_resumed),
+    "S27": (
+        prunes_back,
+        prunes_too_early,
+        restored_without_a_new_epoch,
+        served_before_it_was_resumed,
+        serves_what_the_generation_before_granted,
+        serves_what_was_resumed_before_another_restore,
+    ),
 }
 """Logs that break exactly one rule, by that rule."""

@@ -18,8 +18,8 @@ from loglease.model.ids import EntryId, id_of
 from loglease.model.instant import MICROSECONDS, Instant, after, instant_text, parse_instant
 
 START = parse_instant("2026-11-23T09:00:00Z")
-ORIGIN = "loglease.test/semantic/1"
-VKEY = "loglease.test/semantic/1+1f0c2d9a+AbT9"
+ORIGIN = "loglease.test/semantic/2"
+VKEY = "loglease.test/semantic/2+1f0c2d9a+AbT9"
 BUNDLE = "b0" * 32
 HOUR = 3_600
 APPROVERS = "group:approvers"

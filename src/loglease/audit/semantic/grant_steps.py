@@ -69,10 +69,11 @@ def suspended(state: State, entry: Fact) -> None:
 
 def resumed(state: State, entry: Fact) -> None:
     """One cause that held a grant is lifted."""
-    grant = state.grant(entry)
+    grant, cause = state.grant(entry), entry.data["cause"]
     if grant is None:
+        if cause == _RESTORE:
+            state.machine.affirmed.add(entry.ref["grant"])
         return
-    cause = entry.data["cause"]
     if cause not in grant.suspended:
         state.breach("S3", f"{grant.id} is resumed, and nothing of that cause holds it", grant.index)
     grant_rules.is_lifted_by_another(state, grant, entry)

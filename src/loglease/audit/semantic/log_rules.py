@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from loglease.audit.checkpoint import is_later
 from loglease.audit.semantic.facts import Data, instant_of
 from loglease.audit.semantic.state import Key, State
 from loglease.model.instant import MICROSECONDS, duration_text
 
 NO_KEY: Final = "none"
+UNKNOWN_ORIGIN: Final = "unknown"
 BUNDLE: Final = 256
 _BEGINNINGS: Final = frozenset({"service.started", "log.restored"})
 
@@ -96,6 +98,26 @@ def epoch_rises(state: State, epoch: int) -> None:
     known = state.machine.epoch
     if known is not None and epoch <= known:
         state.breach("S27", f"a restore leaves the epoch at {epoch}, after epoch {known}", state.machine.restored)
+
+
+def begins_a_generation(state: State, data: Data) -> bool:
+    """Say whether a restore goes on from an earlier generation: only where nobody has asked for anything yet.
+
+    S2: what it goes on from is an earlier log of the same name.
+    """
+    origin, old = state.machine.origin, data["old_origin"]
+    if origin is None or old in (origin, UNKNOWN_ORIGIN):
+        return False
+    if not is_later(origin, old) or any(state.seen[kind] for kind in ("request", "grant", "session")):
+        state.breach("S2", f"a restore goes on from {old}, and the log is {origin}", state.machine.started)
+        return False
+    return True
+
+
+def was_affirmed(state: State, grant: str, what: str) -> None:
+    """S27: a grant of an earlier generation is used only after somebody resumed it in this one."""
+    if state.machine.carried and grant not in state.seen["grant"] and grant not in state.machine.affirmed:
+        state.breach("S27", f"{what} under {grant}, which nobody resumed after the restore", state.machine.restored)
 
 
 def prunes_forward(state: State, data: Data) -> None:

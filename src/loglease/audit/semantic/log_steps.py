@@ -41,7 +41,11 @@ def restored(state: State, entry: Fact) -> None:
     """The database is older than it was: nothing that it holds may serve before somebody said so."""
     epoch, machine = entry.data["epoch"], state.machine
     log_rules.epoch_rises(state, epoch)
+    if log_rules.begins_a_generation(state, entry.data):
+        # What the generation before introduced is not told again, as in a log that was pruned.
+        state.partial = machine.carried = True
     machine.epoch, machine.restored = epoch, state.index
+    machine.affirmed.clear()
     if entry.data["from"] == _TILES:
         # The database is older than the log: it has sessions, bundles and how a process ended as they were before.
         machine.forgotten = frozenset(state.sessions)

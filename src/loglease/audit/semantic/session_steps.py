@@ -23,6 +23,7 @@ def opened(state: State, entry: Fact) -> None:
     state.introduce("session", one)
     grant = _grant(state, entry, f"{one} is opened")
     if grant is None:
+        log_rules.was_affirmed(state, ref["grant"], f"{one} is opened")
         state.orphans.add(one)
         return
     grant_rules.may_be_used(state, grant, f"{one} is opened")

@@ -53,6 +53,8 @@ class Machine:
         heard: when each replica that may be alive was last heard of, by name.
         next_end: when the next key of the log that was rotated away is not valid any more.
         forgotten: sessions that were open when the log was found to be longer than its database.
+        carried: whether this is a later generation of a log, so that grants may be of the one before.
+        affirmed: such grants that somebody resumed here.
         left: sessions that were open when the running process started, until it serves.
     """
 
@@ -69,6 +71,8 @@ class Machine:
     heard: dict[str, Instant] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
+    carried: bool = False
+    affirmed: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -32,7 +32,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "The log begins with `service.started`, always names one origin, and every checkpoint is signed by a key that"
         " was valid at its size.",
         "A key is valid from the `service.started` or `key.rotated` that names it; after a rotation the old one is,"
-        " too, until `overlap_until_at`. After a restore the log may begin with `log.restored`.",
+        " too, until `overlap_until_at`. After a restore the log may begin with `log.restored`. One that names another"
+        " origin goes on from an earlier generation of the same log, before anybody asked for anything here.",
         "the checkpoints with the keys that signed them",
     ),
     Rule(
@@ -165,7 +166,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "S27",
         "Pruning only goes forward, by whole bundles, and keeps what `audit.retain` says; after a restore the epoch is"
         " higher, and no older grant serves before it was resumed.",
-        "",
+        "In a later generation of a log, grants of the one before are known by their resumption alone.",
         "`audit.retain`",
     ),
 )

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 
+from loglease.cli.errors import InputNeeded, Usage
 from loglease.cli.run import HereFlags, flag
 
 _LOCAL: Final = "loglease.server.local"
 _RESET: Final = "loglease.server.local_reset"
 _KEYS: Final = "loglease.server.local_keys"
+_RESTORE: Final = "loglease.server.local_restore"
 _DEMO: Final = "loglease.server.local_demo"
 
 DataDir = Annotated[Path | None, flag("where database, keys and logs of this server are")]
@@ -89,6 +91,34 @@ def rotate_key(
         overlap=overlap,
         end_overlap=end_overlap,
         as_json=flags.output == "json",
+    )
+
+
+def restore_log(
+    *,
+    from_: Annotated[Path | None, flag("a copy of the published log, such as of its directory", name="--from")] = None,
+    next_generation: Annotated[bool, flag("leave the log as it is and begin its next generation; needs --yes")] = False,
+    data_dir: DataDir = None,
+    flags: HereFlags,
+) -> int:
+    """Go on with the audit log of a stopped server whose database, or whose key, was lost.
+
+    With --from, entries that were signed and that an older database lacks are put back. If no copy has them, or the
+    log's key is gone, nobody can go on with this log: --next-generation begins another one with the next number at the
+    end of its name and a key of its own, and keeps the old one beside it as log-1 and log-1.db. Either way every live
+    grant waits until somebody resumes it. A command that was interrupted can be repeated. --config names the server's
+    configuration file here.
+    """
+    if (from_ is None) is not next_generation:
+        raise Usage("Give either a copy of the log or nothing to go on from.", next_step="--from, or --next-generation")
+    if next_generation and not flags.yes:
+        raise InputNeeded(
+            "The next generation has another name and another key: everybody who checks the log has to be told, and "
+            "what the lost entries said of rights is not known to this server any more.",
+            next_step="Look for the key and for copies of the log first. To go on without: repeat it with --yes.",
+        )
+    return called(
+        _RESTORE, "restore_log", config=flags.config, data_dir=data_dir, source=from_, as_json=flags.output == "json"
     )
 
 

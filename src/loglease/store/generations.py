@@ -1,0 +1,36 @@
+"""The next generation of the audit log: the rows of the one before leave the database, in one transaction.
+
+What they said stays in a copy of the database and in the published directory; whoever calls has made both.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, update
+
+from loglease.store import guards
+from loglease.store.audit_schema import checkpoints, entries, entry_index, private, seq_head, served, sink_state
+
+_GUARDED: Final = ("entries_", "checkpoints_", "seq_head_")
+"""How the names of the triggers begin that keep a log from being taken back."""
+
+
+def begin(connection: Connection, *, epoch: int) -> None:
+    """Empty the log and raise its generation; triggers stand aside inside this transaction alone.
+
+    Args:
+        epoch: a history generation that was known elsewhere; the database's never falls below it.
+    """
+    for name in guards.TRIGGERS:
+        if name.startswith(_GUARDED):
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+    for table in (private, served, entry_index, checkpoints, entries, sink_state):
+        connection.execute(delete(table))
+    # Time goes on: no entry of the new generation is older than the last one of the old.
+    connection.execute(
+        update(seq_head).values(
+            next=0, min_index=0, generation=seq_head.c.generation + 1, epoch=func.max(seq_head.c.epoch, epoch)
+        )
+    )
+    guards.put_up(connection)

@@ -15,6 +15,7 @@ from tests.api.world import PASSWORD, SCOPE, World, world_in
 from loglease.access.pruning import DELETED_AFTER_S, delete_pruned
 from loglease.audit.checking import check_log
 from loglease.audit.interface import SYSTEM, Draft, Recorded
+from loglease.audit.proof import InclusionProof
 from loglease.model.ids import ENTRY, EntryId
 from loglease.model.instant import after, instant_text
 from loglease.model.principal import Role
@@ -107,6 +108,9 @@ async def test_a_text_is_disclosed_to_an_auditor_on_the_record(world: World) -> 
     salt, clear = b64decode(shown["salt"]), b64decode(shown["clear"])
     assert hashlib.sha256(salt + clear).hexdigest() == entry["data"]["reason_c"]
     assert entry["data"]["reason_c"].encode() in b64decode(shown["entry_bytes"])
+    proof = InclusionProof.parse(shown["proof"].encode())
+    assert proof.index == shown["index"] == entry["index"]
+    assert proof.check(b64decode(shown["entry_bytes"]), world.services.publishing.verifiers).size > proof.index
     record = await entry_of(world, oscar, "log.disclosed")
     assert record["id"] == shown["recorded_as"]
     assert record["ref"] == {"entry": entry["id"]}

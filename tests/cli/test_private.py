@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Result
 from tests.fakes.stack import Stack
 
+from loglease.audit.note import SigningKey
 from loglease.cli.main import run_command
 
 REASON = "canary-reason-8201"
+UNKNOWN_KEY = str(SigningKey("elsewhere.example/1", bytes(32)).verifier)
 
 
 @dataclass
@@ -75,6 +79,62 @@ def test_a_text_is_disclosed_and_checked_against_its_entry(people: dict[str, Per
     assert f"{entry['data']['reason_c']}  (matches the entry)" in found.out
     assert oscar(*words).code != 0
     assert oscar.json("audit", "list", "--type", "log.disclosed")["items"]
+
+
+def disclosed(people: dict[str, Person], file: Path) -> tuple[dict[str, Any], str]:
+    """Disclose a reason into a file; return its entry, and the public key of the log."""
+    oscar = people["oscar"]
+    entry = submitted(oscar, -1)
+    words = ("audit", "disclose", entry["id"], "reason_c", "--to", "oscar", "--purpose", "case 7", "--file", str(file))
+    found = people["erin"](*words)
+    assert found.code == 0, found.err
+    assert f"loglease audit check {file}" in found.err
+    assert REASON not in found.out
+    again = people["erin"](*words)
+    assert again.code == 2
+    assert "is there already" in again.err
+    started = oscar.json("audit", "list", "--type", "service.started")["items"][0]
+    return entry, str(started["data"]["vkey"])
+
+
+def test_an_auditor_checks_a_disclosed_text_from_the_file_and_the_key_alone(
+    people: dict[str, Person], tmp_path: Path
+) -> None:
+    file = tmp_path / "reason.disclosure"
+    entry, key = disclosed(people, file)
+    stranger = Person({"HOME": str(tmp_path), "LOGLEASE_SERVER": "http://127.0.0.1:9"})
+    found = stranger("audit", "check", str(file), "--key", key)
+    assert (found.code, found.err) == (0, "")
+    lines = found.out.splitlines()
+    assert lines[0].startswith(f"checkpoint  {key.partition('+')[0]}  size ")
+    assert (
+        lines[1]
+        == f"entry       #{entry['index']}  {entry['id']}  request.submitted by {entry['actor']}  {entry['at']}"
+    )
+    assert lines[2] == f"reason_c    {REASON} of dora"
+    assert lines[3] == f"commitment  {entry['data']['reason_c']}  holds"
+    assert lines[4].startswith(f"OK          the text is what entry {entry['index']} of the log of size ")
+    body = stranger.json("audit", "check", str(file), "--key", key)
+    assert (body["verdict"], body["field"], body["text"]) == ("ok", "reason_c", f"{REASON} of dora")
+    assert body["checkpoint"]["signed_by"] == [key]
+
+    whole = json.loads(file.read_bytes())
+    for part, name, changed_to in (
+        ("text", "clear", "Y2hhbmdlZA=="),
+        ("salt", "salt", "00" * 16),
+        ("field", "field", "ticket_c"),
+        ("entry", "entry_bytes", b64encode(b64decode(whole["entry_bytes"]) + b" ").decode()),
+        ("proof", "proof", whole["proof"].replace(f"index {entry['index']}", f"index {entry['index'] + 1}")),
+    ):
+        content = {**whole, name: changed_to}
+        other = tmp_path / f"{part}.disclosure"
+        other.write_text(json.dumps(content))
+        changed = stranger("audit", "check", str(other), "--key", key)
+        assert changed.code == 1, (part, changed.out, changed.err)
+        assert changed.out.startswith("TAMPERED"), part
+    unknown = stranger("audit", "check", str(file), "--key", UNKNOWN_KEY)
+    assert unknown.code == 2
+    assert stranger("audit", "check", str(file), "--key", key, "--entry", str(file)).code == 2
 
 
 def test_holds_are_set_listed_and_released_by_somebody_else(people: dict[str, Person]) -> None:

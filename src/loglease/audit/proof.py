@@ -14,7 +14,7 @@ from typing import Final
 
 from loglease.audit.checkpoint import Checkpoint, open_checkpoint
 from loglease.audit.merkle import HASH_BYTES, ProofInvalid, check_inclusion, leaf_hash
-from loglease.audit.note import VerifierKey
+from loglease.audit.note import SignedNote, VerifierKey
 
 SUFFIX: Final = ".tlog-proof"
 
@@ -69,6 +69,19 @@ class InclusionProof:
             lines.append(f"extra {base64.b64encode(self.extra).decode()}")
         lines += [f"index {self.index}", *(base64.b64encode(one).decode() for one in self.hashes), ""]
         return "\n".join(lines).encode() + b"\n" + self.checkpoint
+
+    def lead(self, content: bytes) -> Checkpoint:
+        """Check that the proof leads from an entry with these bytes to the root in its own head; return that head.
+
+        Who signed the head is not looked at.
+
+        Raises:
+            NoteInvalid: it has no head.
+            ProofInvalid: the entry is another one, or not in the log.
+        """
+        checkpoint = Checkpoint.parse(SignedNote.parse(self.checkpoint).text)
+        check_inclusion(leaf_hash(content), self.index, checkpoint.size, checkpoint.root, self.hashes)
+        return checkpoint
 
     def check(self, content: bytes, keys: Iterable[VerifierKey]) -> Checkpoint:
         """Check that an entry with these bytes is in the log, and return the head that this was checked against.

@@ -21,7 +21,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         Usage: there is a file of that name, or none can be made.
     """
-    _require_free(path)
+    require_new(path)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     with _translated(path):
         fresh.unlink(missing_ok=True)
@@ -50,7 +50,12 @@ def growing_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _require_free(path: Path) -> None:
+def require_new(path: Path) -> None:
+    """Refuse a place where something is already: nothing is overwritten.
+
+    Raises:
+        Usage: there is something of that name.
+    """
     if path.exists() or path.is_symlink():
         raise _taken(path)
 

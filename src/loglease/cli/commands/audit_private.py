@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from base64 import b64decode
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from loglease.audit.disclosure import Disclosure, DisclosureInvalid
+from loglease.audit.merkle import ProofInvalid
+from loglease.audit.note import NoteInvalid
+from loglease.audit.proof import InclusionProof
 from loglease.cli.client import Body
 from loglease.cli.commands.admin import principal_of
 from loglease.cli.errors import Differs, Exit, Usage
 from loglease.cli.ids import chosen
+from loglease.cli.new_files import require_new, whole_file
 from loglease.cli.output import moment
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.terminal import one_line
@@ -30,12 +36,19 @@ def disclose(
     *,
     to: Annotated[str, flag("the account of the auditor for whom it is")],
     purpose: Annotated[str | None, flag("what it is for, for the record")] = None,
+    file: Annotated[
+        Path | None, flag("write text, salt, entry and proof to this file, which `loglease audit check` checks")
+    ] = None,
     run: Here,
 ) -> None:
     """Open one text of an entry for a named auditor; administrators only.
 
-    It is on the record before it is shown. Salt and text prove that they are what the entry commits to.
+    It is on the record before it is shown. Salt and text prove that they are what the entry commits to, and a proof
+    that the entry is in the log. With --file all of it goes into a file for the auditor, who needs nothing but that and
+    the log's public key; the text itself is not shown here then.
     """
+    if file is not None:
+        require_new(file)
     body = {
         "entry": entry,
         "field": field,
@@ -43,26 +56,50 @@ def disclose(
         "purpose": purpose or run.asked("--purpose", "For what"),
     }
     found = run.client.post("/audit/disclosures", body)
-    salt, clear = b64decode(found["salt"]), b64decode(found["clear"])
-    committed = hashlib.sha256(salt + clear).hexdigest()
-    if committed.encode() not in b64decode(found["entry_bytes"]):
-        raise Differs(
-            f"What the server disclosed is not what entry {found['index']} commits to.",
-            next_step="Treat the server as tampered with: loglease audit verify.",
-        )
+    disclosed = _disclosed(found)
+    if file is not None:
+        with whole_file(file) as opened:
+            opened.write(disclosed.encode())
     if run.out.json:
         run.out.resource(found)
         return
+    text = [(found["field"].partition(":")[0], one_line(found["text"]))] if file is None else []
     run.out.facts(
         [
             ("Entry", f"{found['entry']}  #{found['index']}"),
-            (found["field"].partition(":")[0], one_line(found["text"])),
-            ("Salt", salt.hex()),
-            ("Commitment", f"{committed}  (matches the entry)"),
+            *text,
+            ("Salt", disclosed.salt.hex()),
+            ("Commitment", f"{disclosed.commitment}  (matches the entry)"),
             ("For", found["to"]["account"]),
             ("Record", found["recorded_as"]),
         ]
     )
+    if file is not None:
+        run.out.notice(
+            f"Wrote {file}. Whoever has the log's public key checks it: loglease audit check {file} --key KEY"
+        )
+
+
+def _disclosed(found: Mapping[str, Any]) -> Disclosure:
+    """Return what the server disclosed, once it is certain that an entry of the log commits to it."""
+    try:
+        made = Disclosure(
+            field=str(found["field"]),
+            salt=b64decode(found["salt"]),
+            clear=b64decode(found["clear"]),
+            content=b64decode(found["entry_bytes"]),
+            proof=InclusionProof.parse(str(found["proof"]).encode()),
+        )
+        is_asked_for = made.entry().draft.id == found["entry"]
+        made.proof.lead(made.content)
+    except (DisclosureInvalid, NoteInvalid, ProofInvalid, ValueError) as error:
+        raise Differs(
+            f"What the server disclosed is not what entry {found['index']} commits to, or not in its log: {error}",
+            next_step="Treat the server as tampered with: loglease audit verify.",
+        ) from error
+    if not is_asked_for:
+        raise Differs(f"The server disclosed a text of another entry than {found['entry']}.")
+    return made
 
 
 def erase(

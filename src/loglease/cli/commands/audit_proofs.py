@@ -11,6 +11,7 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from loglease.audit.checkpoint import Checkpoint, head_line
+from loglease.audit.disclosure import MAX_BYTES
 from loglease.audit.entry import entry_of
 from loglease.audit.interface import EntryInvalid
 from loglease.audit.log_reading import LogTampered, Read, index_of, unsigned_head
@@ -19,6 +20,7 @@ from loglease.audit.merkle import ProofInvalid, check_inclusion, leaf_hash
 from loglease.audit.note import NoteInvalid, SignedNote
 from loglease.audit.proof import SUFFIX, InclusionProof
 from loglease.cli.client import API
+from loglease.cli.disclosures import check_disclosure, looks_like_disclosure
 from loglease.cli.errors import Exit, NotFoundHere, Usage
 from loglease.cli.logs import Keys, LogOrServer, Policy, content_of, head_of, log_at, ok, root_text, told, trusted
 from loglease.cli.run import Here, Run, flag
@@ -72,7 +74,7 @@ def prove(
 
 
 def check(
-    file: Annotated[Path, Parameter(name="FILE", help="the proof")],
+    file: Annotated[Path, Parameter(name="FILE", help="the proof, or a text that was disclosed")],
     /,
     *,
     entry: Annotated[
@@ -82,12 +84,17 @@ def check(
     policy: Policy = None,
     run: Here,
 ) -> Exit:
-    """Check a proof that an entry is in a log, without the log.
+    """Check a proof that an entry is in a log, or a text of one that was disclosed, without the log.
 
-    Exits with 0 if it is, with 1 if the proof does not show it, with 2 if that cannot be told.
+    Of a text it says which entry and which field it is from, what it says, and that the entry commits to it. Exits with
+    0 if all holds, with 1 if the file does not show it, with 2 if that cannot be told.
     """
     who = trusted(key, policy)
-    raw = content_of(file, _MAX_PROOF)
+    raw = content_of(file, MAX_BYTES)
+    if looks_like_disclosure(raw):
+        if entry is not None:
+            raise Usage("A disclosure carries its entry.", next_step="Leave out --entry.")
+        return check_disclosure(run, file, raw, who)
     given = None if entry is None else content_of(entry, _MAX_ENTRY)
     found: dict[str, Any] = {}
     try:

@@ -19,11 +19,13 @@ from loglease.model.legal_hold import LegalHold
 from loglease.server.acting import retention_of
 from loglease.server.api import policy_resources as p
 from loglease.server.api import resources as r
+from loglease.server.api.audit_proofs import UNPROVEN
 from loglease.server.api.calls import CallerOf, OnceOf, ServicesOf, is_replay, seeing
 from loglease.server.api.fields import At, Body, Count, PrincipalIdText, Reason, Resource, id_pattern
 from loglease.server.api.operations import Routes
 from loglease.server.api.proposals import proposal_shown
 from loglease.server.api.views import at, maybe_who, who
+from loglease.server.proving import entry_proof
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
 
@@ -55,11 +57,14 @@ class DisclosureBody(Body):
 
 
 class DisclosureShown(Resource):
-    """One text: SHA-256 of `salt` and `clear` together is the commitment that stands in the entry."""
+    """One text: SHA-256 of `salt` and `clear` is the commitment that stands in the entry; `proof` is the entry's."""
 
     entry: EntryIdText
     index: Count
     entry_bytes: Annotated[str, Field(description="The entry as it is in the log, in Base64.")]
+    proof: Annotated[
+        str, Field(description="That it is in the log: a proof file, for whoever has the log's public key.")
+    ]
     field: str
     salt: Annotated[str, Field(description="In Base64.")]
     clear: Annotated[str, Field(description="In Base64.")]
@@ -109,7 +114,7 @@ class LegalHoldShown(Resource):
 @routes.post(
     "/audit/disclosures",
     answers=DisclosureShown,
-    problems=("not_found", "reason_required", "step_up_required"),
+    problems=("not_found", "reason_required", "step_up_required", "audit_unavailable", *UNPROVEN),
 )
 async def disclose_text(
     body: DisclosureBody, caller: CallerOf, services: ServicesOf, response: Response
@@ -127,11 +132,13 @@ async def disclose_text(
         random=services.random,
     )
     response.headers["Cache-Control"] = "no-store"
+    proof = await entry_proof(services.publishing, found.entry.index, extra=False)
     to = await services.store.read(lambda tx: who(tx, found.to.id))
     return DisclosureShown(
         entry=body.entry,
         index=found.entry.index,
         entry_bytes=base64.b64encode(found.entry.content).decode(),
+        proof=proof.decode(),
         field=body.field,
         salt=base64.b64encode(found.text.salt).decode(),
         clear=base64.b64encode(found.text.clear).decode(),

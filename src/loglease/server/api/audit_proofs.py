@@ -26,7 +26,7 @@ routes = Routes("audit")
 
 PROOF: Final = "text/plain"
 _ENTRY: Final = rf"(?:{id_pattern('ent')[1:-1]}|0|[1-9][0-9]{{0,15}})"
-_UNPROVEN: Final = ("log_incomplete", "log_tampered", "log_unreadable")
+UNPROVEN: Final = ("log_incomplete", "log_tampered", "log_unreadable")
 Entry = Annotated[str, Path(pattern=f"^{_ENTRY}$", description="Its id, or its index.")]
 Size = Annotated[int, Query(ge=0, le=MAX_INTEGER)]
 
@@ -77,7 +77,7 @@ async def prove_entry(
     return Response(content, media_type=PROOF, headers={"Cache-Control": "no-store"})
 
 
-@routes.get("/audit/consistency", answers=ConsistencyShown, problems=("log_invalid", "audit_unavailable", *_UNPROVEN))
+@routes.get("/audit/consistency", answers=ConsistencyShown, problems=("log_invalid", "audit_unavailable", *UNPROVEN))
 async def prove_consistency(
     caller: CallerOf,
     services: ServicesOf,
@@ -102,6 +102,6 @@ routes.router.add_api_route(
     summary="Prove that an entry is in the log",
     responses={
         200: {"description": "A proof file.", "content": {PROOF: {"schema": {"type": "string"}}}},
-        **problem_answers((*EVERYWHERE, "not_found", "audit_unavailable", *_UNPROVEN)),
+        **problem_answers((*EVERYWHERE, "not_found", "audit_unavailable", *UNPROVEN)),
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.audit.drafts import draft
@@ -13,7 +14,7 @@ from tests.audit.signing import KEY, ORIGIN, SignedLog, beside, damaged, signed_
 from loglease.audit.checking import Found, Tampered
 from loglease.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from loglease.audit.entry import entry_bytes
-from loglease.audit.integrator import SignedHead
+from loglease.audit.integrator import Integrator, SignedHead
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.merkle import EMPTY_ROOT, Edge, leaf_hash
 from loglease.audit.note import SigningKey
@@ -126,6 +127,34 @@ async def test_a_difference_stops_it_for_good(log: SignedLog, damage: str, found
         await log.integrator.covered(6)
     assert log.integrator.head == before
     assert len(alarms) == 1, "one alarm, whatever is asked for afterwards"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE checkpoints SET note = x'00' WHERE size = 5",
+        "UPDATE checkpoints SET root = zeroblob(32) WHERE size = 5",
+        "DELETE FROM checkpoints WHERE size = 5",
+    ],
+)
+async def test_a_head_that_is_changed_while_the_next_one_is_signed_gets_no_successor(
+    log: SignedLog, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    await log.add(*range(5))
+    before = await log.sign()
+    await log.add(6)
+    signed = Integrator._signed
+
+    def meanwhile(self: Integrator, *given: Any) -> Any:
+        damaged(log, damage)
+        return signed(self, *given)
+
+    monkeypatch.setattr(Integrator, "_signed", meanwhile)
+    with pytest.raises(Tampered) as caught:
+        await log.integrator.step()
+    assert caught.value.found is Found.CHAIN
+    assert (log.integrator.fault, log.integrator.head) == (caught.value, before)
+    assert [one.size for one in await checkpoints(log)][-1] <= 5
 
 
 async def test_what_was_signed_is_not_read_again_at_each_step_but_found_by_the_next_start(log: SignedLog) -> None:

@@ -219,22 +219,16 @@ class Integrator:
             if news.next > known.edge.size:
                 raise missing(known.edge.size)
             return False
-        await self._sign(known, head.checkpoint.size, news.rows)
+        await self._sign(known, head, news.rows)
         return True
 
     def _news(self, tx: LedgerTx, size: int) -> _News:
         heads = tx.checkpoints.since(size, limit=1 if self.head is None else 2)
         return _News(heads, tx.entries.stored(size, self._step), tx.entries.head().next)
 
-    async def _sign(self, known: Extent, prev: int | None, rows: Sequence[StoredRow]) -> None:
+    async def _sign(self, known: Extent, before: SignedHead | None, rows: Sequence[StoredRow]) -> None:
         grown, head = await self._in_thread(lambda: self._signed(known, rows))
-        checkpoint, note = head.checkpoint, head.note
-        won = await self._ledger.group(
-            lambda group: group.transaction.checkpoints.insert(
-                size=checkpoint.size, prev_size=prev, root=checkpoint.root, note=note
-            )
-        )
-        if won:
+        if await self._ledger.group(lambda group: _stored(group.transaction, head, before)):
             self._adopt(grown, head)
 
     def _signed(self, known: Extent, rows: Sequence[StoredRow]) -> tuple[Extent, SignedHead]:
@@ -267,6 +261,18 @@ class Integrator:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _stored(tx: LedgerTx, head: SignedHead, before: SignedHead | None) -> bool:
+    """Store a head as the one successor of the head before; say whether it is.
+
+    Raises:
+        Tampered: the head before was changed while this one was signed.
+    """
+    if before is not None:
+        require_kept(before, tx.checkpoints.since(before.checkpoint.size, limit=1))
+    checkpoint, prev = head.checkpoint, None if before is None else before.checkpoint.size
+    return tx.checkpoints.insert(size=checkpoint.size, prev_size=prev, root=checkpoint.root, note=head.note)
 
 
 def require_kept(head: SignedHead, found: Sequence[SignedRow]) -> None:

@@ -85,6 +85,13 @@ def test_a_key_is_valid_until_its_overlap_is_over() -> None:
         assert report.holds() is fits, (at, keys)
 
 
+def test_the_first_key_signs_what_comes_before_the_entry_that_names_it() -> None:
+    log = Writer().begin()
+    for size, keys, fits in ((0, {VKEY}, True), (1, {VKEY}, True), (0, {VKEY.replace("1f0c", "2f0c")}, False)):
+        report = log.check(checkpoints=lambda size=size, keys=keys: [SignedSize(size, frozenset(keys))])
+        assert report.holds() is fits, (size, keys)
+
+
 def test_an_entry_that_is_none_is_named_and_the_pass_goes_on() -> None:
     log = Writer().begin()
     rows = [content for _, content in log.rows()]

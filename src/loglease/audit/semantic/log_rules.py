@@ -50,13 +50,21 @@ def checkpoints_are_signed(state: State) -> None:
         state.unchecked("S2", "whether checkpoints are signed by keys that were valid: the log names no key")
         return
     for one in state.inputs.checkpoints():
-        valid = {key.vkey for key in state.machine.keys if _is_valid(key, one.size)}
+        valid = {key.vkey for key in state.machine.keys if _is_valid(key, one.size, since=_since(state, key))}
         if not valid & one.keys:
             state.breach("S2", f"the checkpoint of size {one.size} is not signed by a key that was valid at its size")
 
 
-def _is_valid(key: Key, size: int) -> bool:
-    return key.since < size and (key.ended is None or size <= key.ended)
+def _is_valid(key: Key, size: int, *, since: int) -> bool:
+    return since < size and (key.ended is None or size <= key.ended)
+
+
+def _since(state: State, key: Key) -> int:
+    """Return the index of the entry that names a key; the first one signs what comes before that, too.
+
+    A log has a signed head from before its first entry on, and no other key that could have signed that.
+    """
+    return -1 if key is state.machine.keys[0] and not state.partial else key.since
 
 
 def tells_how_it_ended(state: State, data: Data) -> None:

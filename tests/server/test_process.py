@@ -4,6 +4,7 @@ import asyncio
 import io
 import itertools
 import json
+import re
 import resource
 import signal
 import socket
@@ -519,4 +520,6 @@ async def test_the_first_steps_are_told_until_somebody_has_taken_them(tmp_path: 
     assert "Next      1. sign in" in await announced()
     again = await announced()
     assert "Address" in again
+    assert re.search(r"^Log key   loglease\.local/\w+/1\+[0-9a-f]{8}\+\S{44}$", again, re.MULTILINE)
+    assert "loglease audit checkpoint" in again
     assert "Next" not in again

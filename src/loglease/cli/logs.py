@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -93,13 +93,28 @@ def trusted(keys: Sequence[str] | None, policy: Path | None) -> Trusted:
         Usage: nobody is named, or the policy cannot be read.
     """
     found = None if policy is None else TrustPolicy.parse(content_of(policy, _MAX_POLICY))
-    known = [VerifierKey.parse(key) for key in keys or ()] + ([] if found is None else found.log_keys)
+    known = [*keys_given(keys or ()), *([] if found is None else found.log_keys)]
     if not known:
         raise Usage(
             "No key of a log is named, so nothing can vouch for it.",
             next_step="Give --key NAME+ID+KEY, as the log's operator published it, or --policy FILE.",
         )
     return Trusted(tuple(known), found)
+
+
+def keys_given(texts: Iterable[str]) -> tuple[VerifierKey, ...]:
+    """Return public keys from the command line.
+
+    Raises:
+        NoteInvalid: one has another form; the error says where there are right ones.
+    """
+    try:
+        return tuple(map(VerifierKey.parse, texts))
+    except NoteInvalid as error:
+        raise NoteInvalid(
+            error.message,
+            next_step="Give it whole, in quotes: NAME+ID+KEY. Its operator published it; `loglease serve` prints it.",
+        ) from error
 
 
 def log_at(run: Run, place: str | None) -> Read:

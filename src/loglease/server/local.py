@@ -102,6 +102,8 @@ def announce(ready: Ready, out: TextIO) -> None:
         f"Data      {settings.data_dir}",
         f"Address   {ready.url}",
         f"Health    {ready.health_url}/readyz",
+        f"Log key   {ready.services.publishing.key}",
+        "          the audit log is verified with it; its newest head: loglease audit checkpoint",
     ]
     if settings.http.insecure_http and not settings.http.tls and not settings.http.listens_at.loopback:
         lines.append("Warning   plain HTTP: passwords and log lines can be read on the network (--insecure-http)")

@@ -190,6 +190,7 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
                 _answering(services, listeners, hurry or asyncio.Event()),
             ):
                 scheme = "https" if settings.http.tls else "http"
+                _log.info("serving", address=settings.http.listen, vkey=str(services.publishing.key))
                 yield Ready(
                     services=services,
                     url=f"{scheme}://{settings.http.listen}",

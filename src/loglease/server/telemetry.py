@@ -41,6 +41,7 @@ FIELDS: Final = frozenset(
         "profile",
         "rule",
         "revision",
+        "vkey",
     }
 )
 _MAX_TEXT: Final = 300

@@ -14,6 +14,7 @@ from loglease.audit.note import VerifierKey
 from loglease.cli.errors import Exit, Usage
 from loglease.cli.exporting import Exported, exported_lines
 from loglease.cli.log_fetching import LogServer
+from loglease.cli.logs import keys_given
 from loglease.cli.mirroring import mirror_at
 from loglease.cli.new_files import growing_file, whole_file
 from loglease.cli.output import size_text
@@ -58,7 +59,7 @@ def export(
                 "tlog-tiles takes --to, and no --since, --until, --follow or -o.",
                 next_step="Give the directory; it goes on by itself from where it ends.",
             )
-        return _directory(run, to, tuple(map(VerifierKey.parse, key or ())), served=served)
+        return _directory(run, to, keys_given(key or ()), served=served)
     if to is not None or key or served:
         raise Usage("--to, --key and --served are for tlog-tiles.", next_step="Give -o FILE, or --format tlog-tiles.")
     if since is not None and until is not None and until < since:

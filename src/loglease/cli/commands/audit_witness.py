@@ -10,10 +10,11 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Annotated, Final, NoReturn
 
-from loglease.audit.note import COSIGNATURE, SigningKey, VerifierKey
+from loglease.audit.note import COSIGNATURE, SigningKey
 from loglease.audit.witness import Witness, WitnessState
 from loglease.audit.witness_server import WitnessServer
 from loglease.cli.errors import InputNeeded, Unreachable, Usage
+from loglease.cli.logs import keys_given
 from loglease.cli.policy_files import clock_now
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.secret_files import read_secret, write_secret
@@ -44,7 +45,7 @@ def witness(
     second witness on the same state is refused.
     """
     host, port = _address(listen)
-    logs = [VerifierKey.parse(one) for one in log]
+    logs = keys_given(log)
     key = _key(key_file, state, new)
     held = WitnessState(state, flush_failed=_flush_failed)
     try:

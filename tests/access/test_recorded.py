@@ -19,7 +19,6 @@ from loglease.access.errors import PolicyDenied
 from loglease.access.journal import Journal
 from loglease.access.lift_lock import lift_lock
 from loglease.access.reassert import reassert
-from loglease.access.records import line_rules, profiles_of
 from loglease.access.review_request import Narrowing
 from loglease.access.serving import Settled, Unit
 from loglease.access.submit_request import submit_request
@@ -33,6 +32,7 @@ from loglease.model.labels import Selector
 from loglease.model.principal import Role
 from loglease.model.scope import Level, Scope
 from loglease.model.session import SessionKind
+from loglease.policy.entry_shapes import line_rules, profiles_of
 
 
 async def entries(world: World, *types: str) -> list[dict[str, Any]]:
@@ -99,6 +99,13 @@ async def test_the_entry_of_a_locked_person_says_until_when(world: World, tmp_pa
     await lock(world, LockOn(LockKind.PERSON, "per_bob"), tmp_path, until=until)
     (locked,) = await entries(world, "principal.locked")
     assert locked["data"]["until_at"] == instant_text(until)
+
+
+async def test_every_offer_of_these_tests_is_made_again_at_their_end(world: World) -> None:
+    await active_grant(world)
+    await submitted(world, app="pay")
+    await world.keeps_the_rules()
+    assert world.recomputed == 2
 
 
 async def test_a_late_record_names_who_acted(world: World, tmp_path: Path) -> None:

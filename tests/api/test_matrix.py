@@ -97,6 +97,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "list_who_can": OVERSEERS,
     "simulate_policy": OVERSEERS,
     "list_bundles": OVERSEERS,
+    "list_documents": OVERSEERS,
+    "find_documents": OVERSEERS,
     "list_decisions": OVERSEERS,
     "find_bundle": OVERSEERS,
     "propose_bundle": dict.fromkeys(EVERYBODY, "not_permitted"),  # it takes the role policy_admin
@@ -167,6 +169,7 @@ def address(path: str, operation: dict[str, Any]) -> str:
         path.removeprefix("/api/v1")
         .replace("{source_id}", "files")
         .replace("{revision}", "1")
+        .replace("{sha256}", "0" * 64)
         .replace("{entry}", "999999")
         .replace("{report}", "refusals")
         .replace("{path}", "checkpoint")

@@ -14,7 +14,6 @@ from tests.fakes.gateway import insert_grant, made_id, principal
 from tests.fakes.vault import fake_vault
 
 from loglease.access.commitments import Commitments
-from loglease.access.records import scope_data
 from loglease.access.serving import Settled, Unit
 from loglease.access.who_saw import Question, Seen, seen
 from loglease.audit.interface import Draft, Recorded
@@ -29,6 +28,7 @@ from loglease.model.principal import Principal
 from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
 from loglease.model.served_list import ServedList, ServedStream
+from loglease.policy.entry_shapes import scope_data
 from loglease.server.clock import SystemClock
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store

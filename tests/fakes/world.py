@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +14,9 @@ from tests.fakes.vault import fake_vault
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
+from loglease.audit.entry import entry_of
 from loglease.audit.interface import Recorded
-from loglease.audit.semantic import BreachKind, check
+from loglease.audit.semantic import BreachKind, Fact, Inputs, NotCheckable, check
 from loglease.audit.sequencer import Sequencer
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import Instant
@@ -24,8 +25,10 @@ from loglease.model.review import Channel
 from loglease.model.selector_text import parse_selector
 from loglease.model.wish import WindowDraft, WishDraft
 from loglease.policy.bundle import Bundle
+from loglease.policy.committed_records import read_committed
 from loglease.policy.loading import load
 from loglease.policy.profiles import ProfileInfo
+from loglease.policy.recomputing import offer_fault
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
 
@@ -155,6 +158,8 @@ class World:
         self.new_id = FakeIds(self.clock)
         self.random = FakeRandom()
         self.vault = fake_vault()
+        self.bundles: list[Bundle] = []
+        self.recomputed = 0
         self.rules = rules_of(policy)
         self.store: SqliteStore
         self.log: Sequencer[Transaction]
@@ -167,22 +172,48 @@ class World:
         return self
 
     async def stop(self) -> None:
-        await self._keeps_the_rules()
+        await self.keeps_the_rules()
         await self.log.aclose()
         self.store.close()
 
-    async def _keeps_the_rules(self) -> None:
+    async def keeps_the_rules(self) -> None:
         """Check what must hold of the entries of every log, whatever a test did: a part of a log, as far as rules go.
 
         Nobody writes down here that a process starts, and the clock leaps: so the ends of sessions are not judged.
+        Every offer is made again from the record that it commits to.
         """
+        records = await self.store.read(self._decision_records)
 
         def read(tx: Transaction) -> list[tuple[int, bytes]]:
             return [(row.index + 1, bytes(row.content)) for row in tx.entries.since(0, limit=100_000)]
 
-        found = check(await self.store.read(read))
+        found = check(await self.store.read(read), Inputs(recompute=partial(self._offer_fault, records)))
         broken = [str(one) for one in found.of(BreachKind.VIOLATION) if one.rule not in ("S18", "S19")]
         assert not broken, broken
+
+    def _decision_records(self, tx: Transaction) -> dict[str, bytes]:
+        """Return the opened record of each decision, by the entry that commits to it; some tests erase theirs."""
+        found = {}
+        for row in tx.entries.since(0, types=frozenset({"offer.made"}), limit=100_000):
+            entry = entry_of(bytes(row.content)).draft
+            for text in self.vault.opened(tx.subject_keys, entry.id, tx.entries.private(entry.id)):
+                if text.path == "record_c":
+                    found[entry.id] = text.clear
+        return found
+
+    def _offer_fault(self, records: dict[str, bytes], submitted: Fact, made: Fact) -> str | None:
+        bundle = next((one for one in self.bundles if one.hash == made.data["bundle_sha256"]), None)
+        if made.id not in records or bundle is None:
+            raise NotCheckable("its bundle or record is gone")
+        self.recomputed += 1
+        return offer_fault(
+            made.data,
+            submitted.data,
+            request=made.ref["request"],
+            subject=made.actor,
+            record=read_committed(records[made.id]),
+            bundle=bundle,
+        )
 
     async def add(self, *people: Principal) -> None:
         def work(tx: Transaction, _now: Instant) -> Recorded[None]:
@@ -194,6 +225,16 @@ class World:
 
     async def change(self, who: Principal) -> None:
         await self.log.commit(lambda tx, _now: Recorded(tx.principals.update(who)))
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, which tests change."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._rules = rules
+        self.bundles.append(rules.bundle)
 
     @property
     def ports(self) -> dict[str, Any]:

@@ -45,6 +45,7 @@ async def store(tmp_path: Path) -> SqliteStore:
         tx.proposals.insert(values.proposal())
         tx.proposals.insert_review(values.proposal_review())
         tx.proposals.insert_bundle(values.bundle())
+        tx.bundle_documents.keep("ab" * 32, {"policy.yaml": "x"}, values.NOW)
 
     await change(found, work)
     return found
@@ -129,6 +130,8 @@ def test_terminal_states_are_those_that_the_model_never_leaves() -> None:
         ("UPDATE proposal_reviews SET verdict = 'deny'", "a review never changes"),
         ("DELETE FROM proposal_reviews", "reviews are kept"),
         ("UPDATE policy_bundles SET document = '{}'", "never changes"),
+        ("UPDATE bundle_documents SET files = x''", "never change"),
+        ("DELETE FROM bundle_documents", "are kept"),
         ("DELETE FROM policy_bundles", "are kept"),
         ("INSERT INTO policy_bundles SELECT 0, bundle_sha256, 1, NULL, document FROM policy_bundles", "only rise"),
         ("INSERT INTO policy_bundles SELECT 2, bundle_sha256, 1, 'prp_1', document FROM policy_bundles", "accepted"),

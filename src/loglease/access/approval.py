@@ -11,7 +11,7 @@ from dataclasses import replace
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.extensions import beginning
 from loglease.access.pseudonym_keys import SALT_BYTES, shared_salt
-from loglease.access.records import actor_of, profiles_of, refs, scheduled_data
+from loglease.access.records import actor_of, refs, scheduled_data
 from loglease.access.rules import Allowed, Rules
 from loglease.audit.interface import Draft
 from loglease.model.access_request import AccessRequest, RequestMove, move
@@ -22,6 +22,7 @@ from loglease.model.instant import Instant, after
 from loglease.model.principal import Directory, Principal
 from loglease.model.reveal import Reveal
 from loglease.model.review import Review
+from loglease.policy.entry_shapes import profiles_of
 from loglease.store.interface import Transaction
 
 

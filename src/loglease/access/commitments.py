@@ -9,13 +9,13 @@ from typing import Final
 
 from loglease.audit.interface import PrivateField
 from loglease.model.digest import SALT_BYTES, commitment
-
-RULE: Final = "rule:"
-"""How the names of line rules begin."""
+from loglease.policy.entry_shapes import RULE
 
 Random = Callable[[int], bytes]
 """Return so many unpredictable bytes; the only real one is in `server.clock`."""
 
+RECORD: Final = "record_c"
+"""Under which name entries commit to the record of a decision."""
 _RULES: Final = "rules"
 _SECRET_BYTES: Final = 32
 
@@ -54,6 +54,11 @@ class Commitments:
             return self.random(SALT_BYTES)
         secret, _ = self.known[_RULES]
         return hmac.digest(bytes.fromhex(secret), name.encode(), "sha256")[:SALT_BYTES]
+
+    @property
+    def of_terms(self) -> dict[str, tuple[str, str]]:
+        """What is kept with the request: all but the record of the decision, which is for auditors alone."""
+        return {name: pair for name, pair in self.known.items() if name != RECORD}
 
     def taken(self) -> tuple[PrivateField, ...]:
         """Return what is fresh and count it as written."""

@@ -13,7 +13,7 @@ from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
 from loglease.access.note_call import commit_under, request_of
 from loglease.access.permissions import held_grant, require_unlocked
-from loglease.access.records import Data, bound_data, profiles_of, refs, scope_data
+from loglease.access.records import Data, bound_data, refs
 from loglease.access.rules import Rules
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.errors import GrantEnded
@@ -23,6 +23,7 @@ from loglease.model.instant import MICROSECONDS, EventWindow, Instant, Interval
 from loglease.model.limits import Limits
 from loglease.model.rights import Right
 from loglease.model.session import CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.policy.entry_shapes import profiles_of, scope_data
 from loglease.store.interface import StoreUnavailable, Transaction
 
 QUERIES_PER_MINUTE: Final = 120

@@ -202,6 +202,7 @@ def _accepted(
             proposal=done.id,
         )
     )
+    tx.bundle_documents.keep(done.bundle_sha256, done.files, now)
     tx.values.put(REVISION, str(revision))
     tx.values.put(POLICY, done.bundle_sha256)
     data: Data = {

@@ -23,7 +23,7 @@ from loglease.access.errors import (
 from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import counting, require_may_decide, visible_request
-from loglease.access.records import Data, profiles_of, refs, terms_data
+from loglease.access.records import Data, refs
 from loglease.access.rules import Rules
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestMove, RequestState, move
@@ -38,6 +38,7 @@ from loglease.model.principal import Directory, Kind
 from loglease.model.review import Review, Verdict, checked_narrowing, granted_terms
 from loglease.model.scope import Level
 from loglease.policy.decision import Point
+from loglease.policy.entry_shapes import profiles_of, terms_data
 from loglease.store.interface import Transaction
 
 MAX_COMMENT: Final = 2_000

@@ -18,7 +18,7 @@ from loglease.model.after_review import AfterOpinion, AfterReview
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import PrincipalId
-from loglease.model.instant import MICROSECONDS, Instant, duration_text, instant_text
+from loglease.model.instant import MICROSECONDS, Instant, duration_text
 from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import Offer, Outcome, Plan, Stage, Terms
 from loglease.model.principal import Directory, Principal
@@ -28,7 +28,7 @@ from loglease.policy.bundle import Bundle
 from loglease.policy.decision import Point, decide
 from loglease.policy.documents import AccessPolicy, KeepRule
 from loglease.policy.extending import reached
-from loglease.policy.fact_records import facts_data, facts_of
+from loglease.policy.fact_records import facts_of
 from loglease.policy.observed import NOTHING_KNOWN, Facts, Question
 from loglease.policy.people import People
 from loglease.policy.plan import Bench, PlanState, Refusal, eligible_reviewers, plan_state, review_refusal
@@ -481,20 +481,3 @@ def present_in(request: AccessRequest) -> Facts:
     """Return what the requester's latest call said: that of the submit, or one under the request or its grant since."""
     known = {**facts_of(orjson.loads(request.facts)), **facts_of(orjson.loads(request.present or "[]"))}
     return {key: one for key, one in known.items() if one.provider in PRESENCE}
-
-
-def decision_record(decision: Decision) -> str:
-    """Return what a decision rests on as JSON: bundle, offers, answers of the policies for this person; no lines."""
-    record = {
-        "bundle_sha256": decision.bundle_sha256,
-        "revision": decision.revision,
-        "decided_at": instant_text(decision.decided_at),
-        "offers": [offer.policy for offer in decision.offers],
-        "guardrails": [{"id": trace.guardrail.id, "applies": trace.applies} for trace in decision.guardrails],
-        "policies": [
-            {"id": trace.policy.id, "steps": [{"step": str(step.name), "ok": step.ok} for step in trace.steps]}
-            for trace in decision.own
-        ],
-        "facts": facts_data(decision.facts),
-    }
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode()

@@ -18,9 +18,9 @@ from loglease.access.extensions import expired_before
 from loglease.access.knowing import commit_knowing
 from loglease.access.once import Once
 from loglease.access.permissions import require_unlocked
-from loglease.access.records import offer_data, profiles_of, refs, terms_bytes, wish_data
+from loglease.access.records import offer_data, refs, terms_bytes, wish_data
 from loglease.access.reveal_draft import RevealDraft
-from loglease.access.rules import Allowed, Rules, decision_record, refused
+from loglease.access.rules import Allowed, Rules, refused
 from loglease.access.standing import closed_to
 from loglease.audit.interface import AuditUnavailable, Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest, RequestState, Wish
@@ -32,7 +32,9 @@ from loglease.model.offer import Offer, Outcome, Plan
 from loglease.model.principal import Kind
 from loglease.model.rights import Right
 from loglease.model.wish import WishDraft
+from loglease.policy.committed_records import committed_record
 from loglease.policy.decision_records import decision_data
+from loglease.policy.entry_shapes import profiles_of
 from loglease.policy.fact_records import facts_data
 from loglease.policy.trace import Decision
 from loglease.store.interface import StoreUnavailable, Transaction
@@ -137,7 +139,7 @@ class Submission:
         require_known_network(taken, self.rules)
         if taken.outcome is Outcome.BREAK_GLASS:
             self.rules.require_step_up(taken, caller, now)
-        request, entries = self._request(tx, now, asked, taken, decision)
+        request, entries = self._request(tx, now, asked, taken, decision, closed)
         if asked.reveal is None:
             tx.decisions.insert(now, self._document(decision, closed, request.id, taken))
         if once is not None:
@@ -151,7 +153,7 @@ class Submission:
         return orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
 
     def _request(
-        self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, decision: Decision
+        self, tx: Transaction, now: Instant, wish: Wish, offer: Offer, decision: Decision, closed: str | None
     ) -> tuple[AccessRequest, tuple[Draft, ...]]:
         principal, new_id, rules = self.caller.principal, self.new_id, self.rules
         request_id = RequestId(new_id(REQUEST))
@@ -164,7 +166,15 @@ class Submission:
             wish.reveal,
             commitments,
             profiles_of(rules.profiles, rules.profile_digests),
-            decision_record(decision),
+            committed_record(
+                decision,
+                request=request_id,
+                taken=offer,
+                closed=closed,
+                zones=rules.zones,
+                profiles=rules.profiles,
+                digests=rules.profile_digests,
+            ),
         )
         offer_private = commitments.taken()
         bound = terms_bytes(offer=offer_part, request=request_id, subject=principal.subject, wish=wish_part)
@@ -182,7 +192,7 @@ class Submission:
             ),
             terms_bytes=bound,
             digest=sha256_hex(bound),
-            private=commitments.known,
+            private=commitments.of_terms,
             submitted_at=now,
             expires_at=expires_at,
             facts=orjson.dumps(facts_data(decision.facts)).decode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loglease.audit.log_reading import Read
 from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, Verifier
@@ -13,6 +13,9 @@ from loglease.audit.verify import Checked, entries_again
 from loglease.cli.errors import Usage
 from loglease.cli.logs import Head, content_of, fact
 from loglease.cli.run import Run
+
+if TYPE_CHECKING:
+    from loglease.cli.recomputed_offers import Recomputing
 
 _SALT: Final = 16
 _MAX_LIST: Final = 64 << 20
@@ -28,19 +31,22 @@ class RuleCheck:
         read: as for the verification.
         head: the signed head of the log.
         served: directory with served lists.
+        recompute: makes offers again; None where no bundles were given.
 
     Raises:
         Usage: there is no such directory.
     """
 
-    def __init__(self, read: Read, head: Head, served: Path | None) -> None:
+    def __init__(self, read: Read, head: Head, served: Path | None, recompute: Recomputing | None = None) -> None:
         self._read = read
+        self._recompute = recompute
         self._size = head.checkpoint.size
         signed = SignedSize(self._size, frozenset(str(key) for key in head.signers))
         inputs = Inputs(
             origin=head.checkpoint.origin,
             checkpoints=lambda: [signed],
             served=None if served is None else _served_in(served),
+            recompute=recompute,
         )
         self._verifier = Verifier(inputs)
 
@@ -64,6 +70,8 @@ class RuleCheck:
         """
         report = self._verifier.finish()
         found["rules"] = _body(report)
+        if self._recompute is not None:
+            found["offers"] = self._recompute.tell(run)
         fact(run, "rules", report.summary())
         for one in report.breaches[:MOST_SHOWN]:
             places = ", ".join(f"#{index}" for index in one.entries)

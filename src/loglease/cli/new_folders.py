@@ -29,7 +29,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     try:
         for name in sorted(files):
             place = fresh / name
-            place.parent.mkdir(exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("xb") as file:
                 file.write(files[name])
                 file.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from loglease.policy.loading import load
 from loglease.policy.problems import Problem, Severity
 
 MAX_FILES: Final = 10_000
+_SEGMENT: Final = "[A-Za-z0-9_][A-Za-z0-9._-]*"
+PLAIN_PATH: Final = re.compile(rf"({_SEGMENT}/)*{_SEGMENT}\.yaml")
+"""Paths of documents that may be written where a server says."""
 _SHIPPED_SOURCE: Final = "files"
 
 DIRECTORY = Annotated[

@@ -108,7 +108,11 @@ GROUPS: Final = (
                 "audit_proofs:prove",
                 "Write a proof that an entry is in a log, for people who have neither.",
             ),
-            ("check", "audit_proofs:check", "Check a proof that an entry is in a log, without the log."),
+            (
+                "check",
+                "audit_proofs:check",
+                "Check a proof that an entry is in a log, or a text of one that was disclosed, without the log.",
+            ),
             ("checkpoint", "audit_proofs:checkpoint", "Print the newest signed head of a log."),
             (
                 "witness",
@@ -206,6 +210,11 @@ GROUPS: Final = (
                 "Put a bundle where the server of this machine reads it, in one step, and have it read.",
             ),
             ("fetch", "proposals:fetch", "Write the documents of a managed policy into a directory."),
+            (
+                "bundles",
+                "kept_bundles:bundles",
+                "Write the documents of every bundle that was in force into a directory, each under its hash.",
+            ),
             ("propose", "proposals:propose", "Propose the documents of a directory for the policy of the server."),
             ("schema", "policy:schema", "Print a JSON Schema of policy documents, for editors."),
             ("fmt", "formatting:fmt", "Write policy files in their canonical layout."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
 from loglease.model.offer import Offer, need_of
 from loglease.model.principal import Kind, Principal
+from loglease.model.reveal import Reveal
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector, selector_text
 from loglease.policy.fact_records import facts_data, facts_of
@@ -146,9 +148,25 @@ def _wish_data(wish: Wish) -> dict[str, Canonical]:
         "inputs": dict(wish.inputs),
     }
     data |= {"ticket": wish.ticket} if wish.ticket is not None else {}
+    data |= {"reveal": _reveal_data(wish.reveal)} if wish.reveal is not None else {}
     if wish.extends is not None:
         data["extends"] = {"chain": list(wish.extends.chain), "policy": wish.extends.policy}
     return data | ({"duration_s": wish.duration_s} if wish.duration_s is not None else {})
+
+
+def _reveal_data(reveal: Reveal) -> dict[str, Canonical]:
+    return {
+        "grant": reveal.grant,
+        "policy": reveal.policy,
+        "asked_at": instant_text(reveal.asked_at),
+        "class": reveal.cls,
+        "token": reveal.token,
+        "source": reveal.source,
+        "labels": [list(pair) for pair in reveal.labels],
+        "event_ns": str(reveal.event_ns),
+        "line_sha256": reveal.line_sha256,
+        "span": reveal.span,
+    }
 
 
 def _scope_data(scope: Scope) -> dict[str, Canonical]:
@@ -173,7 +191,7 @@ def read_decision(line: bytes, number: int) -> RecordedDecision:
         data = orjson.loads(line)
         if data["format"] != FORMAT:
             raise Malformed(f"Line {number} has format {data['format']!r}.", next_step="Export the decisions anew.")
-        return _read(data, number)
+        return decision_of(data, number)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, LogLeaseError) as error:
         if isinstance(error, Malformed) and "format" in error.message:
             raise
@@ -182,7 +200,12 @@ def read_decision(line: bytes, number: int) -> RecordedDecision:
         ) from error
 
 
-def _read(data: dict[str, Any], number: int) -> RecordedDecision:
+def decision_of(data: Mapping[str, Any], number: int = 1) -> RecordedDecision:
+    """Return a decision from what `decision_data` made of it.
+
+    Raises:
+        KeyError, TypeError, ValueError, LogLeaseError: it was not written so.
+    """
     asks, answer = data["principal"], data["answer"]
     principal = Principal(
         id=PrincipalId(asks["id"]),
@@ -225,6 +248,24 @@ def _wish(data: dict[str, Any]) -> Wish:
         break_glass=bool(data["break_glass"]),
         inputs=dict(data["inputs"]),
         extends=_extends(data.get("extends")),
+        reveal=_reveal(data.get("reveal")),
+    )
+
+
+def _reveal(data: dict[str, Any] | None) -> Reveal | None:
+    if data is None:
+        return None
+    return Reveal(
+        grant=GrantId(data["grant"]),
+        policy=data["policy"],
+        asked_at=parse_instant(data["asked_at"]),
+        token=data["token"],
+        cls=data["class"],
+        source=data["source"],
+        labels=tuple((str(name), str(value)) for name, value in data["labels"]),
+        event_ns=int(data["event_ns"]),
+        line_sha256=data["line_sha256"],
+        span=int(data["span"]),
     )
 
 

@@ -271,8 +271,13 @@ def accepted(tx: Transaction, taken: Proved, now: Instant, new_id: NewId) -> tup
     if newest is not None and newest.revision > rules.revision:
         return ()  # a proposal was accepted since the documents were read; it is on the record
     tx.values.put(MANIFEST, "" if found.manifest is None else found.manifest.sha256)
+    # Also where they are known already: a server that kept none yet begins with those in force.
+    files = {path: content.decode() for path, content in found.documents.items()}
+    tx.bundle_documents.keep(rules.bundle_sha256, files, now)
     if found.kept and (newest is None or newest.revision < rules.revision):
-        tx.proposals.insert_bundle(_stored(rules, found.documents, now))
+        tx.proposals.insert_bundle(
+            StoredBundle(revision=rules.revision, bundle_sha256=rules.bundle_sha256, files=files, loaded_at=now)
+        )
     if (known.revision, known.sha256) == (rules.revision, rules.bundle_sha256):
         return ()
     tx.values.put(POLICY, rules.bundle_sha256)
@@ -287,8 +292,3 @@ def accepted(tx: Transaction, taken: Proved, now: Instant, new_id: NewId) -> tup
         "widens": True,
     }
     return (Draft(id=EntryId(new_id(ENTRY)), type="policy.loaded", actor=SYSTEM, data=data),)
-
-
-def _stored(rules: Rules, documents: Mapping[str, bytes], now: Instant) -> StoredBundle:
-    files = {path: content.decode() for path, content in documents.items()}
-    return StoredBundle(revision=rules.revision, bundle_sha256=rules.bundle_sha256, files=files, loaded_at=now)

@@ -181,6 +181,8 @@ _RULES: Final = (
     _refusal("legal_holds_kept", "DELETE ON legal_holds", "", "holds are kept"),
     _refusal("policy_bundles_fixed", "UPDATE ON policy_bundles", "", "a revision of the policy never changes"),
     _refusal("policy_bundles_kept", "DELETE ON policy_bundles", "", "revisions of the policy are kept"),
+    _refusal("bundle_documents_fixed", "UPDATE ON bundle_documents", "", "the documents of a bundle never change"),
+    _refusal("bundle_documents_kept", "DELETE ON bundle_documents", "", "the documents of bundles are kept"),
     _refusal(
         "policy_bundles_forward",
         "INSERT ON policy_bundles",

@@ -30,6 +30,7 @@ from loglease.store.acts_interface import Acts, LegalHolds
 from loglease.store.after_review_interface import AfterReviews
 from loglease.store.answers_interface import Idempotency, Values
 from loglease.store.budgets_interface import Budgets
+from loglease.store.bundle_documents_interface import BundleDocuments
 from loglease.store.checkpoints_interface import Checkpoints
 from loglease.store.decisions_interface import Decisions
 from loglease.store.entries_interface import Entries
@@ -388,6 +389,10 @@ class Transaction(Protocol):
     @property
     def proposals(self) -> Proposals:
         """Proposals of policy, and its revisions."""
+
+    @property
+    def bundle_documents(self) -> BundleDocuments:
+        """The documents of every bundle that was in force."""
 
     @property
     def entries(self) -> Entries:

@@ -314,6 +314,14 @@ policy_bundles: Final = Table(
     Column("document", Text, nullable=False),
 )
 
+bundle_documents: Final = Table(
+    "bundle_documents",
+    metadata,
+    Column("bundle_sha256", Text, primary_key=True),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+)
+
 proposals: Final = Table(
     "proposals",
     metadata,

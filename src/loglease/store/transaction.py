@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from loglease.store.acts import SqlActs, SqlLegalHolds
 from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
+from loglease.store.bundle_documents import SqlBundleDocuments
 from loglease.store.checkpoints import SqlCheckpoints
 from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
@@ -51,6 +52,7 @@ class SqlTransaction:
         self.idempotency = SqlIdempotency(connection)
         self.revocations = SqlRevocations(connection)
         self.proposals = SqlProposals(connection)
+        self.bundle_documents = SqlBundleDocuments(connection)
         self.decisions = SqlDecisions(connection)
         self.entries = SqlEntries(connection)
         self.checkpoints = SqlCheckpoints(connection)

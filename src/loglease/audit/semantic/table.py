@@ -48,7 +48,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "S5",
         "Every offer names the policy bundle that was in force.",
         "Processes take a new bundle over within a second, and what was being decided ends under the old one: a bundle"
-        " counts for ten more seconds. With bundles and opened decision records each offer is computed again.",
+        " counts for ten more seconds. With bundles and opened decision records (`record_c`) each offer is computed"
+        " again, and has to be the same.",
         "policy bundles and opened decision records",
     ),
     Rule(

@@ -58,6 +58,13 @@ def verify(
     served: Annotated[
         Path | None, flag("with --semantic: directory with the served lists, each named by the id of its entry")
     ] = None,
+    bundles: Annotated[
+        Path | None,
+        flag("with --semantic: directory with the policy bundles that were in force; makes offers again"),
+    ] = None,
+    records: Annotated[
+        Path | None, flag("with --bundles: directory with decision records that were disclosed, *.disclosure")
+    ] = None,
     strict: Annotated[bool, flag("with --semantic: a finding counts as a broken rule")] = False,
     from_: Annotated[int | None, flag("check the entries from this index on", name="--from")] = None,
     to: Annotated[int | None, flag("check the entries before this index")] = None,
@@ -70,8 +77,12 @@ def verify(
     database. Exits with 0 if all holds, with 1 if something is not what was signed, whose exact place is told, or if a
     rule is broken, with 2 if that cannot be told, such as when a file is missing or no key given has signed the head.
     """
-    if (strict or served is not None) and not semantic:
-        raise Usage("--strict and --served are about the rules that --semantic checks.", next_step="Give both.")
+    if (strict or served is not None or bundles is not None) and not semantic:
+        raise Usage(
+            "--strict, --served and --bundles are about the rules that --semantic checks.", next_step="Give both."
+        )
+    if records is not None and bundles is None:
+        raise Usage("Records are of decisions by bundles.", next_step="Give the bundles, too: --bundles DIR")
     who, read = trusted(key, policy), log_at(run, log)
     found: dict[str, Any] = {}
     try:
@@ -86,7 +97,7 @@ def verify(
         older = _older(run, now.checkpoint, since, head, who)
         if older:
             _extends(read, now.checkpoint, older)
-        rules = _rules(read, now, served) if semantic else None
+        rules = _rules(read, now, served, bundles, records) if semantic else None
         verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs, rules)
     except LogTampered as fault:
         return told(run, fault, found)
@@ -153,10 +164,14 @@ def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None
     )
 
 
-def _rules(read: Read, head: Head, served: Path | None) -> RuleCheck:
+def _rules(read: Read, head: Head, served: Path | None, bundles: Path | None, records: Path | None) -> RuleCheck:
     from loglease.cli.log_rules import RuleCheck  # noqa: PLC0415 - for those who ask for it
 
-    return RuleCheck(read, head, served)
+    if bundles is None:
+        return RuleCheck(read, head, served)
+    from loglease.cli.recomputed_offers import Recomputing  # noqa: PLC0415 - it takes the policy engine to load
+
+    return RuleCheck(read, head, served, Recomputing(bundles, records))
 
 
 def _processors() -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -12,14 +11,12 @@ from loglease.cli.client import Body
 from loglease.cli.errors import Differs, Exit, Usage
 from loglease.cli.ids import chosen
 from loglease.cli.output import moment
-from loglease.cli.policy_files import files_in
+from loglease.cli.policy_files import PLAIN_PATH, files_in
 from loglease.cli.run import Here, Run, flag
 from loglease.cli.terminal import one_line
 from loglease.cli.terms import digest_words
 from loglease.model.ids import PROPOSAL
 
-_SEGMENT: Final = "[A-Za-z0-9_][A-Za-z0-9._-]*"
-_PATH: Final = re.compile(rf"({_SEGMENT}/)*{_SEGMENT}\.yaml")
 Id = Annotated[str, Parameter(name="ID", help="the proposal; @last is the newest")]
 
 
@@ -39,7 +36,7 @@ def fetch(
     number = revision if revision is not None else run.client.get("/policies")["revision"]
     found = run.client.get(f"/policies/bundles/{number}")
     files: dict[str, str] = found.get("files", {})
-    strange = [path for path in files if not _PATH.fullmatch(path)]
+    strange = [path for path in files if not PLAIN_PATH.fullmatch(path)]
     if strange:
         raise Usage(
             f"The server named a path that is none: {one_line(strange[0][:60])!r}.", next_step="Tell the operators."

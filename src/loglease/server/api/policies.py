@@ -110,6 +110,32 @@ async def find_bundle(
     return await services.store.read(query)
 
 
+@routes.get("/policies/documents", answers=r.Page[p.KeptShown])
+async def list_documents(caller: CallerOf, services: ServicesOf) -> r.Page[p.KeptShown]:
+    """List the bundles of which the documents are kept: all that were in force, the first ones first."""
+    require_may_look(caller)
+
+    def query(tx: Transaction) -> r.Page[p.KeptShown]:
+        kept = tx.bundle_documents.kept()
+        return r.Page(
+            items=[p.KeptShown(bundle_sha256=one.bundle_sha256, kept_at=instant_text(one.kept_at)) for one in kept]
+        )
+
+    return await services.store.read(query)
+
+
+@routes.get("/policies/documents/{sha256}", answers=p.DocumentsShown, problems=("not_found",))
+async def find_documents(
+    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], caller: CallerOf, services: ServicesOf
+) -> p.DocumentsShown:
+    """Show the documents of a bundle that was in force, by the hash that decisions name."""
+    require_may_look(caller)
+    files = await services.store.read(lambda tx: tx.bundle_documents.find(sha256))
+    if files is None:
+        raise NotFound(f"No documents of a bundle {sha256} are kept.", next_step="See GET /policies/documents.")
+    return p.DocumentsShown(bundle_sha256=sha256, files=dict(files))
+
+
 def _bundle_shown(tx: Transaction, bundle: StoredBundle, *, files: bool) -> p.BundleShown:
     proposal = None if bundle.proposal is None else tx.proposals.find(bundle.proposal)
     return p.BundleShown(

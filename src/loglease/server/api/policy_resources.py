@@ -162,6 +162,20 @@ class BundleShown(Resource):
     files: Annotated[dict[str, str] | None, Field(description="The documents by path; absent in lists.")] = None
 
 
+class KeptShown(Resource):
+    """A bundle of which the documents are kept."""
+
+    bundle_sha256: Digest
+    kept_at: At
+
+
+class DocumentsShown(Resource):
+    """The documents of a bundle, as they were when it first came into force."""
+
+    bundle_sha256: Digest
+    files: Annotated[dict[str, str], Field(description="By path.")]
+
+
 class ProposalReviewShown(Resource):
     """One person's decision on a proposal."""
 

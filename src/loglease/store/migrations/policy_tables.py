@@ -60,6 +60,13 @@ def make_policy_tables() -> None:
         sa.UniqueConstraint("proposal_id", name=op.f("uq_policy_bundles_proposal_id")),
     )
     op.create_table(
+        "bundle_documents",
+        sa.Column("bundle_sha256", sa.Text(), nullable=False),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.Column("files", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("bundle_sha256", name=op.f("pk_bundle_documents")),
+    )
+    op.create_table(
         "proposal_reviews",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),

@@ -43,6 +43,7 @@ class Kind:
         text: what it holds, in one line.
         main: the table from which a sample is drawn; None where none makes sense.
         types: the entry types that it reads; None is every one.
+        reads: the entry types of which it reads all; entries of others it only counts. None reads all of every one.
         whole: it reads the log to its end, also behind the time that is asked about.
         of_grant: it is about one grant, which has to be named.
         helps_with: parts of frameworks, by the keys of `FRAMEWORKS`.
@@ -53,6 +54,7 @@ class Kind:
     build: Callable[[Asked, Beside], Fold]
     main: str | None
     types: frozenset[str] | None = None
+    reads: frozenset[str] | None = None
     whole: bool = False
     of_grant: bool = False
     helps_with: Mapping[str, str]
@@ -69,6 +71,7 @@ _KINDS: Final = (
         build=Population,
         main="requests",
         whole=True,
+        reads=DECIDING,
         helps_with=_helps("CC6.1, CC6.2, CC6.3", "5.15, 5.18", "7.2, 10.2"),
     ),
     Kind(

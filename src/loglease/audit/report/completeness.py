@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from loglease.audit.merkle import Edge, leaf_hash
 from loglease.audit.report.asking import Asked, Beside, Logged
 from loglease.audit.report.tables import Fact, Form, Row, Table, layout
+from loglease.model.instant import Instant
 
 _TYPES = layout("types", "Entries of each type in this time", "type, count:number, first:number, last:number")
 
@@ -47,12 +48,18 @@ class Completeness:
 
     def add(self, logged: Logged) -> None:
         """Count an entry."""
-        self.take(logged.index, logged.content, logged.leaf)
-        if self.asked.holds(logged.entry.at):
-            kind = logged.entry.draft.type
-            known = self.counts.setdefault(kind, Counted(0, logged.index, logged.index))
+        entry = logged.entry
+        self.count(logged.index, logged.content, logged.leaf, kind=entry.draft.type, at=entry.at)
+
+    def count(self, index: int, content: bytes, leaf: bytes | None, *, kind: str, at: Instant) -> None:
+        """Count an entry of which no more is known than its type and time."""
+        self.take(index, content, leaf)
+        if self.asked.holds(at):
+            known = self.counts.get(kind)
+            if known is None:
+                known = self.counts[kind] = Counted(0, index, index)
             known.count += 1
-            known.last = logged.index
+            known.last = index
 
     def take(self, index: int, content: bytes, stored: bytes | None) -> None:
         """Look at an entry's place and hash, readable or not."""

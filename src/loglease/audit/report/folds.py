@@ -28,6 +28,14 @@ class TakesBroken(Protocol):
         """Take in an entry that cannot be read, and why."""
 
 
+@runtime_checkable
+class Counts(Protocol):
+    """A report that proves that no entry is missing, and reads only some."""
+
+    def count(self, index: int, content: bytes, leaf: bytes | None, *, kind: str, at: Instant) -> None:
+        """Take in an entry of which only place, bytes, type and time are wanted."""
+
+
 def instant_of(data: Mapping[str, Any], name: str) -> Instant | None:
     """Return the time in a field, or None where the field is absent."""
     text = data.get(name)

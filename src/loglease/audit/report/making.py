@@ -14,13 +14,16 @@ from loglease.audit.forms import is_plain
 from loglease.audit.interface import Draft, EntryInvalid
 from loglease.audit.report.asking import MAX_SAMPLE, MAX_SEED, Asked, Beside, Logged
 from loglease.audit.report.catalogue import KINDS, Kind
-from loglease.audit.report.folds import TakesBroken
+from loglease.audit.report.folds import Counts, TakesBroken
 from loglease.audit.report.sampling import sampled
 from loglease.audit.report.tables import Found
+from loglease.audit.semantic.facts import instant_of
 from loglease.model.errors import FieldFault, InvalidField
-from loglease.model.instant import parse_instant
+from loglease.model.instant import Instant
 
 _TYPE: Final = b'"type":"'
+_AT: Final = b'","at":"'
+_TIME: Final = len("2026-11-23T09:00:00.000000Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Making:
         self.kind = KINDS[asked.report]
         self._asked = asked
         self._fold = self.kind.build(asked, beside)
+        self._counts = self._fold if isinstance(self._fold, Counts) else None
 
     def add(self, rows: Iterable[tuple[int, bytes, bytes | None]]) -> bool:
         """Take in rows of the log: index, bytes and stored leaf. Return False once later rows change nothing.
@@ -62,7 +66,7 @@ class Making:
             ReportTooLarge: there is more than a report may keep.
         """
         for index, content, leaf in rows:
-            if self._is_other(content):
+            if self._is_other(content) or self._is_counted(index, content, leaf):
                 continue
             try:
                 entry = entry_in(content)
@@ -80,8 +84,20 @@ class Making:
 
     def _is_other(self, content: bytes) -> bool:
         """Say whether an entry is of a type that the report does not read; cheap, since most entries are."""
+        if self.kind.types is None:
+            return False
         kind = type_in(content)
-        return self.kind.types is not None and kind is not None and kind not in self.kind.types
+        return kind is not None and kind not in self.kind.types
+
+    def _is_counted(self, index: int, content: bytes, leaf: bytes | None) -> bool:
+        """Count an entry of which the report wants no more; say whether it was one, whose form is certain."""
+        if self.kind.reads is None or self._counts is None:
+            return False
+        kind = type_in(content)
+        if kind is None or kind in self.kind.reads or not is_plain(content):
+            return False
+        self._counts.count(index, content, leaf, kind=kind, at=_time_in(content))
+        return True
 
     def result(self) -> Result:
         """Return what was found, with the sample in place of the main table where one was asked for."""
@@ -114,7 +130,13 @@ def entry_in(content: bytes) -> Entry:
         data=value["data"],
         via=value.get("via"),
     )
-    return Entry(draft, parse_instant(value["at"]))
+    return Entry(draft, instant_of(value["at"]))
+
+
+def _time_in(content: bytes) -> Instant:
+    """Return the time of an entry whose form is certain: it follows the actor, whose text holds no quotation mark."""
+    begin = content.index(_AT) + len(_AT)
+    return instant_of(content[begin : begin + _TIME].decode("ascii"))
 
 
 def type_in(content: bytes) -> str | None:

@@ -10,7 +10,7 @@ from loglease.audit.report.cases import Case, Cases, GivenReview
 from loglease.audit.report.completeness import Completeness
 from loglease.audit.report.folds import instant_of
 from loglease.audit.report.tables import Fact, Found, Rows, layout
-from loglease.model.instant import MICROSECONDS
+from loglease.model.instant import MICROSECONDS, Instant
 
 REQUESTS: Final = layout(
     "requests",
@@ -75,6 +75,10 @@ class Population:
                 data["late"],
                 entries=(logged.index,),
             )
+
+    def count(self, index: int, content: bytes, leaf: bytes | None, *, kind: str, at: Instant) -> None:
+        """Take in an entry that decides nothing: it counts for the proof alone."""
+        self._proof.count(index, content, leaf, kind=kind, at=at)
 
     def found(self) -> Found:
         """Return the tables, requests first."""

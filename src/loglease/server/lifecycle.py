@@ -154,7 +154,8 @@ async def require_known(store: Store, known: KnownHead | None) -> None:
     if known is not None and not await store.read(lambda tx: _reaches_signed(tx, known)):
         raise LogBehind(
             f"The database is older than this: {known.signed_size} entries of its audit log were signed.",
-            next_step="Put back a newer backup of the database, or the log directory as it was last published.",
+            next_step="Put back a newer backup of the database, or the log directory as it was last published."
+            " From a copy of that elsewhere: loglease audit restore --from DIR",
         )
 
 

@@ -70,7 +70,8 @@ def log_keys(path: Path, *, wanted: str | None, known: str | None, random: Rando
         if known is not None and old is None:
             raise SettingsInvalid(
                 f"{path} is missing, the key of the audit log {known}.",
-                next_step=f"Put {path.name} back from where you keep it. Nobody can sign for this log without it.",
+                next_step=f"Put {path.name} back from where you keep it. If it is lost for good, nobody can go on with"
+                " this log; another one begins with: loglease audit restore --next-generation",
             )
         _require_name(old, old_path(path), known or wanted)
         key = fresh_key(known or wanted or _drawn(random), random)

@@ -5,11 +5,19 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sqlite3
 import sys
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from tests.fakes.lost_answers import losing
+
+from loglease.audit.semantic import BreachKind, check
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -27,6 +35,39 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     if nextitem is None or nextitem.path != item.path:
         _keep()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that stands for use cases a second time, with the answer to each commit lost."""
+    if metafunc.definition.get_closest_marker("answers_lost") is not None:
+        metafunc.fixturenames.append("answers_lost")
+        metafunc.parametrize("answers_lost", [False, True], ids=["answered", "answers lost"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    callspec = getattr(pyfuncitem, "callspec", None)
+    if callspec is None or not callspec.params.get("answers_lost"):
+        return (yield)
+    with losing() as lost:
+        result = yield
+    marker = pyfuncitem.get_closest_marker("answers_lost")
+    assert marker is not None
+    assert set(marker.args) <= lost.by, "no answer of these was lost"
+    assert not lost.again, "what held was done again"
+    _require_honest(pyfuncitem.funcargs.get("world"))
+    return result
+
+
+def _require_honest(world: Any) -> None:
+    """Check that the log of a world keeps the rules; the ends of sessions are not judged where clocks leap."""
+    store = getattr(getattr(world, "services", world), "store", None)
+    if store is None:
+        return
+    with closing(sqlite3.connect(f"file:{Path(store.path)}?mode=ro", uri=True)) as connection:
+        rows = [(index + 1, content) for index, content in connection.execute("SELECT idx, bytes FROM entries")]
+    found = check(rows)
+    assert not [str(one) for one in found.of(BreachKind.VIOLATION) if one.rule not in ("S18", "S19")]
 
 
 def _keep() -> None:

@@ -72,6 +72,12 @@ async def test_whoever_waits_and_looks_does_not_grow_too_old_for_an_approval(wor
     assert (await reviewed(world, request)).grant is not None
 
 
+@pytest.mark.answers_lost(
+    "knowing.commit_knowing",
+    "note_call._commit_note",
+    "submit_request.Submission.commit",
+    "submit_request.submit_request",
+)
 async def test_another_sign_in_counts_at_once(world: World) -> None:
     desk = at_home(world, policy_with(when='ctx.mfa_age <= duration("5m")'))
     desk.sign_in_s = 240

@@ -54,6 +54,7 @@ async def test_of_many_that_open_at_once_only_so_many_do(world: World, kind: Ses
     assert refused.next_step
 
 
+@pytest.mark.answers_lost("close_session.close_session", "note_call.commit_under", "open_session.open_session")
 async def test_tails_leave_places_for_queries_and_an_end_frees_its_place(world: World) -> None:
     grants = [await active_grant(world) for _ in range(2)]
     tails = [await opened(world, grant, SessionKind.TAIL) for grant in (grants[0], grants[0], grants[1])]
@@ -120,26 +121,6 @@ async def test_an_opening_whose_answer_is_lost_is_refused_and_can_be_closed(
         await opened(world, grant, SessionKind.TAIL)
     world.log.commit = commit  # type: ignore[method-assign]
     assert isinstance(refused.value.cause, failure)
-    await closed(world, refused.value.session)
-
-
-async def test_an_opening_that_is_tried_again_after_it_became_durable_is_refused(world: World) -> None:
-    grant = await active_grant(world)
-    group = world.store.group
-    lost = 0
-
-    async def losing(body: Any) -> Any:
-        nonlocal lost
-        done = await group(body)
-        if not lost:
-            lost += 1
-            raise StoreUnavailable("The answer of the database was lost.")
-        return done
-
-    world.store.group = losing  # type: ignore[method-assign]
-    with pytest.raises(OpeningUncertain) as refused:
-        await opened(world, grant, SessionKind.QUERY)
-    assert lost == 1
     await closed(world, refused.value.session)
 
 

@@ -94,6 +94,7 @@ async def waiting(world: World) -> dict[str, bool]:
     return {notice.recipient: is_true for notice, is_true in notices if notice.event == "policy.proposed"}
 
 
+@pytest.mark.answers_lost("propose_policy.propose_policy")
 async def test_everybody_who_may_review_it_is_told_and_nobody_else(world: World) -> None:
     proposal = await proposed(world)
     assert await told(world) == [
@@ -124,6 +125,7 @@ async def test_nobody_is_asked_for_what_is_decided(world: World, end: str) -> No
     assert await waiting(world) == {QUINN.id: False, RUTH.id: False}
 
 
+@pytest.mark.answers_lost("review_policy.review_policy")
 async def test_its_author_is_told_of_reviews_and_of_what_became_of_it(world: World) -> None:
     other, proposal = await proposed(world, 3_000), await proposed(world)
 
@@ -139,6 +141,7 @@ async def test_its_author_is_told_of_reviews_and_of_what_became_of_it(world: Wor
     assert last[0].data["proposal"] == other.id
 
 
+@pytest.mark.answers_lost("withdraw_policy.withdraw_policy")
 async def test_whoever_withdraws_their_own_is_told_nothing(world: World) -> None:
     proposal = await proposed(world)
     await withdraw_policy(proposal.id, caller=caller(PAM, world.clock.now()), log=world.log, new_id=world.new_id)

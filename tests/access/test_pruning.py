@@ -84,6 +84,7 @@ async def test_whole_bundles_go_with_a_second_administrator(old: World) -> None:
         await pruning(old, after(old.clock.now(), -YEAR_S))
 
 
+@pytest.mark.answers_lost("pruning.delete_pruned")
 async def test_what_is_pruned_is_served_by_no_query_and_deleted_a_month_later(world: World) -> None:
     await world.add(FRANK)
     request = await submitted(world, reason="canary-reason of alice")
@@ -124,6 +125,12 @@ async def test_what_has_to_be_kept_is_not_pruned(old: World, retention: Retentio
         await decided(old, act, retention=retention)
 
 
+@pytest.mark.answers_lost(
+    "legal_holds.release_hold",
+    "legal_holds.set_hold",
+    "pruning.propose_pruning",
+    "review_act.review_act",
+)
 async def test_a_hold_stops_it_and_its_release_lets_it_go_on(old: World) -> None:
     act = await pruning(old, after(old.clock.now(), -YEAR_S))
     hold = await set_hold(

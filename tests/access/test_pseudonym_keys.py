@@ -76,6 +76,7 @@ async def test_a_deployment_has_one_key_for_all_that_reach_so_far(world: World) 
     assert key(await granted(world, app="pay")) != key(one)
 
 
+@pytest.mark.answers_lost("pseudonym_keys.forget_key_salts")
 async def test_a_grant_keeps_its_key_over_midnight_and_when_the_salts_of_its_day_are_forgotten(world: World) -> None:
     world.rules = policy_with("team-day")
     grant = await granted(world)
@@ -168,6 +169,7 @@ async def test_a_session_that_opens_under_narrower_rules_has_a_key_that_links_le
     assert own == Keys.derived(MASTER, salt=grant.key_salt, grant_id=grant.id).pseudonym
 
 
+@pytest.mark.answers_lost("recheck_grants.recheck_grants")
 async def test_a_guardrail_that_begins_to_bound_them_ends_open_sessions(world: World) -> None:
     world.rules = before = policy_with("deployment")
     grant = await active_grant(world)

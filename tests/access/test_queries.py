@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from tests.access.journey import active_grant, revoke_grant
 from tests.fakes.world import World, caller, principal
 
@@ -7,6 +8,7 @@ from loglease.access.queries import MAX_PAGE, timeline
 from loglease.access.refusals import Refusals, record_refusals
 
 
+@pytest.mark.answers_lost("refusals.record_refusals")
 async def test_the_history_of_a_busy_grant_still_shows_who_decided(world: World) -> None:
     grant = await active_grant(world)
     alice = caller(principal("alice"), world.clock.now())

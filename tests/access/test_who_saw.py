@@ -421,6 +421,7 @@ async def test_what_is_looked_for_can_be_less_than_all(log: ServedLog) -> None:
     assert told(await log.seen(replace(question('{app="pay"}'), hows=frozenset({How.REVEALED})))) == {}
 
 
+@pytest.mark.answers_lost("served_index.bring_up_served_index")
 async def test_a_start_makes_the_tables_anew_where_they_are_of_another_form(log: ServedLog) -> None:
     grant = await log.grant()
     (index,) = await log.add(batch(grant, await log.session(grant), [stream(1, 1, app="pay")], [EMAIL]))

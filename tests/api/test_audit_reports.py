@@ -207,6 +207,7 @@ async def _review_rights(world: World, auditor: dict[str, str], grants: dict[str
     assert [row["report"] for row in rows(again, "signed")] == [found["id"]]
 
 
+@pytest.mark.answers_lost("reports.record_report", "reports.sign_report")
 async def test_a_sign_off_keeps_its_comment_beside_the_log(world: World, auditor: dict[str, str]) -> None:
     found = await made(world, auditor, "refusals")
     body = {"verdict": "objected", "comment": "canary: nobody looked"}

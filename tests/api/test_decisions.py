@@ -68,6 +68,7 @@ async def test_the_reason_is_not_among_what_is_kept(world: World) -> None:
     assert "Zaphod" not in rows[0][1]
 
 
+@pytest.mark.answers_lost("decisions.forget_decisions")
 async def test_they_are_forgotten_after_their_time(world: World) -> None:
     alice = await world.add("alice@example.com")
     await world.add("bob@example.com", groups=("approvers",))

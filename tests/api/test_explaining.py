@@ -104,6 +104,7 @@ async def test_what_is_hidden_changes_no_byte_of_it(world: World) -> None:
     assert [await seen(WISH), await seen(LONG)] == before
 
 
+@pytest.mark.answers_lost("explaining.record_look")
 async def test_others_are_explained_to_those_who_look_after_policy_and_that_is_recorded(world: World) -> None:
     await world.add("alice@example.com")
     await world.add("bob@example.com", groups=("approvers",))

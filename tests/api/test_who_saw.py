@@ -100,6 +100,7 @@ async def test_a_value_is_found_by_its_pseudonym_under_each_key(world: World) ->
     assert (await asked(world, olga, narrowed))["answer"]["grants"] == []
 
 
+@pytest.mark.answers_lost("who_saw_answer.record_answer")
 async def test_the_question_is_on_the_record_and_the_value_nowhere(
     world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,20 +44,29 @@ class WatchedRows:
         self.groups = 0
         self.fail_next = 0
         self.fail_before = False
+        self.lose_next = 0
+        self.lose_looks = False
 
     async def group(self, body: Callable[[Group[Transaction]], Result]) -> Result:
         self.groups += 1
-        if self.fail_next == 0:
-            return await self.store.group(body)
-        self.fail_next -= 1
-        if self.fail_before:
+        if self.fail_next and self.fail_before:
+            self.fail_next -= 1
             raise StoreUnavailable("no database")
 
-        def lost(group: SqliteGroup) -> Result:
-            body(group)
-            raise StoreUnavailable("the disk is full")
+        def watched(group: SqliteGroup) -> Result:
+            done = body(group)
+            wrote.append(group._driver.total_changes > group._written)
+            if self.fail_next and wrote[0]:
+                self.fail_next -= 1
+                raise StoreUnavailable("the disk is full")
+            return done
 
-        return await self.store.group(lost)
+        wrote: list[bool] = []
+        done = await self.store.group(watched)
+        if self.lose_next and (wrote[0] or self.lose_looks):
+            self.lose_next -= 1
+            raise StoreUnavailable("the answer was lost")
+        return done
 
 
 @pytest.fixture
@@ -250,7 +259,62 @@ async def test_if_a_group_fails_each_work_is_tried_alone(rows: WatchedRows, log:
         rows.fail_next = 1
     assert await asyncio.gather(*tasks) == [(number,) for number in range(5)]
     assert await stored(rows) == list(range(5))
-    assert rows.groups == 1 + 1 + 5
+    assert rows.groups == 1 + 1 + 1 + 5, "one of them looks whether the group holds"
+
+
+async def test_what_the_database_took_without_an_answer_happens_once_and_is_acknowledged(
+    rows: WatchedRows, log: Sequencer[Transaction]
+) -> None:
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    ran = list[int]()
+
+    def work(number: int) -> Work:
+        def once(tx: Transaction, _now: Instant) -> Recorded[int]:
+            ran.append(number)
+            if number == 3:
+                raise KeyError(number)
+            tx.values.put(f"v{number}", "x")
+            return Recorded(number, (draft(number),) if number % 2 else ())
+
+        return once
+
+    async with Hold(log):
+        tasks = await queued(log, *[work(number) for number in range(6)])
+        rows.lose_next = 1
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [str(one) for one in results] == ["0", "1", "2", "3", "4", "5"]
+    assert isinstance(results[3], KeyError)
+    assert ran == list(range(6))
+    assert await stored(rows) == [1, 5]
+    assert [row.index for row in heard] == [0, 1]
+
+
+async def test_what_is_not_recorded_happens_once_as_well(rows: WatchedRows, log: Sequencer[Transaction]) -> None:
+    def work(tx: Transaction, _now: Instant) -> Recorded[int]:
+        number = int(tx.values.find("times") or 0) + 1
+        tx.values.put("times", str(number))
+        return Recorded(number)
+
+    for number in range(1, 4):
+        rows.lose_next = number % 2
+        assert await log.commit(work) == number
+    rows.fail_next = 1
+    assert await log.commit(work) == 4, "what did not hold is done again"
+
+
+async def test_where_the_database_does_not_say_nobody_claims_to_know(rows: WatchedRows, clock: FakeClock) -> None:
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, doubt_s=0)
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    rows.lose_next, rows.lose_looks = 2, True
+    with pytest.raises(AuditUnavailable, match="may be on the record"):
+        await log.commit(append(1))
+    assert await stored(rows) == [1]
+    assert heard == []
+    assert await log.commit(append(2)) == (2,)
+    assert [row.index for row in heard] == [0, 1], "listeners hear of it before anything newer"
+    await log.aclose()
 
 
 @pytest.mark.parametrize("before", [False, True])

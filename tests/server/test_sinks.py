@@ -138,6 +138,7 @@ async def test_a_sink_that_cannot_be_read_holds_up_no_start(tmp_path: Path) -> N
         assert await world.add("alice")
 
 
+@pytest.mark.answers_lost("resumption.record_resumption")
 async def test_a_required_sink_that_lags_stops_what_needs_a_record(tmp_path: Path) -> None:
     audit = sinks(tmp_path, required=True, max_lag_s=60)
     async with world_in(tmp_path, audit=audit) as world:
@@ -198,6 +199,7 @@ async def test_a_sink_that_is_not_required_stops_nothing(tmp_path: Path) -> None
         assert re.search(r"A head has waited for 36\d\d s\.", detail)
 
 
+@pytest.mark.answers_lost("sink_states.StoredHeads.keep")
 async def test_how_far_a_sink_is_outlives_the_process(tmp_path: Path) -> None:
     async with world_in(tmp_path, audit=sinks(tmp_path)) as world:
         await sign(world)

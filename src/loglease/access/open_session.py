@@ -105,7 +105,6 @@ async def open_session(
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Opened]:
         if is_given_up:
             raise AuditUnavailable("Nobody waits for this session any more.")
-        _require_new(tx, session_id)
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         if grant.parent is not None:
@@ -150,15 +149,6 @@ async def open_session(
     except (AuditUnavailable, StoreUnavailable) as error:
         is_given_up = True
         raise OpeningUncertain(session_id, error) from error
-
-
-def _require_new(tx: Transaction, session: SessionId) -> None:
-    """Refuse to open what is open: the log tries again where the database took it and its answer was lost.
-
-    Nothing is recorded then, so nothing would say in which sense of the setting the first time is durable.
-    """
-    if tx.sessions.find(session) is not None:
-        raise AuditUnavailable("The answer of the database was lost.", next_step="Try again.")
 
 
 def opened_entry(session: Session, grant: Grant, caller: Caller, commitments: Commitments, *, new_id: NewId) -> Draft:

@@ -51,6 +51,11 @@ async def reassert(journal: Journal, *, log: EntryLog[Transaction], watch: Watch
     return late
 
 
+def late_in(tx: Transaction, journal: Journal) -> int:
+    """Return how many acts only the journal has."""
+    return sum(not _is_recorded(tx, record) for record in journal.records())
+
+
 def _actor(tx: Transaction, record: JournalRecord) -> str:
     """Return the subject of whoever acted; the system for the operator of the machine, who has no account."""
     found = None if record.by is None else tx.principals.find(PrincipalId(record.by))

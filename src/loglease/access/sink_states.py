@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from loglease.access.records import Data
-from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.audit.interface import EntryLog, Recorded
 from loglease.audit.sinks.delivery import SinkState
-from loglease.model.ids import ENTRY, EntryId, NewId
-from loglease.model.instant import Instant, instant_text
+from loglease.model.instant import Instant
 from loglease.store.interface import Store, Transaction
 from loglease.store.sinks_interface import StoredSinkState
 
@@ -51,22 +49,3 @@ class StoredHeads:
             return Recorded(None)
 
         await self._log.commit(work, urgent=True, limit_s=_WITHIN_S)
-
-
-async def record_resumption(
-    *, log: EntryLog[Transaction], replica: str, since: Instant, until: Instant, refused: int, new_id: NewId
-) -> None:
-    """Record that the audit log takes records again, and how many works were refused meanwhile.
-
-    Args:
-        until: no later than now.
-    """
-    data: Data = {
-        "replica": replica,
-        "from_at": instant_text(since),
-        "until_at": instant_text(until),
-        "refused": refused,
-        "late": 0,
-    }
-    entry = Draft(id=EntryId(new_id(ENTRY)), type="audit.resumed", actor=SYSTEM, data=data)
-    await log.commit(lambda _tx, _now: Recorded(None, (entry,)), urgent=True, limit_s=_WITHIN_S)

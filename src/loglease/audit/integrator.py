@@ -192,7 +192,10 @@ class Integrator:
                 if not await self.step() and self._waiting:
                     raise AuditUnavailable("Nothing is there that could be signed.", next_step=_LATER)  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - each who waits gets it, as what it means for them
-            self._release(AuditUnavailable(f"It is recorded, and not signed yet: {error}", next_step=_LATER))
+            # What a database or a device that signs says of itself is no business of those who wait.
+            refusal = AuditUnavailable("It is recorded, and not signed yet.", next_step=_LATER)
+            refusal.__cause__ = error
+            self._release(refusal)
         finally:
             self._pump = None
 

@@ -199,6 +199,12 @@ class Group(Protocol[Tx_co]):
     def known(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the bytes of those entries that are in the log already, by id."""
 
+    def mark(self) -> int | None:
+        """Leave a mark that no other transaction leaves in place of the last, if anything was written; return it."""
+
+    def marked(self) -> int | None:
+        """Return the mark that was left last; None if there is none."""
+
 
 class Rows(Protocol[Tx_co]):
     """The database as the log needs it."""
@@ -207,7 +213,8 @@ class Rows(Protocol[Tx_co]):
         """Run `body` in one transaction of the one writer, with the head locked first, and commit.
 
         Raises:
-            StoreUnavailable: the transaction did not become durable; nothing of it holds.
+            StoreUnavailable: the transaction did not become durable, unless it was the commit that failed: then its
+                answer may be what was lost.
         """
 
 

@@ -3,6 +3,9 @@
 While one commit is in flight the next group gathers; no timer delays anybody. Within a group each work has a savepoint,
 so a refusal undoes only itself. If the database fails, each is tried alone, so one that cannot be written does not take
 the others with it. Nothing is acknowledged before it is durable.
+
+A database may take a commit and lose its answer. So a group that was written as a whole is looked for before any of it
+is tried again: what holds is answered as if nothing had happened, and no work ever happens twice.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from loglease.audit.interface import (
     Recorded,
     Rows,
 )
+from loglease.audit.outage import Outage
 from loglease.audit.privacy import Vault
 from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError
@@ -41,8 +45,12 @@ MAX_GROUP_BYTES: Final = 4 << 20
 MAX_GROUP_NS: Final = 250_000_000
 """How long a group may work before it commits what it has, so that nobody waits for a whole queue."""
 LIMIT_S: Final = 2.0
+DOUBT_S: Final = 1.0
+"""How long a commit whose answer was lost is looked for before its callers are told that nobody knows."""
 
+_LOOK_EVERY_S: Final = 0.05
 _STORE_FAILED: Final = "store_unavailable"
+_LOOK: Final = "Look before you repeat it."
 
 
 @dataclass(slots=True, eq=False)
@@ -52,16 +60,23 @@ class _Job(Generic[Tx]):
     answer: asyncio.Future[Any]
     size: int = 0
     """How large the log has to be for the job's entries to be in it; 0 for a job without any."""
+    failed: bool = False
+    """Whether it was the log, and not the work itself, that refused it."""
 
 
 @dataclass(slots=True)
 class _Round(Generic[Tx]):
-    """What one transaction did: each job that was tried with its result or its refusal, and the entries."""
+    """What one transaction did: each job that was tried with its result or its refusal, and the entries.
+
+    Attributes:
+        mark: by which a transaction without entries is found again; None if there are some, or if it wrote nothing.
+    """
 
     results: list[tuple[_Job[Tx], Any]] = field(default_factory=list)
     refusals: list[tuple[_Job[Tx], Exception]] = field(default_factory=list)
     rows: list[EntryRow] = field(default_factory=list)
     size: int = 0
+    mark: int | None = None
 
     @property
     def tried(self) -> int:
@@ -79,6 +94,14 @@ class _AlreadyRecorded(Exception):
         self.result = result
 
 
+class _InDoubt(Exception, Generic[Tx]):
+    """Whether the database took a round could not be found out."""
+
+    def __init__(self, done: _Round[Tx]) -> None:
+        super().__init__()
+        self.done = done
+
+
 class Sequencer(Generic[Tx]):
     """`EntryLog` on a database.
 
@@ -87,6 +110,10 @@ class Sequencer(Generic[Tx]):
         limit_s: how long a caller waits by default.
         covered: what an ordinary work waits for after its commit; an urgent one never does.
         gate: called before an ordinary work is taken; it raises `AuditUnavailable` where none may be.
+        doubt_s: how long a commit whose answer was lost is looked for.
+
+    Attributes:
+        outage: what could not be recorded, and is not on the record yet.
     """
 
     def __init__(
@@ -98,6 +125,7 @@ class Sequencer(Generic[Tx]):
         limit_s: float = LIMIT_S,
         covered: Covered | None = None,
         gate: Callable[[], None] = lambda: None,
+        doubt_s: float = DOUBT_S,
     ) -> None:
         self._rows = rows
         self._clock = clock
@@ -105,6 +133,9 @@ class Sequencer(Generic[Tx]):
         self._limit_s = limit_s
         self._covered = covered
         self._gate = gate
+        self._doubt_s = doubt_s
+        self.outage = Outage(clock)
+        self._doubts: list[_Round[Tx]] = []
         self._ordinary: deque[_Job[Tx]] = deque()
         self._urgent: deque[_Job[Tx]] = deque()
         self._listeners: list[Listener] = []
@@ -130,25 +161,61 @@ class Sequencer(Generic[Tx]):
         if not urgent:
             self._gate()
         if not urgent and len(self._ordinary) >= MAX_WAITING:
+            self.outage.note()
             raise AuditBusy("Too much waits to be recorded.", next_step="Try again in a second.")
         job = _Job(work, urgent, asyncio.get_running_loop().create_future())
-        (self._urgent if urgent else self._ordinary).append(job)
+        try:
+            result: Result = await self._commit(job, self._limit_s if limit_s is None else limit_s)
+        finally:
+            if job.failed:
+                self.outage.note()
+        return result
+
+    async def try_again(self, work: Callable[[Tx, Instant], Recorded[Result]], *, limit_s: float) -> Result:
+        """Commit as an urgent work whether the log takes records again; what fails here counts for nobody's.
+
+        Raises:
+            AuditUnavailable: it does not yet.
+        """
+        job = _Job(work, urgent=True, answer=asyncio.get_running_loop().create_future())
+        result: Result = await self._commit(job, limit_s)
+        return result
+
+    async def _commit(self, job: _Job[Tx], limit: float) -> Any:
+        (self._urgent if job.urgent else self._ordinary).append(job)
         if self._pump is None:
             self._pump = asyncio.create_task(self._commit_all(), name="audit sequencer")
-        limit = self._limit_s if limit_s is None else limit_s
         try:
             async with asyncio.timeout(limit) as waiting:
-                result: Result = await job.answer
-                if self._covered is not None and job.size and not urgent:
-                    await self._covered(job.size)
+                result = await job.answer
+                await self._cover(job)
         except TimeoutError as error:
             if not waiting.expired():
                 raise  # the work's own
+            job.failed = True
             raise AuditUnavailable(
                 f"It was not on the record within {limit:g} s; it may still come.",
-                next_step="Look before you repeat it.",
+                next_step=_LOOK,
             ) from error
         return result
+
+    async def _cover(self, job: _Job[Tx]) -> None:
+        if self._covered is None or not job.size or job.urgent:
+            return
+        try:
+            await self._covered(job.size)
+        except AuditUnavailable:
+            job.failed = True
+            raise
+
+    async def covers(self, size: int) -> None:
+        """Return once so many entries count as recorded in the sense of the setting.
+
+        Raises:
+            AuditUnavailable: they will not, for the moment.
+        """
+        if self._covered is not None:
+            await self._covered(size)
 
     async def aclose(self) -> None:
         """Take nothing new, and return when all that waits is answered."""
@@ -170,23 +237,90 @@ class Sequencer(Generic[Tx]):
             self._fail([*jobs, *self._urgent, *self._ordinary])
 
     async def _commit_group(self, jobs: list[_Job[Tx]]) -> None:
+        await self._settle()
         try:
-            done = await self._rows.group(lambda group: self._run(group, jobs, alone=False))
+            done = await self._group(jobs, alone=False)
+        except _InDoubt as doubt:
+            done = doubt.done
+            self._answer_doubt(done)
         except Exception:  # noqa: BLE001 - whatever it was, each job now meets it alone and answers for itself
             for job in jobs:
                 await self._commit_alone(job)
             return
+        else:
+            self._answer(done)
         for job in reversed(jobs[done.tried :]):
             (self._urgent if job.urgent else self._ordinary).appendleft(job)
-        self._answer(done)
 
     async def _commit_alone(self, job: _Job[Tx]) -> None:
         try:
-            done = await self._rows.group(lambda group: self._run(group, [job], alone=True))
+            done = await self._group([job], alone=True)
+        except _InDoubt as doubt:
+            self._answer_doubt(doubt.done)
         except Exception as error:  # noqa: BLE001 - the caller of this one work gets it
+            job.failed = _is_store_failure(error)
             self._answer(_Round(refusals=[(job, _refusal(error))]))
         else:
             self._answer(done)
+
+    async def _group(self, jobs: list[_Job[Tx]], *, alone: bool) -> _Round[Tx]:
+        """Try jobs in one transaction and return what it did, also where the database's answer to the commit was lost.
+
+        Raises:
+            Exception: nothing of it holds.
+            _InDoubt: nobody knows whether it holds.
+        """
+        written: list[_Round[Tx]] = []
+
+        def body(group: Group[Tx]) -> _Round[Tx]:
+            done = self._run(group, jobs, alone=alone)
+            written.append(done)
+            return done
+
+        try:
+            return await self._rows.group(body)
+        except Exception:
+            if not (written and await self._holds(written[0])):
+                raise
+            return written[0]
+
+    async def _holds(self, done: _Round[Tx]) -> bool:
+        """Find out whether a round whose commit failed holds nevertheless.
+
+        Raises:
+            _InDoubt: the database does not say.
+        """
+        if not done.rows and done.mark is None:
+            return False  # it wrote nothing, so it is harmless to do it again
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._doubt_s
+        while (found := await self._found(done)) is None:
+            if loop.time() >= until:
+                raise _InDoubt(done)
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return found
+
+    async def _found(self, done: _Round[Tx]) -> bool | None:
+        """Look for a round in the database; None if that cannot be done. The log's lock waits for what is in flight."""
+
+        def look(group: Group[Tx]) -> bool:
+            return bool(group.known([done.rows[0].id])) if done.rows else group.marked() == done.mark
+
+        try:
+            return await self._rows.group(look)
+        except Exception:  # noqa: BLE001 - whatever it was, the database does not say
+            return None
+
+    async def _settle(self) -> None:
+        """Tell listeners of rounds that were in doubt and that turn out to hold, before anything that is newer."""
+        while self._doubts:
+            done = self._doubts[0]
+            found = await self._found(done)
+            if found is None:
+                return
+            self._doubts.pop(0)
+            if found:
+                self._tell_all(done)
 
     def _run(self, group: Group[Tx], jobs: list[_Job[Tx]], *, alone: bool) -> _Round[Tx]:
         """Try the jobs in order, on the database's thread; what does not fit stays for the next group."""
@@ -194,6 +328,7 @@ class Sequencer(Generic[Tx]):
         began_ns = self._clock.boot_ns()
         now = Instant(max(group.now(), group.head.last_at))
         for job in jobs:
+            job.size = 0
             index = group.head.next + len(done.rows)
             try:
                 with group.attempt():
@@ -214,6 +349,8 @@ class Sequencer(Generic[Tx]):
                 break
         if done.rows:
             group.append(self._sealed(group, done.rows), last_at=now)
+        else:
+            done.mark = group.mark()
         return done
 
     def _sealed(self, group: Group[Tx], rows: Sequence[EntryRow]) -> Sequence[EntryRow]:
@@ -227,15 +364,30 @@ class Sequencer(Generic[Tx]):
         ]
 
     def _answer(self, done: _Round[Tx]) -> None:
-        if done.rows:
-            for listener in self._listeners:
-                self._tell(listener, done.rows)
+        self._tell_all(done)
         for job, result in done.results:
             if not job.answer.done():
                 job.answer.set_result(result)
         for job, error in done.refusals:
             if not job.answer.done():
                 job.answer.set_exception(error)
+
+    def _answer_doubt(self, done: _Round[Tx]) -> None:
+        """Tell callers that nobody knows; those whose works were refused have their answer nevertheless."""
+        if done.rows:
+            self._doubts.append(done)
+        unknown = [
+            (job, AuditUnavailable("It may be on the record: the database did not say.", next_step=_LOOK))
+            for job, _ in done.results
+        ]
+        for job, _ in unknown:
+            job.failed = True
+        self._answer(_Round(refusals=[*unknown, *done.refusals]))
+
+    def _tell_all(self, done: _Round[Tx]) -> None:
+        if done.rows:
+            for listener in self._listeners:
+                self._tell(listener, done.rows)
 
     def _tell(self, listener: Listener, rows: Sequence[EntryRow]) -> None:
         try:
@@ -251,6 +403,7 @@ class Sequencer(Generic[Tx]):
         self._ordinary.clear()
         for job in jobs:
             if not job.answer.done():
+                job.failed = True
                 job.answer.set_exception(AuditUnavailable("Recording was interrupted.", next_step="Try again."))
 
 

@@ -29,11 +29,11 @@ async def answer_whole(
 def problem_body(error: LogLeaseError, *, as_json: bool) -> tuple[bytes, str]:
     """Return the body of a refusal and its type: code, what was wrong, the rule, the next step."""
     if as_json:
-        fields = {"code": error.code, "message": error.message, "rule": error.rule, "next": error.next_step}
+        fields = {"code": error.code, "message": error.told, "rule": error.rule, "next": error.told_next}
         return orjson.dumps({name: value for name, value in fields.items() if value}), JSON
-    parts = [f"{error.code}: {error.message}"]
+    parts = [f"{error.code}: {error.told}"]
     if error.rule:
         parts.append(f"Rule: {error.rule}")
-    if error.next_step:
-        parts.append(f"Next: {error.next_step}")
+    if error.told_next:
+        parts.append(f"Next: {error.told_next}")
     return ("\n".join(parts) + "\n").encode(), "text/plain; charset=utf-8"

@@ -44,6 +44,16 @@ class LogLeaseError(Exception):
         self.rule = rule
         self.faults = faults
 
+    @property
+    def told(self) -> str:
+        """What callers are told; the message, unless that is for the operators of the machine alone."""
+        return self.message
+
+    @property
+    def told_next(self) -> str | None:
+        """What callers are told to do."""
+        return self.next_step
+
 
 class Malformed(LogLeaseError):
     """An identifier or another basic value does not have its form."""

@@ -72,7 +72,7 @@ async def _log(publishing: Publishing) -> Check:
     try:
         size = await publishing.ledger.read(lambda tx: tx.entries.head().next)
     except StoreUnavailable as error:
-        return Check("log", ok=False, detail=error.message, decisive=False)
+        return Check("log", ok=False, detail=error.told, decisive=False)
     signed = 0 if head is None else head.checkpoint.size
     if publishing.trouble is not None:
         detail = f"{signed} of {size} entries are signed. {publishing.trouble}"
@@ -165,7 +165,7 @@ async def _notifications(services: Services) -> Check:
     try:
         counts = await services.store.read(lambda tx: tx.outbox.counts(), urgent=True)
     except StoreUnavailable as error:
-        return Check("notifications", ok=False, detail=error.message, decisive=False)
+        return Check("notifications", ok=False, detail=error.told, decisive=False)
     absent = missing(services.courier.channels, services.rules.current.bundle.catalog.channels)
     dead, waiting = counts[NoticeState.DEAD], counts[NoticeState.WAITING]
     faults = [f"{dead} notices were given up: loglease admin notify list --dead."] if dead else []
@@ -183,7 +183,7 @@ async def _passes(name: str, step: Callable[[], Awaitable[object]], detail: str)
     try:
         await step()
     except LogLeaseError as error:
-        return Check(name, ok=False, detail=error.message)
+        return Check(name, ok=False, detail=error.told)
     return Check(name, ok=True, detail=detail)
 
 

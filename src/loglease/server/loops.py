@@ -14,7 +14,6 @@ from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
 from loglease.access.pruning import delete_pruned
 from loglease.access.pseudonym_keys import forget_key_salts
-from loglease.access.reassert import reassert
 from loglease.access.refusals import record_refusals
 from loglease.access.remind_afterwards import remind_afterwards
 from loglease.access.remind_due import remind_due
@@ -22,6 +21,7 @@ from loglease.access.start_extensions import Starter
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
 from loglease.server.notifications.building import ways_of
+from loglease.server.recovery import Recovery
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
@@ -124,16 +124,6 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def refusals() -> None:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
-    async def late() -> None:
-        if services.watch.unrecorded:
-            await reassert(
-                services.journal,
-                log=services.log,
-                watch=services.watch,
-                new_id=services.new_id,
-                random=services.random,
-            )
-
     async def head() -> None:
         await keep_head(services.head, services.store)
 
@@ -153,7 +143,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "publish": services.publishing.publish,
         "self_check": lambda: _every(services.settings.audit.self_check_s, services.publishing.check_all),
         "head": lambda: _every(HEAD_EVERY_S, head),
-        "late": lambda: _every(LATE_EVERY_S, late),
+        "late": lambda: _every(LATE_EVERY_S, Recovery(services).step),
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),

@@ -283,7 +283,7 @@ def problem_of(error: LogLeaseError, *, instance: str, trace_id: str) -> dict[st
         "title": kind.title,
         "status": kind.status,
         "code": code,
-        "detail": "Something went wrong on our side." if hidden else error.message,
+        "detail": "Something went wrong on our side." if hidden else error.told,
         "instance": instance,
         "trace_id": trace_id,
     }
@@ -291,8 +291,8 @@ def problem_of(error: LogLeaseError, *, instance: str, trace_id: str) -> dict[st
         body["rule"] = error.rule
     if error.faults and not hidden:
         body["errors"] = [{"pointer": one.pointer, "code": one.code, "detail": one.detail} for one in error.faults]
-    if error.next_step and not hidden:
-        body["next"] = [{"text": error.next_step}]
+    if error.told_next and not hidden:
+        body["next"] = [{"text": error.told_next}]
     if (present := getattr(error, "present", None)) is not None:
         body["present"] = present
     if (retry := retry_after_s(error)) is not None:

@@ -187,7 +187,7 @@ class Publishing:
             # For good: a supervisor that began anew would only find the same.
             await asyncio.Event().wait()
         except (StoreUnavailable, LogUnwritable) as error:
-            self.trouble = error.message
+            self.trouble = error.told
             raise
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
-from loglease.access.sink_states import StoredHeads, record_resumption
+from loglease.access.resumption import record_resumption
+from loglease.access.sink_states import StoredHeads
 from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.audit.lost import LogBehind
 from loglease.audit.note import VerifierKey
@@ -19,7 +21,7 @@ from loglease.audit.sinks.interface import Sink, SinkFailed
 from loglease.audit.sinks.repository import Repository
 from loglease.audit.sinks.syslog import SyslogReceiver
 from loglease.model.clock import Clock
-from loglease.model.ids import NewId
+from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
 from loglease.server.settings import Settings
 from loglease.server.sink_settings import SinkSettings
@@ -28,6 +30,7 @@ from loglease.store.interface import Store, Transaction
 FINISH_S: Final = 3.0
 
 _WATCH_EVERY_S: Final = 0.25
+_WITHIN_S: Final = 10.0
 _log: Final = structlog.get_logger("loglease.sinks")
 
 
@@ -110,15 +113,15 @@ class Sinks:
             _log.critical("required_sink_lags", sinks=lagging)
         self.gate.lagging = lagging
         if not lagging and self._closed_at is not None:
-            await record_resumption(
-                log=self._log,
+            refused, _ = await record_resumption(
+                EntryId(self._new_id(ENTRY)),
+                commit=partial(self._log.commit, urgent=True, limit_s=_WITHIN_S),
                 replica=self._replica,
                 since=self._closed_at,
-                until=self._clock.now(),
                 refused=self.gate.refused,
-                new_id=self._new_id,
             )
-            self._closed_at, self.gate.refused = None, 0
+            self._closed_at = None
+            self.gate.refused -= refused
 
     async def aclose(self) -> None:
         """Hand over what waits, as far as that takes little time, and let go."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 import structlog
+
+from loglease.model.clock import Clock
 
 FIELDS: Final = frozenset(
     {
@@ -45,6 +48,7 @@ FIELDS: Final = frozenset(
     }
 )
 _MAX_TEXT: Final = 300
+_ONCE_IN_NS: Final = 1_000_000_000
 
 
 def place_of(error: BaseException) -> str:
@@ -72,6 +76,29 @@ def _plain(value: Any) -> Any:
         return value
     text = str(value)[:_MAX_TEXT]
     return "".join(letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in text)
+
+
+class StoreFailures:
+    """Says on our own log that the database failed, and how: at most once a second, with the count of those left out.
+
+    Called on any thread. It gets the driver's name of a failure and no text, which might quote a value.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._quiet_until_ns = 0
+        self._unsaid = 0
+
+    def __call__(self, name: str) -> None:
+        """Take note of a failure."""
+        with self._lock:
+            now_ns = self._clock.boot_ns()
+            if now_ns < self._quiet_until_ns:
+                self._unsaid += 1
+                return
+            unsaid, self._unsaid, self._quiet_until_ns = self._unsaid, 0, now_ns + _ONCE_IN_NS
+        structlog.get_logger("loglease.store").error("store_failed", reason=name, count=unsaid + 1)
 
 
 class _Steady:

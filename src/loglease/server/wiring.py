@@ -65,6 +65,7 @@ from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY, secret_file
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.server.sinks import Gate, open_sinks
+from loglease.server.telemetry import StoreFailures
 from loglease.server.witnesses import WITNESSED_WITHIN_S, Witnessing, open_witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Transaction
@@ -103,6 +104,7 @@ async def build(
     os.umask(_PRIVATE)
     _make_folder(settings.data_dir)
     store = await asyncio.to_thread(open_store, settings.data_dir / DATABASE, clock=clock)
+    store.on_failure(StoreFailures(clock))
     sources: Sources | None = None
     try:
         sources = await open_sources(settings, clock)

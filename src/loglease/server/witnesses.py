@@ -71,7 +71,7 @@ class Witnessing:
                 await self.publishing.publisher.publish()
             except LogLeaseError as error:
                 raise AuditUnavailable(
-                    f"It is recorded, and not witnessed yet: {error}", next_step="Look before you repeat it."
+                    "It is recorded, and not witnessed yet.", next_step="Look before you repeat it."
                 ) from error
             if self.witnesses.witnessed < size:
                 await asyncio.sleep(_LOOK_EVERY_S)

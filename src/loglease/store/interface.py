@@ -50,9 +50,22 @@ Result = TypeVar("Result")
 
 
 class StoreUnavailable(LogLeaseError):
-    """The database cannot be reached, is full, or did not commit; nothing was changed."""
+    """The database cannot be reached, is full, or did not commit; nothing was changed.
+
+    Its message is for operators at a start, since it may hold what driver or disk said. Callers are all told the same.
+    """
 
     code = "store_unavailable"
+
+    @property
+    def told(self) -> str:
+        """What callers are told: the same, whatever is the matter."""
+        return "The database is not available."
+
+    @property
+    def told_next(self) -> str:
+        """What callers are told to do."""
+        return "Try again; if it stays, tell an operator."
 
 
 class LostRace(LogLeaseError):

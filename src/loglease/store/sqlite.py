@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -42,6 +42,8 @@ WIPED_AT_ONCE: Final = 128 << 20
 HIGH_WATER: Final = "high_water"
 """The named value that holds the latest time the database has seen, in microseconds."""
 
+_MARK: Final = "commit_mark"
+"""The named value that tells apart transactions which wrote something and recorded nothing."""
 _RESTORE: Final = "Restore the newest backup of the data directory, then start again."
 
 
@@ -58,6 +60,8 @@ class SqliteGroup:
         self._head = transaction.entries.head()
         # The driver's own cursor: two short statements a work, at a tenth of what Core takes for them.
         self._cursor = connection.connection.cursor()
+        self._driver = cast("Any", connection.connection.dbapi_connection)
+        self._written = self._driver.total_changes
 
     @property
     def transaction(self) -> Transaction:
@@ -113,6 +117,19 @@ class SqliteGroup:
         found = ((entry_id, self._transaction.entries.find(entry_id)) for entry_id in ids)
         return {entry_id: entry.content for entry_id, entry in found if entry is not None}
 
+    def mark(self) -> int | None:
+        """Leave a mark that no other transaction leaves in place of the last, if anything was written; return it."""
+        if self._driver.total_changes == self._written:
+            return None
+        mark = (self.marked() or 0) + 1
+        self._transaction.values.put(_MARK, str(mark))
+        return mark
+
+    def marked(self) -> int | None:
+        """Return the mark that was left last; None if there is none."""
+        mark = self._transaction.values.find(_MARK)
+        return None if mark is None else int(mark)
+
 
 class _Readers:
     """Connections that cannot write, each used by one thread at a time."""
@@ -151,18 +168,30 @@ class SqliteStore:
         self._clock = clock
         self._lock = lock
         self.rosters = Rosters()
-        self._writer = SqliteConnection(path, library, self.rosters, writes=True)
+        self._listeners: list[Callable[[str], None]] = []
+        self._writer = SqliteConnection(path, library, self.rosters, writes=True, failed=self._failed)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         if library.mode is Mode.WAL:
             self._readers, self._urgent_readers = (
                 _Readers(
                     ThreadPoolExecutor(count, thread_name_prefix=name),
-                    [SqliteConnection(path, library, self.rosters, writes=False) for _ in range(count)],
+                    [
+                        SqliteConnection(path, library, self.rosters, writes=False, failed=self._failed)
+                        for _ in range(count)
+                    ],
                 )
                 for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
             )
         else:
             self._readers = self._urgent_readers = _Readers(self._writer_thread, [self._writer])
+
+    def on_failure(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with SQLite's name of each failure, on whatever thread it happens."""
+        self._listeners.append(listener)
+
+    def _failed(self, name: str) -> None:
+        for listener in self._listeners:
+            listener(name)
 
     async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
         """Run a query on a connection that cannot write, and return what it returns.
@@ -188,7 +217,8 @@ class SqliteStore:
         """Run `body` in one transaction of the one writer, and commit.
 
         Raises:
-            StoreUnavailable: the transaction did not become durable; nothing of it holds.
+            StoreUnavailable: the transaction did not become durable, unless it was the commit that failed: then its
+                answer may be what was lost.
         """
 
         def change(connection: Connection, transaction: SqlTransaction) -> Result:

@@ -35,10 +35,20 @@ class SqliteConnection:
 
     Args:
         writes: whether it may write; the others are opened by SQLite itself as read-only.
+        failed: called, on whatever thread it happens, with SQLite's name of each failure.
     """
 
-    def __init__(self, path: Path, library: SqliteLibrary, rosters: Rosters, *, writes: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        library: SqliteLibrary,
+        rosters: Rosters,
+        *,
+        writes: bool,
+        failed: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._path = path
+        self._failed = failed
         self._rosters = rosters
         self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         self._failures: tuple[type[Exception], ...] = (exc.DBAPIError, library.module.Error)
@@ -84,6 +94,7 @@ class SqliteConnection:
         except self._failures as error:
             if _flush_failed(error):
                 end_process(str(self._path), error)
+            self._failed(_name_of(error))
             raise StoreUnavailable(
                 f"The database failed: {getattr(error, 'orig', None) or error}.",
                 next_step="Look at its disk: free space, permissions, errors. A running server goes on by itself.",
@@ -106,6 +117,12 @@ class SqliteConnection:
         driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
         if driver is None or driver.in_transaction:
             self.close()
+
+
+def _name_of(error: Exception) -> str:
+    """Return what SQLite calls a failure. Its texts may quote what a statement was about; its names do not."""
+    origin = getattr(error, "orig", error)
+    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
 
 
 def _flush_failed(error: Exception) -> bool:

@@ -207,6 +207,7 @@ async def test_a_fault_of_ours_stops_no_other_message(world: World) -> None:
     assert (found.state, found.error) == (NoticeState.WAITING, "The server could not write or send it.")
 
 
+@pytest.mark.answers_lost("deliver_notices.retry_notices")
 async def test_after_a_day_it_is_a_dead_letter_that_can_be_tried_again(world: World) -> None:
     await written(world, news(names=("channel:hook",)))
     hook = Taking()
@@ -249,6 +250,7 @@ async def test_a_channel_that_does_not_exist_is_seen(world: World) -> None:
     assert (found.state, found.error) == (NoticeState.DEAD, "The server has no such channel.")
 
 
+@pytest.mark.answers_lost("deliver_notices.forget_notices", "deliver_notices.settle")
 async def test_what_was_sent_is_forgotten_after_a_month(world: World) -> None:
     await written(world, news(names=("channel:hook",)))
     sender = courier(world, hook=Taking())

@@ -334,9 +334,9 @@ def shown_error(error: LogLeaseError) -> dict[str, Any]:
     return {
         "code": error.code,
         "title": kind.title,
-        "detail": "Something went wrong on our side." if ours else error.message,
+        "detail": "Something went wrong on our side." if ours else error.told,
         "rule": None if ours else error.rule,
-        "next": kind.help if ours or not error.next_step else error.next_step,
+        "next": kind.help if ours or not error.told_next else error.told_next,
         "faults": {} if ours else {fault.pointer.lstrip("/"): fault.detail for fault in error.faults},
     }
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import orjson
 
+from loglease.audit.interface import AuditUnavailable
 from loglease.gateway.channel import HEADERS, Send
 from loglease.model.errors import LogLeaseError
 
@@ -27,7 +28,12 @@ async def answer_whole(
 
 
 def problem_body(error: LogLeaseError, *, as_json: bool) -> tuple[bytes, str]:
-    """Return the body of a refusal and its type: code, what was wrong, the rule, the next step."""
+    """Return the body of a refusal and its type: code, what was wrong, the rule, the next step.
+
+    Where recording failed it is one body, however it did: who reads does not learn what is the matter with the record.
+    """
+    if error.code == AuditUnavailable.code:
+        error = AuditUnavailable("It cannot be recorded, so nothing is shown.", next_step="Try again.")
     if as_json:
         fields = {"code": error.code, "message": error.told, "rule": error.rule, "next": error.told_next}
         return orjson.dumps({name: value for name, value in fields.items() if value}), JSON

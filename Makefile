@@ -59,7 +59,7 @@ bench-redaction-others: setup ## Compare redaction with detect-secrets, Presidio
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/redacting/others.txt
 	$(BIN)/python -m bench.redacting.comparison .bench-venv/bin/python $(ARGS)
 
-bench-who-saw: setup ## Ask who saw what over a large log; ARGS=--entries=10000000 takes a quarter of an hour and 15 GB
+bench-who-saw: setup ## Ask who saw what over a large log; ARGS=--entries=10000000 takes half an hour and 15 GB
 	$(BIN)/python -m bench.who_saw $(ARGS)
 
 bench-policy-others: setup ## Compare decisions with CEL and Cedar, which is installed into a folder of its own

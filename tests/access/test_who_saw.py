@@ -7,10 +7,11 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -43,12 +44,13 @@ def question(
     selector: str | None = None,
     window: tuple[int, int | None] | None = None,
     pseudonym: tuple[Grant, str] | None = None,
+    value: ValueWanted | None = None,
     **more: int,
 ) -> Question:
     return Question(
         selector=None if selector is None else parse_selector(selector),
         window=None if window is None else Interval(*window),
-        wanted=None if pseudonym is None else PseudonymWanted(grant=pseudonym[0].id, pseudonym=pseudonym[1]),
+        wanted=value if pseudonym is None else PseudonymWanted(grant=pseudonym[0].id, pseudonym=pseudonym[1]),
         **more,
     )
 
@@ -94,24 +96,33 @@ records = st.lists(
 questions = st.tuples(
     st.none() | st.sampled_from(SELECTORS[1:]),
     st.none() | intervals,
-    st.none() | st.tuples(st.integers(0, 2), st.sampled_from([EMAIL, OTHER])),
+    st.none()
+    | st.tuples(st.integers(0, 2), st.sampled_from([EMAIL, OTHER]))
+    | st.dictionaries(st.integers(0, 2), st.sets(st.sampled_from([EMAIL, OTHER]), min_size=1), min_size=1),
 ).filter(any)
 
 
-def naive(made: Sequence[Made], first: int, asked: Question) -> dict[int, How]:
-    """Read every record, and say how it answers; a selector is compared with a scope by trying all label sets."""
+def naive(
+    made: Sequence[Made], first: int, asked: Question, tokens: Mapping[GrantId, set[str]] | None
+) -> dict[int, How]:
+    """Read every record, and say how it answers; a selector is compared with a scope by trying all label sets.
+
+    A value is looked up only where the grant may have read what is asked for.
+    """
     found = {}
     window = asked.window or Interval(0, None)
-    wanted = asked.wanted
     for index, one in enumerate(made, first):
-        if isinstance(wanted, PseudonymWanted) and wanted.grant != one.grant.id:
+        if tokens is not None and one.grant.id not in tokens:
+            continue
+        selector = asked.selector if isinstance(asked.wanted, ValueWanted) else None
+        if selector is not None and not _overlap(selector, parse_selector(one.selector)):
             continue
         data: Any = one.draft.data
         settled = data.get("settled")
         if settled is not None and settled["unit"] == "line":
             assert one.draft.served is not None
             served = served_list_of(one.draft.served[0])
-            listed = not isinstance(wanted, PseudonymWanted) or wanted.pseudonym in served.pseudonyms
+            listed = tokens is None or not tokens[one.grant.id].isdisjoint(served.pseudonyms)
             if not listed and not settled["overflow"]:
                 continue
             inside = [
@@ -154,12 +165,16 @@ def record(grant: Grant, session: str, sort: str, parts: Sequence[ServedStream],
     records=records,
     asked=st.lists(questions, min_size=1, max_size=6),
     selectors=st.tuples(*[st.sampled_from(SELECTORS)] * 3),
+    at_once=st.sampled_from([1, 500]),
 )
-def test_the_answer_is_that_of_reading_every_record(records, asked, selectors) -> None:  # type: ignore[no-untyped-def]
+def test_the_answer_is_that_of_reading_every_record(records, asked, selectors, at_once) -> None:  # type: ignore[no-untyped-def]
+    """Whether there is much to name in a statement, or little."""
+
     async def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             async with served_log(Path(folder)) as log:
-                grants = [await log.grant(selector) for selector in selectors]
+                all_times = EventWindow(0, 1 << 63)
+                grants = [await log.grant(selector, window=all_times) for selector in selectors]
                 made = []
                 for number, interval, sort, parts, pseudonyms in records:
                     session = await log.session(grants[number], *interval)
@@ -168,18 +183,28 @@ def test_the_answer_is_that_of_reading_every_record(records, asked, selectors) -
                 for again in (False, True):
                     if again:
                         await change(log.store, lambda tx: tx.served.rebuild())
-                    for selector, window, pseudonym in asked:
-                        wanted = None if pseudonym is None else (grants[pseudonym[0]], pseudonym[1])
-                        asking = question(selector, window, wanted)
+                    for selector, window, wished in asked:
+                        tokens = None
+                        if isinstance(wished, dict):
+                            tokens = {grants[number].id: some for number, some in wished.items()}
+                            asking = question(
+                                selector, window, value=wanted(**{one: (some, {}) for one, some in tokens.items()})
+                            )
+                        elif wished is not None:
+                            tokens = {grants[wished[0]].id: {wished[1]}}
+                            asking = question(selector, window, (grants[wished[0]], wished[1]))
+                        else:
+                            asking = question(selector, window)
                         expected: dict[int, How] = {}
                         for indices, one in made:
-                            expected |= naive([one], indices[0], asking)
+                            expected |= naive([one], indices[0], asking, tokens)
                         found = await log.seen(asking)
                         certain = {hit.index: hit.how for hit in found.hits if hit.why is not Why.MASKED_LABEL}
                         assert certain == expected
                         assert found.next is None
 
-    asyncio.run(run())
+    with patch("loglease.store.served_search._AT_ONCE", at_once):
+        asyncio.run(run())
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.redaction.corpus import MARKER, redactor
 
 from loglease.redaction import TOKEN, Keys, Withheld, pseudonym, redactor_for
@@ -36,6 +40,13 @@ def test_a_grants_key_is_derived_and_never_changes() -> None:
     assert keys.pseudonym.hex() == "180352d270aec03c631b44ae1a4c0def19bc25abf5f6955255a33c5522054dbb"
     assert keys != Keys.derived(b"m" * 32, salt=b"t" * 32, grant_id="grt_01J00000000000000000000000")
     assert keys != Keys.derived(b"m" * 32, salt=b"s" * 32, grant_id="grt_01J00000000000000000000001")
+
+
+@given(st.binary(min_size=32, max_size=96), st.binary(min_size=32, max_size=32), st.text(max_size=40))
+def test_a_key_is_what_the_standard_derivation_gives(master: bytes, salt: bytes, name: str) -> None:
+    """HKDF with SHA-256, RFC 5869, as somebody else wrote it."""
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=salt, info=b"loglease/pseudonym/1\0" + name.encode())
+    assert Keys.derived(master, salt=salt, grant_id=name).pseudonym == derivation.derive(master)
 
 
 def test_a_shared_key_is_derived_and_never_changes() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -63,8 +63,7 @@ _LISTED: Final = frozenset({How.SERVED, How.POSSIBLE})
 _UNLISTED: Final = {How.DERIVED: (Unlisted.DERIVED,), How.POSSIBLE: (Unlisted.CRASH, Unlisted.LOST)}
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """What looking a value up under the keys of one grant gives.
 
     Attributes:
@@ -210,6 +209,7 @@ class _Search:
         self._selector = selector if narrows else None
         self._scopes = tx.served.scopes_like(selector) if selector is not None and narrows else None
         self._wanted: dict[GrantId, frozenset[str]] | None = None
+        self._by_number: dict[int, frozenset[str]] | None = None
         self._unsearchable: list[Unsearchable] = []
 
     def seen(self) -> Seen:
@@ -217,9 +217,9 @@ class _Search:
         question, tx = self._question, self._tx
         match question.wanted:
             case ValueWanted() as wanted:
-                self._wanted = self._looked_up(wanted)
+                self._look_up(wanted)
             case PseudonymWanted() as wanted:
-                self._wanted = self._sharing(wanted)
+                self._share(wanted)
         listed, unlisted = self._listed(), self._unlisted()
         indices = sorted({*listed, *(row.index for row in unlisted)})
         following = indices[question.most] if len(indices) > question.most else None
@@ -242,32 +242,33 @@ class _Search:
             next=following,
         )
 
-    def _looked_up(self, wanted: ValueWanted) -> dict[GrantId, frozenset[str]]:
-        """Return the pseudonyms of a value by grant, and take note of grants in which it cannot be found."""
-        found: dict[GrantId, frozenset[str]] = {}
-        for key in self._tx.served.grant_keys():
-            if self._scopes is not None and not (key.scopes & self._scopes):
-                continue
-            if key.interval.intersect(self._window) is None:
-                continue
-            looked = wanted.look(key)
-            if looked.pseudonyms:
-                found[key.id] = looked.pseudonyms
-            self._unsearchable += [
-                Unsearchable(grant=key.id, profile=profile, why=why) for profile, why in sorted(looked.hidden.items())
-            ]
-        return found
+    def _look_up(self, wanted: ValueWanted) -> None:
+        """Want the pseudonyms of a value, by grant, and take note of grants in which it cannot be found."""
+        by_grant: dict[GrantId, frozenset[str]] = {}
+        by_number: dict[int, frozenset[str]] = {}
+        for key in self._tx.served.grant_keys(scopes=self._scopes, window=self._question.window):
+            pseudonyms, hidden = wanted.look(key)
+            if pseudonyms:
+                by_grant[key.id] = by_number[key.number] = pseudonyms
+            if hidden:
+                self._unsearchable += [
+                    Unsearchable(grant=key.id, profile=profile, why=why) for profile, why in sorted(hidden.items())
+                ]
+        self._wanted, self._by_number = by_grant, by_number
 
-    def _sharing(self, wanted: PseudonymWanted) -> dict[GrantId, frozenset[str]]:
-        """Return the pseudonym for its grant and those that may share a key with it."""
+    def _share(self, wanted: PseudonymWanted) -> None:
+        """Want the pseudonym for its grant and those that may share a key with it."""
         grant = self._tx.grants.find(wanted.grant)
         if grant is None:
             raise NotFound(f"There is no grant {wanted.grant}.", next_step="loglease audit list --type batch.served")
         tokens = frozenset({wanted.pseudonym})
-        found = {grant.id: tokens}
+        served = self._tx.served
+        numbers = dict(served.numbers([grant.id]))
         if grant.shape.pseudonyms is not KeyScope.GRANT and grant.shared_salt:
-            found |= {key.id: tokens for key in self._tx.served.grant_keys() if key.shared_salt == grant.shared_salt}
-        return found
+            keys = served.grant_keys(scopes=None, window=None)
+            numbers |= {key.id: key.number for key in keys if key.shared_salt == grant.shared_salt}
+        self._wanted = dict.fromkeys([grant.id, *numbers], tokens)
+        self._by_number = dict.fromkeys(numbers.values(), tokens)
 
     def _listed(self) -> frozenset[int]:
         """Return the records whose lists may have what is wanted."""
@@ -275,8 +276,8 @@ class _Search:
         most = question.most + 1
         if question.hows.isdisjoint(_LISTED):
             return frozenset()
-        if self._wanted is not None:
-            return frozenset(served.pseudonyms(self._wanted, first=self._first, most=most))
+        if self._by_number is not None:
+            return frozenset(served.pseudonyms(self._by_number, first=self._first, most=most))
         labels = None if self._selector is None else served.labels_like(self._selector)
         return frozenset(served.streams(labels, question.window, first=self._first, most=most))
 
@@ -288,17 +289,17 @@ class _Search:
             return ()
         found = unlisted(
             kinds,
-            grants=self._wanted,
+            grants=self._by_number,
             scopes=self._scopes,
             window=self._question.window,
             first=first,
             most=most,
         )
-        if self._wanted is None or How.POSSIBLE not in self._question.hows:
+        if self._by_number is None or How.POSSIBLE not in self._question.hows:
             return found
         # Their lists tell everything but pseudonyms.
         overflowing = unlisted(
-            [Unlisted.OVERFLOW], grants=self._wanted, scopes=None, window=None, first=first, most=most
+            [Unlisted.OVERFLOW], grants=self._by_number, scopes=None, window=None, first=first, most=most
         )
         return sorted([*found, *overflowing], key=lambda one: one.index)
 
@@ -368,11 +369,15 @@ class _Search:
         """Yield the values that were shown in clear, between where this answer begins and the next one."""
         before = following
         types = frozenset({"reveal.served"})
+        wanted = None if self._wanted is None else frozenset[str]().union(*self._wanted.values())
         while rows := self._tx.entries.page(types=types, before=before, limit=_CHUNK):
             for row in rows:
                 if row.index < self._first:
                     return
-                hit = self._revealed(row.index, orjson.loads(row.content))
+                entry = orjson.loads(row.content)
+                if wanted is not None and (shown := entry["data"].get("pseudonym")) and shown not in wanted:
+                    continue  # the most of them, without another look into the database
+                hit = self._revealed(row.index, entry)
                 if hit is not None:
                     yield hit
             before = rows[-1].index

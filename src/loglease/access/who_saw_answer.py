@@ -13,7 +13,7 @@ from loglease.access.who_saw import Hit, How, PseudonymWanted, Question, Seen, U
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.digest import Canonical, canonical_bytes, sha256_hex
 from loglease.model.grant import Grant
-from loglease.model.ids import ENTRY, EntryId, NewId, PrincipalId
+from loglease.model.ids import ENTRY, EntryId, GrantId, NewId, PrincipalId
 from loglease.model.instant import Instant, instant_text
 from loglease.store.interface import Transaction
 
@@ -39,15 +39,17 @@ class Answer:
 
 def content_of(tx: Transaction, question: Question, found: Seen) -> dict[str, Canonical]:
     """Return what was found, with who holds each grant, for which request, and who approved it."""
-    by_grant: dict[str, list[Hit]] = {}
+    by_grant: dict[GrantId, list[Hit]] = {}
     for hit in found.hits:
         by_grant.setdefault(hit.grant, []).append(hit)
+    grants = tx.grants.some(by_grant)
+    people = _People(tx)
     content: dict[str, Canonical] = {
         "question": _question(question),
         "first_index": question.first,
         "size": found.size,
         "min_index": found.min_index,
-        "grants": [shown for hits in by_grant.values() if (shown := _grant(tx, hits)) is not None],
+        "grants": [_grant(tx, grants[one], hits, people) for one, hits in by_grant.items() if one in grants],
         "unsearchable": _unsearchable(found.unsearchable),
         "not_indexed": NOT_INDEXED,
     }
@@ -108,10 +110,7 @@ def _question(question: Question) -> dict[str, Canonical]:
     return asked
 
 
-def _grant(tx: Transaction, hits: Sequence[Hit]) -> Data | None:
-    grant = tx.grants.find(hits[0].grant)
-    if grant is None:
-        return None
+def _grant(tx: Transaction, grant: Grant, hits: Sequence[Hit], people: _People) -> Data:
     by_kind: dict[tuple[str, str], list[Hit]] = {}
     for hit in hits:
         by_kind.setdefault((_order(hit.how), hit.why or ""), []).append(hit)
@@ -119,11 +118,11 @@ def _grant(tx: Transaction, hits: Sequence[Hit]) -> Data | None:
     shown: Data = {
         "grant": grant.id,
         "request": grant.request,
-        "principal": _person(tx, grant.holder),
+        "principal": people.shown(grant.holder),
         "profiles": profiles,
         "policy": grant.policy,
         "basis": str(grant.basis),
-        "approvers": [_person(tx, one) for one in _approvers(tx, grant)],
+        "approvers": [people.shown(one) for one in _approvers(tx, grant)],
         "found": [_found(by_kind[kind]) for kind in sorted(by_kind)],
     }
     return shown if grant.parent is None else shown | {"parent": grant.parent}
@@ -155,16 +154,29 @@ def _found(hits: Sequence[Hit]) -> Data:
 
 
 def _approvers(tx: Transaction, grant: Grant) -> list[PrincipalId]:
+    if not grant.reviews:
+        return []
     counted = set(grant.reviews)
     return [one.reviewer for one in tx.reviews.of_request(grant.request) if one.id in counted]
 
 
-def _person(tx: Transaction, principal_id: PrincipalId) -> Data:
-    """Return who somebody is; the id alone where they are not known any more."""
-    principal = tx.principals.find(principal_id)
-    if principal is None:
-        return {"principal": principal_id}
-    return {"principal": principal_id, "subject": principal.subject, "account": principal.account}
+class _People:
+    """Who somebody is; each is looked for once."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._known: dict[PrincipalId, Data] = {}
+
+    def shown(self, principal_id: PrincipalId) -> Data:
+        """Return who somebody is; the id alone where they are not known any more."""
+        known = self._known.get(principal_id)
+        if known is None:
+            known = {"principal": principal_id}
+            principal = self._tx.principals.find(principal_id)
+            if principal is not None:
+                known |= {"subject": principal.subject, "account": principal.account}
+            self._known[principal_id] = known
+        return known
 
 
 def _unsearchable(found: Iterable[Unsearchable]) -> list[Canonical]:

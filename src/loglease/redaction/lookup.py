@@ -15,7 +15,7 @@ from loglease.redaction.errors import ProfileUnknown
 from loglease.redaction.library import Library
 from loglease.redaction.profile import Profile
 from loglease.redaction.rules import Rule
-from loglease.redaction.tokens import Keys, pseudonym
+from loglease.redaction.tokens import Keys, hashed_of, key_of_grant, pseudonym_under
 
 
 class Hidden(StrEnum):
@@ -61,16 +61,28 @@ class Lookup:
         Raises (what is returned):
             Withheld: ``key_missing``.
         """
-        forms = {
-            (rule.cls, rule.label, form)
+        hashed = self._hashed(value)
+        return lambda keys: _under(hashed, keys.pseudonym)
+
+    def value_of_grants(self, value: bytes, master: bytes) -> Callable[[bytes, str], frozenset[str]]:
+        """Return what gives all pseudonyms that a value of the class may have under a grant, by its salt and id.
+
+        Args:
+            master: the deployment's key.
+
+        Raises (what is returned):
+            Withheld: ``key_missing``.
+        """
+        hashed = self._hashed(value)
+        return lambda salt, grant_id: _under(hashed, key_of_grant(master, salt, grant_id))
+
+    def _hashed(self, value: bytes) -> frozenset[tuple[str, bytes]]:
+        """Return label, and what is hashed, of each form that rules may have found the value in."""
+        return frozenset(
+            (rule.label, hashed_of(rule.cls, form))
             for rule in self._rules.values()
             if (form := canonical(rule, value)) is not None
-        }
-
-        def under(keys: Keys) -> frozenset[str]:
-            return frozenset([pseudonym(form, cls=cls, label=label, key=keys.pseudonym) for cls, label, form in forms])
-
-        return under
+        )
 
     def pseudonyms(self, value: bytes, keys: Keys) -> frozenset[str]:
         """Return all pseudonyms that a value of the class may have under a key.
@@ -108,3 +120,7 @@ class Lookup:
             for rule in pack.rules
             if rule.id not in profile.disabled and self._takes(rule)
         )
+
+
+def _under(hashed: frozenset[tuple[str, bytes]], key: bytes) -> frozenset[str]:
+    return frozenset([pseudonym_under(one, label=label, key=key) for label, one in hashed])

@@ -11,14 +11,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from loglease.redaction.errors import Withheld
 
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
-_INFO: Final = b"loglease/pseudonym/1"
+_GRANT_INFO: Final = b"loglease/pseudonym/1\0"
 _TEAM_DAY_INFO: Final = b"loglease/pseudonym/team-day/1"
 _DEPLOYMENT_INFO: Final = b"loglease/pseudonym/deployment/1"
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -55,7 +52,7 @@ class Keys:
 
         Source: HKDF, RFC 5869.
         """
-        return cls(_derived(master, salt, _INFO + b"\0" + grant_id.encode()))
+        return cls(key_of_grant(master, salt, grant_id))
 
     @classmethod
     def of_team_day(cls, master: bytes, *, salt: bytes, policy: str, day: str) -> Keys:
@@ -82,10 +79,20 @@ class Keys:
         return cls(_derived(master, salt, _DEPLOYMENT_INFO))
 
 
+def key_of_grant(master: bytes, salt: bytes, grant_id: str) -> bytes:
+    """Return the key of a grant as bytes, as `Keys.derived` does; for those who need that of many grants.
+
+    Raises:
+        Withheld: ``key_missing``, if master key or salt are too short.
+    """
+    return _derived(master, salt, _GRANT_INFO + grant_id.encode())
+
+
 def _derived(master: bytes, salt: bytes, info: bytes) -> bytes:
     if len(master) < KEY_BYTES or len(salt) != SALT_BYTES:
         raise Withheld("key_missing")
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(master)
+    # HKDF for as many bytes as its hash has is two HMACs. Questions of who saw a value derive the key of every grant.
+    return hmac.digest(hmac.digest(salt, master, "sha256"), info + b"\x01", "sha256")
 
 
 def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:
@@ -104,9 +111,23 @@ def pseudonym(canonical: bytes, *, cls: str, label: str, key: bytes) -> str:
 
     Source: HMAC, RFC 2104; base32, RFC 4648 section 6.
     """
+    return pseudonym_under(hashed_of(cls, canonical), label=label, key=key)
+
+
+def hashed_of(cls: str, canonical: bytes) -> bytes:
+    """Return what is hashed of a value, under whatever key."""
+    return cls.encode() + b"\0" + canonical
+
+
+def pseudonym_under(hashed: bytes, *, label: str, key: bytes) -> str:
+    """Return the token of what is hashed of a value, as `pseudonym` does.
+
+    Raises:
+        Withheld: ``key_missing``. There is no token without a key.
+    """
     if len(key) != KEY_BYTES:
         raise Withheld("key_missing")
-    digest = hmac.digest(key, cls.encode() + b"\0" + canonical, "sha256")
+    digest = hmac.digest(key, hashed, "sha256")
     bits = int.from_bytes(digest[:7], "big") >> 6
     return (
         f"⟦{label}:{_PAIRS[bits >> 40]}{_PAIRS[bits >> 30 & _TEN_BITS]}{_PAIRS[bits >> 20 & _TEN_BITS]}"

@@ -16,7 +16,7 @@ from loglease.access.who_saw_answer import Answer, content_of, record_answer
 from loglease.model.digest import Canonical
 from loglease.model.errors import InvalidField
 from loglease.model.key_scope import KeyScope
-from loglease.redaction import Hidden, Library, Lookup, RedactionError
+from loglease.redaction import Hidden, Keys, Library, Lookup, RedactionError
 from loglease.server.reading import keys_in
 from loglease.server.services import Services
 from loglease.store.interface import Transaction
@@ -24,6 +24,9 @@ from loglease.store.served_index_interface import GrantKey
 
 KEY_DESTROYED: Final = "key_destroyed"
 _WITHIN: Final = {wide: [one for one in KeyScope if one.reach <= wide.reach] for wide in KeyScope}
+_GRANT: Final = KeyScope.GRANT
+_ALONE: Final = (_GRANT,)
+_NONE: Final[frozenset[str]] = frozenset()
 _NOTHING_SHOWN: Final = frozenset({Hidden.RAW, Hidden.ABSENT, Hidden.MASKED})
 
 
@@ -68,31 +71,39 @@ def pseudonym_of(text: str) -> str:
 
 
 def _looking(lookup: Lookup, value: bytes, master: bytes) -> Callable[[GrantKey], Looked]:
-    pseudonyms = lookup.value(value)
-    hidden_by = cache(lookup.hidden)
-    under = cache(pseudonyms)
+    of_grant = lookup.value_of_grants(value, master)
+    under = cache(lookup.value(value))
+
+    @cache
+    def hidden_by(pins: frozenset[str]) -> tuple[Mapping[str, str], bool]:
+        """Return why profiles do not show all such values as pseudonyms, and whether they show any."""
+        whys = {pin: lookup.hidden(pin) for pin in pins}
+        shows = any(why not in _NOTHING_SHOWN for why in whys.values())
+        return {pin: str(why) for pin, why in whys.items() if why is not None}, shows
 
     def look(key: GrantKey) -> Looked:
-        hidden = {pin: str(why) for pin in key.profiles if (why := hidden_by(pin)) is not None}
-        if all(hidden_by(pin) in _NOTHING_SHOWN for pin in key.profiles):
-            return Looked(frozenset(), hidden)
-        found: set[str] = set()
+        hidden, shows = hidden_by(key.profiles)
+        if not shows:
+            return Looked(_NONE, hidden)
+        found: frozenset[str] = _NONE
         # Policy may have narrowed how far pseudonyms reach since the grant was made: then its key was another one.
-        for scope in _WITHIN[key.reach]:
+        for scope in _ALONE if key.reach is _GRANT else _WITHIN[key.reach]:
             try:
-                keys = keys_in(
-                    scope,
-                    master,
-                    grant_id=key.id,
-                    policy=key.policy,
-                    scheduled_at=key.scheduled_at,
-                    salt=key.salt,
-                    shared_salt=key.shared_salt,
-                )
+                found |= of_grant(key.salt, key.id) if scope is _GRANT else under(_shared(scope, key, master))
             except RedactionError:
-                hidden |= dict.fromkeys(key.profiles, KEY_DESTROYED)
-                continue
-            found |= pseudonyms(keys) if scope is KeyScope.GRANT else under(keys)
-        return Looked(frozenset(found), hidden)
+                hidden = {**hidden, **dict.fromkeys(key.profiles, KEY_DESTROYED)}
+        return Looked(found, hidden)
 
     return look
+
+
+def _shared(scope: KeyScope, key: GrantKey, master: bytes) -> Keys:
+    return keys_in(
+        scope,
+        master,
+        grant_id=key.id,
+        policy=key.policy,
+        scheduled_at=key.scheduled_at,
+        salt=key.salt,
+        shared_salt=key.shared_salt,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
@@ -109,6 +109,15 @@ class SqlGrants:
         """Return a grant, or None."""
         row = self._connection.execute(_FIND, {"key": grant_id}).mappings().one_or_none()
         return None if row is None else _grant(row)
+
+    def some(self, grant_ids: Collection[GrantId]) -> Mapping[GrantId, Grant]:
+        """Return those of some grants that there are."""
+        ordered = sorted(grant_ids)
+        found: dict[GrantId, Grant] = {}
+        for first in range(0, len(ordered), _AT_ONCE):
+            query = _SELECT.where(grants.c.id.in_(ordered[first : first + _AT_ONCE]))
+            found |= {GrantId(row["id"]): _grant(row) for row in self._connection.execute(query).mappings()}
+        return found
 
     def of_request(self, request_id: RequestId) -> Grant | None:
         """Return the grant of a request, or None."""

@@ -6,7 +6,7 @@ Reads inside `EntryLog.commit` see rows that nobody else can change until it end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -158,6 +158,9 @@ class Grants(Budgets, Protocol):
 
     def find(self, grant_id: GrantId) -> Grant | None:
         """Return a grant, whoever asks."""
+
+    def some(self, grant_ids: Collection[GrantId]) -> Mapping[GrantId, Grant]:
+        """Return those of some grants that there are, whoever asks."""
 
     def of_request(self, request_id: RequestId) -> Grant | None:
         """Return the grant of a request, if there is one."""

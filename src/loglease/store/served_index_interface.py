@@ -5,10 +5,10 @@ All of them answer in the order of the log, from an index on, and no more than t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from loglease.model.ids import GrantId
 from loglease.model.instant import Instant, Interval
@@ -51,18 +51,17 @@ class ServedRow:
     served: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantKey:
-    """What the pseudonyms of a grant are made with, and what was read under it.
+class GrantKey(NamedTuple):
+    """What the pseudonyms of a grant are made with, and what was read under it. There may be very many of them.
 
     Attributes:
+        number: that of the grant in these tables.
         reach: of its pseudonyms, when it was made; policy may have narrowed it since.
         salt: empty once it was erased.
         profiles: those under which queries were asked.
-        scopes: the numbers of what these were about.
-        interval: the event times that it can have shown.
     """
 
+    number: int
     id: GrantId
     policy: str
     reach: KeyScope
@@ -70,8 +69,6 @@ class GrantKey:
     salt: bytes
     shared_salt: bytes | None
     profiles: frozenset[str]
-    scopes: frozenset[int]
-    interval: Interval
 
 
 class ServedIndex(Protocol):
@@ -88,26 +85,34 @@ class ServedIndex(Protocol):
     ) -> Sequence[int]:
         """Return the entries with a stream of these labels whose event times may touch a window; None is all."""
 
-    def pseudonyms(self, wanted: Mapping[GrantId, Collection[str]], *, first: int, most: int) -> Sequence[int]:
-        """Return the entries that may list one of these pseudonyms under its grant."""
+    def numbers(self, grants: Collection[GrantId]) -> Mapping[GrantId, int]:
+        """Return the numbers that grants have in these tables; one under which nothing was asked has none."""
+
+    def pseudonyms(self, wanted: Mapping[int, Collection[str]], *, first: int, most: int) -> Sequence[int]:
+        """Return the entries that may list one of these pseudonyms under the grant of that number."""
 
     def unlisted(
         self,
         kinds: Collection[Unlisted],
         *,
-        grants: Collection[GrantId] | None,
+        grants: Collection[int] | None,
         scopes: Collection[int] | None,
         window: Interval | None,
         first: int,
         most: int,
     ) -> Sequence[UnlistedRow]:
-        """Return the records whose lists do not tell all; None does not narrow."""
+        """Return the records whose lists do not tell all, of grants with these numbers; None does not narrow."""
 
     def rows(self, indices: Iterable[int]) -> Sequence[ServedRow]:
         """Return the entries with their lists, in the order of the log."""
 
-    def grant_keys(self) -> Sequence[GrantKey]:
-        """Return all grants under which something was served, or may have been."""
+    def grant_keys(self, *, scopes: Collection[int] | None, window: Interval | None) -> Iterator[GrantKey]:
+        """Yield the grants under which something was served, or may have been; None does not narrow.
+
+        Args:
+            scopes: the numbers of what queries were about, of which there was one at least.
+            window: event times, of which the grant can have shown some.
+        """
 
     def rebuild(self) -> int:
         """Make the tables anew from the log; return how many entries were looked at."""

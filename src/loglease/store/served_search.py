@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, column, func, or_, select
 
 from loglease.model.ids import GrantId
-from loglease.model.instant import Instant, Interval
+from loglease.model.instant import Interval
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Labels, Matcher, Selector, matcher_of, selector_of
 from loglease.model.served_list import names_mask, selects
@@ -32,16 +32,32 @@ from loglease.store.served_schema import (
 Item = TypeVar("Item")
 
 _AT_ONCE: Final = 500
-_MANY: Final = 10_000
-"""Numbers that one condition names at most; more are looked at one by one."""
+"""Values that one condition names at most; more go into a statement as one list."""
+_ROWS: Final = 1_000
+_ROWS_AN_ENTRY: Final = 4
 _REACHES: Final = 17
+_MARK_BITS: Final = 32
+_MARKS: Final = (1 << _MARK_BITS) - 1
+_LOWEST_MARK: Final = -(1 << _MARK_BITS - 1)
+_REACH: Final[Mapping[str, KeyScope]] = {str(scope): scope for scope in KeyScope}
 _LABELS: Final = select(served_labels.c.number, served_labels.c.labels)
-_KEYS: Final = select(grants.c.id, grants.c.policy, grants.c.valid_until, grants.c.document).where(
-    or_(grants.c.lines_used > 0, grants.c.bytes_used > 0)
+_KEYS: Final = (
+    select(
+        served_under.c.grant_number,
+        served_grant.c.grant_id,
+        served_under.c.profile,
+        grants.c.policy,
+        *(
+            func.json_extract(grants.c.document, f"$.{path}")
+            for path in ("shape.pseudonyms", "scheduled_at", "key_salt", "shared_salt")
+        ),
+    )
+    .join(served_grant, served_grant.c.number == served_under.c.grant_number)
+    .join(grants, grants.c.id == served_grant.c.grant_id)
+    .where(or_(grants.c.lines_used > 0, grants.c.bytes_used > 0))
+    .order_by(served_under.c.grant_number)
 )
-_UNDER: Final = select(served_grant.c.grant_id, served_under.c.profile, served_under.c.scopes).join(
-    served_under, served_under.c.grant_number == served_grant.c.number
-)
+_WINDOWS: Final = (grants.c.valid_until, func.json_extract(grants.c.document, "$.terms.scopes"))
 
 
 class SqlServedIndex:
@@ -85,68 +101,90 @@ class SqlServedIndex:
     ) -> Sequence[int]:
         """Return the entries with a stream of these labels whose event times may touch a window; None is all."""
         streams = served_stream.c
-        query = select(streams.idx).distinct().where(streams.idx >= first).order_by(streams.idx).limit(most)
+        query = select(streams.idx).where(streams.idx >= first).order_by(streams.idx)
         found: set[int] = set()
         # All label sets are named, too: times are found by them.
         some = [select(served_labels.c.number)] if labels is None else _chunks(sorted(labels))
         for chunk in some:
             for times in _touching(window):
-                found.update(self._connection.execute(query.where(streams.labels.in_(chunk), *times)).scalars())
+                found |= self._first_of(query.where(streams.labels.in_(chunk), *times), most)
         return sorted(found)[:most]
 
-    def pseudonyms(self, wanted: Mapping[GrantId, Collection[str]], *, first: int, most: int) -> Sequence[int]:
-        """Return the entries that may list one of these pseudonyms under its grant."""
-        numbers = self._numbers(wanted)
+    def _first_of(self, query: Select[Any], most: int) -> set[int]:
+        """Return the first entries that a query finds, in the order of the log, an entry perhaps several times.
+
+        Where it finds very many, to keep the first rows takes a third of what it takes to find each entry once.
+        """
+        limit = _ROWS_AN_ENTRY * most
+        while True:
+            rows = self._connection.execute(query.limit(limit)).scalars().all()
+            found = set(rows)
+            if len(found) >= most or len(rows) < limit:
+                return found
+            limit *= _ROWS_AN_ENTRY
+
+    def numbers(self, grants: Collection[GrantId]) -> Mapping[GrantId, int]:
+        """Return the numbers that grants have in these tables; one under which nothing was asked has none."""
+        query = select(served_grant.c.grant_id, served_grant.c.number)
+        found: dict[GrantId, int] = {}
+        for chunk in _chunks(sorted(grants)):
+            rows = self._connection.execute(query.where(served_grant.c.grant_id.in_(chunk)))
+            found |= {GrantId(grant): number for grant, number in rows}
+        return found
+
+    def pseudonyms(self, wanted: Mapping[int, Collection[str]], *, first: int, most: int) -> Sequence[int]:
+        """Return the entries that may list one of these pseudonyms under the grant of that number."""
         pairs = sorted(
-            {(numbers[grant], mark_of(one)) for grant, some in wanted.items() if grant in numbers for one in some}
+            {
+                number << _MARK_BITS | mark_of(one) - _LOWEST_MARK
+                for number, pseudonyms in wanted.items()
+                for one in pseudonyms
+            }
         )
-        marks = served_pseudonym.c
-        query = select(marks.idx).distinct().where(marks.idx >= first).order_by(marks.idx).limit(most)
-        found: set[int] = set()
-        for chunk in _chunks(pairs):
-            one_of = tuple_(marks.grant_number, marks.mark).in_(chunk)
-            found.update(self._connection.execute(query.where(one_of)).scalars())
-        return sorted(found)[:most]
+        # In the order of the key, so that neighbours are read together.
+        pair, marks = _listed(pairs), served_pseudonym.c
+        found = and_(
+            marks.grant_number == pair.op(">>")(_MARK_BITS),
+            marks.mark == pair.op("&")(_MARKS) + _LOWEST_MARK,
+            marks.idx >= first,
+        )
+        query = select(marks.idx).distinct().where(found).order_by(marks.idx).limit(most)
+        return list(self._connection.execute(query).scalars())
 
     def unlisted(
         self,
         kinds: Collection[Unlisted],
         *,
-        grants: Collection[GrantId] | None,
+        grants: Collection[int] | None,
         scopes: Collection[int] | None,
         window: Interval | None,
         first: int,
         most: int,
     ) -> Sequence[UnlistedRow]:
-        """Return the records whose lists do not tell all; None does not narrow."""
+        """Return the records whose lists do not tell all, of grants with these numbers; None does not narrow."""
         row = served_unlisted.c
         query = (
-            select(row.idx, row.kind, served_grant.c.grant_id, row.from_ns, row.to_ns, row.scopes)
+            select(row.idx, row.kind, served_grant.c.grant_id, row.from_ns, row.to_ns)
             .join(served_grant, served_grant.c.number == row.grant_number)
             .where(row.kind.in_(sorted(kinds)), row.idx >= first)
             .order_by(row.idx, row.kind)
+            .limit(most)
         )
         if window is not None:
             query = query.where(row.to_ns > window.start)
             query = query if window.end is None else query.where(row.from_ns < window.end)
-        if scopes is not None and len(scopes) <= _MANY:
-            query, scopes = query.where(row.scopes.in_(sorted(scopes))), None
-        if grants is None:
-            return list(islice(self._unlisted(query, scopes, None), most))
-        numbers = self._numbers(grants)
-        if len(numbers) > _AT_ONCE:
-            return list(islice(self._unlisted(query, scopes, frozenset(numbers)), most))
-        narrowed = query.where(row.grant_number.in_(sorted(numbers.values())))
-        return list(islice(self._unlisted(narrowed, scopes, None), most))
-
-    def _unlisted(
-        self, query: Select[Any], scopes: Collection[int] | None, grants: Collection[GrantId] | None
-    ) -> Iterator[UnlistedRow]:
-        with self._connection.execute(query.execution_options(stream_results=True)) as rows:
-            for index, kind, grant, from_ns, to_ns, about in rows:
-                if (scopes is None or about in scopes) and (grants is None or grant in grants):
-                    end = None if to_ns == LONGEST_NS else to_ns
-                    yield UnlistedRow(index, Unlisted(kind), GrantId(grant), Interval(from_ns, end))
+        if scopes is not None:
+            query = query.where(row.scopes.in_(_some(scopes)))
+        if grants is not None:
+            # Those of many grants are found sooner in the order of the log than grant by grant.
+            number = row.grant_number if len(grants) <= _AT_ONCE else row.grant_number + 0
+            query = query.where(number.in_(_some(grants)))
+        return [
+            UnlistedRow(
+                index, Unlisted(kind), GrantId(grant), Interval(from_ns, None if to_ns == LONGEST_NS else to_ns)
+            )
+            for index, kind, grant, from_ns, to_ns in self._connection.execute(query)
+        ]
 
     def rows(self, indices: Iterable[int]) -> Sequence[ServedRow]:
         """Return the entries with their lists, in the order of the log."""
@@ -159,52 +197,59 @@ class SqlServedIndex:
             found += [ServedRow(row.idx, row.bytes, row.list) for row in self._connection.execute(some)]
         return found
 
-    def grant_keys(self) -> Sequence[GrantKey]:
-        """Return all grants under which something was served, or may have been."""
-        profiles: dict[str, set[str]] = {}
-        scopes: dict[str, set[int]] = {}
-        for grant, profile, about in self._connection.execute(_UNDER):
-            profiles.setdefault(grant, set()).add(profile)
-            scopes.setdefault(grant, set()).add(about)
-        return [
-            _key(row, orjson.loads(row.document), profiles[row.id], scopes[row.id])
-            for row in self._connection.execute(_KEYS)
-            if row.id in profiles
-        ]
+    def grant_keys(self, *, scopes: Collection[int] | None, window: Interval | None) -> Iterator[GrantKey]:
+        """Yield the grants under which something was served, or may have been; None does not narrow.
+
+        Args:
+            scopes: the numbers of what queries were about, of which there was one at least.
+            window: event times, of which the grant can have shown some.
+        """
+        query = _KEYS
+        if scopes is not None:
+            about = select(served_under.c.grant_number).where(served_under.c.scopes.in_(_some(scopes)))
+            query = query.where(served_under.c.grant_number.in_(about))
+        if window is not None:
+            query = query.add_columns(*_WINDOWS)
+        found: GrantKey | None = None
+        alone = cache(lambda profile: frozenset((profile,)))
+        # Not all of them at once: objects that stay make the interpreter look for cycles among all that it has.
+        for rows in self._connection.execute(query).partitions(_ROWS):
+            for number, grant, profile, policy, reach, at, salt, shared, *windows in rows:
+                if found is not None and number == found.number:
+                    found = found._replace(profiles=found.profiles | {profile})
+                elif window is None or _can_show(window, *windows):
+                    if found is not None:
+                        yield found
+                    shared_salt = None if shared is None else bytes.fromhex(shared)
+                    key = (number, grant, policy, _REACH[reach], at, bytes.fromhex(salt), shared_salt, alone(profile))
+                    found = GrantKey._make(key)
+        if found is not None:
+            yield found
 
     def rebuild(self) -> int:
         """Make the tables anew from the log; return how many entries were looked at."""
         return rebuild_served_index(self._connection)
 
-    def _numbers(self, wanted: Iterable[GrantId]) -> dict[GrantId, int]:
-        names = set(wanted)
-        query = select(served_grant.c.grant_id, served_grant.c.number)
-        if len(names) > _AT_ONCE:
-            return {grant: number for grant, number in self._connection.execute(query) if grant in names}
-        rows = self._connection.execute(query.where(served_grant.c.grant_id.in_(sorted(names))))
-        return {GrantId(grant): number for grant, number in rows}
 
-
-def _key(
-    row: Row[Any, Any, Any, Any], document: Mapping[str, Any], profiles: Iterable[str], scopes: Iterable[int]
-) -> GrantKey:
-    shared = document.get("shared_salt")
-    windows = [scope["window"] for scope in document["terms"]["scopes"]]
-    ends = [window.get("end_ns", None if row.valid_until is None else row.valid_until * 1_000) for window in windows]
+def _can_show(wanted: Interval, valid_until: int | None, scopes: str) -> bool:
+    """Say whether a grant can have shown event times of a window; a scope that is live ends with the grant."""
+    windows = [scope["window"] for scope in orjson.loads(scopes)]
+    ends = [window.get("end_ns", None if valid_until is None else valid_until * 1_000) for window in windows]
     known = [end for end in ends if end is not None]
-    return GrantKey(
-        id=GrantId(row.id),
-        policy=row.policy,
-        reach=KeyScope(document["shape"]["pseudonyms"]),
-        scheduled_at=Instant(document["scheduled_at"]),
-        salt=bytes.fromhex(document["key_salt"]),
-        shared_salt=None if shared is None else bytes.fromhex(shared),
-        profiles=frozenset(profiles),
-        scopes=frozenset(scopes),
-        interval=Interval(
-            min(window["start_ns"] for window in windows), max(known) if len(known) == len(ends) else None
-        ),
-    )
+    shown = Interval(min(window["start_ns"] for window in windows), max(known) if len(known) == len(ends) else None)
+    return shown.intersect(wanted) is not None
+
+
+def _listed(numbers: Sequence[int]) -> ColumnElement[int]:
+    """Return a column that has these numbers, in their order."""
+    listed = func.json_each(orjson.dumps(numbers).decode()).table_valued(column("value", BigInteger))
+    return listed.c.value
+
+
+def _some(numbers: Collection[int]) -> Any:
+    """Return what a column may be in: a few numbers by themselves, many as one list."""
+    ordered = sorted(numbers)
+    return ordered if len(ordered) <= _AT_ONCE else select(_listed(ordered))
 
 
 def _touching(window: Interval | None) -> Iterator[tuple[ColumnElement[bool], ...]]:

@@ -318,23 +318,34 @@ async def test_a_list_that_is_gone_makes_it_possible(log: ServedLog) -> None:
     assert told(await log.seen(question('{app="web"}'))) == {}
 
 
-async def test_a_large_answer_comes_in_parts_that_make_the_whole(log: ServedLog) -> None:
+@pytest.mark.parametrize("many", [1, 1_000_000])
+async def test_a_large_answer_comes_in_parts_that_make_the_whole(
+    log: ServedLog, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether there are so many streams that lists are read in their order, or few that are sorted."""
+    monkeypatch.setattr("loglease.store.served_search._MANY", many)
     grant = await log.grant()
     session = await log.session(grant, 0, 1_000)
-    made = []
+    made, samples = [], set[int]()
     for number in range(25):
         made += await log.add(
             crash(grant, session) if number % 5 == 0 else batch(grant, session, [stream(number, number, app="pay")])
         )
-    parts, first = [], 0
+        await log.add(batch(grant, session, [stream(number, number, app="web")]))
+        sample = await log.add(batch(grant, session, [stream(number, number, app="pay")], unit=Unit.SAMPLE))
+        made += sample
+        samples.update(sample)
+    parts, first, derived = [], 0, set[int]()
     while True:
         found = await log.seen(question('{app="pay"}', first=first, most=4))
         parts.append([hit.index for hit in found.hits])
+        derived |= {hit.index for hit in found.hits if hit.how is How.DERIVED}
         if found.next is None:
             break
         first = found.next
     assert [index for part in parts for index in part] == made
     assert max(map(len, parts)) == 4
+    assert derived == samples
 
 
 def wanted(**by_grant: tuple[set[str], dict[str, str]]) -> ValueWanted:

@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, column, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, bindparam, column, func, or_, select
 
+from loglease.model.errors import InvalidField
 from loglease.model.ids import GrantId
 from loglease.model.instant import Interval
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Labels, Matcher, Selector, matcher_of, selector_of
-from loglease.model.served_list import names_mask, selects
+from loglease.model.served_list import names_mask, selects, served_list_of
 from loglease.store.audit_schema import entries, served
 from loglease.store.schema import grants
 from loglease.store.served_index import longest_of, mark_of, rebuild_served_index
@@ -35,12 +36,22 @@ _AT_ONCE: Final = 500
 """Values that one condition names at most; more go into a statement as one list."""
 _ROWS: Final = 1_000
 _ROWS_AN_ENTRY: Final = 4
+_MANY: Final = 100_000
+"""Streams that are sorted in less time than reading lists in their order takes."""
+_READ: Final = 10_000
 _REACHES: Final = 17
 _MARK_BITS: Final = 32
 _MARKS: Final = (1 << _MARK_BITS) - 1
 _LOWEST_MARK: Final = -(1 << _MARK_BITS - 1)
 _REACH: Final[Mapping[str, KeyScope]] = {str(scope): scope for scope in KeyScope}
 _LABELS: Final = select(served_labels.c.number, served_labels.c.labels)
+_NEXT: Final = (
+    select(entries.c.idx, entries.c.bytes, served.c.bytes.label("list"))
+    .join(served, served.c.entry_id == entries.c.id)
+    .where(entries.c.idx >= bindparam("first"))
+    .order_by(entries.c.idx)
+    .limit(_READ)
+)
 _KEYS: Final = (
     select(
         served_under.c.grant_number,
@@ -100,15 +111,42 @@ class SqlServedIndex:
         self, labels: Collection[int] | None, window: Interval | None, *, first: int, most: int
     ) -> Sequence[int]:
         """Return the entries with a stream of these labels whose event times may touch a window; None is all."""
+        if window is None and self._are_many(labels, first):
+            next_ones = self._in_order(labels, first, most)
+            if len(next_ones) == most:
+                return next_ones
         streams = served_stream.c
         query = select(streams.idx).where(streams.idx >= first).order_by(streams.idx)
         found: set[int] = set()
-        # All label sets are named, too: times are found by them.
-        some = [select(served_labels.c.number)] if labels is None else _chunks(sorted(labels))
-        for chunk in some:
+        for chunk in _label_numbers(labels):
             for times in _touching(window):
                 found |= self._first_of(query.where(streams.labels.in_(chunk), *times), most)
         return sorted(found)[:most]
+
+    def _are_many(self, labels: Collection[int] | None, first: int) -> bool:
+        """Say whether so many streams have these labels that to sort them all takes longer than to read some lists."""
+        streams, left = served_stream.c, _MANY
+        for chunk in _label_numbers(labels):
+            some = select(streams.idx).where(streams.labels.in_(chunk), streams.idx >= first).limit(left).subquery()
+            left -= self._connection.execute(select(func.count()).select_from(some)).scalar_one()
+            if left <= 0:
+                return True
+        return False
+
+    def _in_order(self, labels: Collection[int] | None, first: int, most: int) -> Sequence[int]:
+        """Return the entries with a stream of these labels, up to so many, among the next lists of the log alone."""
+        named: set[Labels] | None = None
+        if labels is not None:
+            query = _LABELS.where(served_labels.c.number.in_(_some(labels)))
+            named = {content for _, content in self._label_sets(query)}
+        found: list[int] = []
+        for rows in self._connection.execute(_NEXT, {"first": first}).partitions(_ROWS):
+            for index, content, listed in rows:
+                if _lists_lines(content, listed, named):
+                    found.append(index)
+                    if len(found) == most:
+                        return found
+        return found
 
     def _first_of(self, query: Select[Any], most: int) -> set[int]:
         """Return the first entries that a query finds, in the order of the log, an entry perhaps several times.
@@ -262,6 +300,23 @@ def _touching(window: Interval | None) -> Iterator[tuple[ColumnElement[bool], ..
         since = max(-LONGEST_NS, window.start - longest_of(reach))
         found = (streams.reach == reach, streams.first_ns >= since, streams.first_ns + streams.span_ns >= window.start)
         yield found if window.end is None else (*found, streams.first_ns < window.end)
+
+
+def _label_numbers(labels: Collection[int] | None) -> Iterable[Any]:
+    """Return what label sets may be in, a part at a time. All of them are named, too: times are found by them."""
+    return [select(served_labels.c.number)] if labels is None else _chunks(sorted(labels))
+
+
+def _lists_lines(content: bytes, listed: bytes, named: Collection[Labels] | None) -> bool:
+    """Say whether an entry is about lines of a stream with one of these label sets; None is all."""
+    try:
+        streams = served_list_of(listed).streams
+    except InvalidField:
+        return False
+    if named is not None and not any(one.labels in named for one in streams):
+        return False
+    unit: object = orjson.loads(content)["data"].get("settled", {}).get("unit")
+    return unit == "line"
 
 
 def _may_hold(scopes: Sequence[Mapping[str, Any]] | None, selector: Selector) -> bool:

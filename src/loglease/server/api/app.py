@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import compile_path
+from starlette.routing import BaseRoute
 
 from loglease import __version__
 from loglease.access.errors import NotFound
@@ -40,8 +40,7 @@ from loglease.server.api import (
     sources,
     stand_ins,
 )
-from loglease.server.api.calls import known_parameters
-from loglease.server.api.operations import problem_answers
+from loglease.server.api.operations import problem_answers, router_of
 from loglease.server.api.problem_shape import Problem
 from loglease.server.edge import API, TRACE
 from loglease.server.problems import (
@@ -69,6 +68,7 @@ _DESCRIPTION: Final = (
 def create_api(services: Services) -> FastAPI:
     """Return the API on what was built."""
     app = FastAPI(
+        routes=_operations(),
         title="LogLease",
         version=__version__,
         description=_DESCRIPTION,
@@ -76,10 +76,18 @@ def create_api(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(known_parameters)],
     )
     app.state.services = services
     app.state.running = set()
+    app.state.document = None
+    app.add_exception_handler(LogLeaseError, _problem)
+    app.add_exception_handler(Exception, _problem)  # answered here, logged at the edge
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    return app
+
+
+def _operations() -> list[BaseRoute]:
     modules = (
         requests,
         afterwards,
@@ -100,48 +108,37 @@ def create_api(services: Services) -> FastAPI:
         identity,
         stand_ins,
     )
-    routers = [module.routes.router for module in modules]
-    routers += [identity.open_routes.router, _open_router(app)]
-    for router in routers:
-        app.include_router(router, prefix=API)
-    app.state.methods = [
-        (compile_path(f"{API}{route.path}")[0], frozenset(route.methods or ()))
-        for router in routers
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
-    app.add_exception_handler(LogLeaseError, _problem)
-    app.add_exception_handler(Exception, _problem)  # answered here, logged at the edge
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    return app
+    routers = [*(module.routes.router for module in modules), identity.open_routes.router, _OPEN]
+    return [route for router in routers for route in router.routes]
 
 
-def _open_router(app: FastAPI) -> APIRouter:
-    router = APIRouter(tags=["open"])
-    document: dict[str, Any] = {}
+async def show_openapi(request: Request) -> JSONResponse:
+    """Return this document."""
+    app: FastAPI = request.app
+    if app.state.document is None:
+        app.state.document = openapi_document(app)
+    return JSONResponse(app.state.document)
 
-    async def show_openapi() -> JSONResponse:
-        """Return this document."""
-        if not document:
-            document.update(openapi_document(app))
-        return JSONResponse(document)
 
-    async def show_health() -> dict[str, str]:
-        """Say that the process answers."""
-        return {"status": "ok"}
+async def show_health() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
 
-    for path, endpoint in (("/openapi.json", show_openapi), ("/health", show_health)):
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=["GET"],
-            operation_id=endpoint.__name__,
-            response_model=dict[str, Any] if endpoint is show_openapi else dict[str, str],
-            summary=(endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
-            responses=problem_answers(("unknown_parameter", "malformed", "too_large", "rate_limited", "internal")),
-        )
-    return router
+
+_OPEN: Final = router_of("open")
+for path, endpoint, answer in (
+    ("/openapi.json", show_openapi, dict[str, Any]),
+    ("/health", show_health, dict[str, str]),
+):
+    _OPEN.add_api_route(
+        path,
+        endpoint,
+        methods=["GET"],
+        operation_id=endpoint.__name__,
+        response_model=answer,
+        summary=(endpoint.__doc__ or "").partition("\n")[0].rstrip("."),
+        responses=problem_answers(("unknown_parameter", "malformed", "too_large", "rate_limited", "internal")),
+    )
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -211,8 +208,8 @@ async def _http(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> list[str]:
     """Return the methods of a path; several operations share it, and the router names the first one's only."""
     path = request.scope["path"]
-    found = [method for pattern, methods in request.app.state.methods if pattern.fullmatch(path) for method in methods]
-    return sorted(found)
+    found = (one for one in request.app.routes if isinstance(one, APIRoute) and one.path_regex.fullmatch(path))
+    return sorted(method for one in found for method in one.methods or ())
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ from loglease.access.once import Once
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import Instant
 from loglease.model.review import Channel
-from loglease.server.edge import ADDRESS, BODY, header_of
+from loglease.server.edge import ADDRESS, API, BODY, header_of
 from loglease.server.identity.cookies import CSRF_HEADER, PLAIN_NAME, cookie_of, csrf_fits
 from loglease.server.identity.credentials import Known
 from loglease.server.problems import (
@@ -61,6 +61,11 @@ def services_of(request: Request) -> Services:
 
 
 ServicesOf = Annotated[Services, Depends(services_of)]
+
+
+def route_path(request: Request) -> str:
+    """Return the path of a call's operation as it is declared, without the prefix of the API."""
+    return str(request.scope["route"].path).removeprefix(API)
 
 
 def known_parameters(request: Request) -> None:
@@ -109,14 +114,14 @@ async def known_caller(
     _require_its_grant(request, known.caller)
     urgent = any(part in request.url.path for part in ("/revocations", "/revoke", "/locks"))
     services.rates.take_principal(known.caller.principal, urgent=urgent)
-    if known.must_change and request.scope["route"].path not in _BEFORE_CHANGE:
+    if known.must_change and route_path(request) not in _BEFORE_CHANGE:
         raise PasswordChangeRequired
     return known
 
 
 def _require_its_grant(request: Request, caller: Caller) -> None:
     """Keep a token of one grant on the ways to that grant; which one it is, the use cases look at."""
-    path = request.scope["route"].path
+    path = route_path(request)
     if caller.only_grant is not None and path not in _OF_ONE_GRANT and not path.startswith(_GRANT_PATH):
         raise NotPermitted("A token of one grant does nothing else.", next_step="loglease login")
 
@@ -196,7 +201,7 @@ async def once_only(
         IdempotencyKeyRequired: it is missing or not printable ASCII.
         InProgress: the first call is still being carried out.
     """
-    route = request.scope["route"].path
+    route = route_path(request)
     once = Once(
         principal=caller.principal.id,
         route=f"{request.method} {route}{_object_of(request)}",

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from loglease.server.api.calls import known_parameters
+from loglease.server.edge import API
 from loglease.server.problems import KINDS, MEDIA_TYPE
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -47,11 +49,20 @@ def problem_answers(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def router_of(tag: str) -> APIRouter:
+    """Return a router whose operations are whole once they are declared.
+
+    To look through an operation takes FastAPI milliseconds, and it does so again for each application that includes a
+    router; so prefix and dependencies are given here, and `api.app` takes the routes as they are.
+    """
+    return APIRouter(prefix=API, tags=[tag], dependencies=[Depends(known_parameters)])
+
+
 class Routes:
     """A router whose operations are all declared alike."""
 
     def __init__(self, tag: str) -> None:
-        self.router = APIRouter(tags=[tag])
+        self.router = router_of(tag)
 
     def get(self, path: str, *, answers: Any, problems: Iterable[str] = ()) -> Callable[[Endpoint], Endpoint]:
         """Declare an operation that only reads."""

@@ -49,7 +49,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     stop: Future[asyncio.Event] = Future()
     thread = threading.Thread(target=_run, args=(tmp_path_factory.mktemp("server"), ready, stop))
     thread.start()
-    found = ready.result(timeout=30)
+    found = ready.result(timeout=300)
     assert found.admin_password is not None
     with httpx2.Client(base_url=f"{found.url}/api/v1", trust_env=False) as client:
         answer = client.post("/sign-in", json={"account": "admin", "password": found.admin_password})

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx2
-from tests.fakes.stack import START, Stack
+from tests.fakes.stack import Stack
 
 from loglease.server.settings import load_settings
 
@@ -26,6 +26,12 @@ ASKED = (
     "/tokens",
 )
 
+START = """
+import sys
+from pathlib import Path
+from loglease.server.local import serve
+sys.exit(serve(config=Path(sys.argv[1])))
+"""
 KEY_FILES = ("pseudonym.key", "private.key")
 
 
@@ -103,5 +109,5 @@ def _started(stack: Stack) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
 import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.fakes.warm import WarmServer
 
-START = """
-import sys
-from pathlib import Path
-from loglease.server.local import serve
-sys.exit(serve(config=Path(sys.argv[1])))
-"""
 PASSWORDS = {"alice": "alice reads the logs", "bob": "bob approves of it", "carol": "carol approves too"}
 WITHIN_S = 60
 # To read the authorities that this machine trusts takes ten times as long as a call, and nothing here needs them.
@@ -123,7 +115,7 @@ class Stack:
     folder: Path
     port: int = 0
     config: str = CONFIG
-    process: subprocess.Popen[str] | None = None
+    process: WarmServer | None = None
     url: str = ""
     passwords: dict[str, str] = field(default_factory=dict)
 
@@ -135,14 +127,14 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.folder / "loglease.toml"
         path.write_text(self.config.format(logs=self.logs, port=self.port))
-        with (self.folder / "stderr.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", START, str(path)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
-            )
+        told = self.folder / "stdout.log"
+        told.unlink(missing_ok=True)
+        self.process = WarmServer(
+            path,
+            environment={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
+            out=told,
+            err=self.folder / "stderr.log",
+        )
         self.url = self._announced()
         self.port = int(self.url.rpartition(":")[2])
         password = self.folder / "data" / "admin-password"
@@ -152,17 +144,16 @@ class Stack:
 
     def _announced(self) -> str:
         assert self.process is not None
-        assert self.process.stdout is not None
+        told = self.folder / "stdout.log"
         until = time.monotonic() + WITHIN_S
         shown = ""
-        while time.monotonic() < until:
-            ready, _, _ = select.select([self.process.stdout], [], [], 0.5)
-            if ready and (line := os.read(self.process.stdout.fileno(), 65_536).decode()):
-                shown += line
-                if match := re.search(r"^Address +(http\S+)", shown, re.MULTILINE):
-                    return match[1]
-            elif self.process.poll() is not None:
-                break
+        is_over = False
+        while not is_over and time.monotonic() < until:
+            is_over = self.process.poll() is not None
+            shown = told.read_text() if told.exists() else ""
+            if match := re.search(r"^Address +(http\S+)$", shown, re.MULTILINE):
+                return match[1]
+            time.sleep(0.02)
         raise AssertionError(f"the server did not start: {shown}\n{(self.folder / 'stderr.log').read_text()[-3000:]}")
 
     def sign_in(self, name: str) -> Person:
@@ -193,10 +184,7 @@ class Stack:
 
     def _gone(self) -> int:
         assert self.process is not None
-        code = self.process.wait(timeout=WITHIN_S)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return code
+        return self.process.wait(timeout=WITHIN_S)
 
     def stop(self) -> int:
         """Ask the process to end, and return its exit code."""

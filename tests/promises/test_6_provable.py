@@ -409,8 +409,6 @@ def test_a_server_does_not_start_on_a_log_that_somebody_changed(killable: Stack)
     process = killable.process
     assert process is not None
     assert process.wait(20) != 0
-    if process.stdout is not None:
-        process.stdout.close()
     assert "audit_unavailable" in (killable.folder / "stderr.log").read_text()
 
 

@@ -42,7 +42,8 @@ async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
 
 def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -> None:
     people = crowd(server)
-    tail = Following.opened(people["alice"], granted(people["alice"], people["bob"], '{service="web"}'))
+    grant = granted(people["alice"], people["bob"], '{service="web"}')
+    tail = Following.opened(people["alice"], grant)
     text = f'{{"level":"info","msg":"in two: {EMAIL} paid with {CARD}"}}\n'.encode()
 
     def own() -> list[str]:
@@ -55,9 +56,7 @@ def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -
             log.write(text[offset:])
     expected = len(range(1, len(text), 2))
     followed(lambda: len(own()) >= expected)
-    people["bob"].call(
-        "POST", f"/grants/{people['alice'].call('GET', '/grants')['items'][0]['id']}/revoke", {"reason": "x"}
-    )
+    people["bob"].call("POST", f"/grants/{grant}/revoke", {"reason": "x"})
     assert tail.end() == "revoked"
     assert not [one for one in tail.texts if EMAIL in one or CARD in one or EMAIL[5:] in one or CARD[:8] in one]
     assert len(own()) == expected

@@ -16,7 +16,9 @@ WISH = {"scopes": [SCOPE], "reason": "checkout fails"}
 
 
 def size_of(people: dict[str, Person]) -> int:
-    return int(people["sam"].call("GET", "/audit/entries?type=request.submitted&limit=1")["items"][0]["index"])
+    """Return the index of the newest request; -1 where this server has had none yet."""
+    newest = people["sam"].call("GET", "/audit/entries?type=request.submitted&limit=1")["items"]
+    return int(newest[0]["index"]) if newest else -1
 
 
 def reviews_of(person: Person, request: dict[str, Any]) -> list[dict[str, Any]]:

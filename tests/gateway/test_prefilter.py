@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.fakes.gateway import MARKER
 from tests.gateway.test_tail import tailing
 from tests.gateway.world import T0, Answer, Line, ListReader, World, call, eventually, line, world
 
@@ -20,7 +21,7 @@ from loglease.model.labels import Selector
 from loglease.redaction import Keys, redactor_for
 from loglease.sources.interface import Capabilities, Direction, ReadPlan
 
-MARKS = redactor_for(["pii-default@1"], keys=Keys(bytes(32)), marker=bytes(16)).block_marks
+MARKS = redactor_for(["pii-default@1"], keys=Keys(bytes(32)), marker=MARKER).block_marks
 EXACT = Capabilities(exact_literal=True, marks=True)
 KEY = [
     "-----BEGIN RSA PRIVATE KEY-----",

@@ -1,6 +1,7 @@
 """However the input is cut into chunks, output and spans are the same: on every engine, for every kind of byte."""
 
 import base64
+import os
 import urllib.parse
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -52,8 +53,12 @@ def parts_of(text: bytes, places: Sequence[int]) -> list[bytes]:
     return [text[start:end] for start, end in pairwise(borders)]
 
 
-# Every place for the engine that serves by default, in four parts that may run side by side; some for the others.
+# For the engine that serves by default, in four parts that may run side by side; some places for the others.
 PLACES = [*(("hyperscan", first, 4) for first in range(4)), ("re2", 0, 16), ("python", 0, 257)]
+# Every place is one in the lines of all kinds, in the long line behind them, and in the last one. In between the same lines
+# come again and many dots: one place of seven there, and all of them with REDACTION_CUTS=all.
+AGAIN = range(len(ONE) + 310, 4000)
+SHARE = 1 if os.environ.get("REDACTION_CUTS") == "all" else 7
 
 
 @pytest.mark.parametrize(("engine", "first", "step"), PLACES)
@@ -66,7 +71,9 @@ def test_each_single_cut_gives_the_same_output(engine: str, first: int, step: in
         "secrets.private-key",
         "control",
     }
-    for place in range(first, len(SAMPLE), step):
+    for number, place in enumerate(range(first, len(SAMPLE), step)):
+        if engine == "hyperscan" and place in AGAIN and number % SHARE:
+            continue
         assert fed([SAMPLE[:place], SAMPLE[place:]], engine) == expected
 
 

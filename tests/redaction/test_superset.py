@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, redactor
 
-from loglease.redaction import engine_named
-from loglease.redaction.plan import Active
+from loglease.redaction import engine_named, packs, profile_named
+from loglease.redaction.plan import Active, resolved
 from loglease.redaction.rules import BlockRule, KeyRule, PatternRule
 from loglease.redaction.scanning import confirmed, lines_hit
 
 CANARY = b"canary-of-the-test"
-ACTIVE = redactor(profile="strict@1").active
+ACTIVE = resolved([profile_named("strict@1")], packs())
 NUMBERS = {one.rule.id: number for number, one in enumerate(ACTIVE)}
 
 

@@ -390,7 +390,7 @@ def request_bytes(path: str, token: str | None = TOKEN, *more: str, method: str 
 async def call(world: World, path: str, token: str | None = TOKEN, *more: str, method: str = "GET") -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     writer.write(request_bytes(path, token, *more, method=method))
-    raw = await asyncio.wait_for(_all_of(reader), 20)
+    raw = await asyncio.wait_for(_all_of(reader), 120)
     writer.close()
     return answer_of(raw)
 

@@ -20,6 +20,7 @@ from loglease.access.watch import Watch
 from loglease.audit.interface import Draft, Recorded
 from loglease.gateway import Services, SessionProtocol
 from loglease.model.access_request import AccessRequest, RequestState, Wish
+from loglease.model.ack import Ack
 from loglease.model.clock import Clock
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import EntryId, GrantId, PersonId, PrincipalId, RequestId, SubjectId, id_of
@@ -100,12 +101,13 @@ async def insert_grant(
     epoch: int,
     state: GrantState = GrantState.ACTIVE,
     single_use: bool = False,
+    ack: Ack = Ack.DURABLE,
     grant_id: str | None = None,
     key_salt: bytes = b"s" * 32,
     reveal: Reveal | None = None,
 ) -> Grant:
     """Store a grant with its request, as if it had been asked for and approved."""
-    shape = Shape(activate_within_s=3600, review_within_s=3600, single_use=single_use)
+    shape = Shape(activate_within_s=3600, review_within_s=3600, single_use=single_use, ack=ack)
     request = _request(holder, terms, shape, now, reveal)
     active = state is GrantState.ACTIVE
     grant = Grant(

@@ -24,6 +24,7 @@ from loglease.audit.interface import Recorded
 from loglease.audit.sequencer import Sequencer
 from loglease.gateway import Gateway, GatewaySettings, SessionProtocol
 from loglease.gateway.errors import NotAuthenticated
+from loglease.model.ack import Ack
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import LockKind, LockOn
@@ -227,6 +228,7 @@ class World:
         holder: Principal | None = None,
         state: GrantState = GrantState.ACTIVE,
         single_use: bool = False,
+        ack: Ack = Ack.DURABLE,
         grant_id: str | None = None,
         key_salt: bytes = b"s" * 32,
     ) -> Grant:
@@ -246,6 +248,7 @@ class World:
             epoch=self.watch.epoch,
             state=state,
             single_use=single_use,
+            ack=ack,
             grant_id=grant_id,
             key_salt=key_salt,
         )

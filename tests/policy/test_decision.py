@@ -39,6 +39,7 @@ from tests.policy.world import (
 )
 
 from loglease.model.access_request import Wish
+from loglease.model.ack import DEMANDED, Ack
 from loglease.model.instant import NANOSECONDS, EventWindow, Instant
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
@@ -315,6 +316,29 @@ def test_pseudonyms_reach_no_farther_than_anybody_says(
     said = [one for one in (policy or KeyScope.GRANT, route, *rails) if one is not None]
     order = ["grant", "team-day", "deployment"]
     assert offer.shape.pseudonyms == min(said, key=lambda one: order.index(str(one)))
+
+
+@given(
+    policy=st.sampled_from((*DEMANDED, None)),
+    route=st.sampled_from((*DEMANDED, None)),
+    rails=st.lists(st.sampled_from(DEMANDED), max_size=2),
+)
+def test_the_most_that_anybody_demands_of_the_record_counts(
+    policy: Ack | None, route: Ack | None, rails: list[Ack]
+) -> None:
+    own = "" if policy is None else f"  audit: {policy}\n"
+    ways = "  - otherwise: true\n" + ("" if route is None else f"    grant: {{audit: {route}}}\n")
+    payments = PAYMENTS.replace("  activate_within: 8h\n", f"  activate_within: 8h\n{own}").replace(
+        "  - otherwise: true\n", ways
+    )
+    guards = [
+        f"api: loglease/v1\nkind: Guardrail\nid: rail{at}\napplies: {{all_streams: true}}\nat_least: {{audit: {rail}}}\n"
+        for at, rail in enumerate(rails)
+    ]
+    offer = decided(bundle_of(CATALOG, payments, SRE, APPROVERS, *guards)).offers[0]
+    said = {one for one in (policy, route, *rails) if one is not None}
+    order = ["durable", "published", "witnessed"]
+    assert offer.shape.ack == max({"durable", *said}, key=lambda one: order.index(str(one)))
 
 
 def test_wishes_only_tighten_limits() -> None:

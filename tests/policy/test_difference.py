@@ -573,6 +573,7 @@ def is_no_better(new: Offer, old: Offer) -> bool:
         and new.need >= old.need
         and new.shape.single_use >= old.shape.single_use
         and new.shape.network_bound >= old.shape.network_bound
+        and new.shape.ack.strength >= old.shape.ack.strength
         and new.shape.activate_within_s <= old.shape.activate_within_s
         and new.shape.review_within_s <= old.shape.review_within_s
         and idle[0] <= idle[1]

@@ -505,6 +505,16 @@ def test_how_far_pseudonyms_reach_is_told_with_offers_and_guardrails() -> None:
     assert [one["pseudonyms"] for one in json.loads(json.dumps(found.data))["offers"]] == ["team-day"]
 
 
+def test_a_stronger_record_is_told_with_offers_and_guardrails() -> None:
+    rail = "api: loglease/v1\nkind: Guardrail\nid: all\napplies: {all_streams: true}\nat_least: {audit: witnessed}\n"
+    found = explain(decided(bundle_of(*ORGANISATION, rail)), Viewer.REQUESTER)
+    assert (
+        " offer 1     payments-prod-debug: 2h, 1 approval, nothing served before its record is witnessed" in found.text
+    )
+    assert " guardrails  nothing served before its record is witnessed (all)" in found.text
+    assert [one["audit"] for one in json.loads(json.dumps(found.data))["offers"]] == ["witnessed"]
+
+
 def test_automatic_offers_and_choices() -> None:
     wish = wish_of(scope_of('{env="dev",data_class="public"}', source="staging-logs"))
     assert "4h, automatic" in explain(decided(BUNDLE, wish_of(wish.scopes[0], duration_s=28800)), Viewer.REQUESTER).text

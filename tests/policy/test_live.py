@@ -112,6 +112,8 @@ def test_what_could_not_be_issued(old: str, new: str, why: str | None) -> None:
         ("lines: 1000000", "lines: 1000", "lines 200000 -> 1000"),
         ("at_least: {redaction: secrets}", "at_least: {redaction: strict}", "redaction pii-default -> strict"),
         ("  activate_within: 8h\n", "  activate_within: 8h\n  bind: [network]\n", "bound to the network that it was asked for from"),
+        ("  activate_within: 8h\n", "  activate_within: 8h\n  audit: published\n", "nothing served before its record is published"),
+        ("at_least: {redaction: secrets}", "at_least: {audit: witnessed}", "nothing served before its record is witnessed"),
         ("at_least: {redaction: secrets}", "add: {bind: [network]}", "bound to the network that it was asked for from"),
     ],
 )  # fmt: skip

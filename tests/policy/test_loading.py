@@ -235,7 +235,6 @@ def test_what_is_wrong_has_a_code(old: str, new: str, code: str) -> None:
         ("redaction: pii-default", "redaction: pii-default, bind: [device]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, bind: [network, device]", "P906"),
         ("redaction: pii-default", "redaction: pii-default, labels_only: true", "P906"),
-        ("redaction: pii-default", "redaction: pii-default, audit: witnessed", "P906"),
     ],
 )
 def test_what_comes_later_is_refused_and_says_so(old: str, new: str, code: str) -> None:
@@ -576,3 +575,20 @@ def test_a_bundle_and_what_reads_it_have_no_cycles() -> None:
             assert gc.collect() == 0, "what was read had cycles"
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("place", ["grant", "route", "guardrail"])
+def test_a_server_without_witnesses_refuses_what_needs_them(place: str) -> None:
+    found = OPEN
+    if place == "grant":
+        found = OPEN.replace("redaction: pii-default", "redaction: pii-default, audit: witnessed", 1)
+    elif place == "route":
+        found = OPEN.replace("otherwise: true", "otherwise: true, grant: {audit: witnessed}", 1)
+    else:
+        found += "---\napi: loglease/v1\nkind: Guardrail\nid: kept\napplies: {all_streams: true}\nat_least: {audit: witnessed}\n"
+    assert bundle_of(CATALOG, found)
+    assert bundle_of(CATALOG, found.replace("audit: witnessed", "audit: published"), outside=Outside(witnessed=False))
+    (problem,) = problems_of(CATALOG, found, outside=Outside(witnessed=False))
+    assert problem.code == "P332"
+    assert "audit.witness_policy" in (problem.help or "")
+    assert "P115" in codes(problems_of(CATALOG, found.replace("audit: witnessed", "audit: durable")))

@@ -18,6 +18,7 @@ from loglease.access.rules import Rules
 from loglease.access.standing import closed_to
 from loglease.access.watch import Watch
 from loglease.audit.interface import SYSTEM, Draft, EntryLog, Recorded
+from loglease.model.ack import strongest
 from loglease.model.errors import GrantNotActive
 from loglease.model.grant import Grant, GrantMove, GrantState, move, refusal
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId
@@ -48,7 +49,7 @@ async def activate_grant(
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         active, entries = activated(tx, grant, caller.principal, now, rules=rules, new_id=new_id)
-        return Recorded(active, entries)
+        return Recorded(active, entries, active.shape.ack)
 
     return await commit_under(work, of=request_of(grant_id), caller=caller, log=log, rules=rules)
 
@@ -96,7 +97,8 @@ def activated(
     if not by_itself:
         require_network(grant, rules, bound=allowed.network_bound)
     require_key(grant)
-    active = move(replace(grant, terms=allowed.terms), GrantMove.ACTIVATE, by=holder.id, now=now)
+    shape = replace(grant.shape, ack=strongest((grant.shape.ack, allowed.ack)))
+    active = move(replace(grant, terms=allowed.terms, shape=shape), GrantMove.ACTIVATE, by=holder.id, now=now)
     if active.valid_until is not None:
         active = replace(active, valid_until=bounded(tx, request.wish.reveal, active.valid_until))
     if grant.starts_at is not None and active.stored_state_at(now) is not GrantState.ACTIVE:

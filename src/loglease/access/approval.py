@@ -15,6 +15,7 @@ from loglease.access.records import actor_of, refs, scheduled_data
 from loglease.access.rules import Allowed, Rules
 from loglease.audit.interface import Draft
 from loglease.model.access_request import AccessRequest, RequestMove, move
+from loglease.model.ack import strongest
 from loglease.model.after_review import AfterReview
 from loglease.model.grant import Grant
 from loglease.model.ids import ENTRY, GRANT, EntryId, GrantId, NewId
@@ -83,7 +84,12 @@ def approved(
     activate_by = after(now, request.offer.shape.activate_within_s)
     if starts_at is not None:
         activate_by = after(starts_at, allowed.terms.duration_s)
-    shape = replace(request.offer.shape, network_bound=allowed.network_bound, pseudonyms=allowed.pseudonyms)
+    shape = replace(
+        request.offer.shape,
+        network_bound=allowed.network_bound,
+        pseudonyms=allowed.pseudonyms,
+        ack=strongest((request.offer.shape.ack, allowed.ack)),
+    )
     grant = Grant(
         id=GrantId(new_id(GRANT)),
         request=request.id,

@@ -142,7 +142,7 @@ async def open_session(
         recorded = _entries(
             opened, query, limit, caller, commitments_of(request.private, random), rules=rules, new_id=new_id
         )
-        return Recorded(opened, (*entries, *recorded))
+        return Recorded(opened, (*entries, *recorded), grant.shape.ack)
 
     try:
         return await commit_under(work, of=request_of(grant_id), caller=caller, log=log, rules=rules)

@@ -111,6 +111,8 @@ class _Change:
             return True
         if left.shape.pseudonyms.reach < before.shape.pseudonyms.reach:
             return True
+        if left.shape.ack.strength > before.shape.ack.strength:
+            return True
         return self._rules.is_stricter(left.terms, before.terms)
 
     def _left(self, rules: Rules, request: AccessRequest, grant: Grant) -> Grant | None:

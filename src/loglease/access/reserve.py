@@ -11,6 +11,7 @@ from loglease.access.permissions import is_held_from
 from loglease.access.records import Data, refs
 from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled, settle
 from loglease.audit.interface import Draft, EntryLog, Recorded
+from loglease.model.ack import Ack
 from loglease.model.digest import SALT_BYTES
 from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.ids import ENTRY, EntryId, NewId, SessionId
@@ -28,6 +29,7 @@ async def reserve(
     want_bytes: int,
     subjects: Sequence[Collection[str]] = (),
     limits: Limits,
+    ack: Ack = Ack.DURABLE,
     replica: str,
     log: EntryLog[Transaction],
     new_id: NewId,
@@ -43,6 +45,7 @@ async def reserve(
         subjects: pseudonyms of data subjects, by lines that are to come, in order. All of a line are taken or none, and
             none from the first line on that does not fit. They stay taken, whatever becomes of the session.
         limits: those that the session was opened under; the policy of that moment may have lowered the grant's.
+        ack: what the session was opened under demands of its record, which may be more than the grant does.
 
     Raises:
         NotFound: this process owns no such open session.
@@ -91,7 +94,7 @@ async def reserve(
             subjects=taken,
             spent=spent,
         )
-        return Recorded(reservation, (entry,))
+        return Recorded(reservation, (entry,), ack)
 
     return await log.commit(work)
 

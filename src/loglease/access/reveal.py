@@ -20,6 +20,7 @@ from loglease.access.rules import Allowed, Rules
 from loglease.access.serving import NOTHING
 from loglease.audit.interface import Draft, EntryLog, Recorded
 from loglease.model.access_request import AccessRequest
+from loglease.model.ack import strongest
 from loglease.model.digest import SALT_BYTES
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantMove, GrantState, refusal
@@ -146,7 +147,7 @@ async def reveal(
             tx, session, settled=NOTHING, salt=random(SALT_BYTES), cut_ms=None, crashed=False, new_id=new_id
         )
         used, ends = ended(tx, grant, GrantMove.USE_UP, by=None, now=now, new_id=new_id)
-        return Recorded(used, (*entries, opened, served, closed, *ends))
+        return Recorded(used, (*entries, opened, served, closed, *ends), grant.shape.ack)
 
     # The line is read under the grant that it was served by, so that is the one whose holder has called.
     return await commit_under(work, of=request_of(found.parent.id), caller=caller, log=log, rules=rules)
@@ -170,7 +171,8 @@ def _require_allowed(
 
 
 def _still_bound(grant: Grant, allowed: Allowed) -> Grant:
-    return replace(grant, shape=replace(grant.shape, network_bound=allowed.network_bound))
+    ack = strongest((grant.shape.ack, allowed.ack))
+    return replace(grant, shape=replace(grant.shape, network_bound=allowed.network_bound, ack=ack))
 
 
 def _closed_session(grant: Grant, caller: Caller, replica: str, epoch: int, now: Instant, *, new_id: NewId) -> Session:

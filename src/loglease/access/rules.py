@@ -14,6 +14,7 @@ from loglease.access import errors
 from loglease.access.caller import Caller
 from loglease.access.facts import Ask, FactsNeeded, key_of, nobody
 from loglease.model.access_request import AccessRequest, RequestState, Wish
+from loglease.model.ack import Ack, strongest
 from loglease.model.after_review import AfterOpinion, AfterReview
 from loglease.model.errors import LogLeaseError
 from loglease.model.grant import Grant, GrantState
@@ -74,11 +75,13 @@ class Allowed:
     Attributes:
         network_bound: whether a grant of it is bound to the network that it was asked for from.
         pseudonyms: where equal values have equal pseudonyms in it.
+        ack: what has to be true of its record before anything is acknowledged.
     """
 
     terms: Terms
     network_bound: bool
     pseudonyms: KeyScope
+    ack: Ack = Ack.DURABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,7 +371,7 @@ class Rules:
         both = terms if again.terms is None else stricter_terms(terms, again.terms, self.profiles)
         if both is None:
             raise errors.PolicyDenied("The policy allows nothing of this any more.", rule=request.offer.policy)
-        return Allowed(terms=both, network_bound=again.network_bound, pseudonyms=again.pseudonyms)
+        return Allowed(terms=both, network_bound=again.network_bound, pseudonyms=again.pseudonyms, ack=again.ack)
 
     def usable(self, request: AccessRequest, grant: Grant, directory: Directory, now: Instant) -> Grant:
         """Return an active grant as a session may use it now: its terms and its end, cut by the present policy.
@@ -383,6 +386,7 @@ class Rules:
             grant.shape,
             network_bound=grant.shape.network_bound or allowed.network_bound,
             pseudonyms=narrowest((grant.shape.pseudonyms, allowed.pseudonyms)),
+            ack=strongest((grant.shape.ack, allowed.ack)),
         )
         found = replace(grant.within(allowed.terms), shape=shape)
         if found.stored_state_at(now) is not GrantState.ACTIVE:

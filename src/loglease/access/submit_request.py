@@ -219,7 +219,12 @@ class Submission:
         tx.requests.insert(request)
         if offer.outcome is Outcome.REVIEW:
             return request, (*earlier, submitted, made)
-        allowed = Allowed(terms=offer.terms, network_bound=offer.shape.network_bound, pseudonyms=offer.shape.pseudonyms)
+        allowed = Allowed(
+            terms=offer.terms,
+            network_bound=offer.shape.network_bound,
+            pseudonyms=offer.shape.pseudonyms,
+            ack=offer.shape.ack,
+        )
         request, grant, entries = approved(
             tx, request, (), by=None, now=now, allowed=allowed, rules=rules, new_id=new_id, random=self.random
         )

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
+from loglease.model.ack import Ack
 from loglease.model.digest import Canonical
 from loglease.model.errors import LogLeaseError
 from loglease.model.ids import EntryId
@@ -123,10 +124,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[Result_co]):
-    """What a piece of work answers: its result, and the entries that record it; none if nothing changed."""
+    """What a piece of work answers: its result, and the entries that record it; none if nothing changed.
+
+    Attributes:
+        ack: what has to be true of the entries before it is answered, if that is more than is demanded anyhow.
+    """
 
     result: Result_co
     entries: tuple[Draft, ...] = ()
+    ack: Ack = Ack.DURABLE
 
 
 @dataclass(frozen=True, slots=True)

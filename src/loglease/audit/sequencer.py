@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from loglease.audit.entry import entry_bytes, entry_of, sequenced
 from loglease.audit.interface import (
     AuditBusy,
     AuditUnavailable,
+    Draft,
     EntryInvalid,
     EntryRow,
     Group,
@@ -28,6 +30,7 @@ from loglease.audit.interface import (
 )
 from loglease.audit.outage import Outage
 from loglease.audit.privacy import Vault
+from loglease.model.ack import Ack, strongest
 from loglease.model.clock import Clock
 from loglease.model.errors import LogLeaseError
 from loglease.model.instant import Instant
@@ -45,6 +48,8 @@ MAX_GROUP_BYTES: Final = 4 << 20
 MAX_GROUP_NS: Final = 250_000_000
 """How long a group may work before it commits what it has, so that nobody waits for a whole queue."""
 LIMIT_S: Final = 2.0
+WITNESSED_WITHIN_S: Final = 5.0
+"""How long a caller waits where a record counts once it is witnessed."""
 DOUBT_S: Final = 1.0
 """How long a commit whose answer was lost is looked for before its callers are told that nobody knows."""
 
@@ -60,6 +65,8 @@ class _Job(Generic[Tx]):
     answer: asyncio.Future[Any]
     size: int = 0
     """How large the log has to be for the job's entries to be in it; 0 for a job without any."""
+    ack: Ack = Ack.DURABLE
+    """What has to be true of them before it is answered, if that is more than the log's own setting."""
     failed: bool = False
     """Whether it was the log, and not the work itself, that refused it."""
 
@@ -109,6 +116,8 @@ class Sequencer(Generic[Tx]):
         vault: seals the private texts of entries.
         limit_s: how long a caller waits by default.
         covered: what an ordinary work waits for after its commit; an urgent one never does.
+        stronger: what it waits for besides where something more than that is demanded of its entries.
+        demanded: says what is demanded of entries that are about to be recorded.
         gate: called before an ordinary work is taken; it raises `AuditUnavailable` where none may be.
         doubt_s: how long a commit whose answer was lost is looked for.
 
@@ -124,6 +133,8 @@ class Sequencer(Generic[Tx]):
         *,
         limit_s: float = LIMIT_S,
         covered: Covered | None = None,
+        stronger: Mapping[Ack, Covered] = MappingProxyType({}),
+        demanded: Callable[[Tx, Sequence[Draft]], Ack] = lambda _tx, _entries: Ack.DURABLE,
         gate: Callable[[], None] = lambda: None,
         doubt_s: float = DOUBT_S,
     ) -> None:
@@ -132,6 +143,9 @@ class Sequencer(Generic[Tx]):
         self._vault = vault
         self._limit_s = limit_s
         self._covered = covered
+        self._stronger = stronger
+        self._demanded = demanded
+        self._lacking = Ack.DURABLE
         self._gate = gate
         self._doubt_s = doubt_s
         self.outage = Outage(clock)
@@ -188,11 +202,15 @@ class Sequencer(Generic[Tx]):
         try:
             async with asyncio.timeout(limit) as waiting:
                 result = await job.answer
+                if job.ack is Ack.WITNESSED:
+                    waiting.reschedule(asyncio.get_running_loop().time() + max(limit, WITNESSED_WITHIN_S))
                 await self._cover(job)
         except TimeoutError as error:
             if not waiting.expired():
                 raise  # the work's own
             job.failed = True
+            if job.answer.done() and not job.answer.cancelled():
+                self._lacking = strongest((self._lacking, job.ack))
             raise AuditUnavailable(
                 f"It was not on the record within {limit:g} s; it may still come.",
                 next_step=_LOOK,
@@ -200,22 +218,31 @@ class Sequencer(Generic[Tx]):
         return result
 
     async def _cover(self, job: _Job[Tx]) -> None:
-        if self._covered is None or not job.size or job.urgent:
+        if not job.size or job.urgent:
             return
         try:
-            await self._covered(job.size)
+            await self._cover_up_to(job.size, job.ack)
         except AuditUnavailable:
             job.failed = True
+            self._lacking = strongest((self._lacking, job.ack))
             raise
 
+    async def _cover_up_to(self, size: int, ack: Ack) -> None:
+        if self._covered is not None:
+            await self._covered(size)
+        if (more := self._stronger.get(ack)) is not None:
+            await more(size)
+
     async def covers(self, size: int) -> None:
-        """Return once so many entries count as recorded in the sense of the setting.
+        """Return once so many entries count as recorded in each sense in which some did not.
 
         Raises:
             AuditUnavailable: they will not, for the moment.
         """
-        if self._covered is not None:
-            await self._covered(size)
+        lacking = self._lacking
+        await self._cover_up_to(size, lacking)
+        if self._lacking is lacking:
+            self._lacking = Ack.DURABLE
 
     async def aclose(self) -> None:
         """Take nothing new, and return when all that waits is answered."""
@@ -328,11 +355,11 @@ class Sequencer(Generic[Tx]):
         began_ns = self._clock.boot_ns()
         now = Instant(max(group.now(), group.head.last_at))
         for job in jobs:
-            job.size = 0
+            job.size, job.ack = 0, Ack.DURABLE
             index = group.head.next + len(done.rows)
             try:
                 with group.attempt():
-                    result, rows = _worked(group, job, index=index, now=now, alone=alone)
+                    result, rows = self._worked(group, job, index=index, now=now, alone=alone)
             except _AlreadyRecorded as known:
                 job.size = group.head.next
                 done.results.append((job, known.result))
@@ -352,6 +379,17 @@ class Sequencer(Generic[Tx]):
         else:
             done.mark = group.mark()
         return done
+
+    def _worked(
+        self, group: Group[Tx], job: _Job[Tx], *, index: int, now: Instant, alone: bool
+    ) -> tuple[object, list[EntryRow]]:
+        recorded = job.work(group.transaction, now)
+        rows = [sequenced(draft, index=index + place, at=now) for place, draft in enumerate(recorded.entries)]
+        if recorded.entries:
+            job.ack = strongest((recorded.ack, self._demanded(group.transaction, recorded.entries)))
+        if alone and rows and _all_known(group, rows):
+            raise _AlreadyRecorded(recorded.result)
+        return recorded.result, rows
 
     def _sealed(self, group: Group[Tx], rows: Sequence[EntryRow]) -> Sequence[EntryRow]:
         """Return entries with their private texts sealed."""
@@ -405,14 +443,6 @@ class Sequencer(Generic[Tx]):
             if not job.answer.done():
                 job.failed = True
                 job.answer.set_exception(AuditUnavailable("Recording was interrupted.", next_step="Try again."))
-
-
-def _worked(group: Group[Tx], job: _Job[Tx], *, index: int, now: Instant, alone: bool) -> tuple[object, list[EntryRow]]:
-    recorded = job.work(group.transaction, now)
-    rows = [sequenced(draft, index=index + place, at=now) for place, draft in enumerate(recorded.entries)]
-    if alone and rows and _all_known(group, rows):
-        raise _AlreadyRecorded(recorded.result)
-    return recorded.result, rows
 
 
 def _all_known(group: Group[Tx], rows: Sequence[EntryRow]) -> bool:

@@ -60,6 +60,7 @@ class Recorder:
                 want_bytes=step.size,
                 subjects=step.subjects,
                 limits=opened.grant.terms.limits,
+                ack=opened.grant.shape.ack,
                 replica=self.replica,
                 log=self.log,
                 new_id=self.new_id,

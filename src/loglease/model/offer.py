@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self
 
+from loglease.model.ack import Ack
 from loglease.model.errors import InvalidField
 from loglease.model.extension import ExtendRule
 from loglease.model.key_scope import KeyScope
@@ -164,6 +165,7 @@ class Shape:
         cut_on_change: open sessions end at once when a new bundle narrows the policy, not with the next session.
         network_bound: useless from any other network than the one from which it was asked for.
         pseudonyms: where equal values have equal pseudonyms.
+        ack: what has to be true of its record before anything is acknowledged, whatever the server's setting says.
         extend: how often it may be extended, by how much; None is not at all. What policy says then decides.
     """
 
@@ -174,6 +176,7 @@ class Shape:
     cut_on_change: bool = False
     network_bound: bool = False
     pseudonyms: KeyScope = KeyScope.GRANT
+    ack: Ack = Ack.DURABLE
     extend: ExtendRule | None = None
 
 

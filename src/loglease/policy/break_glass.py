@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from loglease.model.ack import Ack
 from loglease.policy.condition_fields import Effect
 from loglease.policy.documents import AccessPolicy, AfterRule, BreakGlass, GrantRule, Rate, Route, Tightening
 from loglease.policy.fields import Record
@@ -67,7 +68,7 @@ class EmergencyKinds(Kinds):
     def _emergency_grant(self, node: Node | None) -> GrantRule:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction=RAW)
-        known = ("duration", "single_use", "idle_timeout", "limits", "redaction", "bind")
+        known = ("duration", "single_use", "idle_timeout", "limits", "redaction", "bind", "audit")
         record = self._reader.record(node, "grant", (*known, "extend"), GRANT_LATER)
         if record.node("extend") is not None:
             self._reader.problems.add(
@@ -95,6 +96,7 @@ class EmergencyKinds(Kinds):
             idle_timeout_s=self._reader.duration(record.node("idle_timeout"), "idle_timeout", 0) or None,
             limits=self._parts.limits(record.node("limits")),
             network_bound=self._parts.network_bound(record.node("bind")),
+            ack=self._ack(record.node("audit")) or Ack.DURABLE,
             redaction=profile or RAW,
         )
 

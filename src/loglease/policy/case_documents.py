@@ -25,7 +25,7 @@ from loglease.policy.tree import Items, Node, Scalar, Table
 
 _OF_OFFERS: Final = (
     "route", "stages", "reviews", "duration", "redaction", "limits", "activate_within", "pending_max", "idle_timeout",
-    "single_use", "bind", "pseudonyms", "notify", "after_review",
+    "single_use", "bind", "pseudonyms", "audit", "notify", "after_review",
 )  # fmt: skip
 _OF_DENIALS: Final = ("code", "rule", "next")
 
@@ -210,6 +210,7 @@ class TestDocuments:
             single_use=self._flag(record, "single_use"),
             network_bound=None if bind is None else not _is_empty(bind) and self._parts.network_bound(bind),
             pseudonyms=self._parts.key_scope(record.node("pseudonyms")),
+            ack=self._parts.ack(record.node("audit")),
             notify=None if notify is None else () if _is_empty(notify) else self._parts.recipients(notify, "notify"),
             after_review=self._flag(record, "after_review"),
             code=read.word(record.node("code"), "code", CODES, "") or None,

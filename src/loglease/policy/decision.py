@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from loglease.model.access_request import Wish
+from loglease.model.ack import strongest
 from loglease.model.instant import Instant, duration_text
 from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.limits import Limits
@@ -418,6 +419,7 @@ def _offer(draft: _Draft, number: int, asked: _Asked) -> Offer:
         cut_on_change=policy.grant.cut_on_change,
         network_bound=_is_bound(policy, route, asked),
         pseudonyms=_pseudonyms(policy, route, asked) if reveal is None else KeyScope.GRANT,
+        ack=strongest((policy.grant.ack, route.grant.ack, *(rail.ack for rail in asked.rails))),
         extend=extend_rule(policy, route) if reveal is None else None,
     )
     outcome = Outcome.REVIEW if any(plan.stages for plan in plans) else Outcome.AUTO

@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from loglease.model.ack import Ack
 from loglease.model.extension import ExtendRule
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Selector
@@ -206,6 +207,7 @@ class GrantRule:
         cut_on_change: what a new bundle takes away ends open sessions at once.
         network_bound: it is useless from another network than the one from which it was asked for.
         pseudonyms: where equal values have equal pseudonyms.
+        ack: what has to be true of the record before anything under it is acknowledged.
         extend: how often it may be extended, and by how much; None is never.
     """
 
@@ -220,6 +222,7 @@ class GrantRule:
     cut_on_change: bool = False
     network_bound: bool = False
     pseudonyms: KeyScope = KeyScope.GRANT
+    ack: Ack = Ack.DURABLE
     keep: KeepRule | None = None
     extend: ExtendRule | None = None
 
@@ -236,6 +239,7 @@ class Tightening:
     redaction: str | None = None
     network_bound: bool = False
     pseudonyms: KeyScope | None = None
+    ack: Ack | None = None
     extend: ExtendRule | None = None
 
 
@@ -364,6 +368,7 @@ class Guardrail:
         notify: who is told of each grant that it applies to; None is nobody else.
         network_bound: it binds each grant that it applies to, as `GrantRule` does.
         pseudonyms: how far pseudonyms may reach; None bounds nothing.
+        ack: what has to be true at least of the record of what it applies to; None demands nothing.
     """
 
     id: str
@@ -379,5 +384,6 @@ class Guardrail:
     notify: tuple[str, ...] | None = None
     network_bound: bool = False
     pseudonyms: KeyScope | None = None
+    ack: Ack | None = None
     help: str
     at: At

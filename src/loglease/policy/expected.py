@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from loglease.model.ack import Ack
 from loglease.model.instant import Instant
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
@@ -61,6 +62,7 @@ class Want:
         limits: those that are not set are not looked at.
         network_bound: whether the grant is bound to a network.
         pseudonyms: where equal values have equal pseudonyms.
+        ack: what has to be true of the record before anything is acknowledged.
         notify: all who are told of the grant; nobody where it is empty.
         after_review: whether somebody looks at it afterwards.
         code: why there is no offer.
@@ -82,6 +84,7 @@ class Want:
     single_use: bool | None = None
     network_bound: bool | None = None
     pseudonyms: KeyScope | None = None
+    ack: Ack | None = None
     notify: tuple[str, ...] | None = None
     after_review: bool | None = None
     code: str | None = None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from loglease.model.access_request import Wish
+from loglease.model.ack import Ack
 from loglease.model.digest import Canonical
 from loglease.model.instant import MICROSECONDS, iso_duration
 from loglease.model.key_scope import KeyScope
@@ -189,6 +190,8 @@ def _offer(offer: Offer) -> dict[str, Canonical]:
         data["bind"] = [NETWORK]
     if offer.shape.pseudonyms is not KeyScope.GRANT:
         data["pseudonyms"] = str(offer.shape.pseudonyms)
+    if offer.shape.ack is not Ack.DURABLE:
+        data["audit"] = str(offer.shape.ack)
     if offer.route is not None:
         data["route"] = offer.route
     if offer.after is not None:
@@ -212,6 +215,7 @@ def _rail(trace: GuardrailTrace, viewer: Viewer) -> dict[str, Canonical]:
     data |= {"caps": caps} if (caps := _caps(rail)) else {}
     data |= {"at_least": rail.at_least} if rail.at_least is not None else {}
     data |= {"pseudonyms": str(rail.pseudonyms)} if rail.pseudonyms is not None else {}
+    data |= {"audit": str(rail.ack)} if rail.ack is not None else {}
     data |= {"bind": [NETWORK]} if rail.network_bound else {}
     data |= {"require": stage_words(rail.require)} if rail.require is not None else {}
     if viewer is Viewer.AUDITOR and rail.condition is not None:

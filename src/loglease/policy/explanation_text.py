@@ -68,6 +68,7 @@ def _lines(data: Part) -> Iterator[str]:
     for one in offers:
         bound = f", {ONE_NETWORK}" if "bind" in one else ""
         bound += f", pseudonyms reach over the {one['pseudonyms']}" if "pseudonyms" in one else ""
+        bound += f", nothing served before its record is {one['audit']}" if "audit" in one else ""
         yield f" offer {one['offer']}     {one['policy']}: {in_words(one['duration'])}, {_approvals(one)}{bound}"
     for policy in data["policies"]:
         yield f" {policy['id']}   {policy['at']}" if "at" in policy else f" {policy['id']}"
@@ -95,6 +96,8 @@ def effects_of(rail: Part) -> Iterator[str]:
         yield f"redaction at least {rail['at_least']}"
     if "pseudonyms" in rail:
         yield f"pseudonyms reach over the {rail['pseudonyms']} at most"
+    if "audit" in rail:
+        yield f"nothing served before its record is {rail['audit']}"
     if "bind" in rail:
         yield ONE_NETWORK
     if "require" in rail:

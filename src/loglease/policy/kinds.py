@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from loglease.model.ack import Ack
 from loglease.model.instant import MAX_DURATION_S
 from loglease.model.key_scope import KeyScope
 from loglease.model.limits import Limits
@@ -44,7 +45,6 @@ _ELEVATION: Final = ("P904", "raising debug levels comes with a later version")
 HEAD: Final = ("api", "kind", "id")
 GRANT_LATER: Final[Later] = {
     "labels_only": ("P906", "grants for labels alone come with a later version"),
-    "audit": ("P906", "a stronger record than the server's comes with a later version"),
 }
 KEEP_EVERY_S: Final = 60
 LEAST_EVERY_S: Final = 10
@@ -180,7 +180,8 @@ class Kinds:
         if node is None:
             return GrantRule(default_s=1, max_s=1, redaction="")
         known = ("duration", "activate_within", "single_use", "idle_timeout", "limits", "redaction", "reveal", "keep")
-        record = self._reader.record(node, "grant", (*known, "bind", "extend", "pseudonyms", "on_change"), GRANT_LATER)
+        more = ("bind", "extend", "pseudonyms", "audit", "on_change")
+        record = self._reader.record(node, "grant", (*known, *more), GRANT_LATER)
         default_s, max_s = self._duration(record.need("duration", "{default: 30m, max: 2h}"))
         profile = self._profile(record.need("redaction", "pii-default"), "redaction") or ""
         on_change = self._reader.word(record.node("on_change"), "on_change", ("finish", "cut"), "finish")
@@ -195,6 +196,7 @@ class Kinds:
             limits=rest.limits,
             network_bound=rest.network_bound,
             pseudonyms=rest.pseudonyms or KeyScope.GRANT,
+            ack=rest.ack or Ack.DURABLE,
             redaction=profile,
             reveal=self._reveal(record, profile),
             cut_on_change=on_change == "cut",
@@ -243,7 +245,15 @@ class Kinds:
             limits=self._parts.limits(record.node("limits")),
             network_bound=self._parts.network_bound(record.node("bind")),
             pseudonyms=self._parts.key_scope(record.node("pseudonyms")),
+            ack=self._ack(record.node("audit")),
         )
+
+    def _ack(self, node: Node | None) -> Ack | None:
+        """Read what has to be true of the record, if this server can make it so."""
+        found = self._parts.ack(node)
+        if node is not None and found is Ack.WITNESSED:
+            self._names.witnesses(node.at)
+        return found
 
     def _duration(self, node: Node | None) -> tuple[int, int]:
         if node is None:
@@ -331,6 +341,7 @@ class Kinds:
             "redaction",
             "bind",
             "pseudonyms",
+            "audit",
             "extend",
         )
         record = self._reader.record(node, "a route's grant", known, GRANT_LATER)
@@ -347,6 +358,7 @@ class Kinds:
             limits=rest.limits,
             network_bound=rest.network_bound,
             pseudonyms=rest.pseudonyms,
+            ack=rest.ack,
             redaction=self._profile(record.node("redaction"), "redaction"),
             extend=self._parts.extend(record.node("extend")),
         )
@@ -360,7 +372,7 @@ class Kinds:
         deny = read.boolean(record.node("deny"), "deny", default=True) if "deny" in effects else False
         condition = self._conditions.read(record.node("if"), "if", Effect.BANS)
         notify, network_bound = self._add(record.node("add"))
-        at_least, pseudonyms = self._at_least(record.node("at_least"))
+        at_least, pseudonyms, ack = self._at_least(record.node("at_least"))
         if not effects or ("deny" in effects and not deny):
             read.problems.add(
                 record.key_at("deny"),
@@ -385,6 +397,7 @@ class Kinds:
             notify=notify,
             network_bound=network_bound,
             pseudonyms=pseudonyms,
+            ack=ack,
             help=read.text(record.node("help"), "help"),
             at=node.at,
         )
@@ -437,14 +450,15 @@ class Kinds:
             limits=limits,
         )
 
-    def _at_least(self, node: Node | None) -> tuple[str | None, KeyScope | None]:
-        """Read the least strict profile, and the widest scope of pseudonyms."""
+    def _at_least(self, node: Node | None) -> tuple[str | None, KeyScope | None, Ack | None]:
+        """Read the least strict profile, the widest scope of pseudonyms, and the least that is true of the record."""
         if node is None:
-            return None, None
-        record = self._reader.record(node, "at_least", ("redaction", "pseudonyms"))
-        given = record.node("pseudonyms")
-        redaction = record.need("redaction", "secrets") if given is None else record.node("redaction")
-        return self._profile(redaction, "redaction"), self._parts.key_scope(given)
+            return None, None, None
+        record = self._reader.record(node, "at_least", ("redaction", "pseudonyms", "audit"))
+        scope, audit = record.node("pseudonyms"), record.node("audit")
+        alone = scope is None and audit is None
+        redaction = record.need("redaction", "secrets") if alone else record.node("redaction")
+        return self._profile(redaction, "redaction"), self._parts.key_scope(scope), self._ack(audit)
 
     def _require(self, node: Node | None) -> Stage | None:
         if node is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loglease.model.access_request import Wish
+from loglease.model.ack import Ack, strongest
 from loglease.model.errors import LogLeaseError, Malformed
 from loglease.model.ids import PersonId, PrincipalId, SubjectId
 from loglease.model.instant import EventWindow, Instant, duration_text, parse_instant
@@ -50,6 +51,7 @@ class LiveGrant:
     submitted_at: Instant
     network_bound: bool
     pseudonyms: KeyScope
+    ack: Ack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def _grant(item: Mapping[str, Any]) -> LiveGrant:
         submitted_at=parse_instant(item["submitted_at"]),
         network_bound=bool(item.get("network_bound")),
         pseudonyms=KeyScope(item.get("pseudonyms", KeyScope.GRANT)),
+        ack=Ack(item.get("audit", Ack.DURABLE)),
     )
 
 
@@ -186,7 +189,8 @@ def _fate(bundle: Bundle, grant: LiveGrant, directory: Directory | None) -> tupl
     rails = [one.guardrail for one in found.guardrails if one.applies and one.guardrail.enforced]
     profile = next(step.text.partition("@")[0] for step in trace.steps if step.name is StepName.PROFILE)
     parts = (_shorter(policy, rails, grant), _masked(profile, grant), _fewer(policy, rails, grant))
-    return "; ".join([*itertools.chain(*parts), *_bound(policy, rails, grant), *_linkable(policy, rails, grant)]), False
+    more = (_bound(policy, rails, grant), _linkable(policy, rails, grant), _recorded(policy, rails, grant))
+    return "; ".join(itertools.chain(*parts, *more)), False
 
 
 def _decision(bundle: Bundle, grant: LiveGrant, holder: Principal, directory: Directory | None) -> Decision:
@@ -226,6 +230,12 @@ def _linkable(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant
     most = narrowest((policy.grant.pseudonyms, *(rail.pseudonyms for rail in rails)))
     if most.reach < grant.pseudonyms.reach:
         yield f"pseudonyms {grant.pseudonyms} -> {most}"
+
+
+def _recorded(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:
+    demanded = strongest((policy.grant.ack, *(rail.ack for rail in rails)))
+    if demanded.strength > grant.ack.strength:
+        yield f"nothing served before its record is {demanded}"
 
 
 def _fewer(policy: AccessPolicy, rails: Sequence[Guardrail], grant: LiveGrant) -> Iterator[str]:

@@ -35,12 +35,14 @@ class Outside:
         trusted_labels: by source, the labels that it sets itself; a source not listed is not looked at.
         presence: the facts that a call itself has, by who says so and by name; None leaves the bundle's word for them.
         providers: the configured providers of facts; None believes every name.
+        witnessed: whether witnesses cosign heads of its audit log; where nobody says so, a bundle is believed.
     """
 
     profiles: Profiles | None = None
     trusted_labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
     presence: Mapping[str, Mapping[str, Type]] | None = None
     providers: frozenset[str] | None = None
+    witnessed: bool = True
 
 
 class Names:
@@ -51,6 +53,14 @@ class Names:
         self._catalog = catalog
         self._sets = approver_sets
         self._outside = outside
+
+    def witnesses(self, at: At) -> None:
+        """Check that there are witnesses: nothing would ever be acknowledged without."""
+        if not self._outside.witnessed:
+            self._problems.add(
+                at, "P332", "this server has no witnesses, so nothing would ever be served",
+                "name them in the setting audit.witness_policy, or write audit: published",
+            )  # fmt: skip
 
     def principal(self, name: str, at: At) -> bool:
         """Check a name such as `group:sre`."""

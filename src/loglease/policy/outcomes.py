@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from loglease.model.ack import Ack
 from loglease.model.instant import MICROSECONDS
 from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Offer
@@ -51,6 +52,7 @@ def outcome_type(catalog: Catalog, policies: Collection[str]) -> Record:
             "idle_timeout": Field(DURATION, optional=True),
             "single_use": Field(BOOL),
             "pseudonyms": Field(Text(words=frozenset(map(str, KeyScope)))),
+            "audit": Field(Text(words=frozenset(map(str, Ack)))),
             "bind": Field(Listed(Text(words=frozenset({NETWORK})), 1)),
             "notify": Field(Listed(Text())),
             "after_review": Field(BOOL),
@@ -115,6 +117,7 @@ def _of_offer(offer: Offer) -> dict[str, Value]:
         "idle_timeout": ABSENT if shape.idle_timeout_s is None else shape.idle_timeout_s * MICROSECONDS,
         "single_use": shape.single_use,
         "pseudonyms": str(shape.pseudonyms),
+        "audit": str(shape.ack),
         "bind": (NETWORK,) if shape.network_bound else (),
         "notify": offer.notify,
         "after_review": offer.after is not None,

@@ -6,6 +6,7 @@ import math
 import re
 from typing import Final
 
+from loglease.model.ack import DEMANDED, Ack
 from loglease.model.errors import InvalidField
 from loglease.model.extension import ExtendRule
 from loglease.model.instant import EventWindow
@@ -208,6 +209,11 @@ class Parts:
         """Read how far pseudonyms reach; None where it is not said, or no such scope."""
         found = self._reader.word(node, "pseudonyms", tuple(KeyScope), "")
         return KeyScope(found) if found else None
+
+    def ack(self, node: Node | None) -> Ack | None:
+        """Read what has to be true of a record; None where it is not said, or no such thing."""
+        found = self._reader.word(node, "audit", DEMANDED, "")
+        return Ack(found) if found else None
 
     def network_bound(self, node: Node | None) -> bool:
         """Read what grants are bound to: `network` is all that there is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loglease.model.access_request import Wish
+from loglease.model.ack import Ack, strongest
 from loglease.model.instant import Instant
 from loglease.model.key_scope import KeyScope, narrowest
 from loglease.model.offer import Offer, Plan, Terms
@@ -28,6 +29,7 @@ class Recheck:
         terms: what may be read at most.
         network_bound: whether any of them binds the grant to a network.
         pseudonyms: the narrowest scope that any of them has.
+        ack: the most that any of them demands of the record.
     """
 
     refusal: Refusal | None
@@ -35,6 +37,7 @@ class Recheck:
     terms: Terms | None = None
     network_bound: bool = False
     pseudonyms: KeyScope = KeyScope.GRANT
+    ack: Ack = Ack.DURABLE
 
 
 def redecide(
@@ -70,7 +73,7 @@ def redecide(
     if pinned_bundle is not None and pinned_bundle.hash != current.hash:
         bundles.append(pinned_bundle)
     plans, terms = list(pinned.plans), pinned.terms
-    network_bound, pseudonyms = pinned.shape.network_bound, pinned.shape.pseudonyms
+    network_bound, pseudonyms, ack = pinned.shape.network_bound, pinned.shape.pseudonyms, pinned.shape.ack
     for bundle in bundles:
         found = decide(
             bundle, wish, principal, directory=directory, now=now, profiles=profiles, submitted_at=submitted_at,
@@ -82,11 +85,14 @@ def redecide(
         plans += [plan for plan in offer.plans if plan not in plans]
         network_bound = network_bound or offer.shape.network_bound
         pseudonyms = narrowest((pseudonyms, offer.shape.pseudonyms))
+        ack = strongest((ack, offer.shape.ack))
         both = stricter_terms(terms, offer.terms, profiles)
         if both is None:
             return Recheck(refusal=_withdrawn(pinned, None))
         terms = both
-    return Recheck(refusal=None, plans=tuple(plans), terms=terms, network_bound=network_bound, pseudonyms=pseudonyms)
+    return Recheck(
+        refusal=None, plans=tuple(plans), terms=terms, network_bound=network_bound, pseudonyms=pseudonyms, ack=ack
+    )
 
 
 def _withdrawn(pinned: Offer, found: Decision | None) -> Refusal:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from loglease.model.ack import DEMANDED
 from loglease.model.key_scope import KeyScope
 from loglease.model.principal import Kind
 from loglease.policy.calendars import WEEKDAYS
@@ -88,7 +89,7 @@ _BIND: Final = _list(_words(NETWORK), 1)
 _SHAPE: Final = {
     "activate_within": _ref("duration"), "single_use": _BOOL, "idle_timeout": _ref("duration"),
     "limits": _ref("limits"), "redaction": _PROFILE, "bind": _BIND,
-    "pseudonyms": _words(*KeyScope),
+    "pseudonyms": _words(*KeyScope), "audit": _words(*DEMANDED),
 }  # fmt: skip
 _EXTEND: Final = _record("extend", "times by", {"times": _number(MOST_EXTENSIONS), "by": _ref("duration")})
 _BLOCK: Final = {"from": _APPROVERS, "need": _number(MAX_NEED)}
@@ -96,7 +97,9 @@ _AFTER: Final = _record(
     "after_review", "from need within",
     {**_BLOCK, "within": _ref("duration"), "escalate": _record("escalate", "to", {"to": _APPROVERS})},
 )  # fmt: skip
-_EMERGENCY_SHAPE: Final = {name: _SHAPE[name] for name in ("single_use", "idle_timeout", "limits", "redaction", "bind")}
+_EMERGENCY_SHAPE: Final = {
+    name: _SHAPE[name] for name in ("single_use", "idle_timeout", "limits", "redaction", "bind", "audit")
+}
 _SPAN: Final = _record("duration", "max", {"default": _ref("duration"), "max": _ref("duration")})
 _WHO: Final = {"any_of": _PRINCIPALS, "none_of": _PRINCIPALS}
 
@@ -269,8 +272,12 @@ _KINDS: Final[Mapping[str, tuple[str, str, Mapping[str, Schema]]]] = {
             "if": _ref("condition"),
             "caps": _record("caps", "", {"duration": _ref("duration"), "lookback": _ref("duration"), **_COUNTS}),
             "at_least": {
-                "anyOf": [{"required": ["redaction"]}, {"required": ["pseudonyms"]}],
-                **_record("at_least", "", {"redaction": _PROFILE, "pseudonyms": _words(*KeyScope)}),
+                "anyOf": [{"required": [name]} for name in ("redaction", "pseudonyms", "audit")],
+                **_record(
+                    "at_least",
+                    "",
+                    {"redaction": _PROFILE, "pseudonyms": _words(*KeyScope), "audit": _words(*DEMANDED)},
+                ),
             },
             "deny": {"const": True},
             "add": _record("add", "", {"bind": _BIND, "notify": _list(_text())}),

@@ -74,6 +74,7 @@ def _of_terms(want: Want, offer: Offer) -> Iterator[str]:
     yield from _unless_as_long("idle_timeout", want.idle_timeout_s, shape.idle_timeout_s)
     yield from _unless_same("single_use", want.single_use, shape.single_use)
     yield from _unless_same("pseudonyms", want.pseudonyms, shape.pseudonyms)
+    yield from _unless_same("audit", want.ack, shape.ack)
     if want.network_bound is not None:
         yield from _unless_same("bind", _binding(bound=want.network_bound), _binding(bound=shape.network_bound))
 

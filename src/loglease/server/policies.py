@@ -125,6 +125,7 @@ def rules_of(
         trusted_labels={one.name: one.trusted_labels for one in sources.values()},
         presence=None if settings is None else presence_types(networks_named(settings.networks)),
         providers=None if settings is None else frozenset(settings.facts.providers),
+        witnessed=settings is None or settings.audit.witness_policy is not None,
     )
     bundle = load(files, revision=revision, expires=expires, outside=outside)
     if isinstance(bundle, list):

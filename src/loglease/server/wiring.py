@@ -11,6 +11,7 @@ from typing import Final, cast
 import structlog
 
 from loglease.access.commitments import Random
+from loglease.access.demanding import Demands
 from loglease.access.journal import Journal
 from loglease.access.notices import TellingLog
 from loglease.access.open_session import Places
@@ -21,11 +22,12 @@ from loglease.access.restore import HeadFile
 from loglease.access.served_index import bring_up_served_index
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
-from loglease.audit.interface import EntryLog
+from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.audit.privacy import Vault
-from loglease.audit.sequencer import Sequencer
+from loglease.audit.sequencer import WITNESSED_WITHIN_S, Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
+from loglease.model.ack import Ack
 from loglease.model.clock import Clock
 from loglease.model.ids import NewId
 from loglease.redaction import KEY_BYTES, Keys
@@ -66,7 +68,7 @@ from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.server.sinks import Gate, open_sinks
 from loglease.server.telemetry import StoreFailures
-from loglease.server.witnesses import WITNESSED_WITHIN_S, Witnessing, open_witnessing
+from loglease.server.witnesses import Witnessing, open_witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
@@ -251,11 +253,26 @@ def _sequencer(
     witnessing: Witnessing | None,
     gate: Gate,
 ) -> Sequencer[Transaction]:
-    """Return the entrance to the log, which acknowledges what the settings call recorded."""
+    """Return the entrance to the log, which acknowledges what settings call recorded, or policy where that is more."""
+    published = publishing.integrator.covered
+    witnessed = _nobody_cosigns if witnessing is None else witnessing.covered
+    demands = Demands()
     if settings.audit.ack == "witnessed" and witnessing is not None:
-        return Sequencer(store, clock, vault, limit_s=WITNESSED_WITHIN_S, covered=witnessing.covered, gate=gate)
-    covered = publishing.integrator.covered if settings.audit.ack == "published" else None
-    return Sequencer(store, clock, vault, covered=covered, gate=gate)
+        return Sequencer(store, clock, vault, limit_s=WITNESSED_WITHIN_S, covered=witnessed, gate=gate)
+    if settings.audit.ack == "published":
+        stronger = {Ack.WITNESSED: witnessed}
+        return Sequencer(store, clock, vault, covered=published, stronger=stronger, demanded=demands, gate=gate)
+    stronger = {Ack.PUBLISHED: published, Ack.WITNESSED: witnessed}
+    return Sequencer(store, clock, vault, stronger=stronger, demanded=demands, gate=gate)
+
+
+async def _nobody_cosigns(_size: int) -> None:
+    """Refuse what an earlier policy demands and this configuration can no longer give.
+
+    Raises:
+        AuditUnavailable: always.
+    """
+    raise AuditUnavailable("It is recorded, and there is nobody to witness it.", next_step="Tell an operator.")
 
 
 async def _publishing(settings: Settings, store: SqliteStore, clock: Clock, random: Random) -> Publishing:

@@ -21,9 +21,6 @@ from loglease.server.outgoing import Call, NoAnswer, Outgoing
 from loglease.server.publishing import Publishing
 from loglease.server.settings import Settings, SettingsInvalid
 
-WITNESSED_WITHIN_S: Final = 5.0
-"""How long a caller waits where a record counts once it is witnessed."""
-
 _ANSWER_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.05
 _NOT_JSON: Final = "text/plain; charset=utf-8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from loglease.model.instant import duration_text
+from loglease.policy.difference.acks import compare_acks
 from loglease.policy.difference.found import Comparison, Verdict
 from loglease.policy.difference.key_scopes import compare_key_scopes
 from loglease.policy.difference.plans import compare_required
@@ -16,7 +17,7 @@ from loglease.policy.profiles import Profiles
 
 _KNOWN: Final = (
     "id", "title", "help", "enforced", "even_break_glass", "applies", "condition", "caps", "at_least", "deny",
-    "require", "notify", "network_bound", "pseudonyms",
+    "require", "notify", "network_bound", "pseudonyms", "ack",
 )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def _compare_enforced(found: Comparison, old: Guardrail, new: Guardrail, profile
     caps.rest(old.caps, new.caps, ("duration_s", "lookback_s", "limits"))
     compare_redaction(found, "at_least.redaction", old.at_least, new.at_least, profiles)
     compare_key_scopes(found, "at_least.pseudonyms", old.pseudonyms, new.pseudonyms)
+    compare_acks(found, "at_least.audit", old.ack, new.ack)
     found.flag("deny", old=old.deny, new=new.deny, on=Verdict.NARROWS)
     compare_required(found, "require.stage", old.require, new.require)
     found.names("add.notify", old.notify or (), new.notify or (), more=Verdict.NARROWS)

@@ -8,6 +8,7 @@ from typing import Final
 from loglease.model.extension import ExtendRule
 from loglease.model.instant import duration_text
 from loglease.model.reveal import is_class_among
+from loglease.policy.difference.acks import compare_acks
 from loglease.policy.difference.found import OPPOSITE, Comparison, Verdict
 from loglease.policy.difference.key_scopes import compare_key_scopes
 from loglease.policy.difference.plans import compare_stage, compare_stages
@@ -39,7 +40,7 @@ _POLICY: Final = (
 )  # fmt: skip
 _SHARED: Final = (
     "max_s", "activate_within_s", "single_use", "idle_timeout_s", "limits", "redaction", "network_bound",
-    "pseudonyms", "extend",
+    "pseudonyms", "ack", "extend",
 )  # fmt: skip
 
 
@@ -140,6 +141,7 @@ def _compare_shared(found: Comparison, old: GrantRule | Tightening, new: GrantRu
     found.limits("limits.", old.limits, new.limits)
     found.names("bind", bindings(old), bindings(new), more=Verdict.NARROWS)
     compare_key_scopes(found, "pseudonyms", old.pseudonyms, new.pseudonyms)
+    compare_acks(found, "audit", old.ack, new.ack)
 
 
 def _compare_extensions(found: Comparison, old: ExtendRule | None, new: ExtendRule | None, *, one: Verdict) -> None:

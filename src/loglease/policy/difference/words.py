@@ -82,6 +82,7 @@ def guardrail_text(rail: Guardrail) -> str:
         *(f"{name} at most {value:,}" for name, value in rail.caps.limits.named().items()),
         *([] if rail.at_least is None else [f"at least {rail.at_least}"]),
         *([] if rail.pseudonyms is None else [f"pseudonyms over the {rail.pseudonyms} at most"]),
+        *([] if rail.ack is None else [f"recorded as {rail.ack} at least"]),
         *([] if rail.require is None else [stage_text(rail.require)]),
         *(f"bind to the {name}" for name in bindings(rail)),
         *([] if rail.notify is None else [f"tell {', '.join(rail.notify)}"]),

@@ -8,6 +8,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import Field
 
 from loglease.model.access_request import RequestState
+from loglease.model.ack import Ack
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.key_scope import KeyScope
 from loglease.model.offer import Outcome
@@ -91,6 +92,16 @@ Pseudonyms = Annotated[
 ]
 
 
+Recording = Annotated[
+    Ack,
+    Field(
+        description="What policy demands of the record of each answer before it leaves: that the database has it; that "
+        "a signed head of the audit log covers it; or that witnesses have cosigned such a head. The server's own "
+        "setting may demand more."
+    ),
+]
+
+
 class OfferShown(Resource):
     """One policy's answer: what it would grant, for how long, with which approvals."""
 
@@ -110,6 +121,7 @@ class OfferShown(Resource):
     network_bound: NetworkBound
     network: Network = None
     pseudonyms: Pseudonyms
+    audit: Recording
     words: str
 
 
@@ -290,6 +302,7 @@ class GrantShown(Resource):
     network_bound: NetworkBound
     network: Network = None
     pseudonyms: Pseudonyms
+    audit: Recording
     digest: Digest
     reviews: list[ReviewIdText]
     holds: list[HoldShown]

@@ -112,6 +112,7 @@ def offer_shown(offer: Offer, reveal: Reveal | None, network: str | None) -> r.O
         network_bound=offer.shape.network_bound,
         network=network if offer.shape.network_bound else None,
         pseudonyms=offer.shape.pseudonyms,
+        audit=offer.shape.ack,
         words=terms_words(offer.terms, reveal),
     )
 
@@ -249,6 +250,7 @@ def grant_shown(tx: Transaction, view: GrantView, now: Instant) -> r.GrantShown:
         network_bound=grant.shape.network_bound,
         network=grant.network if grant.shape.network_bound else None,
         pseudonyms=grant.shape.pseudonyms,
+        audit=grant.shape.ack,
         digest=grant.digest,
         reviews=list(grant.reviews),
         holds=_holds(tx, view),

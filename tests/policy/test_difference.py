@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from tests.policy.changes import CARDS, CHANGES, TEXT, Change, bundle_with, change, lines_of, said
 from tests.policy.world import (
@@ -614,6 +614,12 @@ def test_the_oracle_sees_what_widens() -> None:
     assert seen >= 0.6 * len(widening), f"{seen} of {len(widening)}"
 
 
+def goes_together(changes: list[Change]) -> bool:
+    """Say whether a bundle may hold all of them: nobody can be counted where nobody has a pseudonym."""
+    text = "".join(one.new for one in changes)
+    return not ("subjects: 50" in text and "redaction: raw" in text)
+
+
 SEVERAL = st.lists(st.sampled_from(CHANGES), max_size=4)
 
 
@@ -622,6 +628,7 @@ SEVERAL = st.lists(st.sampled_from(CHANGES), max_size=4)
 def test_nobody_gains_by_several_changes_beyond_what_is_said(
     both: list[Change], old: list[Change], new: list[Change], directory: int
 ) -> None:
+    assume(goes_together([*both, *old]) and goes_together([*both, *new]))
     one, other = (bundle_with(*both, *changes) for changes in (old, new))
     allowed = unproved(one, other)
     event(f"{len(other.policies) - len(allowed)} policies are proved")

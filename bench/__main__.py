@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PARTS = {"__init__", "__main__", "gateway_stack"}
+PARTS = {"__init__", "__main__", "audit_rivals", "gateway_stack", "lawful"}
 
 
 def names() -> list[str]:

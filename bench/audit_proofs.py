@@ -2,7 +2,8 @@
 
 ``python -m bench.audit_proofs [ENTRIES]``, a million without; with ``--large`` proofs from ten times as many, too. Both
 verifiers read the same files, which the system has in memory, in interleaved rounds; figures are medians. Ours looks at
-the form of each entry as well, of which the one in Go knows nothing. A proof is cold where nothing was read before it
+the form of each entry as well, of which the one in Go knows nothing. The log keeps all rules, so that each of them is
+asked where it applies. A proof is cold where nothing was read before it
 by the program: each has a new reader, and an entry drawn at random.
 """
 
@@ -19,7 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from tests.audit.logs import KEY, log_files, recorded, write_log
+from bench.lawful import lawful
+from tests.audit.logs import KEY, log_files, write_log
 from tests.real.foreign import foreign_path
 
 from loglease.audit.log_directory import FileLog
@@ -68,7 +70,9 @@ def rules_checked(place: Path) -> None:
             rules.take(index, entry, formed=True)
 
     verify_with_jobs(read, head, jobs=JOBS, remember=True, take=take)
-    rules.finish()
+    report = rules.finish()
+    if report.broken:
+        raise SystemExit(f"The log that is measured breaks {', '.join(sorted(report.broken))}: nothing to measure.")
 
 
 def verified_in_go(program: Path, place: Path, jobs: int) -> None:
@@ -127,7 +131,7 @@ def proving(place: Path, indices: list[int]) -> tuple[float, int]:
 def overhead(place: Path, count: int) -> float:
     """Return how many bytes an entry the files have beyond the entries themselves."""
     files = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    return (files - sum(map(len, recorded(count)))) / count
+    return (files - sum(map(len, lawful(count)))) / count
 
 
 def of_these(files: Iterator[tuple[str, bytes]], numbers: set[int]) -> Iterator[tuple[str, bytes]]:
@@ -144,7 +148,7 @@ def main() -> None:
     figures: dict[str, object] = {"bench": "audit_proofs", "entries": count}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        made = seconds(lambda: write_log(place / "log", log_files(recorded(count))))
+        made = seconds(lambda: write_log(place / "log", log_files(lawful(count))))
         print(f"a log of {count:,} entries, made in {made:.0f} s")
         figures |= verifying(place / "log", count)
         drawn = [draw.randrange(count) for _ in range(PROOFS)]
@@ -154,7 +158,7 @@ def main() -> None:
         grown = 1.0
         if "--large" in sys.argv[1:]:
             large = [draw.randrange(count * LARGE) for _ in range(PROOFS)]
-            files = of_these(log_files(recorded(count * LARGE)), {index // WIDTH for index in large})
+            files = of_these(log_files(lawful(count * LARGE)), {index // WIDTH for index in large})
             write_log(place / "large", files)
             # Interleaved: the smaller one is measured anew beside the larger one.
             pairs = [(proving(place / "log", drawn), proving(place / "large", large)) for _ in range(ROUNDS)]

@@ -28,7 +28,6 @@ from statistics import median
 from typing import Any, Final
 
 import orjson
-from bench.audit import BenchClock
 from bench.who_saw_log import A_GRANT, HOUR_NS, MASTER, START_NS, STEP_NS, TRACE, Made, made_id, make, trace_under
 from sqlalchemy import Connection
 
@@ -38,6 +37,7 @@ from loglease.model.ids import GrantId
 from loglease.model.instant import Interval
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Library, builtin_library, parse_profile
+from loglease.server.clock import SystemClock
 from loglease.server.who_saw import value_wanted
 from loglease.store.interface import Transaction
 from loglease.store.served_schema import TABLES
@@ -141,7 +141,7 @@ async def measured(folder: Path, entries: int, *, keeps: bool) -> dict[str, Any]
 async def _made(folder: Path, entries: int) -> tuple[SqliteStore, Made]:
     """Return the database of a folder, and what there is to know of it; made where it is not there yet."""
     note = folder / "made.json"
-    store = await asyncio.to_thread(open_store, folder / "data" / "log.db", clock=BenchClock())
+    store = await asyncio.to_thread(open_store, folder / "data" / "log.db", clock=SystemClock())
     if note.exists():
         return store, Made.load(note)
     made = await asyncio.to_thread(make, store, entries)

@@ -28,3 +28,12 @@ def test_the_running_library_is_asked() -> None:
     connection.close()
     assert library.mode is mode_of(library.version)
     assert str(library).startswith(f"SQLite {library.version} from ")
+
+
+def test_what_the_driver_was_told_to_store_as_it_is_comes_back_as_it_was() -> None:
+    connection = running_library().module.connect(":memory:")
+    values = (b"\x00\xff", b"", None, 0, -(2**63), "", "é", 0.5)
+    assert connection.execute("SELECT ?, ?, ?, ?, ?, ?, ?, ?", values).fetchone() == values
+    kinds = connection.execute("SELECT typeof(?), typeof(?)", (b"x", None)).fetchone()
+    connection.close()
+    assert kinds == ("blob", "null")

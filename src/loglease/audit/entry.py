@@ -12,6 +12,7 @@ import orjson
 from loglease.audit.canon import canonical_value
 from loglease.audit.interface import SYSTEM, Draft, EntryInvalid, EntryRow
 from loglease.audit.merkle import leaf_hash
+from loglease.audit.patterns import matcher_of
 from loglease.audit.types import ENTRY_TYPES
 from loglease.model.digest import commitment
 from loglease.model.errors import LogLeaseError
@@ -22,7 +23,12 @@ VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 16_384
 
 _MAX_ID: Final = 128
-_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_OPTIONS: Final = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 _KEYS: Final = frozenset({"actor", "at", "data", "id", "ref", "type", "v"})
 
 
@@ -47,24 +53,15 @@ def entry_bytes(draft: Draft, at: Instant) -> bytes:
         EntryInvalid: its type is unknown, or `actor`, `ref` or `data` is not what its type demands.
         EntryTooLarge: it has more than 16,384 bytes.
     """
-    fault = _fault(draft)
-    if fault is not None:
-        raise EntryInvalid(f"An entry {draft.type} cannot be recorded: {fault}.")
-    content: dict[str, Any] = {
-        "actor": draft.actor,
-        "at": _at_text(at),
-        "data": draft.data,
-        "id": draft.id,
-        "ref": draft.ref,
-        "type": draft.type,
-        "v": VERSION,
-    }
-    if draft.via is not None:
-        content["via"] = draft.via
     try:
-        encoded = orjson.dumps(content, default=_plain, option=_OPTIONS)
+        encoded = _encoded(draft, at)
     except TypeError as error:
-        raise EntryInvalid(f"An entry {draft.type} cannot be recorded: {error}.") from error
+        raise EntryInvalid(f"An entry {draft.type} cannot be recorded: {_fault(draft) or error}.") from error
+    # The pattern takes a fifth of the time that looking at each value does, and says yes to nearly all there is.
+    matches = matcher_of(draft.type) if draft.type in ENTRY_TYPES else None
+    if len(encoded) <= MAX_ENTRY_BYTES and matches is not None and matches(encoded) is not None:
+        return encoded
+    _require_form(draft)
     if len(encoded) > MAX_ENTRY_BYTES:
         raise EntryTooLarge(
             f"What has to be recorded ({draft.type}) has {len(encoded):,} bytes, more than {MAX_ENTRY_BYTES:,}.",
@@ -109,7 +106,8 @@ def entry_of(content: bytes) -> Entry:
             data=value["data"],
             via=value.get("via"),
         )
-        same = entry_bytes(draft, at) == content
+        _require_form(draft)
+        same = _encoded(draft, at) == content
     except (TypeError, LogLeaseError) as error:
         raise EntryInvalid(f"An entry is not of its form: {error}") from error
     if not same:
@@ -117,10 +115,41 @@ def entry_of(content: bytes) -> Entry:
     return Entry(draft=draft, at=at)
 
 
+def _encoded(draft: Draft, at: Instant) -> bytes:
+    """Return a draft as canonical bytes, whatever it says.
+
+    Raises:
+        TypeError: it holds something that JSON does not know.
+    """
+    content: dict[str, Any] = {
+        "actor": draft.actor,
+        "at": _at_text(at),
+        "data": draft.data,
+        "id": draft.id,
+        "ref": draft.ref,
+        "type": draft.type,
+        "v": VERSION,
+    }
+    if draft.via is not None:
+        content["via"] = draft.via
+    return orjson.dumps(content, default=_plain, option=_OPTIONS)
+
+
 @lru_cache(maxsize=4)
 def _at_text(at: Instant) -> str:
     """A whole group has one time."""
     return instant_text(at)
+
+
+def _require_form(draft: Draft) -> None:
+    """Look at each value of a draft.
+
+    Raises:
+        EntryInvalid: one is not what its type demands.
+    """
+    fault = _fault(draft)
+    if fault is not None:
+        raise EntryInvalid(f"An entry {draft.type} cannot be recorded: {fault}.")
 
 
 def _fault(draft: Draft) -> str | None:

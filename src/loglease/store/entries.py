@@ -16,7 +16,7 @@ from loglease.model.instant import Instant
 from loglease.store.audit_schema import entries, entry_index, private, seq_head, served
 from loglease.store.entries_interface import StoredEntry, StoredHead, StoredPrivate
 from loglease.store.served_index import index_served
-from loglease.store.statements import insert_rows
+from loglease.store.statements import cursor_of, insert_rows, statement
 
 _LOWEST: Final = select(seq_head.c.min_index).scalar_subquery()
 _ROWS: Final = select(entries.c.idx, entries.c.bytes, entries.c.leaf)
@@ -187,8 +187,9 @@ class SqlEntries:
 
     def head(self) -> StoredHead:
         """Return the end of the log."""
-        row = self._connection.execute(_HEAD).one()
-        return StoredHead(next=row.next, last_at=Instant(row.last_at), epoch=row.epoch, min_index=row.min_index)
+        found = cursor_of(self._connection).execute(statement(_HEAD, self._connection.dialect))
+        following, last_at, epoch, min_index = found.fetchone()
+        return StoredHead(next=following, last_at=Instant(last_at), epoch=epoch, min_index=min_index)
 
     def newest(self, most: int) -> Sequence[StoredEntry]:
         """Return the last entries, in order."""
@@ -221,12 +222,12 @@ def append(connection: Connection, rows: Sequence[EntryLike], *, last_at: Instan
     if lists:
         insert_rows(connection, served, lists)
     index_served(connection, rows)
-    connection.execute(_ADVANCE, {"after": rows[-1].index + 1, "at": last_at})
+    cursor_of(connection).execute(statement(_ADVANCE, connection.dialect), (rows[-1].index + 1, last_at))
 
 
 def _index_row(row: EntryLike) -> tuple[object, ...]:
     draft = row.draft
-    return (row.index, row.at, draft.type, draft.actor, *(draft.ref.get(kind) for kind in _REFERENCES))
+    return (row.index, row.at, draft.type, draft.actor, *map(draft.ref.get, _REFERENCES))
 
 
 def _entry(row: Row[Any, Any, Any]) -> StoredEntry:

@@ -30,7 +30,7 @@ from loglease.store.served_schema import (
     served_under,
     served_unlisted,
 )
-from loglease.store.statements import insert_rows, statement
+from loglease.store.statements import cursor_of, insert_rows, statement
 
 QUERY: Final = "query.recorded"
 SETTLING: Final = frozenset({"batch.served", "session.closed"})
@@ -215,7 +215,7 @@ class Indexer:
         self._unlisted.append((*row, min(starts, default=-LONGEST_NS), max(ends, default=LONGEST_NS)))
 
     def _queries(self, session: str) -> list[Mapping[str, Any]]:
-        rows = self._connection.exec_driver_sql(statement(_QUERIES, self._connection.dialect), (session, QUERY))
+        rows = cursor_of(self._connection).execute(statement(_QUERIES, self._connection.dialect), (session, QUERY))
         return [orjson.loads(content)["data"] for (content,) in rows]
 
     def _grant(self, grant_id: str) -> int:
@@ -254,8 +254,8 @@ class Indexer:
         return number
 
     def _find(self, query: Any, values: tuple[object, ...]) -> int | None:
-        found = self._connection.exec_driver_sql(statement(query, self._connection.dialect), values).scalar()
-        return None if found is None else int(found)
+        row = cursor_of(self._connection).execute(statement(query, self._connection.dialect), values).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
 
     def _insert(self, table: Any, *values: object) -> int:
         number = (self._find(_LAST[table], ()) or 0) + 1

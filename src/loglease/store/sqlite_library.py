@@ -69,9 +69,16 @@ def running_library() -> SqliteLibrary:
         module = importlib.import_module("pysqlite3.dbapi2")
     except ImportError:
         module = sqlite3
+    # The driver looks for a way to store bytes and NULL at each value anew, for microseconds, unless it was told one.
+    module.register_adapter(bytes, bytes)
+    module.register_adapter(type(None), _as_it_is)
     connection = module.connect(":memory:")
     try:
         version = str(connection.execute("SELECT sqlite_version()").fetchone()[0])
     finally:
         connection.close()
     return SqliteLibrary(module=module, version=version, mode=mode_of(version))
+
+
+def _as_it_is(value: None) -> None:
+    return value

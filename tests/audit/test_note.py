@@ -10,6 +10,8 @@ from loglease.audit.checkpoint import Checkpoint, head_line, head_of_line, open_
 from loglease.audit.merkle import EMPTY_ROOT
 from loglease.audit.note import (
     COSIGNATURE,
+    ED25519,
+    MAX_NOTE_BYTES,
     NoteInvalid,
     SignedNote,
     SigningKey,
@@ -198,3 +200,46 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
         Checkpoint.parse(text)
     with pytest.raises(NoteInvalid):
         head_of_line(text)
+
+
+@pytest.mark.parametrize(("seed", "kind"), [(bytes(31), ED25519), (bytes(33), ED25519), (b"", ED25519), (bytes(32), 2)])
+def test_another_kind_of_key_is_none(seed: bytes, kind: int) -> None:
+    with pytest.raises(NoteInvalid, match="is no Ed25519 key"):
+        SigningKey("example.com/1", seed, kind)
+
+
+def test_a_public_key_is_no_private_one() -> None:
+    for text in (PUBLIC, PRIVATE.removeprefix("PRIVATE+KEY+"), f" {PRIVATE}"):
+        with pytest.raises(NoteInvalid, match="does not start with"):
+            SigningKey.parse(text)
+
+
+def test_a_note_has_at_most_a_million_bytes() -> None:
+    key = SigningKey.parse(PRIVATE)
+    short = len(sign_note("\n", [key]).encode())
+    note = sign_note(f"{'x' * (MAX_NOTE_BYTES - short)}\n", [key])
+    assert len(note.encode()) == MAX_NOTE_BYTES
+    assert SignedNote.parse(note.encode()) == note
+    with pytest.raises(NoteInvalid, match="at most 1,000,000 bytes"):
+        SignedNote.parse(sign_note(f"{'x' * (MAX_NOTE_BYTES - short + 1)}\n", [key]).encode())
+
+
+@pytest.mark.parametrize("text", ["", "text", "text\r\n", "a\tb\n", "\0\n", "\x1f\n"])
+def test_only_a_text_that_can_be_read_again_is_signed(text: str) -> None:
+    with pytest.raises(NoteInvalid, match="A text to sign"):
+        sign_note(text, [SigningKey.parse(PRIVATE)])
+
+
+def test_signatures_alone_are_no_note_and_a_line_begins_with_a_dash() -> None:
+    lines = NOTE.split(b"\n\n")[1]
+    for content in (lines, b"\n" + lines, NOTE.replace("\u2014 ".encode(), b""), NOTE.replace("\u2014".encode(), b"-")):
+        with pytest.raises(NoteInvalid):
+            SignedNote.parse(content)
+
+
+def test_a_checkpoint_has_three_lines() -> None:
+    text = Checkpoint("example.com/1", 1, bytes(32)).text()
+    assert Checkpoint.parse(text).size == 1
+    for other in (text + "x", text + "\n", text[:-1], "\n" + text, text + "more\n"):
+        with pytest.raises(NoteInvalid, match="three lines"):
+            Checkpoint.parse(other)

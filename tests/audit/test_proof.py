@@ -76,3 +76,20 @@ def test_a_proof_without_its_parts_is_refused() -> None:
     for content in (b"", b"c2sp.org/tlog-proof@v1\n", b"c2sp.org/tlog-proof@v1\n\nnote", b"\n\n"):
         with pytest.raises(ProofInvalid):
             InclusionProof.parse(content)
+
+
+def test_a_proof_has_its_parts_and_no_more_than_it_may() -> None:
+    for content in (b"c2sp.org/tlog-proof@v1\nindex 4", b"c2sp.org/tlog-proof@v1\nindex 4\n", b"", b"\n\n"):
+        with pytest.raises(ProofInvalid):
+            InclusionProof.parse(content)
+    many = InclusionProof(4, (bytes(32),) * 63, b"")
+    assert InclusionProof.parse(many.encode()) == many
+    with pytest.raises(ProofInvalid, match="at most 63 hashes"):
+        InclusionProof.parse(InclusionProof(4, (bytes(32),) * 64, b"").encode())
+    with pytest.raises(ProofInvalid, match="at most 63 hashes"):
+        InclusionProof.parse(InclusionProof(4, (bytes(31),), b"").encode())
+    rest = (1 << 20) - len(InclusionProof(4, (), b"").encode())
+    longest = InclusionProof(4, (), b"x" * rest)
+    assert InclusionProof.parse(longest.encode()) == longest
+    with pytest.raises(ProofInvalid, match="has a head"):
+        InclusionProof.parse(longest.encode() + b"x")

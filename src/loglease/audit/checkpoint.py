@@ -18,6 +18,8 @@ from loglease.audit.note import ED25519, NoteInvalid, SignedNote, Signer, Verifi
 _HEAD: Final = "audit head: "
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _GENERATION: Final = re.compile(r"[1-9][0-9]{0,8}")
+MAX_SIZE: Final = 2**63 - 1
+"""More entries than this no log has; C2SP tlog-checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def _checkpoint(origin: str, size: str, encoded: str) -> Checkpoint:
         raise NoteInvalid("The root of a checkpoint is no base64.") from error
     if not is_name(origin) or not _SIZE.fullmatch(size) or len(root) != HASH_BYTES:
         raise NoteInvalid("A checkpoint names an origin, a size and a root of 32 bytes.")
+    if int(size) > MAX_SIZE:
+        raise NoteInvalid(f"A log has at most {MAX_SIZE} entries, not {size}.")
     if base64.b64encode(root).decode() != encoded or (size == "0" and root != EMPTY_ROOT):
         raise NoteInvalid("The root of a checkpoint has another spelling, or is not that of an empty log.")
     return Checkpoint(origin, int(size), root)

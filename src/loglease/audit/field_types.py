@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from loglease.model.digest import MAX_INTEGER
@@ -20,8 +21,13 @@ Check = Callable[[object], Fault]
 """Return what is wrong with a value, with the path to it in front, or None."""
 
 MAX_TEXT_BYTES: Final = 512
+_SHORTEST_MONTH: Final = 28
 
-_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_AT = re.compile(
+    r"(?:19[7-9]|[2-9]\d\d)\d-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z",
+    re.ASCII,
+)
 _NS = re.compile(r"0|-?[1-9]\d{0,19}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?P<form>#|!|\{[a-z_0-9|]+\}|:.+?)?(?P<optional>\?)?", re.DOTALL)
@@ -175,9 +181,22 @@ def _of_form(pattern: re.Pattern[str], name: str) -> Check:
     return check
 
 
+def _time(value: object) -> Fault:
+    match = _AT.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and int(match["day"]) <= _SHORTEST_MONTH:
+        return None
+    try:
+        if match is not None:
+            date.fromisoformat(match[0][:10])
+            return None
+    except ValueError:
+        pass  # such as the 30th of February
+    return " is no time of 27 characters"
+
+
 _SIMPLE: Final[Mapping[str, Check]] = {"#": _integer, "!": _truth}
 _BY_ENDING: Final[tuple[tuple[str, Check], ...]] = (
-    ("_at", _of_form(_AT, "time of 27 characters")),
+    ("_at", _time),
     ("_ns", _of_form(_NS, "decimal number")),
     ("sha256", _of_form(_DIGEST, "SHA-256 in 64 hex digits")),
     ("_c", _of_form(_DIGEST, "commitment in 64 hex digits")),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from loglease.model.errors import LogLeaseError
 MAX_TILE_BYTES: Final = WIDTH * 32
 MAX_BUNDLE_BYTES: Final = WIDTH * (2 + 0xFFFF)
 _MORE: Final = 1 << 16
+_NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0)
 
 
 class LogUnreadable(LogLeaseError):
@@ -46,7 +49,7 @@ class FileLog:
         """
         most = most_bytes(path)
         try:
-            with (self._place / path).open("rb", buffering=0) as file:
+            with open(self._place / path, "rb", buffering=0, opener=_opened) as file:
                 # As much as there is and a byte more: room for the most that there may be would cost more than reading.
                 content = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
                 while content and len(content) <= most and (more := file.read(min(_MORE, most + 1 - len(content)))):
@@ -56,6 +59,15 @@ class FileLog:
         except OSError as error:
             raise LogUnreadable(f"{self._place / path} cannot be read: {error.strerror}.") from error
         return content
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe under its name, which nobody may ever write into, is none and is not waited for."""
+    descriptor = os.open(path, flags | _NOT_WAITING)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file")
+    return descriptor
 
 
 def most_bytes(path: str) -> int:

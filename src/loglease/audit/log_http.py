@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,7 +12,10 @@ import httpx2
 from loglease.audit.log_directory import LogUnreadable, most_bytes
 
 TIMEOUT_S: Final = 30
+MOST_S: Final = 600
 _ATTEMPTS: Final = 3
+_PLAIN: Final = "identity"
+_AS_IT_IS: Final = {"Accept-Encoding": _PLAIN}
 
 
 class HttpLog:
@@ -19,12 +24,17 @@ class HttpLog:
     Args:
         prefix: without the slash at its end; with what leads to it, such as a token, it is in no message.
         verify: as httpx2 takes it: True, or the path of a file with certificates.
+        timeout_s: how long an answer, or its next piece, is waited for.
+        most_s: how long one file may take as a whole, so that nobody is kept by a drop now and then.
     """
 
-    def __init__(self, prefix: str, *, verify: bool | str = True, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, prefix: str, *, verify: bool | str = True, timeout_s: float = TIMEOUT_S, most_s: float = MOST_S
+    ) -> None:
         self._prefix = prefix.rstrip("/")
         self._verify = verify
         self._timeout_s = timeout_s
+        self._most_s = most_s
         self._client: httpx2.Client | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -42,7 +52,7 @@ class HttpLog:
         most = most_bytes(path)
         for attempt in range(_ATTEMPTS):
             try:
-                with self._opened().stream("GET", f"{self._prefix}/{path}") as response:
+                with self._opened().stream("GET", f"{self._prefix}/{path}", headers=_AS_IT_IS) as response:
                     if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
                         return None
                     if response.status_code != HTTPStatus.OK:
@@ -50,12 +60,14 @@ class HttpLog:
                             f"{self._prefix}/{path} was answered with status {response.status_code}.",
                             next_step="Check the address, and that you may read it.",
                         )
-                    content = b""
-                    for piece in response.iter_bytes():
-                        content += piece
-                        if len(content) > most:
-                            break
-                    return content[: most + 1]
+                    # Unpacking could make gigabytes of a few kilobytes before anybody has counted them.
+                    packed = response.headers.get("Content-Encoding", _PLAIN)
+                    if packed.lower() != _PLAIN:
+                        raise LogUnreadable(
+                            f"{self._prefix}/{path} was answered packed as {packed[:80]!r}, which was not asked for.",
+                            next_step="Have the server send files as they are, or check a copy in a directory.",
+                        )
+                    return self._content(path, response.iter_raw(), most)
             except httpx2.HTTPError as error:
                 if attempt + 1 == _ATTEMPTS:
                     raise LogUnreadable(
@@ -63,6 +75,24 @@ class HttpLog:
                         next_step="Check the address and the network, and try again.",
                     ) from error
         raise LogUnreadable(f"{self._prefix}/{path} cannot be fetched.")
+
+    def _content(self, path: str, pieces: Iterator[bytes], most: int) -> bytes:
+        """Return what is sent, at most one byte more than there may be.
+
+        Raises:
+            LogUnreadable: it takes too long.
+        """
+        content, ends = b"", time.monotonic() + self._most_s
+        for piece in pieces:
+            content += piece
+            if len(content) > most:
+                break
+            if time.monotonic() > ends:
+                raise LogUnreadable(
+                    f"{self._prefix}/{path} is not there after {self._most_s} seconds.",
+                    next_step="Check the network, or check a copy in a directory.",
+                )
+        return content[: most + 1]
 
     def close(self) -> None:
         """Close all connections."""

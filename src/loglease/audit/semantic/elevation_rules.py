@@ -31,8 +31,8 @@ def is_back_at_baseline(state: State, elevation: Elevation, data: Data) -> None:
     others = (one for one in state.elevations.values() if one is not elevation)
     if any((one.data["target"], one.data["logger"]) == (data["target"], data["logger"]) for one in others):
         return
-    if data.get("after", data["baseline"]) != data["baseline"]:
-        text = f"{elevation.id} is reverted to {data['after']} and not to {data['baseline']}"
+    if data.get("after", data["baseline"]) != elevation.baseline:
+        text = f"{elevation.id} is reverted to {data.get('after', data['baseline'])} and not to {elevation.baseline}"
         state.breach("S21", text, elevation.index)
 
 

@@ -6,7 +6,6 @@ from typing import Final
 
 from loglease.audit.semantic.facts import Data, Fact, instant_of
 from loglease.audit.semantic.objects import Grant
-from loglease.audit.semantic.people import HUMAN
 from loglease.audit.semantic.request_rules import reviews_count
 from loglease.audit.semantic.review_rules import plans_are_met, reviewers_may
 from loglease.audit.semantic.state import State
@@ -116,11 +115,9 @@ def reveals_what_was_approved(state: State, grant: Grant, data: Data) -> None:
 
 
 def is_lifted_by_another(state: State, grant: Grant, entry: Fact) -> None:
-    """S3, when a grant is resumed: its holder does not resume it."""
+    """S3, when a grant is resumed: its holder does not resume it, nor what they own, nor who owns them."""
     people = state.people
-    if entry.actor == "system" or people.kinds.get(entry.actor, HUMAN) != HUMAN:
-        return
-    if people.person(entry.actor) in people.own([grant.holder]):
+    if people.own([entry.actor]) & people.own([grant.holder]):
         state.breach("S3", f"{grant.id} is resumed by its own holder", grant.index)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loglease.audit.semantic import grant_rules, request_rules, session_rules
+from loglease.audit.semantic import grant_rules, log_rules, request_rules, session_rules
 from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import Cut, Grant
 from loglease.audit.semantic.request_steps import opened_after_review
@@ -54,6 +54,7 @@ def activated(state: State, entry: Fact) -> None:
         word = "suspended" if grant.suspended else "active already"
         state.breach("S3", f"{grant.id} is activated while it is {word}", grant.activated, *grant.suspended.values())
         return
+    log_rules.clock_is_trusted(state, f"{grant.id} is activated")
     grant_rules.is_activated_in_time(state, grant, data)
     grant_rules.still_has_approvals(state, grant, data)
     grant.activated, grant.until = state.index, instant_of(data["until_at"])

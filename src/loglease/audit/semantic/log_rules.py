@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from loglease.audit.checkpoint import is_later
 from loglease.audit.semantic.facts import Data, instant_of
-from loglease.audit.semantic.state import Key, State
+from loglease.audit.semantic.state import BEGINNING, Key, State
 from loglease.model.instant import MICROSECONDS, duration_text
 
 NO_KEY: Final = "none"
@@ -130,10 +131,41 @@ def was_affirmed(state: State, grant: str, what: str) -> None:
 
 def prunes_forward(state: State, data: Data) -> None:
     """S27: pruning goes forward, by whole bundles, and keeps what has to be kept."""
-    low = data["min_index"]
-    if low < state.machine.min_index or low % BUNDLE or low > state.index:
-        state.breach("S27", f"pruning leaves entries from {low} on, after {state.machine.min_index}")
+    low, before, machine = data["min_index"], instant_of(data["before_at"]), state.machine
+    if low < machine.min_index or low % BUNDLE or low > state.index:
+        state.breach("S27", f"pruning leaves entries from {low} on, after {machine.min_index}")
+        return
+    newest = machine.bundle_times.get(low // BUNDLE - 1, BEGINNING)
+    if newest >= before:
+        state.breach("S27", f"pruning takes entries of {data['before_at']} and later, and says that it does not")
+    oldest = machine.bundle_times.get(machine.min_index // BUNDLE, BEGINNING)
+    if any(begin <= newest and oldest <= end for begin, end in machine.holds.values()):
+        state.breach("S27", f"pruning takes entries below {low}, of which some are under a hold")
+    needed = min(_firsts(state), default=low)
+    if needed < low:
+        state.breach("S27", f"pruning takes entries below {low}, of which some are of what is not over", needed)
     if state.inputs.retain_s is None:
         state.unchecked("S27", "whether pruning respects audit.retain: it was not given")
-    elif state.at - instant_of(data["before_at"]) < state.inputs.retain_s * MICROSECONDS:
+    elif state.at - before < state.inputs.retain_s * MICROSECONDS:
         state.breach("S27", f"pruning takes entries up to {data['before_at']}, younger than audit.retain")
+
+
+def _firsts(state: State) -> Iterator[int]:
+    """Yield the first entries of requests and grants that are not over."""
+    for request in state.requests.values():
+        yield request.index
+    for grant in state.grants.values():
+        if grant.over is None:
+            yield grant.request.index
+
+
+def what_is_missing_was_pruned(state: State) -> None:
+    """S27, at the end: whether the log says that the entries before the first one that is there were pruned."""
+    if state.machine.min_index < state.first:
+        state.unchecked("S27", f"whether the entries before #{state.first} may be missing: the log does not say so")
+
+
+def clock_is_trusted(state: State, what: str) -> None:
+    """S13: nothing opens, is activated or raised while a clock cannot be trusted."""
+    for replica, index in state.machine.suspect.items():
+        state.breach("S13", f"{what} while the clock of {replica} cannot be trusted", index)

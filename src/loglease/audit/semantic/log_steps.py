@@ -26,6 +26,7 @@ def started(state: State, entry: Fact) -> None:
     machine.starts += 1
     machine.epoch = data["epoch"]
     machine.heard = {data["replica"]: state.at}
+    machine.suspect.clear()
     machine.left = frozenset(state.sessions)
 
 
@@ -60,6 +61,25 @@ def pruned(state: State, entry: Fact) -> None:
     log_rules.prunes_forward(state, entry.data)
     people_rules.has_second_person(state, entry)
     state.machine.min_index = max(state.machine.min_index, entry.data["min_index"])
+
+
+def held(state: State, entry: Fact) -> None:
+    """Entries of some time have to be kept, or need not any more."""
+    data, holds = entry.data, state.machine.holds
+    if data["state"] == "set":
+        holds[data["hold"]] = instant_of(data["from_at"]), instant_of(data["to_at"])
+    else:
+        holds.pop(data["hold"], None)
+
+
+def clock_suspected(state: State, entry: Fact) -> None:
+    """The clock of a replica cannot be trusted."""
+    state.machine.suspect.setdefault(entry.data["replica"], state.index)
+
+
+def clock_trusted(state: State, entry: Fact) -> None:
+    """The clock of a replica can be trusted again."""
+    state.machine.suspect.pop(entry.data["replica"], None)
 
 
 def rotated(state: State, entry: Fact) -> None:
@@ -239,6 +259,7 @@ def act_reviewed(state: State, entry: Fact) -> None:
         return
     people_rules.may_act(state, entry.actor, "a review")
     people_rules.approver_is_human(state, entry.actor, proposal)
+    people_rules.act_is_approved_by_another(state, entry, proposal)
     del state.proposals[proposal.id]
 
 
@@ -282,6 +303,9 @@ STEPS: Final = {
     "service.stopped": stopped,
     "log.restored": restored,
     "log.pruned": pruned,
+    "hold.changed": held,
+    "clock.suspect": clock_suspected,
+    "clock.trusted": clock_trusted,
     "key.rotated": rotated,
     "principal.added": added,
     "principal.changed": changed,

@@ -128,7 +128,7 @@ class Session:
     """A session that is open.
 
     Attributes:
-        start_ns: the interval of its query, up to before `end_ns`; None is open.
+        start_ns: begin of the event times that its queries may read, up to before `end_ns`; None is open.
         queries: how many queries were recorded.
         ceiling_lines: settled and reserved; `ceiling_bytes` likewise.
         cut: what ends it, if something does.
@@ -165,12 +165,17 @@ class AfterReview:
 
 @dataclass(slots=True)
 class Elevation:
-    """A raised level that has not ended."""
+    """A raised level that has not ended.
+
+    Attributes:
+        baseline: the level to go back to, as it was seen when the level was raised; until then, as it was expected.
+    """
 
     id: str
     index: int
     grant: Grant
     data: Data
+    baseline: str
     raised: int | None = None
 
 

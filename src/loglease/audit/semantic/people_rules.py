@@ -77,8 +77,9 @@ def has_second_person(state: State, entry: Fact) -> None:
     actor, data = entry.actor, entry.data
     second = data.get("approved_by")
     if second is not None:
-        if state.people.person(second) == state.people.person(actor):
-            state.breach("S23", f"{entry.type} is approved by {second}, who did it")
+        fault, index = _second_fault(state, second, actor)
+        if fault is not None:
+            state.breach("S23", f"{entry.type} is approved by {second}, who {fault}", index)
         return
     if actor == SYSTEM:
         return
@@ -86,6 +87,24 @@ def has_second_person(state: State, entry: Fact) -> None:
         state.breach("S23", f"{entry.type} has no second person")
     elif data.get("change") == "roles":
         state.finding("S23", f"{actor} changes the roles of {data['subject']} without a second person")
+
+
+def _second_fault(state: State, second: str, actor: str) -> tuple[str | None, int | None]:
+    people = state.people
+    kind = people.kinds.get(second)
+    if people.person(second) in people.own([actor]):
+        return "did it, or owns who did", None
+    if kind != HUMAN and not (kind is None and state.partial):
+        return "is no person", None
+    held = people.held(second, state.at)
+    return (None, None) if held is None else held
+
+
+def act_is_approved_by_another(state: State, entry: Fact, proposal: Proposal) -> None:
+    """S23: whoever proposed an act does not approve it."""
+    people = state.people
+    if entry.data["verdict"] == "approve" and people.person(entry.actor) in people.own([proposal.author]):
+        state.breach("S23", f"{proposal.id} is approved by {entry.actor}, who proposed it", proposal.index)
 
 
 def is_not_lifted_by_its_setter(state: State, lock: Lock, actor: str) -> None:

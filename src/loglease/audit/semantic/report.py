@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 MOST_OF_A_RULE: Final = 1_000
-"""How many breaches of one rule are kept; of the others only the number is."""
+"""How many breaches of one rule and kind are kept; of the others only the number is."""
 
 
 class BreachKind(StrEnum):
@@ -82,7 +82,7 @@ class Report:
     Attributes:
         entries: how many entries were read.
         rules: how many rules there are.
-        breaches: in order of index, at most `MOST_OF_A_RULE` of one rule.
+        breaches: in order of index, at most `MOST_OF_A_RULE` of one rule and kind.
         not_kept: how many more there are, by rule and kind.
         unchecked: what was not checked; never empty where something was passed over.
     """
@@ -104,8 +104,9 @@ class Report:
 
     @property
     def broken(self) -> frozenset[str]:
-        """The rules with a violation."""
-        return frozenset(one.rule for one in self.of(BreachKind.VIOLATION))
+        """The rules with a violation, also one that was not kept."""
+        unkept = {rule for rule, kind in self.not_kept if kind is BreachKind.VIOLATION}
+        return frozenset({one.rule for one in self.of(BreachKind.VIOLATION)} | unkept)
 
     def holds(self, *, strict: bool = False) -> bool:
         """Say whether the log keeps all rules; with `strict`, whether there is no finding either."""

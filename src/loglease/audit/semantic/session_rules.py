@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import orjson
-
+from loglease.audit.canon import canonical_value
+from loglease.audit.interface import EntryInvalid
 from loglease.audit.semantic.facts import Data
 from loglease.audit.semantic.objects import Cut, Grant, Session
 from loglease.audit.semantic.report import BreachKind
@@ -20,6 +21,7 @@ SILENCE_S: Final = 30
 SOON_S: Final = 1
 AT_LAST_S: Final = 3
 _LINE: Final = "line"
+_SERVED_KEYS: Final = frozenset({"content_sha256", "pseudonyms", "streams"})
 
 
 def is_its_holders(state: State, grant: Grant, actor: str, data: Data) -> None:
@@ -64,10 +66,33 @@ def account_goes_on(state: State, session: Session, data: Data) -> bool:
     return False
 
 
+def widens_its_window(session: Session, data: Data) -> None:
+    """Add the event times of a query to those that a session may read: inside of its interval and of its scopes."""
+    scopes = data["scopes"]
+    begins = _end_of((one.get("from_ns") for one in scopes), min)
+    ends = _end_of((one.get("to_ns") for one in scopes), max)
+    start = max((int(one) for one in (begins, data.get("start_ns")) if one is not None), default=None)
+    end = min((int(one) for one in (ends, data.get("end_ns")) if one is not None), default=None)
+    if not scopes:
+        start = end = 0  # nothing at all
+    if session.queries:
+        start = None if start is None or session.start_ns is None else min(start, session.start_ns)
+        end = None if end is None or session.end_ns is None else max(end, session.end_ns)
+    session.start_ns, session.end_ns = start, end
+
+
+def _end_of(times: Iterable[str | None], pick: Callable[[Iterable[int]], int]) -> int | None:
+    """Return the outermost of some ends of windows; None if one of them is open, or there is none."""
+    known = list(times)
+    return pick(int(one) for one in known if one is not None) if known and None not in known else None
+
+
 def _times_fault(session: Session, settled: Data) -> str | None:
-    if settled["unit"] != _LINE or "first_ns" not in settled:
+    if settled["unit"] != _LINE or settled["lines"] == 0:
         return None
-    first, last = int(settled["first_ns"]), int(settled.get("last_ns", settled["first_ns"]))
+    if "first_ns" not in settled or "last_ns" not in settled:
+        return f"{session.id} serves lines without their event times"
+    first, last = int(settled["first_ns"]), int(settled["last_ns"])
     early = session.start_ns is not None and first < session.start_ns
     late = session.end_ns is not None and last >= session.end_ns
     return f"{session.id} serves event times outside of its query" if early or late or last < first else None
@@ -103,14 +128,28 @@ def served_list_is_true(state: State, session: Session, entry: str, settled: Dat
     if hashlib.sha256(salt + content).hexdigest() != settled["served_c"]:
         state.breach("S16", f"the served list of {entry} is not the one that was recorded", session.index)
         return
-    streams = orjson.loads(content)["streams"]
-    times = [int(one) for stream in streams for one in stream[1:3]]
-    counted = sum(stream[3] for stream in streams) == settled["lines"]
-    bounds = "first_ns" not in settled or not times or (
-        min(times) == int(settled["first_ns"]) and max(times) == int(settled["last_ns"])
-    )  # fmt: skip
-    if not counted or not bounds:
+    streams = _streams_of(content)
+    if streams is None:
+        state.breach("S16", f"the served list of {entry} is none", session.index)
+        return
+    times = [one for _, first, last in streams for one in (first, last)]
+    counted = sum(lines for lines, _, _ in streams) == settled["lines"]
+    named = [int(settled[name]) for name in ("first_ns", "last_ns") if name in settled]
+    if not counted or (times and named and [min(times), max(times)] != named):
         state.breach("S16", f"the served list of {entry} does not count what was settled", session.index)
+
+
+def _streams_of(content: bytes) -> list[tuple[int, int, int]] | None:
+    """Return lines, first and last time of each stream of a served list; None for what is no such list."""
+    try:
+        listed = canonical_value(content)
+        if not isinstance(listed, dict) or listed.keys() != _SERVED_KEYS:
+            return None
+        streams = [(lines, int(first), int(last)) for _, first, last, lines in listed["streams"]]
+    except (EntryInvalid, TypeError, ValueError):
+        return None
+    whole = all(type(lines) is int and lines > 0 and first <= last for lines, first, last in streams)
+    return streams if whole else None
 
 
 def grant_total_is_the_sum(state: State, grant: Grant, total: Data) -> None:
@@ -174,6 +213,15 @@ def closes_soon(state: State, session: Session, why: str) -> None:
         state.breach("S19", text, session.index, cut.index)
     else:
         state.finding("S19", text, cut.index)
+
+
+def was_closed(state: State, session: Session) -> None:
+    """S19, at the end of the log: no session is open that its replica had to close, and did not though it lived."""
+    cut = cut_of(state, session)
+    heard = state.machine.heard.get(session.replica)
+    if cut is not None and heard is not None and heard - cut.at > AT_LAST_S * MICROSECONDS:
+        text = f"{session.id} is still open {(heard - cut.at) / MICROSECONDS:.1f} s after {session.grant.id} {cut.word}"
+        state.breach("S19", text, session.index, cut.index)
 
 
 def cut_of(state: State, session: Session) -> Cut | None:

@@ -11,7 +11,7 @@ from loglease.audit.semantic import (
     people_rules,
     session_rules,
 )
-from loglease.audit.semantic.facts import Data, Fact
+from loglease.audit.semantic.facts import Fact
 from loglease.audit.semantic.objects import Elevation, Grant, Session
 from loglease.audit.semantic.state import State
 
@@ -27,6 +27,7 @@ def opened(state: State, entry: Fact) -> None:
         state.orphans.add(one)
         return
     grant_rules.may_be_used(state, grant, f"{one} is opened")
+    log_rules.clock_is_trusted(state, f"{one} is opened")
     session_rules.is_its_holders(state, grant, actor, data)
     session_rules.none_are_left(state)
     people_rules.may_act(state, actor, "a session")
@@ -68,16 +69,8 @@ def queried(state: State, entry: Fact) -> None:
     if entry.actor != session.actor:
         state.breach("S14", f"a query of {session.id} is by somebody else", session.index)
     session_rules.is_inside_the_grant(state, session, data["scopes"])
+    session_rules.widens_its_window(session, data)
     session.queries += 1
-    session.start_ns = _least(session, data)
-    session.end_ns = None if "end_ns" not in data else max(int(data["end_ns"]), session.end_ns or 0)
-
-
-def _least(session: Session, data: Data) -> int | None:
-    if "start_ns" not in data:
-        return None
-    found = int(data["start_ns"])
-    return found if session.start_ns is None else min(found, session.start_ns)
 
 
 def served(state: State, entry: Fact) -> None:
@@ -86,7 +79,7 @@ def served(state: State, entry: Fact) -> None:
     if session is None:
         return
     grant, reserved = session.grant, data["reserved"]
-    if reserved["lines"] > 0:
+    if reserved["lines"] > 0 or reserved["bytes"] > 0:
         grant_rules.may_be_used(state, grant, f"{session.id} reserves")
         people_rules.may_act(state, grant.holder, "a reservation")
         grant.reserved = state.index, state.at
@@ -162,8 +155,9 @@ def pending(state: State, entry: Fact) -> None:
         state.lost.add(one)
         return
     grant_rules.may_be_used(state, grant, f"{one} is to be raised")
+    log_rules.clock_is_trusted(state, f"{one} is to be raised")
     elevation_rules.is_inside_the_grant(state, grant, data, one)
-    state.elevations[one] = Elevation(one, state.index, grant, data)
+    state.elevations[one] = Elevation(one, state.index, grant, data, data["baseline"])
 
 
 def levelled(state: State, entry: Fact) -> None:
@@ -179,7 +173,7 @@ def levelled(state: State, entry: Fact) -> None:
     match entry.type:
         case "elevation.raised":
             elevation_rules.is_inside_the_grant(state, found.grant, data, one)
-            found.raised = state.index
+            found.raised, found.baseline = state.index, data["baseline"]
         case "elevation.overdue":
             state.finding("S21", f"{one} is overdue", found.index)
         case "elevation.reverted":

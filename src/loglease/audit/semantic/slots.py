@@ -33,8 +33,8 @@ def is_met(plan: Sequence[Stage], voters: Sequence[Voter]) -> bool:
 
 
 def has_slots(plan: Sequence[Stage]) -> bool:
-    """Say whether a plan asks for anybody."""
-    return any(block["need"] > 0 for stage in plan for blocks in _choices(stage) for block in blocks)
+    """Say whether a plan asks for anybody, whichever of its choices is taken."""
+    return any(all(any(block["need"] > 0 for block in blocks) for blocks in _choices(stage)) for stage in plan)
 
 
 def _choices(stage: Stage) -> Iterable[Sequence[Stage]]:

@@ -52,6 +52,9 @@ class Machine:
         restored: the last restore: its index, and the epoch before it.
         heard: when each replica that may be alive was last heard of, by name.
         next_end: when the next key of the log that was rotated away is not valid any more.
+        suspect: the replicas whose clock cannot be trusted, with the entry that says so.
+        bundle_times: when the last entry of each bundle of entries was recorded, by its number.
+        holds: the times that must not be pruned, by the id of the hold.
         forgotten: sessions that were open when the log was found to be longer than its database.
         carried: whether this is a later generation of a log, so that grants may be of the one before.
         affirmed: such grants that somebody resumed here.
@@ -63,6 +66,7 @@ class Machine:
     started: int = 0
     last_start: Instant = BEGINNING
     next_end: Instant = NEVER
+    suspect: dict[str, int] = field(default_factory=dict)
     origin: str | None = None
     epoch: int | None = None
     restored: int | None = None
@@ -73,6 +77,8 @@ class Machine:
     forgotten: frozenset[str] = frozenset()
     carried: bool = False
     affirmed: set[str] = field(default_factory=set)
+    bundle_times: dict[int, Instant] = field(default_factory=dict)
+    holds: dict[str, tuple[Instant, Instant]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ class State:
 
     Attributes:
         partial: whether entries before the first one are missing, so that what is not known may be all right.
+        first: index of the first entry that is there.
         orphans: open sessions of grants that are not known.
         lost: grants and raised levels that came of something that is not known; what was to be said of them is said.
         index: of the entry at hand, `at` its time.
@@ -88,6 +95,7 @@ class State:
 
     inputs: Inputs = NOTHING
     partial: bool = False
+    first: int = 0
     index: int = 0
     at: Instant = BEGINNING
     people: People = field(default_factory=People)
@@ -107,16 +115,16 @@ class State:
     breaches: list[Breach] = field(default_factory=list)
     not_kept: dict[tuple[str, BreachKind], int] = field(default_factory=dict)
     passed: dict[tuple[str, str], int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[tuple[str, BreachKind], int] = field(default_factory=dict)
 
     def breach(self, rule: str, text: str, *others: int | None, kind: BreachKind = BreachKind.VIOLATION) -> None:
         """Note that a rule does not hold at this entry, which can be seen by that one and the others."""
         entries = tuple(sorted({self.index, *(one for one in others if one is not None)}))
-        kept = self.counts.get(rule, 0)
+        kept = self.counts.get((rule, kind), 0)
         if kept >= MOST_OF_A_RULE:
             self.not_kept[rule, kind] = self.not_kept.get((rule, kind), 0) + 1
             return
-        self.counts[rule] = kept + 1
+        self.counts[rule, kind] = kept + 1
         self.breaches.append(Breach(rule, kind, self.index, entries, text))
 
     def finding(self, rule: str, text: str, *others: int | None) -> None:

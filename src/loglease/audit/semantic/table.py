@@ -96,7 +96,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "S13",
         "No session, query, reservation, revealed value or raised level after the revocation or end of the grant,"
-        " inside of a suspension or lock, or once its time is over.",
+        " inside of a suspension or lock, or once its time is over; nothing opens, is activated or raised while a clock"
+        " cannot be trusted.",
         "Locks count on the grant, its request, policy and sources, and on everything; those on people are for S24. An"
         " extension is held, too, while a person holds the grant before it, and a reveal without its line's grant.",
     ),
@@ -111,7 +112,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "S16",
         "Batches of a session are numbered from 1 without a gap, reserve at most 256 lines and 64 KiB, or one larger"
-        " item, and settle at most what was reserved; totals are sums; event times lie in the interval of the query.",
+        " item, and settle at most what was reserved; totals are sums; lines have event times, in the interval and the"
+        " scopes of the query.",
         "The times of samples and names are no event times. With served lists these are opened and counted.",
         "served lists",
     ),
@@ -130,13 +132,15 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "S19",
         "Sessions close within 3 s of the revocation, suspension, lock or end of their grant; above 1 s is a finding.",
-        "A session that a crash ended is closed when somebody recovers it; until then it can reserve nothing.",
+        "A session that a crash ended is closed when somebody recovers it; until then it can reserve nothing. One that"
+        " is still open at the end of the log counts as late if its replica wrote for another session after that.",
     ),
     Rule("S20", "A revealed value is the one that was approved, and is revealed once."),
     Rule(
         "S21",
         "A level is raised inside of the grant's elevation, and then reverted to its baseline, or failed, once; what is"
         " open or overdue is a finding.",
+        "The baseline is the one that was seen when the level was raised.",
     ),
     Rule(
         "S22",
@@ -145,8 +149,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "S23",
-        "Pruning, erasing, and changes of links have a second person; a change of roles without one is a finding. Who"
-        " locked everything does not lift that.",
+        "Pruning, erasing, and changes of links have a second person: somebody else, human, not locked or disabled;"
+        " a change of roles without one is a finding. Who proposed an act does not approve it. Who locked everything"
+        " does not lift that.",
         "What the operator of the machine does, such as the first account, has no second person.",
     ),
     Rule("S24", "Nobody signs in, gets a token, reviews, opens a session or reserves while locked or disabled."),
@@ -165,9 +170,11 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "S27",
-        "Pruning only goes forward, by whole bundles, and keeps what `audit.retain` says; after a restore the epoch is"
-        " higher, and no older grant serves before it was resumed.",
-        "In a later generation of a log, grants of the one before are known by their resumption alone.",
+        "Pruning only goes forward, by whole bundles, takes only what is older than it says, nothing under a hold and"
+        " nothing of a request or grant that is not over, and keeps what `audit.retain` says; after a restore the epoch"
+        " is higher, and no older grant serves before it was resumed.",
+        "In a later generation of a log, grants of the one before are known by their resumption alone. Where the"
+        " beginning of a log is not there, it is told whether an entry `log.pruned` says so.",
         "`audit.retain`",
     ),
 )

@@ -16,6 +16,7 @@ from loglease.audit.semantic import (
     log_steps,
     request_steps,
     review_rules,
+    session_rules,
     session_steps,
 )
 from loglease.audit.semantic.facts import Fact, fact_of, read_fact
@@ -52,7 +53,7 @@ class Verifier:
         """
         state = self._state
         if self._count == 0:
-            state.partial = index > 0
+            state.partial, state.first = index > 0, index
         elif index != state.index + 1:
             raise ValueError(f"entry {index} does not follow entry {state.index}")
         self._count += 1
@@ -76,6 +77,8 @@ class Verifier:
             state.breach("S1", "its time is before that of the entry before it", state.index - 1)
         else:
             state.at = entry.at
+        if (state.index + 1) % log_rules.BUNDLE == 0:
+            state.machine.bundle_times[state.index // log_rules.BUNDLE] = state.at
         if state.at >= state.machine.next_end:
             state.end_keys()
         if state.index == 0:
@@ -93,8 +96,11 @@ class Verifier:
                 review_rules.after_review_is_in_time(state, after)
         for elevation in state.elevations.values():
             elevation_rules.is_still_open(state, elevation)
+        for session in state.sessions.values():
+            session_rules.was_closed(state, session)
         if state.partial and not state.machine.carried:
             state.unchecked("S2", "entry 0, which is not there")
+            log_rules.what_is_missing_was_pruned(state)
         return Report(
             entries=self._count,
             rules=len(RULES),

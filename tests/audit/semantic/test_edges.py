@@ -1,0 +1,366 @@
+"""Where rules begin and end: what lies just outside is found by its rule alone, what lies just inside is no breach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.audit.semantic.test_evasions import elevated
+from tests.audit.semantic.twins import REVEAL
+from tests.audit.semantic.writer import HOUR, ONE, ORIGIN, START, Granted, Writer, digest
+
+from loglease.audit.semantic import SignedSize
+from loglease.model.instant import Instant, after, instant_text
+
+# Broken.
+
+
+def an_extension_of_what_ended_early(log: Writer) -> None:
+    first = log.granted()
+    asked = log.ask(wish={"extends": first.id})
+    log.review(asked)
+    begins = instant_text(first.until)
+    second = log.approve(asked, not_before_at=begins, activate_by_at=instant_text(after(first.until, 600)))
+    log.end(first)
+    log.now = first.until
+    log.activate(second)
+
+
+def reveals_under_a_grant_that_reveals_nothing(log: Writer) -> None:
+    session = log.open(log.granted())
+    shown = {name: value for name, value in REVEAL.items() if name != "grant"} | {"rule": "email"}
+    log.write("reveal.served", session.actor, shown, log.ref(session.grant, session=session.id))
+    log.close(session)
+
+
+def resumed_by_the_agent_that_holds_it(log: Writer) -> None:
+    granted = log.granted("sub_bot")
+    log.suspend(granted)
+    log.resume(granted, by="sub_bot")
+
+
+def resumed_by_an_agent_of_its_holder(log: Writer) -> None:
+    granted = log.granted()
+    log.suspend(granted)
+    log.resume(granted, by="sub_bot")
+
+
+def resumed_by_the_owner_of_the_agent_that_holds_it(log: Writer) -> None:
+    granted = log.granted("sub_bot")
+    log.suspend(granted)
+    log.resume(granted, by="sub_alice")
+
+
+def an_offer_that_reveals_what_nobody_asked_for(log: Writer) -> None:
+    wanted = REVEAL | {"grant": log.granted().id}
+    log.granted(wish={"reveal": wanted}, offer={"reveal": wanted | {"class": "iban"}}, duration_s=60)
+
+
+def denied_by_a_review_that_is_not_there(log: Writer) -> None:
+    asked = log.ask()
+    log.write("request.denied", "sub_bob", {"by": "review", "review": log.id("rev")}, {"request": asked.id})
+
+
+def denied_by_an_approval(log: Writer) -> None:
+    asked = log.ask()
+    one = log.review(asked)
+    log.write("request.denied", "sub_bob", {"by": "review", "review": one}, {"request": asked.id})
+
+
+def counts_one_reviewer_twice(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked)
+    log.review(asked)
+    log.approve(asked)
+
+
+def a_total_of_bytes_that_falls(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.batch(session)
+    log.batch(session, lines=10, size=1_000)
+    log.close(session, total={"lines": 10, "bytes": 999})
+
+
+def a_crash_after_too_short_a_silence(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.wait(29.999)
+    log.close(session, "crash")
+
+
+def opened_before_activation_and_closed_after_its_time(log: Writer) -> None:
+    session = log.open(log.approve(log.ask(plans=(), outcome="auto")))
+    log.wait(2 * HOUR)
+    log.close(session)
+
+
+def restored_twice_in_one_epoch(log: Writer) -> None:
+    log.stop()
+    for _ in range(2):
+        _restored(log, 1)
+    log.start("stop")
+
+
+def _restored(log: Writer, epoch: int, source: str = "backup") -> None:
+    data = {"from": source, "old_origin": ORIGIN, "old_size": 10, "old_root": "unknown", "epoch": epoch, "suspended": 0}
+    log.epoch = epoch
+    log.write("log.restored", "system", data)
+
+
+def _closes_late_after_a_lock_on(on: str, thing: str) -> Callable[[Writer], None]:
+    def plant(log: Writer) -> None:
+        log.change("sub_alice", "groups", ["group:oncall"])
+        granted = log.granted()
+        session = log.open(granted)
+        named = {"request": granted.asked.id, "grant": granted.id}.get(thing, thing)
+        log.lock(on, named)
+        log.wait(3.5)
+        log.close(session, "locked")
+
+    plant.__name__ = f"closes_late_after_a_lock_on_{on}"
+    return plant
+
+
+def closes_late_after_its_holder_was_disabled(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.change("sub_alice", "disabled")
+    log.wait(3.5)
+    log.close(session, "locked")
+
+
+def closes_late_after_a_suspension(log: Writer) -> None:
+    granted = log.granted()
+    session = log.open(granted)
+    log.suspend(granted)
+    log.wait(3.5)
+    log.close(session, "suspended")
+
+
+def acts_while_one_of_two_is_unlocked(log: Writer) -> None:
+    lock = log.lock("principal", "sub_alice")
+    log.write("principal.locked", "sub_admin", {"lock": lock, "subject": "sub_bob", "cause": "lock"}, {"lock": lock})
+    log.lift(lock, "sub_alice")
+    _sign_in(log, "sub_alice")
+    _sign_in(log, "sub_bob")
+
+
+def _sign_in(log: Writer, who: str) -> None:
+    auth = {"method": "password", "mfa": False, "age_s": 1}
+    log.write("signin.succeeded", who, {"auth": auth, "issuer": "local"})
+
+
+def unlocks_who_was_not_locked(log: Writer) -> None:
+    log.lift(log.lock("principal", "sub_alice"), "sub_bob")
+
+
+def a_policy_approved_on_another_digest(log: Writer) -> None:
+    proposal = log.propose()
+    log.review_policy(proposal, digest_sha256=digest("another"))
+    log.accept(proposal)
+
+
+def reviews_an_act_that_nobody_proposed(log: Writer) -> None:
+    auth = {"method": "password", "mfa": False, "age_s": 1}
+    data = {"verdict": "approve", "digest_sha256": digest("x"), "channel": "api", "auth": auth}
+    log.write("act.reviewed", "sub_bob", data, {"proposal": log.id("prp")})
+
+
+def withdraws_twice(log: Writer) -> None:
+    one, _ = log.propose()
+    for _ in range(2):
+        log.write("policy.withdrawn", "sub_admin", {"why": "author"}, {"proposal": one})
+
+
+BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
+    (an_extension_of_what_ended_early, "S11"),
+    (reveals_under_a_grant_that_reveals_nothing, "S20"),
+    (resumed_by_the_agent_that_holds_it, "S3"),
+    (resumed_by_an_agent_of_its_holder, "S3"),
+    (resumed_by_the_owner_of_the_agent_that_holds_it, "S3"),
+    (an_offer_that_reveals_what_nobody_asked_for, "S10"),
+    (denied_by_a_review_that_is_not_there, "S3"),
+    (denied_by_an_approval, "S3"),
+    (counts_one_reviewer_twice, "S7"),
+    (a_total_of_bytes_that_falls, "S16"),
+    (a_crash_after_too_short_a_silence, "S18"),
+    (opened_before_activation_and_closed_after_its_time, "S14"),
+    (restored_twice_in_one_epoch, "S27"),
+    (_closes_late_after_a_lock_on("grant", "grant"), "S19"),
+    (_closes_late_after_a_lock_on("request", "request"), "S19"),
+    (_closes_late_after_a_lock_on("everything", ""), "S19"),
+    (_closes_late_after_a_lock_on("group", "group:oncall"), "S19"),
+    (_closes_late_after_a_lock_on("principal", "sub_alice"), "S19"),
+    (closes_late_after_its_holder_was_disabled, "S19"),
+    (closes_late_after_a_suspension, "S19"),
+    (acts_while_one_of_two_is_unlocked, "S24"),
+    (unlocks_who_was_not_locked, "S3"),
+    (a_policy_approved_on_another_digest, "S22"),
+    (reviews_an_act_that_nobody_proposed, "S3"),
+    (withdraws_twice, "S3"),
+)
+
+
+@pytest.mark.parametrize(("plant", "rule"), BROKEN, ids=lambda one: getattr(one, "__name__", None))
+def test_what_lies_just_outside_is_found_by_its_rule_alone(plant: Callable[[Writer], None], rule: str) -> None:
+    log = Writer().begin()
+    plant(log)
+    report = log.check()
+    assert report.broken == {rule}, [str(one) for one in report.breaches]
+
+
+# Whole.
+
+
+def a_late_revocation_that_nobody_sent(log: Writer) -> None:
+    log.revoke(log.granted(), "system", cause="principal", object="sub_alice", late=True)
+
+
+def denied_by_policy(log: Writer) -> None:
+    log.write("request.denied", "system", {"by": "policy", "rule": "never"}, {"request": log.ask().id})
+
+
+def a_crash_after_a_long_silence(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.wait(30)
+    log.close(session, "crash")
+
+
+def closes_at_once_after_a_lock(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.lock("everything", until=after(log.now, 60))
+    log.wait(1)
+    log.close(session, "locked")
+
+
+def a_lock_on_something_else(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.lock("grant", log.granted("sub_carol").id)
+    log.wait(10)
+    log.batch(session)
+    log.close(session)
+
+
+def acts_after_all_are_unlocked(log: Writer) -> None:
+    lock = log.lock("principal", "sub_alice")
+    log.write("principal.locked", "sub_admin", {"lock": lock, "subject": "sub_bob", "cause": "lock"}, {"lock": lock})
+    for who in ("sub_alice", "sub_bob"):
+        log.lift(lock, who)
+        _sign_in(log, who)
+
+
+def an_older_bundle_after_a_restore_from_tiles(log: Writer) -> None:
+    bundle = log.bundle
+    log.load()
+    log.wait(60)
+    log.stop()
+    _restored(log, 1, "tiles")
+    log.start("stop")
+    log.revision, log.bundle = 1, bundle
+    log.granted()
+
+
+def starts_without_a_key_and_then_with_one(log: Writer) -> None:
+    log.stop()
+    log.start("stop", vkey="none")
+    log.stop()
+    log.start("stop")
+
+
+WHOLE = (
+    a_late_revocation_that_nobody_sent,
+    denied_by_policy,
+    a_crash_after_a_long_silence,
+    closes_at_once_after_a_lock,
+    a_lock_on_something_else,
+    acts_after_all_are_unlocked,
+    an_older_bundle_after_a_restore_from_tiles,
+    starts_without_a_key_and_then_with_one,
+)
+
+
+@pytest.mark.parametrize("act", WHOLE, ids=lambda one: one.__name__)
+def test_what_lies_just_inside_is_no_breach(act: Callable[[Writer], None]) -> None:
+    log = Writer().begin()
+    act(log)
+    report = log.check()
+    assert report.holds(strict=True), [str(one) for one in report.breaches]
+
+
+# Beginnings.
+
+
+@pytest.mark.parametrize("after_what", ["stop", "crash"])
+def test_a_first_start_comes_after_none(after_what: str) -> None:
+    log = Writer()
+    log.start(after_what)
+    report = log.check()
+    assert report.broken == {"S26"}
+    assert "the log has no process before it" in report.breaches[0].text
+
+
+def test_nothing_serves_where_nothing_started() -> None:
+    log = Writer()
+    _restored(log, 0)
+    log.load()
+    for name in ("admin", "alice", "bob"):
+        log.person(f"sub_{name}", by="system")
+    granted = log.granted()
+    log.close(log.open(granted))
+    assert log.check().broken == {"S26"}
+
+
+def test_a_log_without_a_key_tells_that_its_heads_were_not_checked() -> None:
+    log = Writer()
+    log.vkey = "none"
+    log.begin()
+    report = log.check(checkpoints=lambda: [SignedSize(3, frozenset({"any"}))])
+    assert report.holds()
+    assert any("the log names no key" in one.text for one in report.unchecked)
+
+
+def test_in_a_part_of_a_log_a_review_of_another_request_does_not_count() -> None:
+    log = Writer(first=256)
+    log.start("stop")
+    log.load()
+    other = log.ask()
+    one = log.review(other)
+    asked = log.ask()
+    log.review(asked)
+    log.approve(asked, reviews=[one, *asked.reviews])
+    assert log.check().broken == {"S6"}
+    log = Writer(first=256)
+    log.start("stop")
+    log.load()
+    asked = log.ask()
+    log.review(asked)
+    log.approve(asked, reviews=["rev_of_before", *asked.reviews])
+    assert not log.check().broken
+
+
+def test_a_level_is_raised_once_more_under_the_same_grant() -> None:
+    log = Writer().begin()
+    granted: Granted = elevated(log)
+    for _ in range(2):
+        log.revert(granted, log.elevate(granted))
+    assert log.check().holds(strict=True)
+
+
+@pytest.mark.parametrize(("seconds", "word"), [(23.9 * HOUR, None), (24 * HOUR, "missing"), (30 * HOUR, "missing")])
+def test_an_after_review_is_missing_from_the_moment_it_is_due(seconds: float, word: str | None) -> None:
+    log = Writer().begin()
+    due: dict[str, Any] = {"review_by_at": instant_text(after(log.now, 24 * HOUR))}
+    log.activate(log.approve(log.ask(plans=(), outcome="break_glass"), by="system", **due))
+    log.now = Instant(START + round(seconds * 1_000_000))
+    log.write("signin.ended", "sub_bob", {"why": "logout"})
+    found = [one.text.rpartition(" ")[2] for one in log.check().breaches]
+    assert found == ([] if word is None else [word])
+
+
+def test_what_one_plan_asks_for_does_not_fill_another() -> None:
+    log = Writer().begin()
+    asked = log.ask(plans=(ONE, [{"from": ["group:leads"], "need": 1}]))
+    log.review(asked)
+    log.activate(log.approve(asked))
+    report = log.check()
+    assert report.broken == {"S8"}
+    assert "plan 2 of its offer" in report.breaches[0].text

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from tests.audit.semantic.test_evasions import elevated
-from tests.audit.semantic.twins import REVEAL
+from tests.audit.semantic.twins import RAISE, REVEAL
 from tests.audit.semantic.writer import HOUR, ONE, ORIGIN, START, Granted, Writer, digest
 
-from loglease.audit.semantic import SignedSize
+from loglease.audit.semantic import BreachKind, SignedSize
 from loglease.model.instant import Instant, after, instant_text
 
 # Broken.
@@ -171,6 +171,41 @@ def withdraws_twice(log: Writer) -> None:
         log.write("policy.withdrawn", "sub_admin", {"why": "author"}, {"proposal": one})
 
 
+def an_older_bundle_once_another_was_loaded_after_a_restore(log: Writer) -> None:
+    bundle = log.bundle
+    log.load()
+    log.stop()
+    _restored(log, 1, "tiles")
+    log.start("stop")
+    log.load()
+    log.wait(60)
+    fresh, revision = log.bundle, log.revision
+    log.revision, log.bundle = 1, bundle
+    asked = log.ask()
+    log.revision, log.bundle = revision, fresh
+    log.review(asked)
+    log.approve(asked)
+
+
+def raised_for_longer_than_allowed(log: Writer) -> None:
+    granted = log.granted(wish={"elevation": SHORT}, offer={"elevation": SHORT})
+    log.revert(granted, log.elevate(granted, until_at=instant_text(after(log.now, 300.001))))
+
+
+def raised_for_longer_than_it_was_to_be(log: Writer) -> None:
+    granted = log.granted(wish={"elevation": SHORT}, offer={"elevation": SHORT})
+    one = log.id("elv")
+    ref = log.ref(granted, elevation=one)
+    until = after(log.now, 300)
+    log.write("elevation.pending", "sub_alice", log.lever(granted, until_at=instant_text(until)), ref)
+    log.wait(1)
+    late = instant_text(after(until, 1))
+    log.write("elevation.raised", "system", log.lever(granted, after="debug", until_at=late), ref)
+    log.revert(granted, one)
+
+
+SHORT = RAISE | {"duration_s": 300}
+
 BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (an_extension_of_what_ended_early, "S11"),
     (reveals_under_a_grant_that_reveals_nothing, "S20"),
@@ -197,6 +232,9 @@ BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (a_policy_approved_on_another_digest, "S22"),
     (reviews_an_act_that_nobody_proposed, "S3"),
     (withdraws_twice, "S3"),
+    (an_older_bundle_once_another_was_loaded_after_a_restore, "S5"),
+    (raised_for_longer_than_allowed, "S21"),
+    (raised_for_longer_than_it_was_to_be, "S21"),
 )
 
 
@@ -259,6 +297,11 @@ def an_older_bundle_after_a_restore_from_tiles(log: Writer) -> None:
     log.granted()
 
 
+def raised_for_as_long_as_allowed(log: Writer) -> None:
+    granted = log.granted(wish={"elevation": SHORT}, offer={"elevation": SHORT})
+    log.revert(granted, log.elevate(granted, until_at=instant_text(after(log.now, 300))))
+
+
 def starts_without_a_key_and_then_with_one(log: Writer) -> None:
     log.stop()
     log.start("stop", vkey="none")
@@ -274,6 +317,7 @@ WHOLE = (
     a_lock_on_something_else,
     acts_after_all_are_unlocked,
     an_older_bundle_after_a_restore_from_tiles,
+    raised_for_as_long_as_allowed,
     starts_without_a_key_and_then_with_one,
 )
 
@@ -354,6 +398,13 @@ def test_an_after_review_is_missing_from_the_moment_it_is_due(seconds: float, wo
     log.write("signin.ended", "sub_bob", {"why": "logout"})
     found = [one.text.rpartition(" ")[2] for one in log.check().breaches]
     assert found == ([] if word is None else [word])
+
+
+def test_broken_glass_at_which_nobody_has_to_look_is_a_finding() -> None:
+    log = Writer().begin()
+    log.activate(log.approve(log.ask(plans=(), outcome="break_glass"), by="system"))
+    report = log.check()
+    assert [(one.rule, one.kind) for one in report.breaches] == [("S25", BreachKind.FINDING)]
 
 
 def test_what_one_plan_asks_for_does_not_fill_another() -> None:

@@ -500,6 +500,7 @@ class Writer:
     # Raised levels.
 
     def lever(self, granted: Granted, **changes: Any) -> Data:
+        allowed = granted.data.get("elevation", {})
         data: Data = {
             "lease": "lease-1",
             "target": "shop-1",
@@ -511,7 +512,7 @@ class Writer:
             "lease_epoch": 1,
             "keys_sha256": [],
             "delivery": "gateway",
-            "until_at": instant_text(granted.until),
+            "until_at": instant_text(min(granted.until, after(self.now, allowed.get("duration_s", HOUR)))),
             "boot_ms": 1,
             "verified": True,
             "ambiguous": False,

@@ -6,10 +6,11 @@ from loglease.audit.semantic.facts import Data, instant_of
 from loglease.audit.semantic.objects import Elevation, Grant
 from loglease.audit.semantic.scopes import is_more_verbose
 from loglease.audit.semantic.state import State
+from loglease.model.instant import MICROSECONDS, Instant
 
 
-def is_inside_the_grant(state: State, grant: Grant, data: Data, what: str) -> None:
-    """S21: target, logger, level and time are those that the grant allows."""
+def is_inside_the_grant(state: State, grant: Grant, data: Data, what: str, since: Instant) -> None:
+    """S21: target, logger, level and time, from when it was to be raised on, are those that the grant allows."""
     allowed = grant.data.get("elevation")
     fault = None
     if allowed is None:
@@ -22,6 +23,8 @@ def is_inside_the_grant(state: State, grant: Grant, data: Data, what: str) -> No
         fault = f"which allows {allowed['level']} and not {data['after']}"
     elif instant_of(data["until_at"]) > grant.until:
         fault = "which ends before it"
+    elif instant_of(data["until_at"]) - since > allowed["duration_s"] * MICROSECONDS:
+        fault = f"which allows {allowed['duration_s']} s"
     if fault is not None:
         state.breach("S21", f"{what} is under {grant.id}, {fault}", grant.index)
 

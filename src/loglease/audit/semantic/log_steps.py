@@ -273,8 +273,9 @@ def loaded(state: State, entry: Fact) -> None:
         people_rules.has_approvals(state, proposal, data)
     if proposal is not None:
         del state.proposals[proposal.id]
-    if state.bundles:
-        state.bundles[-1].until = state.at
+    for bundle in state.bundles:
+        # Several, where a restore had them all count again.
+        bundle.until = state.at if bundle.until is None else bundle.until
     state.bundles = [*state.bundles[-_BUNDLES:], Bundle(data["bundle_sha256"], data["revision"], state.index)]
 
 

@@ -168,11 +168,13 @@ class Elevation:
     """A raised level that has not ended.
 
     Attributes:
+        at: when it was to be raised.
         baseline: the level to go back to, as it was seen when the level was raised; until then, as it was expected.
     """
 
     id: str
     index: int
+    at: Instant
     grant: Grant
     data: Data
     baseline: str

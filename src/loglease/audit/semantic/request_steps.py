@@ -9,6 +9,7 @@ from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import AfterReview, Grant, Request, Review
 from loglease.audit.semantic.state import State
 
+_BREAK_GLASS: Final = "break_glass"
 _AFTER: Final = {
     "open": frozenset({"justified", "not_justified", "follow_up"}),
     "follow_up": frozenset({"justified", "not_justified"}),
@@ -159,6 +160,8 @@ def opened_after_review(state: State, grant: Grant) -> None:
         due = instant_of(grant.data["review_by_at"])
         asks = frozenset({request.subject, request.wish.get("beneficiary", request.subject)})
         state.after_reviews[request.id] = AfterReview(request.id, grant.id, state.index, asks, due)
+    elif grant.data["basis"] == _BREAK_GLASS:
+        review_rules.nobody_is_to_look(state, grant)
 
 
 STEPS: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loglease.audit.semantic.facts import Fact
-from loglease.audit.semantic.objects import AfterReview, Request, Review
+from loglease.audit.semantic.objects import AfterReview, Grant, Request, Review
 from loglease.audit.semantic.people import HUMAN
 from loglease.audit.semantic.slots import Voter, has_slots, is_met
 from loglease.audit.semantic.state import State
@@ -83,6 +83,11 @@ def after_reviewer_may(state: State, entry: Fact, after: AfterReview) -> None:
     same = after.objected is not None and state.people.person(after.objected) == state.people.person(one)
     if same and entry.data["verdict"] == "justified":
         state.breach("S25", f"{one} called {after.request} not justified, and now the contrary", after.index)
+
+
+def nobody_is_to_look(state: State, grant: Grant) -> None:
+    """S25, when somebody breaks the glass: that nobody has to look at it afterwards is a finding."""
+    state.finding("S25", f"{grant.id} broke the glass, and nobody is to look at it afterwards", grant.request.index)
 
 
 def after_review_is_in_time(state: State, after: AfterReview) -> None:

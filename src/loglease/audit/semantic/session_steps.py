@@ -156,8 +156,8 @@ def pending(state: State, entry: Fact) -> None:
         return
     grant_rules.may_be_used(state, grant, f"{one} is to be raised")
     log_rules.clock_is_trusted(state, f"{one} is to be raised")
-    elevation_rules.is_inside_the_grant(state, grant, data, one)
-    state.elevations[one] = Elevation(one, state.index, grant, data, data["baseline"])
+    elevation_rules.is_inside_the_grant(state, grant, data, one, state.at)
+    state.elevations[one] = Elevation(one, state.index, state.at, grant, data, data["baseline"])
 
 
 def levelled(state: State, entry: Fact) -> None:
@@ -172,7 +172,7 @@ def levelled(state: State, entry: Fact) -> None:
         return
     match entry.type:
         case "elevation.raised":
-            elevation_rules.is_inside_the_grant(state, found.grant, data, one)
+            elevation_rules.is_inside_the_grant(state, found.grant, data, one, found.at)
             found.raised, found.baseline = state.index, data["baseline"]
         case "elevation.overdue":
             state.finding("S21", f"{one} is overdue", found.index)

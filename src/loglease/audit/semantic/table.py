@@ -158,7 +158,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "S25",
         "An after-review is by a person other than the requester, human and not locked; a missing or late one is a"
-        " finding.",
+        " finding, and so is broken glass at which nobody has to look.",
     ),
     Rule(
         "S26",

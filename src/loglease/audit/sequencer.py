@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
+from loglease.audit.deadlines import Deadlines
 from loglease.audit.entry import entry_bytes, entry_of, sequenced
 from loglease.audit.interface import (
     AuditBusy,
@@ -101,6 +102,13 @@ class _AlreadyRecorded(Exception):
         self.result = result
 
 
+class _Late(AuditUnavailable):
+    """It was not on the record in time."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"It was not on the record within {limit_s:g} s; it may still come.", next_step=_LOOK)
+
+
 class _InDoubt(Exception, Generic[Tx]):
     """Whether the database took a round could not be found out."""
 
@@ -153,6 +161,7 @@ class Sequencer(Generic[Tx]):
         self._ordinary: deque[_Job[Tx]] = deque()
         self._urgent: deque[_Job[Tx]] = deque()
         self._listeners: list[Listener] = []
+        self._deadlines = Deadlines(_Late)
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -199,33 +208,32 @@ class Sequencer(Generic[Tx]):
         (self._urgent if job.urgent else self._ordinary).append(job)
         if self._pump is None:
             self._pump = asyncio.create_task(self._commit_all(), name="audit sequencer")
+        deadline = self._deadlines.add(job.answer, limit)
         try:
-            async with asyncio.timeout(limit) as waiting:
-                result = await job.answer
-                if job.ack is Ack.WITNESSED:
-                    waiting.reschedule(asyncio.get_running_loop().time() + max(limit, WITNESSED_WITHIN_S))
-                await self._cover(job)
-        except TimeoutError as error:
-            if not waiting.expired():
-                raise  # the work's own
+            result = await job.answer
+        except _Late:
             job.failed = True
-            if job.answer.done() and not job.answer.cancelled():
-                self._lacking = strongest((self._lacking, job.ack))
-            raise AuditUnavailable(
-                f"It was not on the record within {limit:g} s; it may still come.",
-                next_step=_LOOK,
-            ) from error
+            raise
+        finally:
+            self._deadlines.discard(job.answer)
+        if job.size and not job.urgent and (self._covered is not None or job.ack in self._stronger):
+            await self._cover(job, limit, deadline)
         return result
 
-    async def _cover(self, job: _Job[Tx]) -> None:
-        if not job.size or job.urgent:
-            return
+    async def _cover(self, job: _Job[Tx], limit: float, deadline: float) -> None:
+        if job.ack is Ack.WITNESSED:
+            deadline += max(0, WITNESSED_WITHIN_S - limit)
         try:
-            await self._cover_up_to(job.size, job.ack)
-        except AuditUnavailable:
+            async with asyncio.timeout_at(deadline) as waiting:
+                await self._cover_up_to(job.size, job.ack)
+        except (AuditUnavailable, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not waiting.expired():
+                raise
             job.failed = True
             self._lacking = strongest((self._lacking, job.ack))
-            raise
+            if isinstance(error, AuditUnavailable):
+                raise
+            raise _Late(limit) from error
 
     async def _cover_up_to(self, size: int, ack: Ack) -> None:
         if self._covered is not None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
@@ -30,6 +29,7 @@ from loglease.store.migration import migrate
 from loglease.store.rosters import Rosters
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
+from loglease.store.statements import cursor_of
 from loglease.store.subject_keys_interface import SubjectKeys
 from loglease.store.transaction import SqlTransaction
 
@@ -47,6 +47,36 @@ _MARK: Final = "commit_mark"
 _RESTORE: Final = "Restore the newest backup of the data directory, then start again."
 
 
+class _Attempt:
+    """One savepoint after the other; entered once for each work, hence as short as it can be."""
+
+    def __init__(self, writer: SqliteConnection, cursor: Any) -> None:
+        self._writer = writer
+        self._execute = cursor.execute
+
+    def __enter__(self) -> None:
+        self._translated("SAVEPOINT attempt")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._translated("RELEASE attempt")
+            return
+        self._translated("ROLLBACK TO attempt")
+        self._translated("RELEASE attempt")
+        failure = self._writer.failure_of(error)
+        if failure is not None:
+            raise failure from error
+
+    def _translated(self, statement: str) -> None:
+        try:
+            self._execute(statement)
+        except Exception as error:
+            failure = self._writer.failure_of(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+
 class SqliteGroup:
     """One transaction of the writer. Used from the writer's thread only."""
 
@@ -58,8 +88,7 @@ class SqliteGroup:
         self._transaction = transaction
         self._clock = clock
         self._head = transaction.entries.head()
-        # The driver's own cursor: two short statements a work, at a tenth of what Core takes for them.
-        self._cursor = connection.connection.cursor()
+        self._attempt = _Attempt(writer, cursor_of(connection))
         self._driver = cast("Any", connection.connection.dbapi_connection)
         self._written = self._driver.total_changes
 
@@ -82,22 +111,13 @@ class SqliteGroup:
         """Return the process's time: on SQLite there is no other."""
         return self._clock.now()
 
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Undo what is written inside, and nothing else, if it ends with an exception.
+    def attempt(self) -> _Attempt:
+        """Return a block that undoes what is written inside, and nothing else, if it ends with an exception.
 
         Raises:
-            StoreUnavailable: the database failed; the whole transaction is lost.
+            StoreUnavailable: in place of a failure of the database; the whole transaction is lost.
         """
-        with self._writer.translated():
-            self._cursor.execute("SAVEPOINT attempt")
-            try:
-                yield
-            except BaseException:
-                self._cursor.execute("ROLLBACK TO attempt")
-                self._cursor.execute("RELEASE attempt")
-                raise
-            self._cursor.execute("RELEASE attempt")
+        return self._attempt
 
     def append(self, rows: Sequence[entries.EntryLike], *, last_at: Instant) -> None:
         """Insert entries and advance the head."""

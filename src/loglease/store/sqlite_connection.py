@@ -92,16 +92,23 @@ class SqliteConnection:
         """Turn failures of the database into `StoreUnavailable`; what only a fault of ours can cause stays."""
         try:
             yield
-        except self._faults:
-            raise
-        except self._failures as error:
-            if _flush_failed(error):
-                end_process(str(self._path), error)
-            self._failed(_name_of(error))
-            raise StoreUnavailable(
-                f"The database failed: {getattr(error, 'orig', None) or error}.",
-                next_step="Look at its disk: free space, permissions, errors. A running server goes on by itself.",
-            ) from error
+        except Exception as error:
+            failure = self.failure_of(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+    def failure_of(self, error: BaseException) -> StoreUnavailable | None:
+        """Return a failure of the database as what callers know; None for everything else."""
+        if isinstance(error, self._faults) or not isinstance(error, self._failures):
+            return None
+        if _flush_failed(error):
+            end_process(str(self._path), error)
+        self._failed(_name_of(error))
+        return StoreUnavailable(
+            f"The database failed: {getattr(error, 'orig', None) or error}.",
+            next_step="Look at its disk: free space, permissions, errors. A running server goes on by itself.",
+        )
 
     def close(self) -> None:
         """Close it; the next `run` opens it again."""
@@ -122,13 +129,13 @@ class SqliteConnection:
             self.close()
 
 
-def _name_of(error: Exception) -> str:
+def _name_of(error: BaseException) -> str:
     """Return what SQLite calls a failure. Its texts may quote what a statement was about; its names do not."""
     origin = getattr(error, "orig", error)
     return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
 
 
-def _flush_failed(error: Exception) -> bool:
+def _flush_failed(error: BaseException) -> bool:
     return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) in _FLUSH_FAILED
 
 

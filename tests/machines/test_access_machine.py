@@ -110,6 +110,8 @@ class AccessMachine(RuleBasedStateMachine):
         self.final: dict[str, str] = {}
         self.seen = (0, 0)
         self.locks: dict[str, str] = {}
+        self.newest: dict[str, int] = {}
+        """Event time of the newest line that a session may read."""
         self.accepted = 0
 
     @initialize()
@@ -331,6 +333,7 @@ class AccessMachine(RuleBasedStateMachine):
         if opened is None:
             return multiple()
         self.model.sessions[opened.session.id] = Session(grant)
+        self.newest[opened.session.id] = now_ns - 1
         return opened.session.id
 
     @rule(target=sessions, who=st.sampled_from(["alice", "bob"]), lines=st.integers(1, 400))
@@ -388,7 +391,11 @@ class AccessMachine(RuleBasedStateMachine):
         """Return what a gateway reports that hands over lines of one byte, below the ceiling."""
         known = self.model.sessions[session]
         handed = min(settled, known.ceiling - known.settled)
-        return Settled(after_lines=known.settled, after_bytes=known.settled, lines=handed, size=handed)
+        newest = self.newest[session] if handed else None
+        before = known.settled
+        return Settled(
+            after_lines=before, after_bytes=before, lines=handed, size=handed, first_ns=newest, last_ns=newest
+        )
 
     def holder_or(self, grant: str, who: str) -> str:
         return self.model.grants[grant].holder.name if who == "holder" else who

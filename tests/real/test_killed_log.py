@@ -37,8 +37,8 @@ TAILS = 50
 WRITERS = ("alice", "mallory", "erin")
 LONGEST_S = 1.5
 BATCH_LINES = 256
-ROUNDS_A_GRANT = 10
-"""A crash costs a grant up to a batch of its budget of 10,000 lines."""
+ROUNDS_A_GRANT = 5
+"""A crash costs a grant up to a batch of its budget of 10,000 lines, and a slow machine lets its tail read on."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Traffic:
     def _append(self) -> None:
         with (self.stack.logs / "web.log").open("a") as file:
             while not self.stop.wait(0.05):
-                file.write(LINE * 4)
+                file.write(LINE * 2)
                 file.flush()
 
     def wait_for(self, readers: list[Reader]) -> None:
@@ -90,15 +90,15 @@ class Traffic:
 def tail(person: Person, reader: Reader) -> None:
     """Count whole records until the connection breaks."""
     try:
-        for record in person.lines(reader.grant, '{service="web"}', follow="true", since="1m"):
+        for record in person.lines(reader.grant, '{service="web"}', follow="true", since="5s"):
             reader.lines += record["type"] == "line"
     except (httpx2.TransportError, Refused):
         return
 
 
-def fresh_readers(alice: Person, bob: Person) -> list[Reader]:
+def fresh_readers(alice: Person, bob: Person, count: int = TAILS) -> list[Reader]:
     readers = []
-    for number in range(TAILS):
+    for number in range(count):
         request = alice.ask('{service="web"}', reason=f"tail number {number}")
         bob.decide(request)
         readers.append(Reader(alice.grant_of(request)))
@@ -166,7 +166,7 @@ def test_a_killed_server_leaves_a_log_that_holds(foreign: Foreign, tmp_path: Pat
             served += sum(within_a_batch(sam, reader) for reader in readers if reader.lines)
         for name in WRITERS:
             checked(stack.sign_in("sam"), stack.sign_in(name), ledgers[name])
-        clean(stack, readers[:5])
+        clean(stack)
         stack.stop()
         judges.judge()
         print(f"{ROUNDS} deaths, {served} lines read, log of {judges.size} entries")  # noqa: T201 - how much was tried
@@ -185,11 +185,12 @@ def within_a_batch(auditor: Person, reader: Reader) -> int:
     return reader.lines
 
 
-def clean(stack: Stack, readers: list[Reader]) -> None:
+def clean(stack: Stack) -> None:
     """Where a session ends in order, its record is exact."""
-    alice, sam = stack.sign_in("alice"), stack.sign_in("sam")
-    for reader in readers:
-        got = sum(one["type"] == "line" for one in alice.lines(reader.grant, '{service="web"}', since="1m", limit="40"))
+    alice, bob, sam = (stack.sign_in(name) for name in ("alice", "bob", "sam"))
+    for reader in fresh_readers(alice, bob, 5):
+        got = sum(one["type"] == "line" for one in alice.lines(reader.grant, '{service="web"}', since="1h", limit="40"))
+        assert got
         until = time.monotonic() + 30
         while (found := accounts(sam, reader)) is None or found[1] or found[0] != got:
             assert time.monotonic() < until, (got, found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from loglease.audit.checkpoint import Checkpoint, sign_checkpoint
 from loglease.audit.entry import entry_bytes
 from loglease.audit.interface import Draft
+from loglease.audit.log_directory import FileLog
 from loglease.audit.merkle import leaf_hash, root_nodes
 from loglease.audit.note import SigningKey
 from loglease.audit.tiles import CHECKPOINT, ENTRIES, WIDTH, Tile, bundle_of
@@ -207,6 +210,30 @@ def tile_root_over(edge: list[list[bytes]]) -> bytes:
 def log_of(entries: Iterable[bytes], *, key: SigningKey = KEY) -> dict[str, bytes]:
     """Return a log in memory, by path."""
     return dict(log_files(entries, key=key))
+
+
+@dataclass(frozen=True)
+class NotedReader:
+    """A reader that notes in a directory which processes read; it can be sent to them.
+
+    Attributes:
+        log: the log's directory.
+        notes: has a file for each process, named by its number.
+    """
+
+    log: Path
+    notes: Path
+
+    def __call__(self, path: str) -> bytes | None:
+        (self.notes / str(os.getpid())).touch()
+        return FileLog(self.log)(path)
+
+    def processes(self) -> set[int]:
+        """Return who has read since the last call."""
+        notes = list(self.notes.iterdir())
+        for note in notes:
+            note.unlink()
+        return {int(note.name) for note in notes}
 
 
 def write_log(place: Path, files: Iterable[tuple[str, bytes]]) -> Path:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import copy
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.audit.logs import KEY, ORIGIN, log_of, recorded, write_log
+from tests.audit.logs import KEY, ORIGIN, NotedReader, log_of, recorded, write_log
 from tests.audit.mutations import OTHER_KEY, Log, log, put, whole
 
 from loglease.audit.checkpoint import Checkpoint
@@ -26,9 +30,20 @@ from loglease.audit.log_reading import (
     read_head,
 )
 from loglease.audit.merkle import Edge, ProofInvalid, leaf_hash
+from loglease.audit.note import SigningKey
 from loglease.audit.tiles import TileInvalid, tiles_of
-from loglease.audit.verify import Checked, Trust, Verified, check_extends, entries_again, tiles_over, verify_log
-from loglease.audit.verify_jobs import verify_with_jobs
+from loglease.audit.verify import (
+    Checked,
+    Trust,
+    Verified,
+    check_extends,
+    entries_again,
+    stretches,
+    tile_root,
+    tiles_over,
+    verify_log,
+)
+from loglease.audit.verify_jobs import _in_order, verify_with_jobs
 
 KEYS = (KEY.verifier,)
 
@@ -67,6 +82,20 @@ def test_tiles_are_counted_as_they_stand_in_files(size: int) -> None:
     if size < 1 << 20:
         assert counted == sum(1 for tile in tiles_of(size) if tile.level >= 0)
     assert counted >= size // 256
+
+
+@given(st.integers(1, 200_000), st.data())
+def test_the_tiles_over_a_part_are_those_that_cover_it(size: int, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, size - 1))
+    stop = data.draw(st.integers(start + 1, size))
+    over = [
+        tile
+        for tile in tiles_of(size)
+        if tile.level >= 0
+        and tile.number * 256 ** (tile.level + 1) < stop
+        and (tile.number + 1) * 256 ** (tile.level + 1) > start
+    ]
+    assert tiles_over(size, range(start, stop)) == len(over)
 
 
 def test_a_large_log_holds_and_is_followed_to_the_end(large: Log) -> None:
@@ -134,6 +163,54 @@ def test_of_wrong_tiles_and_entries_the_first_is_told(large: Log) -> None:
         assert found.value.holds == (range(told) or None)
 
 
+def _without(files: dict[str, bytes], path: str) -> dict[str, bytes]:
+    return {one: content for one, content in files.items() if one != path}
+
+
+def test_a_tile_that_nothing_mends_is_wrong_from_its_first_entry(large: Log) -> None:
+    broken = bent(large.files, "tile/1/000", 19)
+    for files in (_without(broken, "tile/0/005"), bent(broken, "tile/0/005", 0)):
+        with pytest.raises(LogTampered) as found:
+            verified(files.get)
+        assert (found.value.place, found.value.index, found.value.holds) == ("tile/1/000", 0, None)
+        assert found.value.message == "tile/1/000 does not hash to its place in tile/2/000.p/1"
+
+
+def test_a_wrong_tile_is_wrong_from_the_first_of_the_entries_below_it() -> None:
+    # Tiles of a log of 131,072 entries, of which nobody needs those below the second level.
+    lower = [b"".join(leaf_hash(b"%d" % (number * 256 + place)) for place in range(256)) for number in range(2)]
+    upper = b"".join(tile_root(packed) for packed in lower)
+    files = {"tile/1/000": lower[0], "tile/1/001": lower[1], "tile/2/000.p/2": upper}
+    head = Checkpoint(ORIGIN, 1 << 17, tile_root(upper))
+    assert Trust(files.get, head).root(0, 300) == lower[1][44 * 32 : 45 * 32]
+    with pytest.raises(LogTampered, match=r"tile/1/001 does not hash to its place in tile/2/000\.p/2") as found:
+        Trust(bent(files, "tile/1/001", 7).get, head).root(0, 300)
+    assert found.value.index == 1 << 16
+    with pytest.raises(LogTampered, match="tile/1/001 has 8,191 bytes, not 8,192") as found:
+        Trust({**files, "tile/1/001": lower[1][:-1]}.get, head).root(0, 300)
+    assert (found.value.place, found.value.index) == ("tile/1/001", 1 << 16)
+    with pytest.raises(LogTampered, match="the signed root in checkpoint is not that of the tiles") as unmended:
+        Trust({**bent(files, "tile/2/000.p/2", 1), "tile/1/000": b""}.get, head)
+    assert unmended.value.index is None
+
+
+def test_a_tile_of_leaves_and_its_bundle_may_both_be_wrong(one: Log) -> None:
+    """Neither is vouched for then: not the entries in a bundle that goes on behind them, either."""
+    bundle = one.files["tile/entries/001"]
+    for content in (bundle + b"\0\0", put(one, 300, one.entries[0])[1]):
+        with pytest.raises(LogTampered) as found:
+            verified(bent({**one.files, "tile/entries/001": content}, "tile/0/001", 9).get)
+        assert (found.value.place, found.value.index, found.value.holds) == ("tile/0/001", 256, range(256))
+        assert "does not hash to what the tiles above it say" in found.value.message
+
+
+def test_a_bundle_that_goes_on_behind_its_entries_is_damaged(one: Log) -> None:
+    files = {**one.files, "tile/entries/001": one.files["tile/entries/001"] + b"\0\0"}
+    with pytest.raises(LogTampered, match=r"tile/entries/001 is damaged: .*; #0 to #511 hold") as found:
+        verified(files.get)
+    assert (found.value.place, found.value.index) == ("tile/entries/001", 512)
+
+
 def test_a_bundle_that_ends_too_soon_is_called_damaged(one: Log) -> None:
     bundle = one.files["tile/entries/000"]
     kept = sum(2 + len(entry) for entry in one.entries[:200])
@@ -167,6 +244,11 @@ def test_missing_is_not_wrong_and_does_not_hide_it(one: Log) -> None:
     with pytest.raises(LogTampered, match="entry 599") as found:
         verified({**files, path: content}.get)
     assert found.value.holds is None
+    files = {**_without(one.files, "tile/entries/001"), path: content}
+    with pytest.raises(LogTampered, match=r"entry 599 .*; #0 to #255 hold"):
+        verified(files.get)
+    with pytest.raises(LogIncomplete, match="tile/entries/001 is missing"):
+        verified(_without(_without(one.files, "tile/entries/001"), "tile/entries/002.p/88").get)
     with pytest.raises(LogIncomplete, match="checkpoint is missing"):
         verified({}.get)
 
@@ -190,8 +272,14 @@ def test_an_entry_of_no_form_is_told_though_it_was_signed(one: Log) -> None:
 
 def test_a_head_is_taken_of_known_keys_alone(one: Log) -> None:
     theirs = log_of(one.entries, key=OTHER_KEY)
-    with pytest.raises(KeyUnknown, match=r"None of the keys .* signed by logs.example.com/loglease/1\+"):
+    with pytest.raises(KeyUnknown, match=r"None of the keys .* signed by logs.example.com/loglease/1\+") as found:
         read_head(theirs.get, KEYS)
+    assert "Give the log's public key" in (found.value.next_step or "")
+    later = SigningKey("logs.example.com/loglease/2", b"\x09" * 32)
+    foreign = SigningKey("logs.example.com/other/1", b"\x0a" * 32)
+    with pytest.raises(KeyUnknown) as found:
+        read_head(log_of(one.entries, key=later).get, (foreign.verifier, *KEYS))
+    assert f"a later generation of {ORIGIN}," in (found.value.next_step or "")
     assert read_head(theirs.get, (OTHER_KEY.verifier, KEY.verifier))[1] == [OTHER_KEY.verifier]
 
 
@@ -231,6 +319,8 @@ def test_what_was_verified_is_what_is_read_again(one: Log) -> None:
     found = verified(one.files.get)
     assert [entry for _, entry in entries_again(one.files.get, found, 600)] == list(one.entries)
     head, _ = read_head(one.files.get, KEYS)
+    none = log_of([])
+    assert list(entries_again(none.get, verified(none.get), 0)) == []
     with pytest.raises(ValueError, match="not told to remember"):
         list(entries_again(one.files.get, verify_log(one.files.get, head), 600))
     path, content = put(one, 3, one.entries[4])
@@ -244,9 +334,38 @@ def test_entries_are_found_by_index_and_id(one: Log) -> None:
     assert index_of(one.files.get, "ent_01K5M8", 600) is None
     with pytest.raises(ProofInvalid, match="has no entry 600"):
         prove(one.files.get, 600)
-    path, content = put(one, 300, one.entries[0])
-    with pytest.raises(LogTampered, match="do not lead to the root"):
-        prove({**one.files, path: content}.get, 300)
+    for index in (300, 599):
+        path, content = put(one, index, one.entries[0])
+        with pytest.raises(LogTampered, match="do not lead to the root") as found:
+            prove({**one.files, path: content}.get, index)
+        assert (found.value.place, found.value.index) == (path, index)
+
+
+@pytest.mark.parametrize(("path", "first"), [("tile/entries/001", 256), ("tile/entries/002.p/88", 512)])
+def test_of_a_damaged_bundle_there_is_what_stands_before_the_damage(one: Log, path: str, first: int) -> None:
+    kept = sum(2 + len(entry) for entry in one.entries[first : first + 10])
+    files = {**one.files, path: one.files[path][: kept + 1]}
+    assert entry_at(files.get, first + 9, 600) == one.entries[first + 9]
+    with pytest.raises(LogTampered, match=f"{path} is damaged") as found:
+        entry_at(files.get, first + 20, 600)
+    assert (found.value.place, found.value.index) == (path, first + 10)
+
+
+def test_nothing_is_proved_without_a_head_or_a_tile(one: Log) -> None:
+    with pytest.raises(LogIncomplete, match="checkpoint is missing"):
+        prove({}.get, 0)
+    with pytest.raises(LogTampered, match="checkpoint is not a signed head"):
+        prove({**one.files, "checkpoint": b"nothing"}.get, 0)
+    with pytest.raises(LogIncomplete, match="tile/0/001 is missing"):
+        prove(_without(one.files, "tile/0/001").get, 300)
+
+
+def test_a_fault_comes_whole_from_another_process() -> None:
+    sent = LogTampered("tile/0/000", "a hash is wrong", index=7, holds=range(7))
+    got = copy.copy(sent)  # by what it is pickled with, too
+    assert isinstance(got, LogTampered)
+    assert (got.place, got.detail, got.index, got.holds) == ("tile/0/000", "a hash is wrong", 7, range(7))
+    assert got.message == sent.message == "a hash is wrong; #0 to #6 hold"
 
 
 def test_files_are_bounded_and_those_of_a_log(tmp_path: Path, one: Log) -> None:
@@ -332,11 +451,49 @@ def test_what_holds_is_told_in_the_order_of_the_log(tmp_path: Path, jobs: int) -
 
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
     made = log(9_000)
-    read = FileLog(write_log(tmp_path, made.files.items()))
+    (tmp_path / "notes").mkdir()
+    read = NotedReader(write_log(tmp_path / "log", made.files.items()), tmp_path / "notes")
     head, _ = read_head(read, KEYS)
-    assert verify_with_jobs(read, head, jobs=2, remember=True) == verify_log(read, head, remember=True)
-    assert verify_log(read, head).bundles == ()
+    whole = verify_log(read, head, remember=True)
+    assert whole == verify_with_jobs(read, head, jobs=1, remember=True)
+    assert verify_log(read, head).bundles == verify_with_jobs(read, head, jobs=1).bundles == ()
+    assert read.processes() == {os.getpid()}
+    assert verify_with_jobs(read, head, jobs=2, remember=True) == whole
+    assert read.processes() > {os.getpid()}
     path, content = put(made, 8_500, made.entries[0])
-    (tmp_path / path).write_bytes(content)
+    (tmp_path / "log" / path).write_bytes(content)
     with pytest.raises(LogTampered, match=r"entry 8500 .*; #0 to #8499 hold"):
         verify_with_jobs(read, head, jobs=2)
+    done: list[tuple[int, int]] = []
+    part = range(512, 8_448)
+    found = verify_with_jobs(read, head, jobs=2, entries=part, progress=lambda now, all_: done.append((now, all_)))
+    assert (found.entries, found.bundles, done) == (part, (), [(7_936, 7_936)])
+
+
+class _Waiting(Executor):
+    """A pool whose work is done when its result is asked for, and that counts what is under way."""
+
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+
+        class Later(Future[Any]):
+            def result(_self, timeout: float | None = None) -> Any:  # noqa: N805 - beside the pool itself
+                self.under_way -= 1
+                return fn(*args, **kwargs)
+
+        return Later()
+
+
+def test_of_a_long_log_only_so_much_is_under_way(large: Log) -> None:
+    head, _ = read_head(large.files.get, KEYS)
+    trust = Trust(large.files.get, head)
+    pool = _Waiting()
+    parts = [*stretches(trust, range(30_000)), Checked(range(30_208, 66_000), missing=("tile/1/000", 30_208))]
+    found = list(_in_order(pool, large.files.get, parts, 2))
+    assert pool.most == 2
+    assert [one.entries.start for one in found] == [0, 8_192, 16_384, 24_576, 30_208]
+    assert found[-1] is parts[-1]

@@ -172,11 +172,12 @@ def entry_at(read: Read, index: int, size: int) -> bytes:
         LogTampered: the bundle is damaged.
     """
     number, offset = divmod(index, WIDTH)
-    _, entries, fault = bundle_content(read, number, width_of(size, ENTRIES, number))
+    width = width_of(size, ENTRIES, number)
+    _, entries, fault = bundle_content(read, number, width)
     if offset < len(entries):
         return entries[offset]
     raise LogTampered(
-        Tile(ENTRIES, number).path, fault or "the bundle is too short", index=number * WIDTH + len(entries)
+        Tile(ENTRIES, number, width).path, fault or "the bundle is too short", index=number * WIDTH + len(entries)
     )
 
 

@@ -194,10 +194,9 @@ class Trust:
         return {tile.level: packed for tile, packed in right.items()}
 
     def _mended(self, found: Mapping[Tile, bytes]) -> dict[Tile, bytes] | None:
-        """Return the partial tiles, as few as it takes made from what is below them; None if nothing has the root."""
-        choices = [[packed, self._from_below(tile) or packed] for tile, packed in found.items()]
-        for chosen in sorted(product((0, 1), repeat=len(choices)), key=sum):
-            tried = [choice[one] for choice, one in zip(choices, chosen, strict=True)]
+        """Return the partial tiles, some of them made from what is below them; None if nothing has the root."""
+        choices = [(packed, self._from_below(tile) or packed) for tile, packed in found.items()]
+        for tried in product(*choices):
             if _root_over(tried) == self._root:
                 return dict(zip(found, tried, strict=True))
         return None
@@ -435,7 +434,7 @@ def _difference(tile: Tile, bundle: Tile, packed: bytes, leaves: bytes, root: by
         return LogTampered(
             bundle.path, f"entry {index} in {bundle.path} does not hash to its leaf in {tile.path}", index=index
         )
-    if damage is None and len(leaves) == len(packed) and tile_root(leaves) == root:
+    if damage is None and tile_root(leaves) == root:
         place = first_difference(packed, leaves)
         return LogTampered(
             tile.path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -68,7 +68,7 @@ def verify_with_jobs(
             pool.shutdown(cancel_futures=True)
 
 
-def _in_order(pool: ProcessPoolExecutor, read: Read, work: Iterable[Stretch | Checked], most: int) -> Iterator[Checked]:
+def _in_order(pool: Executor, read: Read, work: Iterable[Stretch | Checked], most: int) -> Iterator[Checked]:
     """Yield the results in the order of the work, with at most so much of it under way."""
     check = partial(check_stretch, read)
     source = iter(work)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from loglease.audit.interface import (
     Recorded,
 )
 from loglease.audit.sequencer import Sequencer
+from loglease.model.ack import Ack
 from loglease.model.digest import commitment
 from loglease.model.instant import Instant
 from loglease.store.interface import LostRace, StoreUnavailable, Transaction
@@ -492,3 +493,229 @@ async def test_a_cancelled_sequencer_leaves_nobody_waiting(log: Sequencer[Transa
             await task
     hold._go_on.set()
     assert await log.commit(append(2)) == (2,), "the next caller starts it again"
+
+
+# What is counted, and what more than a commit is waited for.
+
+
+async def test_what_could_not_be_recorded_is_counted_and_a_refusal_is_not(
+    rows: WatchedRows, log: Sequencer[Transaction], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_tx: Transaction, _now: Instant) -> Recorded[None]:
+        raise LostRace("no")
+
+    with pytest.raises(LostRace):
+        await log.commit(refused)
+    with pytest.raises(EntryInvalid):
+        await log.commit(lambda _tx, _now: Recorded(None, (draft(1, data={}),)))
+    assert (log.outage.refused, log.outage.since) == (0, None)
+    began = clock.now()
+    monkeypatch.setattr(sequencer, "MAX_WAITING", 1)
+    async with Hold(log):
+        (waits,) = await queued(log, append(1))
+        with pytest.raises(AuditBusy):
+            await log.commit(append(2))
+    await waits
+    assert log.outage.refused == 1
+    clock.advance(5)
+    rows.fail_next, rows.fail_before = 2, True
+    with pytest.raises(AuditUnavailable):
+        await log.commit(append(3))
+    async with Hold(log):
+        with pytest.raises(AuditUnavailable, match="may still come"):
+            await log.commit(append(4), urgent=True, limit_s=0.01)
+    await log.commit(append(0))
+    assert (log.outage.refused, log.outage.since) == (3, began)
+    rows.fail_next = 2
+    with pytest.raises(AuditUnavailable, match="did not happen"):
+        await log.try_again(append(5), limit_s=30)
+    assert log.outage.refused == 3, "who only tries whether it works again is refused nothing"
+    assert await log.try_again(append(6), limit_s=30) == (6,)
+
+
+async def test_of_whom_nobody_knows_whether_it_was_recorded_is_counted(rows: WatchedRows, clock: FakeClock) -> None:
+    def refused(_tx: Transaction, _now: Instant) -> Recorded[None]:
+        raise LostRace("no")
+
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, doubt_s=0)
+    rows.lose_next, rows.lose_looks = 2, True
+    unknown, denied = await queued(log, append(1), refused)
+    with pytest.raises(AuditUnavailable, match="may be on the record"):
+        await unknown
+    with pytest.raises(LostRace):
+        await denied
+    assert log.outage.refused == 1
+    await log.aclose()
+
+
+async def test_a_lost_answer_is_looked_for_until_the_database_says(rows: WatchedRows, clock: FakeClock) -> None:
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=60, doubt_s=60)
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    rows.lose_next, rows.lose_looks = 3, True
+    assert await log.commit(append(1)) == (1,)
+    assert [row.index for row in heard] == [0]
+    assert log.outage.refused == 0
+    await log.aclose()
+
+
+async def test_a_gate_stops_all_but_urgent_works(rows: WatchedRows, clock: FakeClock) -> None:
+    def shut() -> None:
+        raise AuditUnavailable("shut")
+
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, gate=shut)
+    with pytest.raises(AuditUnavailable, match="shut"):
+        await log.commit(append(1))
+    assert await log.commit(append(2), urgent=True) == (2,)
+    assert await log.try_again(append(3), limit_s=30) == (3,)
+    assert await stored(rows) == [2, 3]
+    await log.aclose()
+
+
+class Covering:
+    """Notes what is waited for, and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.failing: BaseException | None = None
+
+    def by(self, name: str) -> Callable[[int], Awaitable[None]]:
+        async def covered(size: int) -> None:
+            self.asked.append((name, size))
+            if self.failing is not None:
+                raise self.failing
+
+        return covered
+
+    def told(self) -> list[tuple[str, int]]:
+        asked, self.asked = self.asked, []
+        return asked
+
+
+def acked(number: int, ack: Ack) -> Work:
+    return lambda _tx, _now: Recorded(number, (draft(number),), ack)
+
+
+async def test_an_entry_waits_for_what_is_demanded_of_it(rows: WatchedRows, clock: FakeClock) -> None:
+    cover = Covering()
+    demanded = {7: Ack.WITNESSED}
+    log: Sequencer[Transaction] = Sequencer(
+        rows,
+        clock,
+        fake_vault(),
+        limit_s=30,
+        stronger={Ack.PUBLISHED: cover.by("published"), Ack.WITNESSED: cover.by("witnessed")},
+        demanded=lambda _tx, entries: demanded.get(int(entries[0].id[4:]), Ack.DURABLE),
+    )
+    await log.commit(acked(1, Ack.DURABLE))
+    assert cover.told() == []
+    await log.commit(acked(2, Ack.PUBLISHED))
+    assert cover.told() == [("published", 2)]
+    await log.commit(acked(7, Ack.PUBLISHED))
+    assert cover.told() == [("witnessed", 3)]
+    await log.commit(acked(4, Ack.WITNESSED), urgent=True)
+    await log.commit(lambda _tx, _now: Recorded(None, (), Ack.WITNESSED))
+    assert cover.told() == []
+    async with Hold(log):
+        tasks = await queued(log, append(8, 9), acked(10, Ack.PUBLISHED), acked(11, Ack.WITNESSED))
+    await asyncio.gather(*tasks)
+    assert sorted(cover.told()) == [("published", 7), ("witnessed", 8)]
+    await log.aclose()
+
+
+async def test_what_is_demanded_comes_on_top_of_what_always_holds(rows: WatchedRows, clock: FakeClock) -> None:
+    cover = Covering()
+    log: Sequencer[Transaction] = Sequencer(
+        rows,
+        clock,
+        fake_vault(),
+        limit_s=30,
+        covered=cover.by("always"),
+        stronger={Ack.WITNESSED: cover.by("witnessed")},
+    )
+    await log.commit(append(1))
+    assert cover.told() == [("always", 1)]
+    await log.commit(acked(2, Ack.WITNESSED))
+    assert cover.told() == [("always", 2), ("witnessed", 2)]
+    await log.commit(append(1))
+    assert cover.told() == [("always", 2)], "what is recorded already is covered with all there is"
+    await log.aclose()
+
+
+async def test_after_a_head_that_did_not_come_it_is_asked_for_in_the_strongest_sense(
+    rows: WatchedRows, clock: FakeClock
+) -> None:
+    cover = Covering()
+    log: Sequencer[Transaction] = Sequencer(
+        rows,
+        clock,
+        fake_vault(),
+        limit_s=30,
+        stronger={Ack.PUBLISHED: cover.by("published"), Ack.WITNESSED: cover.by("witnessed")},
+    )
+    await log.covers(0)
+    assert cover.told() == []
+    cover.failing = AuditUnavailable("nobody signs")
+    for number, ack in enumerate((Ack.WITNESSED, Ack.PUBLISHED), 1):
+        with pytest.raises(AuditUnavailable, match="nobody signs"):
+            await log.commit(acked(number, ack))
+        assert log.outage.refused == number
+    cover.told()
+    with pytest.raises(AuditUnavailable, match="nobody signs"):
+        await log.covers(2)
+    cover.failing = None
+    await log.covers(2)
+    assert cover.told() == [("witnessed", 2)] * 2
+    await log.covers(2)
+    assert cover.told() == [], "all that was lacking is there"
+    cover.failing = TimeoutError("its own")
+    with pytest.raises(TimeoutError, match="its own"):
+        await log.commit(acked(3, Ack.PUBLISHED))
+    assert log.outage.refused == 2
+    await log.aclose()
+
+
+@pytest.mark.parametrize(
+    ("ack", "limit_s", "waits_s"),
+    [
+        (Ack.PUBLISHED, 2.0, 2.0),
+        (Ack.WITNESSED, 2.0, sequencer.WITNESSED_WITHIN_S),
+        (Ack.WITNESSED, 30.0, 30.0),
+    ],
+)
+async def test_witnesses_have_more_time_and_never_less_than_the_caller(
+    rows: WatchedRows, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, ack: Ack, limit_s: float, waits_s: float
+) -> None:
+    ends: list[float | None] = []
+    timeout_at = asyncio.timeout_at
+
+    def noted(when: float | None) -> asyncio.Timeout:
+        ends.append(when)
+        return timeout_at(when)
+
+    monkeypatch.setattr(asyncio, "timeout_at", noted)
+    cover = Covering()
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), stronger={ack: cover.by("head")})
+    begun = asyncio.get_running_loop().time() + 1_000
+    monkeypatch.setattr(log._deadlines, "add", lambda _answer, limit: begun + limit)
+    cover.failing = AuditUnavailable("enough seen")
+    with pytest.raises(AuditUnavailable):
+        await log.commit(acked(1, ack), limit_s=limit_s)
+    assert ends == [begun + waits_s]
+    await log.aclose()
+
+
+async def test_private_texts_are_sealed_and_others_left_as_they_are(
+    rows: WatchedRows, log: Sequencer[Transaction]
+) -> None:
+    salt, clear = bytes(16), b"because"
+    data = {"why": "requester", "reason_c": commitment(salt, clear)}
+    told = draft(2, type="request.cancelled", data=data, private=(PrivateField("reason_c", salt, clear),))
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    await log.commit(lambda _tx, _now: Recorded(None, (draft(1), told)))
+    assert [row.index for row in heard] == [0, 1]
+    assert await rows.store.read(lambda tx: tx.entries.private(draft(1).id)) == []
+    kept = await rows.store.read(lambda tx: fake_vault().opened(tx.subject_keys, told.id, tx.entries.private(told.id)))
+    assert kept == told.private
+    assert heard[0].sealed == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,6 +172,105 @@ def withdraws_twice(log: Writer) -> None:
         log.write("policy.withdrawn", "sub_admin", {"why": "author"}, {"proposal": one})
 
 
+def _names_another_request(write: Callable[[Writer, Granted], None]) -> Callable[[Writer], None]:
+    def plant(log: Writer) -> None:
+        granted, other = log.granted(), log.ask()
+        write(log, replace(granted, asked=replace(granted.asked, id=other.id)))
+
+    plant.__name__ = write.__name__
+    return plant
+
+
+def suspends_a_grant_of_another_request(log: Writer, granted: Granted) -> None:
+    log.suspend(granted)
+
+
+def ends_a_grant_of_another_request(log: Writer, granted: Granted) -> None:
+    log.end(granted)
+
+
+def opens_a_session_under_another_request(log: Writer, granted: Granted) -> None:
+    log.open(granted)
+
+
+def proposes_a_policy_twice(log: Writer) -> None:
+    one, data = log.propose()
+    log.write("policy.proposed", "sub_admin", data, {"proposal": one})
+
+
+def reviews_a_policy_with_a_review_of_before(log: Writer) -> None:
+    proposal = log.propose()
+    for who in ("sub_bob", "sub_carol"):
+        log.review_policy(proposal, who)
+    last = log.entries.pop().draft
+    ref = {**last.ref, "review": log.entries[-1].draft.ref["review"]}
+    log.write(last.type, last.actor, last.data, ref)
+
+
+def loads_what_was_accepted_once_more(log: Writer) -> None:
+    proposal = log.propose()
+    log.review_policy(proposal)
+    log.accept(proposal)
+    log.accept(proposal)
+
+
+def reviews_a_policy_while_locked(log: Writer) -> None:
+    proposal = log.propose()
+    log.lock("principal", "sub_bob")
+    log.review_policy(proposal, verdict="deny")
+
+
+def _decides(log: Writer, who: str, *, times: int = 1) -> None:
+    one, terms = log.id("prp"), digest("terms")
+    data = {"kind": "prune", "digest_sha256": terms, "comment_c": digest("why")}
+    log.write("act.proposed", "sub_admin", data, {"proposal": one})
+    auth = {"method": "password", "mfa": False, "age_s": 1}
+    given = {"verdict": "approve", "digest_sha256": terms, "channel": "api", "auth": auth}
+    for _ in range(times):
+        log.write("act.reviewed", who, given, {"proposal": one})
+
+
+def decides_an_act_twice(log: Writer) -> None:
+    _decides(log, "sub_bob", times=2)
+
+
+def an_agent_decides_an_act(log: Writer) -> None:
+    _decides(log, "sub_bot")
+
+
+def decides_an_act_while_locked(log: Writer) -> None:
+    log.lock("principal", "sub_bob")
+    _decides(log, "sub_bob")
+
+
+def changes_settings_alone(log: Writer) -> None:
+    data = {"keys": ["audit.retain"], "before_sha256": digest("before"), "after_sha256": digest("after")}
+    log.write("config.changed", "sub_admin", data)
+
+
+def approved_by_the_new_owner_of_the_agent_that_asked(log: Writer) -> None:
+    log.change("sub_bot", "owner", other="sub_bob")
+    log.granted("sub_bot")
+
+
+def an_older_revision_after_one_that_was_loaded_since_a_restore(log: Writer) -> None:
+    log.load()
+    log.stop()
+    _restored(log, 1)
+    log.start("stop")
+    for _ in range(2):
+        log.revision = 4
+        log.load()
+
+
+def still_open_though_its_process_is_gone(log: Writer) -> None:
+    log.open(log.granted())
+    log.stop()
+    _restored(log, 1)
+    log.start("stop")
+    log.close(log.open(log.granted()))
+
+
 def an_older_bundle_once_another_was_loaded_after_a_restore(log: Writer) -> None:
     bundle = log.bundle
     log.load()
@@ -232,6 +332,20 @@ BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (a_policy_approved_on_another_digest, "S22"),
     (reviews_an_act_that_nobody_proposed, "S3"),
     (withdraws_twice, "S3"),
+    (_names_another_request(suspends_a_grant_of_another_request), "S3"),
+    (_names_another_request(ends_a_grant_of_another_request), "S3"),
+    (_names_another_request(opens_a_session_under_another_request), "S3"),
+    (proposes_a_policy_twice, "S3"),
+    (reviews_a_policy_with_a_review_of_before, "S3"),
+    (loads_what_was_accepted_once_more, "S3"),
+    (reviews_a_policy_while_locked, "S24"),
+    (decides_an_act_twice, "S3"),
+    (an_agent_decides_an_act, "S22"),
+    (decides_an_act_while_locked, "S24"),
+    (changes_settings_alone, "S23"),
+    (approved_by_the_new_owner_of_the_agent_that_asked, "S7"),
+    (an_older_revision_after_one_that_was_loaded_since_a_restore, "S22"),
+    (still_open_though_its_process_is_gone, "S18"),
     (an_older_bundle_once_another_was_loaded_after_a_restore, "S5"),
     (raised_for_longer_than_allowed, "S21"),
     (raised_for_longer_than_it_was_to_be, "S21"),
@@ -340,6 +454,44 @@ def test_a_first_start_comes_after_none(after_what: str) -> None:
     report = log.check()
     assert report.broken == {"S26"}
     assert "the log has no process before it" in report.breaches[0].text
+
+
+def test_who_stops_and_had_not_started_is_seen_by_what_runs_instead() -> None:
+    log = Writer().begin()
+    log.stop()
+    started = len(log.entries)
+    log.start("stop")
+    log.replica, running = "another", log.replica
+    log.stop()
+    report = log.check()
+    assert [(one.rule, one.entries) for one in report.breaches] == [("S26", (started, started + 1))]
+    log = Writer()
+    log.replica = running
+    log.stop()
+    assert [(one.rule, one.entries) for one in log.check().breaches if "stops" in one.text] == [("S26", (0,))]
+
+
+def test_a_session_that_the_database_forgot_is_a_finding() -> None:
+    log = Writer().begin()
+    log.open(log.granted())
+    log.stop()
+    _restored(log, 1, "tiles")
+    log.start("stop")
+    log.close(log.open(log.granted()))
+    assert [(one.rule, one.kind) for one in log.check().breaches] == [("S18", BreachKind.FINDING)]
+
+
+def test_in_a_part_of_a_log_who_reviews_a_policy_need_not_be_known() -> None:
+    log = Writer(first=256)
+    log.start("stop")
+    log.load()
+    proposal = log.propose()
+    log.review_policy(proposal)
+    log.accept(proposal)
+    assert not log.check().broken
+    log.person("sub_bot", kind="agent")
+    log.review_policy(log.propose(), "sub_bot")
+    assert log.check().broken == {"S22"}
 
 
 def test_nothing_serves_where_nothing_started() -> None:

@@ -99,6 +99,16 @@ WIDE = [{"label": "app", "op": "prefix", "value": "web"}, {"label": "env", "op":
             False,
         ),
         (
+            scope(selector=[{"label": "app", "op": "eq", "value": "web-1"}]),
+            scope(selector=[WIDE[0], {"label": "app", "op": "not_prefix", "value": "web-1"}]),
+            False,
+        ),
+        (
+            scope(selector=[{"label": "app", "op": "eq", "value": "web-2"}]),
+            scope(selector=[WIDE[0], {"label": "app", "op": "not_prefix", "value": "web-1"}]),
+            True,
+        ),
+        (
             scope(selector=[{"label": "app", "op": "eq", "value_c": digest("x")}]),
             scope(selector=[{"label": "app", "op": op, "value_c": digest(x)} for op, x in (("eq", "x"), ("eq", "y"))]),
             True,

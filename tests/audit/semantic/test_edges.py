@@ -271,6 +271,55 @@ def still_open_though_its_process_is_gone(log: Writer) -> None:
     log.close(log.open(log.granted()))
 
 
+def _takes_back(lines: int, size: int) -> Callable[[Writer], None]:
+    def plant(log: Writer) -> None:
+        session = log.open(log.granted())
+        log.batch(session)
+        log.batch(session, reserved={"lines": 100 - lines, "bytes": 10_000 - size})
+        log.close(session)
+
+    plant.__name__ = f"takes_back_{lines}_lines_and_{size}_bytes"
+    return plant
+
+
+def offers_twice(log: Writer) -> None:
+    asked = log.ask()
+    log.write("offer.made", asked.by, asked.offer, {"request": asked.id})
+
+
+def denies_what_was_approved(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked)
+    log.approve(asked)
+    log.entries.pop()
+    log.deny(asked, "sub_carol")
+
+
+def counters_what_nobody_asked(log: Writer) -> None:
+    log.write("request.countered", "sub_bob", {"counter": 1, "terms_sha256": digest("terms")}, {"request": "req_none"})
+
+
+def _glass(log: Writer) -> Granted:
+    due: dict[str, Any] = {"review_by_at": instant_text(after(log.now, 24 * HOUR))}
+    return log.activate(log.approve(log.ask(plans=(), outcome="break_glass"), by="system", **due))
+
+
+def looks_on_after_a_verdict_stands(log: Writer) -> None:
+    granted = _glass(log)
+    log.look(granted, "not_justified")
+    log.look(granted, "follow_up", by="sub_dave")
+
+
+def says_justified_and_lets_something_else_stand(log: Writer) -> None:
+    log.look(_glass(log), "justified", stands="follow_up")
+
+
+def activates_while_suspended(log: Writer) -> None:
+    granted = log.approve(log.ask(plans=(), outcome="auto"))
+    log.suspend(granted)
+    log.activate(granted)
+
+
 def an_older_bundle_once_another_was_loaded_after_a_restore(log: Writer) -> None:
     bundle = log.bundle
     log.load()
@@ -302,6 +351,23 @@ def raised_for_longer_than_it_was_to_be(log: Writer) -> None:
     late = instant_text(after(until, 1))
     log.write("elevation.raised", "system", log.lever(granted, after="debug", until_at=late), ref)
     log.revert(granted, one)
+
+
+def raises_under_a_grant_that_raises_nothing(log: Writer) -> None:
+    granted = log.granted()
+    log.revert(granted, log.elevate(granted))
+
+
+def raises_a_logger_that_was_not_named(log: Writer) -> None:
+    granted = elevated(log)
+    log.revert(granted, log.elevate(granted, logger="shop"), logger="shop")
+
+
+def starts_with_a_key_that_no_rotation_named(log: Writer) -> None:
+    log.stop()
+    log.start("stop", vkey=log.vkey.replace("1f0c", "2f0c"))
+    log.stop()
+    log.start("stop", vkey=log.vkey.replace("1f0c", "2f0c"))
 
 
 SHORT = RAISE | {"duration_s": 300}
@@ -346,9 +412,20 @@ BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (approved_by_the_new_owner_of_the_agent_that_asked, "S7"),
     (an_older_revision_after_one_that_was_loaded_since_a_restore, "S22"),
     (still_open_though_its_process_is_gone, "S18"),
+    (_takes_back(1, 0), "S16"),
+    (_takes_back(0, 1), "S16"),
+    (offers_twice, "S3"),
+    (denies_what_was_approved, "S3"),
+    (counters_what_nobody_asked, "S3"),
+    (looks_on_after_a_verdict_stands, "S3"),
+    (says_justified_and_lets_something_else_stand, "S3"),
+    (activates_while_suspended, "S3"),
     (an_older_bundle_once_another_was_loaded_after_a_restore, "S5"),
     (raised_for_longer_than_allowed, "S21"),
     (raised_for_longer_than_it_was_to_be, "S21"),
+    (raises_under_a_grant_that_raises_nothing, "S21"),
+    (raises_a_logger_that_was_not_named, "S21"),
+    (starts_with_a_key_that_no_rotation_named, "S2"),
 )
 
 
@@ -479,6 +556,30 @@ def test_a_session_that_the_database_forgot_is_a_finding() -> None:
     log.start("stop")
     log.close(log.open(log.granted()))
     assert [(one.rule, one.kind) for one in log.check().breaches] == [("S18", BreachKind.FINDING)]
+
+
+def test_a_level_that_is_raised_for_too_long_is_a_finding_also_when_it_is_reverted_in_the_end() -> None:
+    log = Writer().begin()
+    granted = elevated(log)
+    one = log.elevate(granted)
+    log.write("elevation.overdue", "system", log.lever(granted), log.ref(granted, elevation=one))
+    log.revert(granted, one)
+    assert [(one.rule, one.kind) for one in log.check().breaches] == [("S21", BreachKind.FINDING)]
+
+
+def test_in_a_part_of_a_log_the_bundle_of_an_offer_need_not_be_known() -> None:
+    log = Writer(first=256)
+    log.start("stop")
+    log.ask()
+    report = log.check()
+    assert not report.broken
+    assert "which bundle was in force before the first entry that is there" in {
+        one.text for one in report.unchecked if one.rule == "S5"
+    }
+    log.load()
+    log.bundle = digest("another")
+    log.ask()
+    assert log.check().broken == {"S5"}
 
 
 def test_in_a_part_of_a_log_who_reviews_a_policy_need_not_be_known() -> None:

@@ -365,6 +365,21 @@ def test_what_is_older_than_a_hold_may_be_pruned_and_the_rest_once_it_is_release
     assert log.check().holds(strict=True)
 
 
+@pytest.mark.parametrize(("retain_s", "broken"), [(HOUR - 60, set()), (HOUR - 60 + 1, {"S27"})])
+def test_all_before_an_entry_may_be_pruned_by_it_once_it_is_old_enough(retain_s: int, broken: set[str]) -> None:
+    log = Writer().begin()
+    _long(log, 256)
+    _prune(log, 256, after(START, 60))
+    report = log.check(retain_s=retain_s)
+    assert report.broken == broken
+    assert "whether pruning respects audit.retain: it was not given" not in {one.text for one in report.unchecked}
+
+
+def prunes_what_is_not_there_yet(log: Writer) -> None:
+    _long(log, 255)
+    _prune(log, 256, after(START, 60))
+
+
 def test_a_hold_on_what_is_gone_already_holds_nothing() -> None:
     log = Writer().begin()
     _long(log)
@@ -410,6 +425,7 @@ EVASIONS: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (opens_with_a_suspect_clock, "S13"),
     (activates_with_a_suspect_clock, "S13"),
     (raises_with_a_suspect_clock, "S13"),
+    (prunes_what_is_not_there_yet, "S27"),
     (prunes_more_than_it_says, "S27"),
     (prunes_what_is_not_over, "S27"),
     (prunes_what_is_asked_for, "S27"),

@@ -61,6 +61,8 @@ def test_a_served_list_is_opened_and_counted(lines: int, times: tuple[str, str],
     log.close(session, lines=3, settled=settled)
     report = log.check(served=lambda _: (salt, content))
     assert report.holds() is fits
+    another = log.check(served=lambda _: (b"t" * SALT_BYTES, content))
+    assert another.broken == {"S16"}
     missing = log.check(served=lambda _: None)
     assert missing.holds()
     assert ("S16", "a served list that is not there") in {(one.rule, one.text) for one in missing.unchecked}

@@ -76,19 +76,15 @@ def is_somebodys_act(state: State, grant: Grant, entry: Fact) -> None:
         state.breach("S12", f"the revocation of {grant.id} does not say of what", grant.index)
 
 
-def may_be_used(state: State, grant: Grant, what: str) -> bool:
+def may_be_used(state: State, grant: Grant, what: str) -> None:
     """S13: not after its end, not while it is held; and S27, not before it was resumed after a restore."""
     hold = state.hold(grant)
     if hold is not None:
         state.breach("S13", f"{what} under {grant.id}, which {hold[0]}", hold[1], grant.index)
-        return False
-    if grant.activated is not None and state.at >= grant.until:
+    elif grant.activated is not None and state.at >= grant.until:
         state.breach("S13", f"{what} under {grant.id}, whose time is over", grant.activated)
-        return False
-    if grant.restored is not None:
+    elif grant.restored is not None:
         state.breach("S27", f"{what} under {grant.id}, which nobody resumed after the restore", grant.restored)
-        return False
-    return True
 
 
 def late_is_before_use(state: State, grant: Grant, data: Data) -> None:

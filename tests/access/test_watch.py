@@ -5,9 +5,9 @@ from tests.access.journey import active_grant, revoke_grant
 from tests.fakes.world import World, caller, principal
 
 from loglease.access.add_lock import add_lock
+from loglease.access.errors import ClockSuspect
 from loglease.access.journal import Journal
 from loglease.access.watch import (
-    CLOCK_BACK_S,
     LEASE_S,
     Cut,
     GrantCut,
@@ -22,6 +22,7 @@ from loglease.audit.interface import AuditUnavailable
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import SubjectId, TokenId
 from loglease.model.instant import Instant
+from loglease.model.pace import ClockCheck, Doubt
 from loglease.model.principal import Role
 from loglease.model.session import CloseWhy
 from loglease.store.interface import StoreUnavailable
@@ -94,15 +95,40 @@ async def test_a_database_that_is_gone_ends_everything_once(world: World, monkey
     assert heard == [LeaseLost()]
 
 
-async def test_a_clock_that_steps_back_is_suspect_and_lengthens_nothing(world: World) -> None:
-    watch, _ = watching(world)
+@pytest.mark.parametrize("seconds", [-3_600, -6, -2, 6, 3_600])
+async def test_a_clock_that_steps_is_suspect_at_once_and_moves_no_deadline(world: World, seconds: int) -> None:
+    watch = Watch(world.store, world.steady, world.random)
     await watch.poll()
     end = Instant(world.clock.now() + 60_000_000)
     before = watch.deadline_ns(end)
-    world.clock.wall -= int((CLOCK_BACK_S + 1) * 1_000_000)
+    world.clock.wall += seconds * 1_000_000
     await watch.poll()
     assert watch.clock_suspect
-    assert watch.deadline_ns(end) <= before
+    assert watch.deadline_ns(end) == before
+    with pytest.raises(ClockSuspect):
+        watch.require_ready()
+
+
+async def test_a_clock_is_looked_at_though_the_database_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(world.store, world.steady, world.random)
+    await watch.poll()
+
+    async def gone() -> Instant:
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr(world.store, "touch", gone)
+    world.clock.wall += 3_600_000_000
+    with pytest.raises(StoreUnavailable):
+        await watch.poll()
+    assert watch.clock_suspect
+
+
+async def test_a_clock_behind_the_last_record_is_suspect_from_the_start(world: World) -> None:
+    await active_grant(world)  # recorded, and nobody has kept a mark yet
+    world.clock.wall -= 1_500_000
+    watch = Watch(world.store, world.steady, world.random)
+    await watch.poll()
+    assert watch.clock_doubt == Doubt(ClockCheck.MARK, -1_500_000)
 
 
 async def test_what_was_heard_at_once_is_not_heard_again_by_polling(world: World) -> None:

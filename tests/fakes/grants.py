@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.gateway import made_id, principal
 
+from loglease.access.steady_clock import SteadyClock
 from loglease.access.watch import Watch
 from loglease.audit.interface import Draft, EntryRow
 from loglease.gateway.grant_index import GrantIndex
@@ -49,14 +50,16 @@ class Rows:
         self.holds: Any = SimpleNamespace(locks=self._locks, suspensions=self._suspensions)
         self.principals: Any = SimpleNamespace(find=self.people.get)
         self.values: Any = SimpleNamespace(find=lambda _: None)
-        self.entries: Any = SimpleNamespace(size=lambda: self._entries, since=lambda *_, **__: ())
+        head = SimpleNamespace(last_at=Instant(0))
+        self.entries: Any = SimpleNamespace(size=lambda: self._entries, since=lambda *_, **__: (), head=lambda: head)
         self.by_id: dict[GrantId, Grant] = {}
         self.locks: dict[LockId, Lock] = {}
         self.suspended: set[GrantId] = set()
         self.reads = 0
         self.meanwhile: Callable[[], None] | None = None
-        self.watch = Watch(self, self.clock, FakeRandom())  # type: ignore[arg-type]
-        self.index = GrantIndex(self, self.watch, self.clock)  # type: ignore[arg-type]
+        self.steady = SteadyClock(self.clock)
+        self.watch = Watch(self, self.steady, FakeRandom())  # type: ignore[arg-type]
+        self.index = GrantIndex(self, self.watch, self.steady)  # type: ignore[arg-type]
 
     # What the index asks.
 
@@ -69,7 +72,7 @@ class Rows:
         return found
 
     async def touch(self) -> Instant:
-        return self.clock.now()
+        return self.steady.now()
 
     def _page(self, *, holder: PrincipalId, live_at: Instant, limit: int) -> list[Grant]:
         live = [one for one in self.by_id.values() if one.holder == holder and one.is_live(live_at)]

@@ -115,6 +115,7 @@ class Stack:
     folder: Path
     port: int = 0
     config: str = CONFIG
+    stepped_clock: bool = False
     process: WarmServer | None = None
     url: str = ""
     passwords: dict[str, str] = field(default_factory=dict)
@@ -122,6 +123,17 @@ class Stack:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    @property
+    def step_file(self) -> Path:
+        """How many seconds the machine's wall clock is ahead for a server with `stepped_clock`."""
+        return self.folder / "step"
+
+    def step(self, seconds: float) -> None:
+        """Have the machine's wall clock be so many seconds ahead of the true one."""
+        written = self.step_file.with_suffix(".new")
+        written.write_text(str(seconds))
+        written.replace(self.step_file)
 
     def start(self) -> Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -132,6 +144,7 @@ class Stack:
         self.process = WarmServer(
             path,
             environment={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
+            step=self.step_file if self.stepped_clock else None,
             out=told,
             err=self.folder / "stderr.log",
         )

@@ -20,8 +20,15 @@ _FORKING.set_forkserver_preload(["tests.fakes.warm_template"])
 class WarmServer:
     """What `loglease serve` runs, over one configuration; it goes on where its output files end."""
 
-    def __init__(self, config: Path, *, environment: Mapping[str, str], out: Path, err: Path) -> None:
-        given = (str(config), {**environment}, str(out), str(err))
+    def __init__(
+        self, config: Path, *, environment: Mapping[str, str], out: Path, err: Path, step: Path | None = None
+    ) -> None:
+        """Start it.
+
+        Args:
+            step: a file that says by how many seconds the machine's wall clock is ahead.
+        """
+        given = (str(config), {**environment}, str(out), str(err), None if step is None else str(step))
         # A process that a test forgot ends with the tests.
         self._process = _FORKING.Process(target=_serve, args=given, daemon=True)
         self._process.start()
@@ -50,8 +57,11 @@ class WarmServer:
         return code
 
 
-def _serve(config: str, environment: dict[str, str], out: str, err: str) -> None:
+def _serve(config: str, environment: dict[str, str], out: str, err: str, step: str | None) -> None:
     from loglease.server.local import serve
+
+    if step is not None:
+        _step_clock(Path(step))
 
     for path, number in ((out, 1), (err, 2)):
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -60,3 +70,17 @@ def _serve(config: str, environment: dict[str, str], out: str, err: str) -> None
     os.environ.clear()
     os.environ.update(environment)
     sys.exit(serve(config=Path(config)))
+
+
+def _step_clock(path: Path) -> None:
+    """Have the machine's wall clock be ahead by what the file says now; the boot clock goes on."""
+    from loglease.model.instant import Instant
+    from loglease.server.clock import SystemClock
+
+    true = SystemClock.now
+
+    def now(self: SystemClock) -> Instant:
+        ahead_s = float(path.read_text()) if path.exists() else 0.0
+        return Instant(true(self) + round(ahead_s * 1_000_000))
+
+    SystemClock.now = now  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from tests.fakes.vault import fake_vault
 
 from loglease.access.caller import Caller
 from loglease.access.rules import Rules
+from loglease.access.steady_clock import SteadyClock
 from loglease.audit.entry import entry_of
 from loglease.audit.interface import Recorded
 from loglease.audit.semantic import BreachKind, Fact, Inputs, NotCheckable, check
@@ -155,6 +156,7 @@ class World:
     def __init__(self, directory: Path, *, policy: bytes = POLICY) -> None:
         self.directory = directory
         self.clock = FakeClock()
+        self.steady: SteadyClock
         self.new_id = FakeIds(self.clock)
         self.random = FakeRandom()
         self.vault = fake_vault()
@@ -167,8 +169,9 @@ class World:
     async def start(self) -> World:
         path = self.directory / "db" / "loglease.sqlite3"
         put_new_database(path)
-        self.store = open_store(path, clock=self.clock)
-        self.log = PatientSequencer(self.store, self.clock, self.vault)
+        self.steady = SteadyClock(self.clock)
+        self.store = open_store(path, clock=self.steady)
+        self.log = PatientSequencer(self.store, self.steady, self.vault)
         return self
 
     async def stop(self) -> None:

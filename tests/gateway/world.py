@@ -19,6 +19,7 @@ from tests.fakes.vault import fake_vault
 from loglease.access.caller import Caller
 from loglease.access.journal import Journal
 from loglease.access.revoke import revoke
+from loglease.access.steady_clock import steady
 from loglease.access.watch import Watch
 from loglease.audit.interface import Recorded
 from loglease.audit.sequencer import Sequencer
@@ -165,13 +166,15 @@ class ShiftedClock:
         self._clock = SystemClock()
         self._stopped: tuple[Instant, int] | None = None
         self.ahead_us = 0
+        self.stepped_us = 0
+        """By how much wall time alone is ahead."""
 
     def stop(self) -> None:
         self._stopped = self._clock.now(), self._clock.boot_ns()
 
     def now(self) -> Instant:
         now, _ = self._stopped or (self._clock.now(), 0)
-        return Instant(now + self.ahead_us)
+        return Instant(now + self.ahead_us + self.stepped_us)
 
     def boot_ns(self) -> int:
         _, boot_ns = self._stopped or (0, self._clock.boot_ns())
@@ -298,7 +301,8 @@ async def world(
         log_of: makes the log; by default one that waits for a minute.
         protocol: of the listener.
     """
-    clock = ShiftedClock()
+    machine = ShiftedClock()
+    clock = steady(machine)
     path = directory / "data" / "loglease.sqlite3"
     put_new_database(path)
     store = open_store(path, clock=clock)
@@ -322,7 +326,7 @@ async def world(
         log=log,
         watch=watch,
         journal=journal,
-        clock=clock,
+        clock=machine,
         reader=ListReader(lines, **reader),
         more_readers={},
         alice=alice,

@@ -82,11 +82,12 @@ PEOPLE: dict[str, dict[str, Any]] = {
 _started: dict[Path, Stack] = {}
 
 
-def populated(folder: Path) -> Stack:
-    """Start a server with a policy, logs and people."""
+def populated(folder: Path, *, stepped_clock: bool = False) -> Stack:
+    """Start a server with a policy, logs and people; with a stepped clock the test sets the machine's wall clock."""
     (folder / "policy").mkdir(parents=True)
     (folder / "policy" / "policy.yaml").write_text(POLICY)
-    stack = Stack(folder, config=f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n')
+    config = f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n'
+    stack = Stack(folder, config=config, stepped_clock=stepped_clock)
     stack.logs.mkdir()
     for service in ("shop", "web", "pay"):
         (stack.logs / f"{service}.log").write_text(LINE * 200)

@@ -4,6 +4,7 @@ import asyncio
 import io
 import itertools
 import json
+import os
 import re
 import resource
 import signal
@@ -460,6 +461,20 @@ def test_doctor_finds_what_is_wrong_with_a_remedy(tmp_path: Path, capsys: pytest
     assert "http://127.0.0.1:1" in str(source.remedy)
     (data / "loglease.toml").write_text("[http]\nlisten = 5\n")
     assert [one.name for one in findings(data_dir=data) if one.grade == "fail"] == ["settings"]
+
+
+def test_doctor_finds_a_clock_that_is_behind_what_was_written(tmp_path: Path) -> None:
+    def found() -> tuple[str, str]:
+        [clock] = [one for one in findings(data_dir=tmp_path) if one.name == "clock"]
+        return clock.grade, clock.detail
+
+    database = tmp_path / "loglease.db"
+    database.touch()
+    assert found()[0] == "ok"
+    later_s = database.stat().st_mtime + 3_600
+    os.utime(database, (later_s, later_s))
+    grade, detail = found()
+    assert (grade, "s behind the time at which loglease.db was written" in detail) == ("fail", True)
 
 
 def test_serving_on_all_addresses_needs_tls_or_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from loglease.access.approval import bounded
 from loglease.access.binding import require_network
 from loglease.access.caller import Caller
+from loglease.access.clock_doubts import require_trusted_clock
 from loglease.access.ending import ended
 from loglease.access.errors import PolicyDenied
 from loglease.access.extensions import grant_before
@@ -71,6 +72,7 @@ def activated(
 
     Raises:
         GrantEnded, GrantNotActive, PolicyDenied, NotPermitted: as `activate_grant`.
+        ClockSuspect: it is on the record that a clock cannot be trusted.
     """
     held = is_held(tx, grant, now)
     state = grant.state_at(now, held=held)
@@ -78,6 +80,7 @@ def activated(
         return grant, ()
     if state is not GrantState.SCHEDULED:
         raise refusal(grant, now, held=held)
+    require_trusted_clock(tx)
     request = tx.requests.find(grant.request)
     if request is None:
         raise LookupError(grant.request)

@@ -199,9 +199,15 @@ class LineNotAvailable(LogLeaseError):
 
 
 class ClockSuspect(LogLeaseError):
-    """The clock stepped back, so nothing new begins."""
+    """The server's clock cannot be trusted, so nothing new begins."""
 
     code = "clock_suspect"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's clock cannot be trusted, so nothing new begins.",
+            next_step="Try again later, and tell an operator: /readyz says what is wrong with it.",
+        )
 
 
 class IdempotencyKeyReused(LogLeaseError):

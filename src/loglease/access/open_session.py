@@ -9,6 +9,7 @@ from typing import Final
 from loglease.access.activate_grant import activated
 from loglease.access.binding import require_network
 from loglease.access.caller import Caller
+from loglease.access.clock_doubts import require_trusted_clock
 from loglease.access.commitments import Commitments, Random, commitments_of
 from loglease.access.errors import BudgetUsed, NotPermitted, QueryLimit
 from loglease.access.note_call import commit_under, request_of
@@ -96,6 +97,7 @@ async def open_session(
         NotPermitted: the grant is to reveal one value, or bound to another network, or the event window has nothing of
             the interval, and that is refused.
         BudgetUsed, QueryLimit: a budget is spent, or too much runs or was asked lately.
+        ClockSuspect: it is on the record that a clock cannot be trusted.
         OpeningUncertain: it could not be recorded in time, or nobody knows whether it was.
     """
     caller.require(Right.LOGS_READ)
@@ -105,6 +107,7 @@ async def open_session(
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Opened]:
         if is_given_up:
             raise AuditUnavailable("Nobody waits for this session any more.")
+        require_trusted_clock(tx)
         require_unlocked(tx, caller, now)
         grant = held_grant(tx, caller, grant_id)
         if grant.parent is not None:

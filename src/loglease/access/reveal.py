@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from loglease.access.activate_grant import activated
 from loglease.access.binding import require_network
 from loglease.access.caller import STEP_UP_S, Caller
+from loglease.access.clock_doubts import require_trusted_clock
 from loglease.access.close_session import closed_entry
 from loglease.access.commitments import Random, commitments_of
 from loglease.access.ending import ended
@@ -119,9 +120,11 @@ async def reveal(
         Locked, PolicyDenied, GuardrailDenied: the grant cannot be used now.
         LineNotAvailable: the masked range holds more than what policy reveals.
         AuditUnavailable: it could not be recorded.
+        ClockSuspect: it is on the record that a clock cannot be trusted.
     """
 
     def work(tx: Transaction, now: Instant, rules: Rules) -> Recorded[Grant]:
+        require_trusted_clock(tx)
         require_unlocked(tx, caller, now)
         grant = revealable(tx, caller, found.grant.id, now, rules).grant
         grant, entries = activated(tx, grant, caller.principal, now, rules=rules, new_id=new_id)

@@ -16,11 +16,13 @@ import orjson
 
 from loglease.access.commitments import Random
 from loglease.access.errors import ClockSuspect
+from loglease.access.steady_clock import steady
 from loglease.audit.interface import AuditUnavailable, EntryRow
 from loglease.model.clock import Clock
 from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, TokenId
-from loglease.model.instant import MICROSECONDS, Instant
+from loglease.model.instant import Instant
+from loglease.model.pace import Doubt
 from loglease.model.session import CloseWhy
 from loglease.store.entries_interface import StoredEntry
 from loglease.store.interface import Store, StoreUnavailable, Transaction
@@ -28,9 +30,10 @@ from loglease.store.interface import Store, StoreUnavailable, Transaction
 LEASE_S: Final = 2.0
 POLL_S: Final = 0.25
 ATTEMPT_S: Final = 1.0
-CLOCK_BACK_S: Final = 1.0
 HIGH_WATER: Final = "high_water"
 """Name of the stored value that keeps the latest database time; `Store.touch` raises it."""
+CLOCK_SUSPECT: Final = "clock_suspect"
+"""Name of the stored value that is there while it is on the record that the clock is suspect: which process said so."""
 
 _AT_ONCE: Final = 1_000
 _TOKEN_REVOKED: Final = "token revoked"  # noqa: S105 - a close reason
@@ -119,7 +122,7 @@ class Watch:
 
     def __init__(self, store: Store, clock: Clock, random: Random) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = steady(clock)
         self._random = random
         self._listeners: list[Callable[[Cut], None]] = []
         self._readers: list[Callable[[News], None]] = []
@@ -131,7 +134,13 @@ class Watch:
         self.epoch = 0
         """History generation of the database."""
         self.clock_suspect = False
-        """The database's clock stepped back: nothing new may begin."""
+        """The clock could not be trusted, and that it can is not on the record: nothing new may begin."""
+        self.clock_doubt: Doubt | None = None
+        """Why it cannot be trusted as of the last look; None if it is right, which alone lets nothing begin again."""
+        self.clock_skew_us = 0
+        """By how much it was ahead of where it should have been when it was right again."""
+        self.unrecorded_doubt: Doubt | None = None
+        """Why it became suspect, until that is on the record."""
         self.log_changed = False
         """The audit log is not what was recorded: nothing new may begin until a start has found it whole."""
         self.unrecorded: set[str] = set()
@@ -182,14 +191,14 @@ class Watch:
 
         Raises:
             AuditUnavailable: a revocation took effect here and waits to be recorded, or the audit log was changed.
-            ClockSuspect: the database's clock stepped back.
+            ClockSuspect: the clock cannot be trusted.
         """
         if self.log_changed:
             raise AuditUnavailable("The audit log is not what was recorded.", next_step="Tell an operator.")
         if self.unrecorded:
             raise AuditUnavailable("A revocation is not on the record yet.", next_step="Try again in a moment.")
         if self.clock_suspect:
-            raise ClockSuspect("The clock stepped back.", next_step="Tell an operator: loglease doctor.")
+            raise ClockSuspect
 
     @property
     def now(self) -> Instant:
@@ -207,8 +216,8 @@ class Watch:
             StoreUnavailable: the lease was not renewed.
         """
         if self._seen is None:
-            mark = await self._store.read(lambda tx: tx.values.find(HIGH_WATER), urgent=True)
-            self._high_water = Instant(int(mark or 0))
+            self._high_water, self.clock_suspect = await self._store.read(_clock_before, urgent=True)
+        self._look()
         started_ns = self._clock.boot_ns()
         database_now = await self._store.touch()
         rows, size, epoch = await self._store.read(self._newer, urgent=True)
@@ -223,13 +232,30 @@ class Watch:
             entry = orjson.loads(row.content)
             self._hear(entry["type"], entry["actor"], entry.get("ref", {}), entry.get("data", {}))
         self._seen = max(heard, size)
-        self.clock_suspect = database_now < self._high_water - CLOCK_BACK_S * MICROSECONDS
         self._high_water = max(self._high_water, database_now)
         # Only ever later: a clock that steps back must not lengthen what runs.
         offset = database_now - started_ns // 1_000
         self.now_minus_boot_us = offset if self._lost else max(offset, self.now_minus_boot_us)
         self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
         self._lost = False
+
+    def _look(self) -> None:
+        """Look at the clock. A doubt counts at once; that it is over does once somebody has put it on the record."""
+        sight = self._clock.look(self._high_water, doubted=self.clock_suspect)
+        if sight.doubt is None and self.clock_doubt is not None:
+            self.clock_skew_us = sight.skew_us
+        self.clock_doubt = sight.doubt
+        if sight.doubt is not None and not self.clock_suspect:
+            self.clock_suspect, self.unrecorded_doubt = True, sight.doubt
+
+    def doubt_recorded(self) -> None:
+        """Take note that it is on the record that the clock is suspect."""
+        self.unrecorded_doubt = None
+
+    def trust_clock(self) -> None:
+        """Take note that it is on the record that the clock is trusted; what was seen since then is a new doubt."""
+        self.clock_suspect = self.clock_doubt is not None
+        self.unrecorded_doubt = self.clock_doubt
 
     def _newer(self, tx: Transaction) -> tuple[list[StoredEntry], int, int]:
         """Return what may be a cut or other news since the last poll, all of it, with the size and epoch of the log.
@@ -260,6 +286,12 @@ class Watch:
         if not self._lost and self._clock.boot_ns() >= self.lease_until_ns:
             self._lost = True
             self.apply(LeaseLost())
+
+
+def _clock_before(tx: Transaction) -> tuple[Instant, bool]:
+    """Return the latest time that was recorded, and whether it is on the record that the clock is suspect."""
+    mark = Instant(int(tx.values.find(HIGH_WATER) or 0))
+    return max(mark, tx.entries.head().last_at), tx.values.find(CLOCK_SUSPECT) is not None
 
 
 def token_cut(token: str) -> LockCut:

@@ -42,6 +42,12 @@ the key may be absent. Names that end in `_at` are times as above, in `_s` and `
 times as decimal text in nanoseconds, in `_sha256` digests, in `_c` commitments (both 64 lower-case hex digits).
 """
 
+_CLOCKS: Final = """\
+In `clock.suspect`, `check` is `boot` where the machine's clock is not where the time since its boot says it is, and
+`mark` where it is below the latest time on record; `skew_ms` is how far it is ahead, negative if behind. In
+`clock.trusted`, `skew_ms` is what was left of that: about 0 where the clock was set right, the whole step where one
+ahead was believed. `replica` is the process that became suspect; a later one may record that the clock is trusted."""
+
 
 def reference_text() -> str:
     """Return the whole page."""
@@ -50,7 +56,7 @@ def reference_text() -> str:
         f"| `{one.name}` | {one.type_uid} | {_written(one.ref)} | {_written(one.data)} |"
         for one in ENTRY_TYPES.values()
     ]
-    lines += ["", "## Shapes", "", "| shape | fields |", "| --- | --- |"]
+    lines += ["", _CLOCKS, "", "## Shapes", "", "| shape | fields |", "| --- | --- |"]
     lines += [f"| `{name}` | {_written(fields)} |" for name, fields in SHAPES.items()]
     on = ON_TEXT.replace("|", "\\|")
     lines += [

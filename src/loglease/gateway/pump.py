@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from loglease.access.errors import BudgetUsed, Locked
+from loglease.access.errors import BudgetUsed, ClockSuspect, Locked
 from loglease.access.open_session import Opened
 from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
@@ -198,6 +198,7 @@ class Pump:
             lease_until_ns=self._watch.lease_until_ns,
             epoch=self._watch.epoch,
             writable=self._channel.is_writable,
+            clock_suspect=self._watch.clock_suspect,
         )
 
     async def _sleep(self, longest_ns: int) -> None:
@@ -369,6 +370,8 @@ def _problem(why: CloseWhy) -> LogLeaseError:
             return QueryLimit(
                 f"The query would look {what} than one may.", next_step="Ask for less time or fewer streams."
             )
+        case CloseWhy.CLOCK:
+            return ClockSuspect()
         case CloseWhy.DRAIN:
             return Draining("This server stops.", next_step=later)
         case _:

@@ -70,6 +70,7 @@ class Moment:
     Attributes:
         writable: the socket takes bytes now.
         deadline_ns: when the grant ends, as of the last poll of the database.
+        clock_suspect: the wall clock cannot be trusted.
     """
 
     boot_ns: int
@@ -77,6 +78,7 @@ class Moment:
     lease_until_ns: int
     epoch: int
     writable: bool
+    clock_suspect: bool = False
 
 
 class _Part(NamedTuple):
@@ -341,7 +343,9 @@ class ServedSession:
             return self.ending
         if moment.boot_ns >= moment.lease_until_ns or moment.epoch != self._epoch:
             return CloseWhy.DATABASE
-        return CloseWhy.EXPIRED if moment.boot_ns >= deadline_ns else None
+        if moment.boot_ns < deadline_ns:
+            return None
+        return CloseWhy.CLOCK if moment.clock_suspect else CloseWhy.EXPIRED
 
     def _waits_for_more(self) -> bool:
         """Say whether the next slice of a query can still grow.

@@ -10,11 +10,13 @@ from typing import Final
 
 import orjson
 
+from loglease.access.watch import Watch
 from loglease.audit.interface import Recorded
 from loglease.audit.sinks.delivery import Delivery
 from loglease.model.errors import LogLeaseError
-from loglease.model.instant import instant_text
+from loglease.model.instant import MICROSECONDS, duration_text, instant_text
 from loglease.model.notice import NoticeState
+from loglease.model.pace import SETTLED_S, ClockCheck
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
 from loglease.server.notifications.building import missing
@@ -27,6 +29,7 @@ from loglease.store.interface import StoreUnavailable
 FREE_SHARE: Final = 0.05
 APPEND_WITHIN_S: Final = 2.0
 _OK: Final[dict[str, object]] = {"status": "ok"}
+_SETTLED: Final = duration_text(SETTLED_S)
 _NOT_FOUND: Final[dict[str, object]] = {"status": "not found"}
 
 
@@ -52,7 +55,7 @@ async def checks(services: Services) -> list[Check]:
         await _redactor(services.engines),
         _rules(services),
         await _notifications(services),
-        Check("clock", not services.watch.clock_suspect, "The clock has not stepped back."),
+        _clock(services.watch),
         Check(
             "feed", services.watch.lease_until_ns > services.clock.boot_ns(), "The newest revocations are known here."
         ),
@@ -78,6 +81,23 @@ async def _log(publishing: Publishing) -> Check:
         detail = f"{signed} of {size} entries are signed. {publishing.trouble}"
         return Check("log", ok=False, detail=detail, decisive=False)
     return Check("log", ok=True, detail=f"{signed} of {size} entries are signed.")
+
+
+def _clock(watch: Watch) -> Check:
+    """Return whether the clock can be trusted; while it cannot, nothing new begins."""
+    if not watch.clock_suspect:
+        return Check("clock", ok=True, detail="The clock keeps step, and is not behind what was recorded.")
+    doubt = watch.clock_doubt
+    if doubt is None:
+        return Check("clock", ok=False, detail="The clock is right again; that is not on the record yet.")
+    seconds = abs(doubt.skew_us) / MICROSECONDS
+    if doubt.check is ClockCheck.MARK:
+        told = f"is {seconds:.1f} s behind the latest time on record. Set it right, or wait until it gets there."
+    elif doubt.skew_us > 0:
+        told = f"stepped {seconds:.1f} s ahead. Set it back if it is wrong; if it stays, it is trusted in {_SETTLED}."
+    else:
+        told = f"stepped {seconds:.1f} s back. Set it right. If it is right now, restart the server."
+    return Check("clock", ok=False, detail=f"Nothing new begins: the clock {told}")
 
 
 def _witnesses(services: Services) -> list[Check]:

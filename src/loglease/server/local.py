@@ -18,6 +18,8 @@ from typing import Any, Final, Literal, TextIO
 
 from loglease import redaction
 from loglease.model.errors import LogLeaseError
+from loglease.model.instant import MICROSECONDS
+from loglease.model.pace import BACK_S
 from loglease.server.bundles import NOTHING_KNOWN, candidate, require_timely, rules_from
 from loglease.server.clock import SystemClock, run_marker, system_random
 from loglease.server.configured_sources import (
@@ -245,8 +247,23 @@ def _data(settings: Settings) -> list[Finding]:
     grade: Grade = "ok" if share > FREE_SHARE else "fail"
     return [
         *found,
+        _clock(place),
         Finding("disk", grade, f"{share:.0%} of the disk is free.", "Make room: below 5 % the server is not ready."),
     ]
+
+
+def _clock(place: Path) -> Finding:
+    """Hold the clock against the files that a server writes all the time; one that runs knows more (`/readyz`)."""
+    written = max((path.stat().st_mtime for path in (place / DATABASE, place / HEAD) if path.exists()), default=0.0)
+    behind_s = written - SystemClock().now() / MICROSECONDS
+    if behind_s <= BACK_S:
+        return Finding("clock", "ok", "The clock is not behind what was written here.")
+    return Finding(
+        "clock",
+        "fail",
+        f"The clock is {behind_s:.0f} s behind the time at which {DATABASE} was written.",
+        "Set it right: nothing new begins before it gets there.",
+    )
 
 
 def _listener(settings: Settings) -> Finding:

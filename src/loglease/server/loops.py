@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from loglease.access.clock_doubts import ClockRecorder
 from loglease.access.decisions import forget_decisions
 from loglease.access.expire_due import expire_due
 from loglease.access.keep_grants import Keeper
@@ -25,6 +26,7 @@ from loglease.server.recovery import Recovery
 from loglease.server.services import Services
 from loglease.server.telemetry import place_of
 
+CLOCK_EVERY_S: Final = 0.25
 SWEEP_EVERY_S: Final = 1.0
 KEEP_EVERY_S: Final = 1.0
 START_EVERY_S: Final = 1.0
@@ -121,6 +123,8 @@ async def running(services: Services) -> AsyncIterator[None]:
     async def start() -> None:
         await starter.step(services.rules.current)
 
+    clocks = ClockRecorder(log=services.log, watch=services.watch, replica=services.replica, new_id=services.new_id)
+
     async def refusals() -> None:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
@@ -136,6 +140,7 @@ async def running(services: Services) -> AsyncIterator[None]:
 
     bodies: dict[str, Callable[[], Awaitable[None]]] = {
         "watch": services.watch.run,
+        "clock": lambda: _every(CLOCK_EVERY_S, clocks.step),
         "sweep": lambda: _every(SWEEP_EVERY_S, sweep),
         "keep": lambda: _every(KEEP_EVERY_S, keep),
         "start": lambda: _every(START_EVERY_S, start),

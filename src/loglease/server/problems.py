@@ -139,7 +139,7 @@ _TABLE: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = MappingProxyType(
             "policy_undecided": ("Policy cannot be decided now", "Something that it needs cannot be had. Try again."),
             "policy_unavailable": ("No policy is loaded", "Ask the operators."),
             "index_stale": ("The index is behind", "Try again in a moment."),
-            "clock_suspect": ("The clock stepped back", "Ask the operators."),
+            "clock_suspect": ("The clock cannot be trusted", "Try again later, and tell the operators."),
             "overload": ("The server is full", "Try again in a moment."),
             "simulation_too_large": ("Too many decisions to replay", "Ask for less time, or replay them yourself."),
             "draining": ("The server is stopping", "Try again in a moment."),

@@ -20,6 +20,7 @@ from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
 from loglease.access.restore import HeadFile
 from loglease.access.served_index import bring_up_served_index
+from loglease.access.steady_clock import steady
 from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import AuditUnavailable, EntryLog
@@ -102,7 +103,7 @@ async def build(
         StoreUnavailable: the database does not open.
         SourceUnavailable: a source's directory cannot be used.
     """
-    clock, new_id, random = clock or SystemClock(), new_id or SystemNewId(), random or system_random
+    clock, new_id, random = steady(clock or SystemClock()), new_id or SystemNewId(), random or system_random
     os.umask(_PRIVATE)
     _make_folder(settings.data_dir)
     store = await asyncio.to_thread(open_store, settings.data_dir / DATABASE, clock=clock)

@@ -58,7 +58,7 @@ _SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
         "lock.added": "A lock was added",
         "lock.lifted": "A lock was lifted",
         "tamper.found": "The audit log does not agree with itself",
-        "clock.suspect": "A server's clock stepped back",
+        "clock.suspect": "The clock of a server cannot be trusted, so nothing new begins",
         "notifications.test": "This is a test of notifications",
     }
 )

@@ -26,9 +26,9 @@ from tests.real.foreign import foreign_path
 
 from loglease.audit.log_directory import FileLog
 from loglease.audit.log_reading import prove, read_head
-from loglease.audit.semantic import Verifier
+from loglease.audit.semantic import Verifier, extract
 from loglease.audit.tiles import CHECKPOINT, ENTRIES, WIDTH, tile_of
-from loglease.audit.verify import Checked, entries_again
+from loglease.audit.verify import Checked
 from loglease.audit.verify_jobs import verify_with_jobs
 
 JOBS = 2
@@ -70,10 +70,10 @@ def rules_checked(place: Path) -> None:
     rules = Verifier()
 
     def take(part: Checked) -> None:
-        for index, entry in entries_again(read, part, head.size):
-            rules.take(index, entry, formed=True)
+        for first, content in zip(part.entries[::WIDTH], part.extracts, strict=True):
+            rules.take_extract(first, content)
 
-    verify_with_jobs(read, head, jobs=JOBS, remember=True, take=take)
+    verify_with_jobs(read, head, jobs=JOBS, extract=extract, take=take)
     report = rules.finish()
     if report.broken:
         raise SystemExit(f"The log that is measured breaks {', '.join(sorted(report.broken))}: nothing to measure.")

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.audit.logs import KEY, ORIGIN, log_files, log_of, recorded, write_log
-from tests.audit.mutations import Log, log, put
+from tests.audit.logs import KEY, ORIGIN, log_files, write_log
+from tests.audit.mutations import Log, log
 
 from loglease.audit.checkpoint import MAX_SIZE, Checkpoint, head_line, head_of_line, sign_checkpoint
 from loglease.audit.log_directory import FileLog, LogUnreadable, most_bytes
@@ -19,7 +19,9 @@ from loglease.audit.log_http import HttpLog
 from loglease.audit.log_reading import LogIncomplete, LogTampered, read_head
 from loglease.audit.merkle import EMPTY_ROOT
 from loglease.audit.note import NoteInvalid
-from loglease.audit.verify import entries_again, verify_log
+from loglease.audit.semantic import Verifier, extract
+from loglease.audit.tiles import WIDTH
+from loglease.audit.verify import Checked, verify_log
 
 KEYS = (KEY.verifier,)
 PATH = "tile/entries/001"
@@ -168,31 +170,26 @@ def test_only_a_whole_answer_is_a_file(hostile: Hostile, read: HttpLog, status: 
         verify_log(read, head)
 
 
-def test_a_second_reading_that_differs_is_not_believed(hostile: Hostile, read: HttpLog, one: Log) -> None:
-    other = put(one, 300, one.entries[301])[1]
-
-    def changing(handler: BaseHTTPRequestHandler, content: bytes) -> None:
-        _whole(handler, content if hostile.asked == 1 else other)
-
-    hostile.answer = changing
+def test_every_file_is_read_once(read: HttpLog, hostile: Hostile) -> None:
+    """So an answer that is another one the second time is never seen."""
     head, _ = read_head(read, KEYS)
-    found = verify_log(read, head, remember=True)
-    again = entries_again(read, found, SIZE)
-    assert [next(again) for _ in range(256)] == list(enumerate(one.entries[:256]))
-    with pytest.raises(LogIncomplete):
-        next(again)
+    rules = Verifier()
 
+    def take(part: Checked) -> None:
+        for first, content in zip(part.entries[::WIDTH], part.extracts, strict=True):
+            rules.take_extract(first, content)
 
-def test_another_file_that_takes_the_place_of_a_part_is_not_believed(tmp_path: Path, one: Log) -> None:
-    place = write_log(tmp_path, one.files.items())
-    read = FileLog(place)
-    head, _ = read_head(read, KEYS)
-    found = verify_log(read, head, remember=True)
-    (place / "tile/entries/002.p/88").unlink()
-    longer = log_of(recorded(768))
-    (place / "tile/entries/002").write_bytes(longer["tile/entries/002"].replace(b"cli", b"web"))
-    with pytest.raises(LogIncomplete):
-        list(entries_again(read, found, SIZE))
+    asked: list[str] = []
+
+    def noting(path: str) -> bytes | None:
+        asked.append(path)
+        return read(path)
+
+    verify_log(noting, head, extract=extract, take=take)
+    assert rules.finish().entries == SIZE
+    bundles = [path for path in asked if path.startswith("tile/entries/")]
+    assert bundles == ["tile/entries/000", PATH, "tile/entries/002.p/88"]
+    assert hostile.asked == 1
 
 
 def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path, one: Log) -> None:

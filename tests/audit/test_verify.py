@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ from tests.audit.logs import KEY, ORIGIN, NotedReader, log_of, recorded, write_l
 from tests.audit.mutations import OTHER_KEY, Log, log, put, whole
 
 from loglease.audit.checkpoint import Checkpoint
+from loglease.audit.interface import EntryInvalid
 from loglease.audit.log_directory import FileLog, LogUnreadable, most_bytes
 from loglease.audit.log_http import HttpLog
 from loglease.audit.log_reading import (
@@ -37,7 +38,7 @@ from loglease.audit.verify import (
     Trust,
     Verified,
     check_extends,
-    entries_again,
+    check_stretch,
     stretches,
     tile_root,
     tiles_over,
@@ -50,7 +51,12 @@ KEYS = (KEY.verifier,)
 
 def verified(read: Read, entries: range | None = None) -> Verified:
     head, _ = read_head(read, KEYS)
-    return verify_log(read, head, entries=entries, remember=True)
+    return verify_log(read, head, entries=entries)
+
+
+def joined(entries: Sequence[bytes]) -> bytes:
+    """An extract that is the entries themselves."""
+    return b"\n".join(entries)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_a_whole_log_holds(size: int) -> None:
     files = log_of(recorded(size))
     found = verified(files.get)
     assert found.entries == range(size)
-    assert len(found.bundles) == (size + 255) // 256
+    assert found.tiles == sum(1 for tile in tiles_of(size) if tile.level >= 0)
     head, signers = read_head(files.get, KEYS)
     edge = Edge()
     edge.extend(leaf_hash(entry) for entry in recorded(size))
@@ -101,11 +107,10 @@ def test_the_tiles_over_a_part_are_those_that_cover_it(size: int, data: st.DataO
 def test_a_large_log_holds_and_is_followed_to_the_end(large: Log) -> None:
     done: list[tuple[int, int]] = []
     head, _ = read_head(large.files.get, KEYS)
-    found = verify_log(large.files.get, head, remember=True, progress=lambda now, all_: done.append((now, all_)))
+    found = verify_log(large.files.get, head, progress=lambda now, all_: done.append((now, all_)))
     assert found.tiles == 258 + 2 + 1
     assert done[-1] == (66_000, 66_000)
     assert done == sorted(done)
-    assert list(entries_again(large.files.get, found, 66_000))[65_999] == (65_999, large.entries[65_999])
 
 
 @pytest.mark.parametrize(
@@ -315,17 +320,30 @@ def test_a_log_begins_with_every_earlier_one_and_no_other(old: int, changed: int
 LOGS: dict[int, dict[str, bytes]] = {}
 
 
-def test_what_was_verified_is_what_is_read_again(one: Log) -> None:
-    found = verified(one.files.get)
-    assert [entry for _, entry in entries_again(one.files.get, found, 600)] == list(one.entries)
+def test_what_is_extracted_is_of_entries_that_hold(one: Log) -> None:
     head, _ = read_head(one.files.get, KEYS)
-    none = log_of([])
-    assert list(entries_again(none.get, verified(none.get), 0)) == []
-    with pytest.raises(ValueError, match="not told to remember"):
-        list(entries_again(one.files.get, verify_log(one.files.get, head), 600))
+    seen: list[Checked] = []
+    verify_log(one.files.get, head, extract=joined, take=seen.append)
+    assert [part.extracts for part in seen] == [
+        tuple(joined(one.entries[begin : begin + 256]) for begin in range(0, 600, 256))
+    ]
+    seen.clear()
+    verify_log(one.files.get, head, take=seen.append)
+    assert [part.extracts for part in seen] == [()]
     path, content = put(one, 3, one.entries[4])
-    with pytest.raises(LogIncomplete):
-        list(entries_again({**one.files, path: content}.get, found, 600))
+    with pytest.raises(LogTampered):
+        verify_log({**one.files, path: content}.get, head, extract=joined, take=seen.append)
+    assert len(seen) == 1
+
+
+def test_who_extracts_may_find_that_something_is_no_entry(one: Log) -> None:
+    head, _ = read_head(one.files.get, KEYS)
+
+    def extract(entries: Sequence[bytes]) -> tuple[int, EntryInvalid]:
+        return len(entries) - 1, EntryInvalid("It is none.")
+
+    with pytest.raises(LogTampered, match="entry 255 in tile/entries/000 has not the form of one: It is none"):
+        verify_log(one.files.get, head, extract=extract)
 
 
 def test_entries_are_found_by_index_and_id(one: Log) -> None:
@@ -432,20 +450,21 @@ def test_what_holds_is_told_in_the_order_of_the_log(tmp_path: Path, jobs: int) -
     seen: list[tuple[int, bytes]] = []
 
     def take(part: Checked) -> None:
-        seen.extend(entries_again(read, part, 20_000))
+        assert len(part.extracts) == len(part.entries[::256])
+        seen.extend(zip(part.entries, b"\n".join(part.extracts).split(b"\n"), strict=True))
 
-    verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+    verify_with_jobs(read, head, jobs=jobs, extract=joined, take=take)
     assert seen == list(enumerate(made.entries))
     path, content = put(made, 19_000, made.entries[0])
     (tmp_path / path).write_bytes(content)
     seen.clear()
     with pytest.raises(LogTampered, match="entry 19000"):
-        verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+        verify_with_jobs(read, head, jobs=jobs, extract=joined, take=take)
     assert seen == list(enumerate(made.entries[:16_384]))
     (tmp_path / "tile/0/040").unlink()
     seen.clear()
     with pytest.raises(LogTampered, match="entry 19000"):
-        verify_with_jobs(read, head, jobs=jobs, remember=True, take=take)
+        verify_with_jobs(read, head, jobs=jobs, extract=joined, take=take)
     assert seen == list(enumerate(made.entries[:8_192]))
 
 
@@ -454,11 +473,10 @@ def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     read = NotedReader(write_log(tmp_path / "log", made.files.items()), tmp_path / "notes")
     head, _ = read_head(read, KEYS)
-    whole = verify_log(read, head, remember=True)
-    assert whole == verify_with_jobs(read, head, jobs=1, remember=True)
-    assert verify_log(read, head).bundles == verify_with_jobs(read, head, jobs=1).bundles == ()
+    whole = verify_log(read, head)
+    assert whole == verify_with_jobs(read, head, jobs=1)
     assert read.processes() == {os.getpid()}
-    assert verify_with_jobs(read, head, jobs=2, remember=True) == whole
+    assert verify_with_jobs(read, head, jobs=2) == whole
     assert read.processes() > {os.getpid()}
     path, content = put(made, 8_500, made.entries[0])
     (tmp_path / "log" / path).write_bytes(content)
@@ -467,7 +485,7 @@ def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     part = range(512, 8_448)
     found = verify_with_jobs(read, head, jobs=2, entries=part, progress=lambda now, all_: done.append((now, all_)))
-    assert (found.entries, found.bundles, done) == (part, (), [(7_936, 7_936)])
+    assert (found.entries, done) == (part, [(7_936, 7_936)])
 
 
 class _Waiting(Executor):
@@ -493,7 +511,7 @@ def test_of_a_long_log_only_so_much_is_under_way(large: Log) -> None:
     trust = Trust(large.files.get, head)
     pool = _Waiting()
     parts = [*stretches(trust, range(30_000)), Checked(range(30_208, 66_000), missing=("tile/1/000", 30_208))]
-    found = list(_in_order(pool, large.files.get, parts, 2))
+    found = list(_in_order(pool, partial(check_stretch, large.files.get), parts, 2))
     assert pool.most == 2
     assert [one.entries.start for one in found] == [0, 8_192, 16_384, 24_576, 30_208]
     assert found[-1] is parts[-1]

@@ -17,6 +17,7 @@ from typing import Final
 
 from loglease.audit.checkpoint import Checkpoint
 from loglease.audit.forms import first_without_form
+from loglease.audit.interface import EntryInvalid
 from loglease.audit.log_reading import (
     LogIncomplete,
     LogTampered,
@@ -42,6 +43,11 @@ STRETCH_TILES: Final = 32
 
 Progress = Callable[[int, int], None]
 """Called with how many entries are done, and of how many."""
+Extract = Callable[[Sequence[bytes]], bytes | tuple[int, EntryInvalid]]
+"""Checks the forms of a bundle's entries, in place of `first_without_form`, and returns something about them.
+
+It is called where the hashes are checked, so it has to be one that can be pickled.
+"""
 Take = Callable[["Checked"], None]
 """Called with each stretch that holds, in the order of the log, while others are still being checked."""
 
@@ -59,13 +65,11 @@ class Stretch:
         size: of the log.
         first: number of the first tile.
         roots: what each tile has to hash to.
-        remember: whether the bundles are read again afterwards, so that it has to be known which they were.
     """
 
     size: int
     first: int
     roots: tuple[bytes, ...]
-    remember: bool = False
 
     @property
     def entries(self) -> range:
@@ -81,13 +85,13 @@ class Checked:
         entries: those that it is about.
         fault: the first thing that is wrong.
         missing: the first file that is not there, and the first entry that it concerns.
-        bundles: SHA-256 of each bundle, so that a second reading sees the same entries; none unless it was asked for.
+        extracts: of each bundle; none unless it was asked for.
     """
 
     entries: range
     fault: LogTampered | None = None
     missing: tuple[str, int] | None = None
-    bundles: tuple[bytes, ...] = ()
+    extracts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,10 @@ class Verified:
     Attributes:
         tiles: how many tiles of hashes were compared; each of leaves has a bundle beside it.
         entries: the indices of the entries that were.
-        bundles: as in `Checked`, of all of them.
     """
 
     tiles: int
     entries: range
-    bundles: tuple[bytes, ...]
 
 
 class Trust:
@@ -218,7 +220,7 @@ class Trust:
             self.fault = fault
 
 
-def stretches(trust: Trust, entries: range, *, remember: bool = False) -> Iterator[Stretch | Checked]:
+def stretches(trust: Trust, entries: range) -> Iterator[Stretch | Checked]:
     """Yield the work that checking entries takes; where a tile above is missing or wrong, that instead."""
     size = trust.size
     first, last = entries.start // WIDTH, (entries.stop + WIDTH - 1) // WIDTH
@@ -226,27 +228,27 @@ def stretches(trust: Trust, entries: range, *, remember: bool = False) -> Iterat
         numbers = range(begin, min(last, begin + STRETCH_TILES))
         covered = range(begin * WIDTH, min(size, numbers.stop * WIDTH))
         try:
-            yield Stretch(size, begin, tuple(trust.root(0, number) for number in numbers), remember)
+            yield Stretch(size, begin, tuple(trust.root(0, number) for number in numbers))
         except LogTampered as fault:
             yield Checked(covered, fault=fault)
         except LogIncomplete as error:
             yield Checked(covered, missing=(error.path, covered.start))
 
 
-def check_stretch(read: Read, stretch: Stretch) -> Checked:
+def check_stretch(read: Read, stretch: Stretch, extract: Extract | None = None) -> Checked:
     """Check tiles of leaves and the entries below them."""
     missing: tuple[str, int] | None = None
-    bundles = []
+    extracts = []
     for number, root in enumerate(stretch.roots, stretch.first):
         try:
-            content = _check_tile(read, number, width_of(stretch.size, 0, number), root)
-            if stretch.remember:
-                bundles.append(hashlib.sha256(content).digest())
+            found = _check_tile(read, number, width_of(stretch.size, 0, number), root, extract)
+            if found is not None:
+                extracts.append(found)
         except LogTampered as fault:
-            return Checked(stretch.entries, fault, missing, tuple(bundles))
+            return Checked(stretch.entries, fault, missing)
         except LogIncomplete as error:
             missing = missing or (error.path, number * WIDTH)
-    return Checked(stretch.entries, None, missing, tuple(bundles))
+    return Checked(stretch.entries, None, missing, tuple(extracts))
 
 
 def judged(
@@ -271,7 +273,6 @@ def judged(
         LogIncomplete: a file is not there, and nothing that is there is wrong.
     """
     missing: tuple[str, int] | None = None
-    bundles: list[bytes] = []
     fault: LogTampered | None = None
     begin = entries.start // WIDTH * WIDTH
     for result in results:
@@ -279,7 +280,6 @@ def judged(
         fault = result.fault
         if fault is not None:
             break
-        bundles += result.bundles
         if take is not None and missing is None:
             take(result)
         if progress is not None:
@@ -292,7 +292,7 @@ def judged(
         raise LogTampered(fault.place, fault.detail, index=fault.index, holds=range(begin, bad) or None) from fault
     if missing is not None:
         raise LogIncomplete(missing[0])
-    return Verified(tiles_over(trust.size, entries), entries, tuple(bundles))
+    return Verified(tiles_over(trust.size, entries), entries)
 
 
 def verify_log(
@@ -300,7 +300,7 @@ def verify_log(
     checkpoint: Checkpoint,
     *,
     entries: range | None = None,
-    remember: bool = False,
+    extract: Extract | None = None,
     take: Take | None = None,
     progress: Progress | None = None,
 ) -> Verified:
@@ -308,7 +308,7 @@ def verify_log(
 
     Args:
         entries: those to check; None is all.
-        remember: so that `entries_again` can be asked for what was verified.
+        extract: what it returns of bundles comes with what `take` is told.
         take: as `judged`.
         progress: as `judged`.
 
@@ -318,8 +318,8 @@ def verify_log(
     """
     trust = Trust(read, checkpoint)
     wanted = range(checkpoint.size) if entries is None else entries
-    work = stretches(trust, wanted, remember=remember)
-    results = (one if isinstance(one, Checked) else check_stretch(read, one) for one in work)
+    work = stretches(trust, wanted)
+    results = (one if isinstance(one, Checked) else check_stretch(read, one, extract) for one in work)
     return judged(results, trust, entries=wanted, take=take, progress=progress)
 
 
@@ -355,29 +355,6 @@ def check_extends(hashes: Hashes, checkpoint: Checkpoint, older: Checkpoint, nam
         ) from error
 
 
-def entries_again(read: Read, verified: Verified | Checked, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the entries that were verified, with their indices, and only those; whole bundles at the ends of a range.
-
-    Args:
-        read: as for the verification, which was told to remember.
-        verified: its answer, or a part of it.
-        size: of the log.
-
-    Raises:
-        LogIncomplete: a bundle is not there any more, or is another one than was verified.
-        ValueError: the verification was not told to remember, so nothing would be read.
-    """
-    if verified.entries and not verified.bundles:
-        raise ValueError("the verification was not told to remember its bundles")
-    first = verified.entries.start // WIDTH
-    for number, digest in enumerate(verified.bundles, first):
-        width = width_of(size, ENTRIES, number)
-        content, entries, _ = bundle_content(read, number, width)
-        if hashlib.sha256(content).digest() != digest:
-            raise LogIncomplete(Tile(ENTRIES, number, width).path)
-        yield from enumerate(entries, number * WIDTH)
-
-
 def tiles_over(size: int, entries: range) -> int:
     """Return how many tiles of hashes, of all levels, stand over a range of entries."""
     count = 0
@@ -404,22 +381,22 @@ def first_difference(one: bytes, other: bytes) -> int:
     )
 
 
-def _check_tile(read: Read, number: int, width: int, root: bytes) -> bytes:
-    """Check one tile of leaves and its bundle, and return the bundle."""
+def _check_tile(read: Read, number: int, width: int, root: bytes, extract: Extract | None) -> bytes | None:
+    """Check one tile of leaves and its bundle, and return what is extracted of its entries."""
     tile, bundle = Tile(0, number, width), Tile(ENTRIES, number, width)
     packed = tile_content(read, tile)
-    content, entries, damage = bundle_content(read, number, width)
+    _, entries, damage = bundle_content(read, number, width)
     leaves = b"".join(_leaves(entries))
     begin = number * WIDTH
     if leaves != packed or damage is not None or tile_root(packed) != root:
         raise _difference(tile, bundle, packed, leaves, root, damage)
-    wrong = first_without_form(entries)
-    if wrong is not None:
-        index, error = begin + wrong[0], wrong[1]
+    found = first_without_form(entries) if extract is None else extract(entries)
+    if isinstance(found, tuple):
+        index, error = begin + found[0], found[1]
         raise LogTampered(
             bundle.path, f"entry {index} in {bundle.path} has not the form of one: {error.message}", index=index
         ) from error
-    return content
+    return found
 
 
 def _difference(tile: Tile, bundle: Tile, packed: bytes, leaves: bytes, root: bytes, damage: str | None) -> LogTampered:

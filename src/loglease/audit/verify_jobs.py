@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
 from itertools import islice
@@ -14,6 +14,7 @@ from loglease.audit.checkpoint import Checkpoint
 from loglease.audit.log_reading import Read
 from loglease.audit.verify import (
     Checked,
+    Extract,
     Progress,
     Stretch,
     Take,
@@ -35,7 +36,7 @@ def verify_with_jobs(
     *,
     jobs: int,
     entries: range | None = None,
-    remember: bool = False,
+    extract: Extract | None = None,
     take: Take | None = None,
     progress: Progress | None = None,
 ) -> Verified:
@@ -46,7 +47,7 @@ def verify_with_jobs(
         checkpoint: the signed head.
         jobs: how many processes; with 1 everything happens in this one.
         entries: those to check; None is all.
-        remember: as `verify_log`.
+        extract: as `verify_log`.
         take: as `judged`; runs in this process, beside the others.
         progress: as `judged`.
 
@@ -55,22 +56,24 @@ def verify_with_jobs(
         LogIncomplete: a file is not there.
     """
     if jobs == 1:
-        return verify_log(read, checkpoint, entries=entries, remember=remember, take=take, progress=progress)
+        return verify_log(read, checkpoint, entries=entries, extract=extract, take=take, progress=progress)
     wanted = range(checkpoint.size) if entries is None else entries
     trust = Trust(read, checkpoint)
     # Other processes start afresh: a copy of this one would share its threads' locks and its connections.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
-            work = stretches(trust, wanted, remember=remember)
-            results = _in_order(pool, read, work, jobs * _AHEAD)
+            work = stretches(trust, wanted)
+            check = partial(check_stretch, read, extract=extract)
+            results = _in_order(pool, check, work, jobs * _AHEAD)
             return judged(results, trust, entries=wanted, take=take, progress=progress)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _in_order(pool: Executor, read: Read, work: Iterable[Stretch | Checked], most: int) -> Iterator[Checked]:
+def _in_order(
+    pool: Executor, check: Callable[[Stretch], Checked], work: Iterable[Stretch | Checked], most: int
+) -> Iterator[Checked]:
     """Yield the results in the order of the work, with at most so much of it under way."""
-    check = partial(check_stretch, read)
     source = iter(work)
     waiting: deque[Checked | Future[Checked]] = deque()
     while True:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from loglease.audit.log_reading import Read
-from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, Verifier
-from loglease.audit.verify import Checked, entries_again
+from loglease.audit.semantic import BreachKind, Inputs, Report, SignedSize, Verifier, extract
+from loglease.audit.tiles import WIDTH
+from loglease.audit.verify import Checked
 from loglease.cli.errors import Usage
 from loglease.cli.logs import Head, content_of, fact
 from loglease.cli.run import Run
@@ -28,7 +28,6 @@ class RuleCheck:
     """Checks the rules in the order of the log, while its hashes are still being checked.
 
     Args:
-        read: as for the verification.
         head: the signed head of the log.
         served: directory with served lists.
         recompute: makes offers again; None where no bundles were given.
@@ -37,11 +36,11 @@ class RuleCheck:
         Usage: there is no such directory.
     """
 
-    def __init__(self, read: Read, head: Head, served: Path | None, recompute: Recomputing | None = None) -> None:
-        self._read = read
+    extract = staticmethod(extract)
+
+    def __init__(self, head: Head, served: Path | None, recompute: Recomputing | None = None) -> None:
         self._recompute = recompute
-        self._size = head.checkpoint.size
-        signed = SignedSize(self._size, frozenset(str(key) for key in head.signers))
+        signed = SignedSize(head.checkpoint.size, frozenset(str(key) for key in head.signers))
         inputs = Inputs(
             origin=head.checkpoint.origin,
             checkpoints=lambda: [signed],
@@ -51,14 +50,13 @@ class RuleCheck:
         self._verifier = Verifier(inputs)
 
     def take(self, checked: Checked) -> None:
-        """Look at the entries of a stretch that holds; the verification was told to remember.
+        """Look at the entries of a stretch that holds; the verification was given `extract`.
 
         Raises:
-            LogIncomplete: they are not there any more as they were verified.
             Usage: a served list cannot be read.
         """
-        for index, entry in entries_again(self._read, checked, self._size):
-            self._verifier.take(index, entry, formed=True)
+        for first, content in zip(checked.entries[::WIDTH], checked.extracts, strict=True):
+            self._verifier.take_extract(first, content)
 
     def hold(self, run: Run, found: dict[str, Any], *, strict: bool) -> bool:
         """Tell what was found, and say whether the rules are kept.

@@ -9,17 +9,24 @@ from tests.audit.semantic.twins import TWINS
 from tests.audit.semantic.writer import Writer
 
 from loglease.audit.log_reading import read_head
-from loglease.audit.semantic import Inputs, Report, SignedSize, check
-from loglease.audit.verify import entries_again, verify_log
+from loglease.audit.semantic import Inputs, Report, SignedSize, Verifier, extract
+from loglease.audit.tiles import WIDTH
+from loglease.audit.verify import Checked, verify_log
 
 
 def verified(files: dict[str, bytes], **inputs: object) -> Report:
     """Verify a log as it was published, then its rules over the very entries that were verified."""
     head, signers = read_head(files.get, (KEY.verifier,))
-    found = verify_log(files.get, head, remember=True)
+    rules = Verifier(Inputs(**inputs))  # type: ignore[arg-type]
+
+    def take(part: Checked) -> None:
+        for first, content in zip(part.entries[::WIDTH], part.extracts, strict=True):
+            rules.take_extract(first, content)
+
+    found = verify_log(files.get, head, extract=extract, take=take)
     assert [str(one) for one in signers] == [str(KEY.verifier)]
     assert found.entries == range(head.size)
-    return check(entries_again(files.get, found, head.size), Inputs(**inputs), formed=True)  # type: ignore[arg-type]
+    return rules.finish()
 
 
 @pytest.mark.parametrize("rule", list(TWINS))

@@ -12,10 +12,13 @@ from typing import Any
 
 from loglease.audit.entry import Entry, entry_bytes
 from loglease.audit.interface import Draft
-from loglease.audit.semantic import Inputs, Report, check
+from loglease.audit.semantic import Inputs, Report, Verifier, check, extract
 from loglease.model.digest import canonical_bytes, sha256_hex
 from loglease.model.ids import EntryId, id_of
 from loglease.model.instant import MICROSECONDS, Instant, after, instant_text, parse_instant
+
+EXTRACTED = 7
+"""Of so many entries an extract is made at a time."""
 
 START = parse_instant("2026-11-23T09:00:00Z")
 ORIGIN = "loglease.test/semantic/2"
@@ -127,7 +130,15 @@ class Writer:
             yield index, entry_bytes(entry.draft, entry.at)
 
     def check(self, **inputs: Any) -> Report:
-        return check(self.rows(), Inputs(**inputs))
+        """Return what the rules say of the log, which is the same whether entries or extracts of them are read."""
+        report, extracts = check(self.rows(), Inputs(**inputs)), Verifier(Inputs(**inputs))
+        rows = list(self.rows())
+        for first in range(0, len(rows), EXTRACTED):
+            content = extract([content for _, content in rows[first : first + EXTRACTED]])
+            assert isinstance(content, bytes), content
+            extracts.take_extract(self.first + first, content)
+        assert extracts.finish() == report
+        return report
 
     # Processes.
 

@@ -1,5 +1,6 @@
 """The semantic rules of the audit log: what must be true of its entries together, checked in one pass, without I/O."""
 
+from loglease.audit.semantic.extracts import extract
 from loglease.audit.semantic.facts import Fact
 from loglease.audit.semantic.inputs import Inputs, NotCheckable, SignedSize
 from loglease.audit.semantic.report import Breach, BreachKind, Open, OpenSession, Report, Unchecked
@@ -21,4 +22,5 @@ __all__ = [
     "Unchecked",
     "Verifier",
     "check",
+    "extract",
 ]

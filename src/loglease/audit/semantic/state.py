@@ -90,12 +90,14 @@ class State:
         first: index of the first entry that is there.
         orphans: open sessions of grants that are not known.
         lost: grants and raised levels that came of something that is not known; what was to be said of them is said.
+        unlisted: how many served lists would have had to be looked at, and none were given.
         index: of the entry at hand, `at` its time.
     """
 
     inputs: Inputs = NOTHING
     partial: bool = False
     first: int = 0
+    unlisted: int = 0
     index: int = 0
     at: Instant = BEGINNING
     people: People = field(default_factory=People)

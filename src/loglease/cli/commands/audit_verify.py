@@ -97,7 +97,7 @@ def verify(
         older = _older(run, now.checkpoint, since, head, who)
         if older:
             _extends(read, now.checkpoint, older)
-        rules = _rules(read, now, served, bundles, records) if semantic else None
+        rules = _rules(now, served, bundles, records) if semantic else None
         verified = _verified(run, read, now, _range(from_, to, now.checkpoint.size), jobs, rules)
     except LogTampered as fault:
         return told(run, fault, found)
@@ -158,20 +158,20 @@ def _verified(run: Run, read: Read, head: Head, entries: range, jobs: int | None
         head.checkpoint,
         jobs=processes,
         entries=entries,
-        remember=rules is not None,
+        extract=None if rules is None else rules.extract,
         take=None if rules is None else rules.take,
         progress=telling(run),
     )
 
 
-def _rules(read: Read, head: Head, served: Path | None, bundles: Path | None, records: Path | None) -> RuleCheck:
+def _rules(head: Head, served: Path | None, bundles: Path | None, records: Path | None) -> RuleCheck:
     from loglease.cli.log_rules import RuleCheck  # noqa: PLC0415 - for those who ask for it
 
     if bundles is None:
-        return RuleCheck(read, head, served)
+        return RuleCheck(head, served)
     from loglease.cli.recomputed_offers import Recomputing  # noqa: PLC0415 - it takes the policy engine to load
 
-    return RuleCheck(read, head, served, Recomputing(bundles, records))
+    return RuleCheck(head, served, Recomputing(bundles, records))
 
 
 def _processors() -> int:

@@ -28,6 +28,17 @@ def an_extension_of_what_ended_early(log: Writer) -> None:
     log.activate(second)
 
 
+def goes_on_after_somebody_suspended_what_it_extends(log: Writer) -> None:
+    first = log.granted()
+    asked = log.ask(wish={"extends": first.id})
+    log.review(asked)
+    begins = instant_text(first.until)
+    second = log.approve(asked, not_before_at=begins, activate_by_at=instant_text(after(first.until, 600)))
+    log.suspend(first)
+    log.end(first, "expired")
+    log.close(log.open(log.activate(second)))
+
+
 def reveals_under_a_grant_that_reveals_nothing(log: Writer) -> None:
     session = log.open(log.granted())
     shown = {name: value for name, value in REVEAL.items() if name != "grant"} | {"rule": "email"}
@@ -374,6 +385,7 @@ SHORT = RAISE | {"duration_s": 300}
 
 BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
     (an_extension_of_what_ended_early, "S11"),
+    (goes_on_after_somebody_suspended_what_it_extends, "S13"),
     (reveals_under_a_grant_that_reveals_nothing, "S20"),
     (resumed_by_the_agent_that_holds_it, "S3"),
     (resumed_by_an_agent_of_its_holder, "S3"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 from tests.audit.logs import KEY, log_files, write_log
 from tests.audit.semantic.honest import Server
 from tests.audit.semantic.test_planted import PLANTED
-from tests.audit.semantic.twins import TWINS
+from tests.audit.semantic.twins import REVEAL, TWINS
+from tests.audit.semantic.writer import HOUR, Writer
 
 from loglease.audit import verify
 from loglease.audit.entry import MAX_ENTRY_BYTES
@@ -28,6 +29,7 @@ from loglease.audit.tiles import WIDTH
 from loglease.audit.verify import Checked
 from loglease.audit.verify_jobs import verify_with_jobs
 from loglease.model.digest import canonical_bytes
+from loglease.model.instant import after, instant_text
 
 
 def extracted(rows: Sequence[bytes], **inputs: Any) -> Report:
@@ -115,6 +117,83 @@ def test_a_session_that_opens_again_without_a_grant_is_taken_for_none() -> None:
     report = extracted(rows)
     assert report == check(enumerate(rows))
     assert report.broken == {"S3", "S16", "S18"}
+
+
+def a_batch_before_a_query(log: Writer) -> None:
+    session = log.open(log.granted())
+    del log.entries[-1]
+    log.batch(session)
+
+
+def a_crash_soon_after_a_batch(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.wait(40)
+    log.batch(session)
+    log.wait(10)
+    log.close(session, "crash")
+
+
+def a_batch_that_takes_back(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.batch(session)
+    log.batch(session, lines=5)
+    log.batch(session, lines=-1, reserve=150)
+
+
+def a_batch_whose_times_run_backwards(log: Writer) -> None:
+    session = log.open(log.granted())
+    log.batch(session)
+    log.batch(session, lines=5, settled={"first_ns": "3000", "last_ns": "2999"})
+
+
+def a_batch_behind_the_end_of_its_query(log: Writer) -> None:
+    session = log.open(log.granted(), query={"end_ns": "3000"})
+    log.batch(session)
+    log.batch(session, lines=5, settled={"first_ns": "2000", "last_ns": "3000"})
+
+
+def a_batch_after_what_it_goes_on_from_was_suspended(log: Writer) -> None:
+    first = log.granted()
+    asked = log.ask(wish={"extends": first.id})
+    log.review(asked)
+    second = log.approve(
+        asked, not_before_at=instant_text(first.until), activate_by_at=instant_text(after(first.until, 600))
+    )
+    log.now = first.until
+    session = log.open(log.activate(second))
+    log.batch(session)
+    log.suspend(first)
+    log.batch(session)
+
+
+def a_batch_after_the_grant_of_its_line_was_revoked(log: Writer) -> None:
+    parent = log.granted(duration_s=HOUR)
+    wanted = REVEAL | {"grant": parent.id}
+    asked = log.ask(wish={"reveal": wanted}, offer={"reveal": wanted}, duration_s=60)
+    log.review(asked)
+    session = log.open(log.activate(log.approve(asked)), kind="reveal")
+    log.batch(session)
+    log.revoke(parent)
+    log.batch(session)
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (a_batch_before_a_query, "S15"),
+        (a_crash_soon_after_a_batch, "S18"),
+        (a_batch_that_takes_back, "S16"),
+        (a_batch_whose_times_run_backwards, "S16"),
+        (a_batch_behind_the_end_of_its_query, "S16"),
+        (a_batch_after_what_it_goes_on_from_was_suspended, "S13"),
+        (a_batch_after_the_grant_of_its_line_was_revoked, "S13"),
+    ],
+    ids=lambda one: getattr(one, "__name__", None),
+)
+def test_a_batch_that_is_not_plain_is_left_to_the_rules(plant: Callable[[Writer], None], rule: str) -> None:
+    log = Writer().begin()
+    plant(log)
+    assert log.check().broken == {rule}
 
 
 def test_of_served_lists_the_same_is_said() -> None:

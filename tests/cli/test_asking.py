@@ -46,6 +46,14 @@ def test_an_offer_says_what_becomes_linkable(cli: Cli, server: FakeServer) -> No
     assert f"equal pseudonyms in all grants of {OFFER['policy']}" in " ".join(cli(*draft).out.split())
 
 
+def test_an_offer_says_what_whoever_reads_waits_for(cli: Cli, server: FakeServer) -> None:
+    draft = ("request", SELECTOR, "--reason", "checkout fails", "--dry-run")
+    assert "Recorded" not in cli(*draft).out
+    for audit, words in (("published", "before a signed head"), ("witnessed", "before witnesses have cosigned")):
+        server.on("POST", "/offers", {**OFFERS, "offers": [{**OFFER, "audit": audit}]})
+        assert f"Recorded nothing is shown {words}" in " ".join(cli(*draft).out.split())
+
+
 def test_a_selector_is_enough(cli: Cli, server: FakeServer) -> None:
     assert cli("request", SELECTOR, "--reason", "checkout fails", "--wait", "0").code == 10
     (call,) = server.sent("POST", "/requests")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.audit.signing import KEY
@@ -19,6 +20,7 @@ from loglease.access.demanding import Demands
 from loglease.audit.integrator import EMPTY, Integrator
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.sequencer import Sequencer
+from loglease.gateway import GatewaySettings
 from loglease.model.ack import Ack
 from loglease.model.session import CloseWhy
 from loglease.store.sqlite import SqliteStore
@@ -54,7 +56,7 @@ class Covering:
 
 
 @asynccontextmanager
-async def served(directory: Path, ack: Ack) -> AsyncIterator[tuple[World, Covering]]:
+async def served(directory: Path, ack: Ack, **more: Any) -> AsyncIterator[tuple[World, Covering]]:
     made: list[Covering] = []
 
     def log_of(store: SqliteStore, clock: ShiftedClock) -> Sequencer:
@@ -63,7 +65,7 @@ async def served(directory: Path, ack: Ack) -> AsyncIterator[tuple[World, Coveri
         made.append(Covering(integrator))
         return Sequencer(store, clock, fake_vault(), limit_s=60, stronger={ack: made[0].cover}, demanded=Demands())
 
-    async with world(directory, lines=LINES, log_of=log_of) as found:
+    async with world(directory, lines=LINES, log_of=log_of, **more) as found:
         yield found, made[0]
         await made[0].integrator.aclose()
 
@@ -97,6 +99,16 @@ async def test_no_batch_is_served_before_its_head_is_there(tmp_path: Path, ack: 
         answer = await asking
         assert (answer.status, answer.body.count(b"precious")) == (200, 600)
         assert covering.covered > (await batches(found, strong.id))[-1]
+
+
+async def test_witnesses_have_more_time_than_other_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loglease.gateway.reserve.WITNESSED_WITHIN_S", 60)
+    async with served(tmp_path, Ack.WITNESSED, settings=GatewaySettings(record_within_s=0)) as (found, covering):
+        covering.free.set()
+        plain, strong = await found.grant(), await found.grant(ack=Ack.WITNESSED)
+        assert (await call(found, f"/g/{plain.id}/logs?start=0&limit=600")).status == 503
+        answer = await call(found, f"/g/{strong.id}/logs?start=0&limit=600")
+        assert (answer.status, answer.body.count(b"precious")) == (200, 600)
 
 
 async def test_a_batch_waits_for_its_own_head(tmp_path: Path) -> None:

@@ -82,11 +82,15 @@ PEOPLE: dict[str, dict[str, Any]] = {
 _started: dict[Path, Stack] = {}
 
 
-def populated(folder: Path, *, stepped_clock: bool = False) -> Stack:
-    """Start a server with a policy, logs and people; with a stepped clock the test sets the machine's wall clock."""
+def populated(folder: Path, *, stepped_clock: bool = False, policy: str = POLICY, more: str = "") -> Stack:
+    """Start a server with a policy, logs and people; with a stepped clock the test sets the machine's wall clock.
+
+    Args:
+        more: what the configuration has besides.
+    """
     (folder / "policy").mkdir(parents=True)
-    (folder / "policy" / "policy.yaml").write_text(POLICY)
-    config = f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n'
+    (folder / "policy" / "policy.yaml").write_text(policy)
+    config = f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n{more}'
     stack = Stack(folder, config=config, stepped_clock=stepped_clock)
     stack.logs.mkdir()
     for service in ("shop", "web", "pay"):

@@ -30,6 +30,7 @@ from tests.promises.shared import running
 from tests.promises.twins import CLASSES, WINDOW_NS, Twins, by_pattern, queries, secret, twins
 from tests.promises.twins import TOKEN as PSEUDONYM
 
+from loglease.gateway import GatewaySettings
 from loglease.model.grant import Grant
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
@@ -55,9 +56,9 @@ class Reading:
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
-    gateway = world(tmp_path_factory.mktemp("blind"), loose=True, page_lines=3)
-    with running(gateway) as (run, made), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("loglease.gateway.reserve.RECORD_WITHIN_S", 60)
+    settings = GatewaySettings(record_within_s=60)
+    gateway = world(tmp_path_factory.mktemp("blind"), loose=True, page_lines=3, settings=settings)
+    with running(gateway) as (run, made):
         made.clock.stop()
         run(made.watch.poll())
         made.profile = "pii-default@1"

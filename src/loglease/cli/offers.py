@@ -10,6 +10,7 @@ from loglease.cli.client import Body
 from loglease.cli.errors import Usage
 from loglease.cli.questions import may_be_asked
 from loglease.cli.run import Run
+from loglease.model.ack import Ack, recorded_in_words
 from loglease.model.instant import EventWindow, duration_text
 from loglease.model.key_scope import KeyScope, linkable_in_words
 from loglease.model.network import bound_in_words
@@ -116,6 +117,11 @@ def linkable_words(shown: Mapping[str, Any]) -> str:
     return linkable_in_words(KeyScope(shown.get("pseudonyms", KeyScope.GRANT)), shown["policy"]) or ""
 
 
+def recorded_words(shown: Mapping[str, Any]) -> str:
+    """Say what an offer or a grant waits for besides the record itself; empty where that is nothing."""
+    return recorded_in_words(Ack(shown.get("audit", Ack.DURABLE))) or ""
+
+
 def more_words(shown: Mapping[str, Any]) -> str:
     """Say what a newer policy demands of a request; empty where it is what the offer said."""
     return plans_words(shown["plans"]) if shown["plans"] != shown["offer"]["plans"] else ""
@@ -143,6 +149,7 @@ def show_offers(run: Run, offers: Body, number: int | None) -> None:
             [
                 (f"Offer {offer['number']}", f"{offer['policy']}   {duration}   {need_words(offer)}{bound}{mark}"),
                 ("Linkable", linkable_words(offer)),
+                ("Recorded", recorded_words(offer)),
             ]
         )
 

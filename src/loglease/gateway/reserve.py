@@ -16,7 +16,9 @@ from loglease.access.permissions import locks_on_grant
 from loglease.access.reserve import reserve
 from loglease.access.serving import Reservation, Settled
 from loglease.audit.interface import AuditUnavailable, EntryLog
+from loglease.audit.sequencer import WITNESSED_WITHIN_S
 from loglease.gateway.session import Reserve
+from loglease.model.ack import Ack
 from loglease.model.errors import GrantEnded, GrantNotActive
 from loglease.model.grant import EndWhy, GrantState
 from loglease.model.ids import GrantId, NewId, SessionId
@@ -24,7 +26,6 @@ from loglease.model.instant import Instant
 from loglease.model.session import CloseWhy
 from loglease.store.interface import Store, StoreUnavailable, Transaction
 
-RECORD_WITHIN_S: Final = 2.0
 _CLOSE_AGAIN_S: Final = (0.1, 0.5, 2.0, 5.0)
 
 _log = logging.getLogger("loglease.gateway")
@@ -36,6 +37,7 @@ class Recorder:
 
     Attributes:
         replica: the name of this process in the records.
+        within_s: how long a session waits for a record; where policy demands witnesses, as long as these may take.
         is_stopping: whether the process stops, so that nothing may be tried for ever.
     """
 
@@ -44,10 +46,11 @@ class Recorder:
     new_id: NewId
     random: Random
     replica: str
+    within_s: float
     is_stopping: Callable[[], bool]
 
     async def reserve(self, opened: Opened, step: Reserve, now: Instant) -> Reservation | CloseWhy:
-        """Record and reserve, or return why the session has to end; it never takes longer than two seconds.
+        """Record and reserve, or return why the session has to end; that never takes longer than a record may.
 
         Raises:
             Exception: what no session of ours should meet, such as an account that does not follow its record.
@@ -67,8 +70,10 @@ class Recorder:
                 random=self.random,
             )
         )
+        ack = opened.grant.shape.ack
+        within_s = max(self.within_s, WITNESSED_WITHIN_S) if ack is Ack.WITNESSED else self.within_s
         try:
-            async with asyncio.timeout(RECORD_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 return await asyncio.shield(work)
         except TimeoutError:
             work.add_done_callback(_forgotten)

@@ -85,6 +85,7 @@ class Sessions:
             new_id=services.new_id,
             random=services.random,
             replica=services.replica,
+            within_s=settings.record_within_s,
             is_stopping=lambda: self._is_draining,
         )
         self._behind: set[asyncio.Task[None]] = set()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loglease.access.open_session import Places
+from loglease.audit.sequencer import LIMIT_S
 
 SLICE_BYTES: Final = 4_096
 """The most that is handed over after one look at `may_serve`."""
@@ -40,6 +41,7 @@ class GatewaySettings:
         places: what one principal may have open at once; None does not count.
         exact_statistics: Loki's ``index/stats`` counts permitted lines; else it answers zeros.
         gzip: JSON answers are compressed for clients that ask for it.
+        record_within_s: how long a session waits for the record of what it hands over next, if not for witnesses.
         progress_s: so often a client that wants to be told hears that a session which is silent still runs.
         origins: whose pages may open a WebSocket; programs that are no browser name none.
     """
@@ -53,6 +55,7 @@ class GatewaySettings:
     chunk_bytes: int = 256 * 1024
     workers: int = 2
     deadline_s: float = 2.0
+    record_within_s: float = LIMIT_S
     scan_lines: int = 2_000_000
     scan_bytes: int = 1 << 30
     scan_s: float = 60.0

@@ -29,3 +29,14 @@ DEMANDED = (Ack.PUBLISHED, Ack.WITNESSED)
 def strongest(acks: Iterable[Ack | None]) -> Ack:
     """Return the most that anybody demands."""
     return max((one for one in acks if one is not None), key=lambda one: one.strength, default=Ack.DURABLE)
+
+
+def recorded_in_words(ack: Ack) -> str | None:
+    """Say what whoever reads waits for besides the record itself; None where that is nothing."""
+    match ack:
+        case Ack.PUBLISHED:
+            return "nothing is shown before a signed head of the audit log covers its record"
+        case Ack.WITNESSED:
+            return "nothing is shown before witnesses have cosigned a head of the audit log that covers its record"
+        case _:
+            return None

@@ -25,7 +25,7 @@ from loglease.access.watch import Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.audit.privacy import Vault
-from loglease.audit.sequencer import WITNESSED_WITHIN_S, Sequencer
+from loglease.audit.sequencer import LIMIT_S, WITNESSED_WITHIN_S, Sequencer
 from loglease.gateway import Gateway, GatewaySettings
 from loglease.gateway import Services as GatewayServices
 from loglease.model.ack import Ack
@@ -324,6 +324,7 @@ def _gateway_settings(settings: Settings) -> GatewaySettings:
     return GatewaySettings(
         workers=settings.redaction.threads,
         deadline_s=settings.redaction.deadline_s,
+        record_within_s=WITNESSED_WITHIN_S if settings.audit.ack == "witnessed" else LIMIT_S,
         places=places,
         scan_lines=settings.scan.lines,
         scan_bytes=settings.scan.bytes,

@@ -10,7 +10,7 @@ from loglease.cli.client import Body
 from loglease.cli.extensions import begins_words, going_on
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
-from loglease.cli.offers import bound_words, linkable_words
+from loglease.cli.offers import bound_words, linkable_words, recorded_words
 from loglease.cli.output import moment, size_text
 from loglease.cli.reveals import show_value
 from loglease.cli.run import Here, Run, flag
@@ -161,6 +161,7 @@ def _show(run: Run, grant_id: str) -> None:
             ("Allows", grant["words"]),
             ("Usable", bound_words(grant)),
             ("Linkable", linkable_words(grant)),
+            ("Recorded", recorded_words(grant)),
             ("Ended", "" if live else ended_words(grant)),
             ("Validity", _validity(run, grant) if live else ""),
             ("Read", f"{grant['spent']['lines']:,} lines, {size_text(grant['spent']['bytes'])}"),

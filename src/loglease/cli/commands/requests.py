@@ -10,7 +10,7 @@ from loglease.cli.afterwards import after_words, exposure_facts
 from loglease.cli.client import Body
 from loglease.cli.following import followed, recent
 from loglease.cli.ids import chosen
-from loglease.cli.offers import bound_words, linkable_words, more_words
+from loglease.cli.offers import bound_words, linkable_words, more_words, recorded_words
 from loglease.cli.output import moment
 from loglease.cli.run import Here, Run, flag
 from loglease.model.ids import REQUEST
@@ -108,6 +108,7 @@ def _show(run: Run, request_id: str) -> None:
             ("Asks", shown["words"]),
             ("Usable", bound_words(shown["offer"])),
             ("Linkable", linkable_words(shown["offer"])),
+            ("Recorded", recorded_words(shown["offer"])),
             ("Reason", shown["reason"]),
             ("Ticket", shown.get("ticket", "")),
             ("Policy", f"{shown['offer']['policy']}: {shown['offer']['rule']}"),

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from loglease.access.caller import Caller
 from loglease.access.errors import StepUpRequired
+from loglease.model.ack import recorded_in_words
 from loglease.model.errors import InvalidField, LogLeaseError
 from loglease.model.instant import duration_text, event_time_text, instant_text
 from loglease.model.key_scope import linkable_in_words
@@ -80,6 +81,7 @@ class Site:
             iso=instant_text,
             bound=bound_in_words,
             linkable=linkable_in_words,
+            recorded=recorded_in_words,
             event_time=lambda ns: event_time_text(ns)[:19].replace("T", " ") + " UTC",
             closing=closing_in_words,
             mib=lambda size: f"{size / (1 << 20):,.1f} MiB",

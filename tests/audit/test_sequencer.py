@@ -482,17 +482,18 @@ async def test_closing_drains_and_takes_nothing_new(rows: WatchedRows, log: Sequ
     assert await stored(rows) == [1, 2]
 
 
-async def test_a_cancelled_sequencer_leaves_nobody_waiting(log: Sequencer[Transaction]) -> None:
+async def test_a_cancelled_sequencer_leaves_nobody_waiting(rows: WatchedRows, log: Sequencer[Transaction]) -> None:
     hold = Hold(log)
     await hold.__aenter__()
-    (waiting,) = await queued(log, append(1))
+    waiting = await queued(log, append(1)) + await queued(log, append(3), urgent=True)
     assert log._pump is not None
     log._pump.cancel()
-    for task in (waiting, hold._task):
+    for task in (*waiting, hold._task):
         with pytest.raises(AuditUnavailable, match="interrupted"):
             await task
     hold._go_on.set()
     assert await log.commit(append(2)) == (2,), "the next caller starts it again"
+    assert await stored(rows) == [2], "what was given up does not happen later"
 
 
 # What is counted, and what more than a commit is waited for.
@@ -557,6 +558,49 @@ async def test_a_lost_answer_is_looked_for_until_the_database_says(rows: Watched
     assert [row.index for row in heard] == [0]
     assert log.outage.refused == 0
     await log.aclose()
+
+
+async def test_also_of_a_work_that_is_tried_alone_nobody_may_know(rows: WatchedRows, clock: FakeClock) -> None:
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, doubt_s=0)
+    rows.fail_next, rows.fail_before = 1, True
+    rows.lose_next, rows.lose_looks = 2, True
+    with pytest.raises(AuditUnavailable, match="may be on the record"):
+        await log.commit(append(1))
+    assert await stored(rows) == [1]
+    assert log.outage.refused == 1
+    await log.aclose()
+
+
+async def test_a_database_that_fails_inside_of_a_work_has_recorded_nothing_of_it(
+    rows: WatchedRows, log: Sequencer[Transaction]
+) -> None:
+    def broken(_tx: Transaction, _now: Instant) -> Recorded[None]:
+        raise StoreUnavailable("no database")
+
+    good, bad = await queued(log, append(1), broken)
+    assert await good == (1,)
+    with pytest.raises(AuditUnavailable, match="did not happen"):
+        await bad
+    assert log.outage.refused == 1
+    assert await stored(rows) == [1]
+
+
+@pytest.mark.parametrize(("urgent", "order"), [(True, [1, 2, 3, 4, 5, 6, 9]), (False, [1, 2, 3, 4, 9, 5, 6])])
+async def test_works_that_did_not_fit_keep_their_turn(
+    rows: WatchedRows, log: Sequencer[Transaction], monkeypatch: pytest.MonkeyPatch, urgent: bool, order: list[int]
+) -> None:
+    monkeypatch.setattr(sequencer, "MAX_GROUP_ENTRIES", 2)
+    later: list[asyncio.Task[Any]] = []
+
+    def one_more(_: Sequence[EntryRow]) -> None:
+        if not later:
+            later.append(asyncio.ensure_future(log.commit(append(9), urgent=True)))
+
+    log.on_committed(one_more)
+    tasks = await queued(log, *[append(number) for number in range(1, 7)], urgent=urgent)
+    await asyncio.gather(*tasks)
+    await later[0]
+    assert await stored(rows) == order
 
 
 async def test_a_gate_stops_all_but_urgent_works(rows: WatchedRows, clock: FakeClock) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sqlite3
 import sys
-from collections.abc import Generator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from tests.fakes import postgres
+from tests.fakes.database import entries_of, open_configured
 from tests.fakes.lost_answers import losing
 
 from loglease.audit.semantic import BreachKind, check
+from loglease.server import stopped, wiring
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -25,6 +25,27 @@ settings.load_profile("house")
 # Workers, and the programs that tests start again and again, need not compile modules each time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    postgres.share_server()
+    config.addinivalue_line("markers", "sqlite: looks into the file, which only one database has")
+    if postgres.WANTED:
+        for module in (wiring, stopped):
+            vars(module)["open_database"] = open_configured
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if postgres.WANTED:
+        for item in items:
+            if item.get_closest_marker("sqlite") is not None:
+                item.add_marker(pytest.mark.skip("it looks into SQLite's file"))
+
+
+@pytest.fixture(autouse=True)
+def _databases_are_cleaned() -> Iterator[None]:
+    yield
+    postgres.clean_databases()
 
 
 def pytest_collection_finish() -> None:
@@ -64,9 +85,7 @@ def _require_honest(world: Any) -> None:
     store = getattr(getattr(world, "services", world), "store", None)
     if store is None:
         return
-    with closing(sqlite3.connect(f"file:{Path(store.path)}?mode=ro", uri=True)) as connection:
-        rows = [(index + 1, content) for index, content in connection.execute("SELECT idx, bytes FROM entries")]
-    found = check(rows)
+    found = check([(index + 1, content) for index, content in entries_of(store)])
     assert not [str(one) for one in found.of(BreachKind.VIOLATION) if one.rule not in ("S18", "S19")]
 
 

@@ -110,6 +110,7 @@ async def everything_private(world: World) -> dict[tuple[str, str], str]:
     return await world.store.read(query)
 
 
+@pytest.mark.sqlite
 async def test_a_subject_is_erased_from_every_file_and_every_proof_still_holds(office: World) -> None:
     before, texts = await all_entries(office), await everything_private(office)
     for text in TYPED.values():
@@ -143,6 +144,7 @@ async def test_a_subject_is_erased_from_every_file_and_every_proof_still_holds(o
     assert THEIRS in left.values()
 
 
+@pytest.mark.sqlite
 async def test_no_commitment_of_an_erased_subject_can_be_guessed(office: World) -> None:
     """Who has all files and the master key tries each 16 bytes that are left as salt, with the very text."""
     commitments = {

@@ -171,6 +171,7 @@ async def test_nothing_of_a_live_grant_or_a_lock_in_force_goes(world: World) -> 
         await decided(world, act, retention=YEAR)
 
 
+@pytest.mark.sqlite
 async def test_triggers_keep_what_was_not_pruned(old: World) -> None:
     await decided(old, await pruning(old, after(old.clock.now(), -YEAR_S)), retention=YEAR)
     for statement, why in (

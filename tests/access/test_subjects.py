@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.access.journey import active_grant
 from tests.access.test_open_session import opened
+from tests.fakes.database import open_database
 from tests.fakes.world import POLICY, Runner, World, principal, rules_of
 
 from loglease.access.close_session import close_session
@@ -22,7 +23,6 @@ from loglease.model.grant import EndWhy, Grant, GrantState
 from loglease.model.ids import SessionId
 from loglease.model.limits import Limits
 from loglease.model.session import CloseWhy, SessionKind
-from loglease.store.sqlite import open_store
 
 
 def limited(most: int) -> bytes:
@@ -118,7 +118,7 @@ async def test_who_was_counted_before_a_crash_stays_counted(world: World) -> Non
     grant = await grant_of(world, 2)
     await asked(world, await session_of(world, grant), [["a"], ["b"]])
     await world.stop()
-    world.store = open_store(Path(world.directory) / "db" / "loglease.sqlite3", clock=world.clock)
+    world.store = open_database(Path(world.directory) / "db" / "loglease.sqlite3", world.clock)
     world.log = type(world.log)(world.store, world.clock, world.vault)
     await recover_sessions(log=world.log, new_id=world.new_id)
     assert (await stored(world, grant)).usage.subjects == 2

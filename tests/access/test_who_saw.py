@@ -417,6 +417,7 @@ def test_marks_fit_into_32_bits(text: str) -> None:
     assert -(2**31) <= mark_of(text) < 2**31
 
 
+@pytest.mark.sqlite
 async def test_a_pseudonym_is_asked_for_wherever_grants_share_its_key(log: ServedLog) -> None:
     """Where policy lets pseudonyms reach further, one grant's is another's too."""
     grants = [await log.grant() for _ in range(3)]

@@ -20,7 +20,8 @@ from loglease.server import exporting
 from loglease.server.exporting import Export, Wanted
 from loglease.server.services import EXPORTED_AT_ONCE
 from loglease.store.entries_interface import StoredEntry
-from loglease.store.sqlite import READERS, SqliteStore
+from loglease.store.readers import READERS
+from loglease.store.sqlite import SqliteStore
 
 CANARIES = ("canary-reason", "canary-comment", "canary-ticket", "canary.person", "canary-approver", PASSWORD)
 

@@ -20,7 +20,7 @@ from loglease.audit.report.folder import files_in
 from loglease.audit.report.folder_check import check_folder
 from loglease.model.principal import Role
 from loglease.server import reporting
-from loglease.server.wiring import DATABASE
+from loglease.server.databases import FILE
 
 AUDITOR = "sam@example.com"
 
@@ -47,7 +47,7 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
 
 def entries(world: World) -> list[dict[str, Any]]:
     """Read the log behind the server's back."""
-    database = sqlite3.connect(f"file:{world.services.data_dir / DATABASE}?mode=ro", uri=True)
+    database = sqlite3.connect(f"file:{world.services.data_dir / FILE}?mode=ro", uri=True)
     try:
         found = database.execute("SELECT idx, bytes FROM entries ORDER BY idx").fetchall()
     finally:
@@ -327,7 +327,7 @@ async def test_a_log_that_was_changed_shows_and_gives_no_folder(world: World, au
     await lived(world)
     whole = await made(world, auditor, "integrity")
     assert {row["result"] for row in rows(whole, "checks")} == {"holds"}
-    database = sqlite3.connect(world.services.data_dir / DATABASE)
+    database = sqlite3.connect(world.services.data_dir / FILE)
     with database:
         names = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'"

@@ -17,10 +17,11 @@ from loglease.model.instant import Instant, after
 from loglease.model.principal import Role
 from loglease.model.review import Channel
 from loglease.server.clock import SystemClock
+from loglease.server.databases import FILE
 from loglease.server.identity.accounts import NewAccount
 from loglease.server.services import Services
 from loglease.server.settings import Settings, load_settings
-from loglease.server.wiring import DATABASE, Application, build, close, create_app
+from loglease.server.wiring import Application, build, close, create_app
 
 PASSWORD = "correct horse battery staple"
 CHEAP = {"argon2_memory_kib": 8, "argon2_passes": 1, "argon2_lanes": 1}
@@ -99,7 +100,7 @@ class World:
 async def world_in(directory: Path, **areas: Any) -> AsyncIterator[World]:
     clock = ShiftedClock()
     settings = settings_in(directory, **areas)
-    put_new_database(settings.data_dir / DATABASE)
+    put_new_database(settings.data_dir / FILE)
     services = await build(settings, clock=clock)
     try:
         admin = await services.accounts.first_admin()

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+import psycopg
+from tests.fakes import postgres
 from tests.fakes.clock import FakeClock
 
-from loglease.store.sqlite import open_store
+from loglease.model.clock import Clock
+from loglease.server.databases import FILE, Database
+from loglease.server.settings import Settings
+from loglease.store.sqlite import SqliteStore, open_store
+
+_ENTRIES = "SELECT idx, bytes FROM entries ORDER BY idx"
+
+
+def open_database(path: Path, clock: Clock) -> Database:
+    """Open the database of a path, a new one at first: SQLite, or PostgreSQL where that is what the run is about."""
+    if postgres.WANTED:
+        return postgres.clocked(postgres.database_at(path), clock)
+    put_new_database(path)
+    return open_store(path, clock=clock)
+
+
+def open_configured(settings: Settings, clock: Clock) -> Database:
+    """Open the database of a server in this process."""
+    return open_database(settings.data_dir / FILE, clock)
+
+
+def entries_of(store: Database) -> list[tuple[int, bytes]]:
+    """Return index and bytes of all entries, by a connection of one's own."""
+    if isinstance(store, SqliteStore):
+        with closing(sqlite3.connect(f"file:{store.path}?mode=ro", uri=True)) as connection:
+            return connection.execute(_ENTRIES).fetchall()
+    assert isinstance(store, postgres.ClockedStore)
+    with psycopg.connect(store.url) as connection:
+        return connection.execute(_ENTRIES).fetchall()
 
 
 def put_new_database(path: Path) -> None:

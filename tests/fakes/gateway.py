@@ -32,9 +32,9 @@ from loglease.model.reveal import Reveal
 from loglease.policy.profiles import ProfileInfo
 from loglease.redaction import Redactor, Withheld
 from loglease.server.clock import SystemNewId, system_random
+from loglease.server.databases import Database
 from loglease.server.problems import kind_of, retry_after_s
 from loglease.sources.interface import Reader
-from loglease.store.sqlite import SqliteStore
 
 # As in the tests of redaction: what an engine compiled with this mark for one of them serves the others, too.
 MARKER = bytes(range(16))
@@ -190,7 +190,7 @@ def _request(owner: Principal, terms: Terms, shape: Shape, now: Instant, reveal:
 def services(
     *,
     log: Any,
-    store: SqliteStore,
+    store: Database,
     watch: Watch,
     clock: Clock,
     authenticate: Callable[[str, str], Awaitable[Caller]],

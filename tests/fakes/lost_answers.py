@@ -13,9 +13,13 @@ from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
+from tests.fakes.postgres import WANTED
+
 import loglease.access
 from loglease.audit.sequencer import Sequencer
+from loglease.store.group import SqlGroup
 from loglease.store.interface import StoreUnavailable
+from loglease.store.postgres import PostgresStore
 from loglease.store.sqlite import SqliteGroup, SqliteStore
 
 _COMMITS = frozenset({"commit", "commit_knowing", "commit_under"})
@@ -68,16 +72,18 @@ def losing() -> Iterator[Lost]:
     """Lose the answer to each commit of the log that changes something; who looks what became of it is answered."""
     lost = Lost()
     running: list[Callable[[], None]] = []
-    group, commit = SqliteStore.group, Sequencer.commit
+    store_type: type[Any] = PostgresStore if WANTED else SqliteStore
+    group, commit = store_type.group, Sequencer.commit
 
-    async def group_lost(store: SqliteStore, body: Callable[[SqliteGroup], Any]) -> Any:
+    async def group_lost(store: Any, body: Callable[[SqlGroup], Any]) -> Any:
         wrote = False
 
-        def watched(opened: SqliteGroup) -> Any:
+        def watched(opened: SqlGroup) -> Any:
             nonlocal wrote
             running.clear()
             done = body(opened)
-            wrote = opened._driver.total_changes > opened._written
+            # PostgreSQL does not tell: to have taken the lock is to have written.
+            wrote = not isinstance(opened, SqliteGroup) or opened._driver.total_changes > opened._written
             return done
 
         done = await group(store, watched)
@@ -105,7 +111,7 @@ def losing() -> Iterator[Lost]:
 
         return await commit(log, worked, **options)
 
-    with patch.object(SqliteStore, "group", group_lost), patch.object(Sequencer, "commit", commit_watched):
+    with patch.object(store_type, "group", group_lost), patch.object(Sequencer, "commit", commit_watched):
         yield lost
 
 

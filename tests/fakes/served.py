@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.database import put_new_database
+from tests.fakes.database import open_database
 from tests.fakes.gateway import insert_grant, made_id, principal
 from tests.fakes.vault import fake_vault
 
@@ -30,8 +30,8 @@ from loglease.model.selector_text import parse_selector
 from loglease.model.served_list import ServedList, ServedStream
 from loglease.policy.entry_shapes import scope_data
 from loglease.server.clock import SystemClock
+from loglease.server.databases import Database
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import SqliteStore, open_store
 
 SALT = b"s" * 16
 DIGEST = "0" * 64
@@ -50,7 +50,7 @@ def entry_id() -> EntryId:
 class ServedLog:
     """A log on a database of its own."""
 
-    store: SqliteStore
+    store: Database
     log: Sequencer[Transaction]
     alice: Principal
     grants: list[Grant] = field(default_factory=list)
@@ -171,8 +171,7 @@ def shown(**labels: str) -> Labels:
 @asynccontextmanager
 async def served_log(directory: Path) -> AsyncIterator[ServedLog]:
     path = directory / "data" / "loglease.db"
-    put_new_database(path)
-    store = open_store(path, clock=SystemClock())
+    store = open_database(path, SystemClock())
     log: Sequencer[Transaction] = Sequencer(store, SystemClock(), fake_vault(), limit_s=60)
     alice = principal("alice")
     try:

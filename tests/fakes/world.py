@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.fakes.clock import FakeClock, FakeIds, FakeRandom
-from tests.fakes.database import put_new_database
+from tests.fakes.database import open_database
 from tests.fakes.vault import fake_vault
 
 from loglease.access.caller import Caller
@@ -30,8 +30,8 @@ from loglease.policy.committed_records import read_committed
 from loglease.policy.loading import load
 from loglease.policy.profiles import ProfileInfo
 from loglease.policy.recomputing import offer_fault
+from loglease.server.databases import Database
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import SqliteStore, open_store
 
 T = TypeVar("T")
 
@@ -163,14 +163,13 @@ class World:
         self.bundles: list[Bundle] = []
         self.recomputed = 0
         self.rules = rules_of(policy)
-        self.store: SqliteStore
+        self.store: Database
         self.log: Sequencer[Transaction]
 
     async def start(self) -> World:
         path = self.directory / "db" / "loglease.sqlite3"
-        put_new_database(path)
         self.steady = SteadyClock(self.clock)
-        self.store = open_store(path, clock=self.steady)
+        self.store = open_database(path, self.steady)
         self.log = PatientSequencer(self.store, self.steady, self.vault)
         return self
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.fakes.database import put_new_database
+from tests.fakes.database import open_database
 from tests.fakes.gateway import MARKER, MASTER, insert_grant, listening, principal, services
 from tests.fakes.vault import fake_vault
 
@@ -39,8 +39,8 @@ from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 from loglease.redaction import Keys, Redactor, Withheld, redactor_for
 from loglease.server.clock import SystemClock, SystemNewId, system_random
+from loglease.server.databases import Database
 from loglease.sources.interface import Capabilities, Direction, Gap, Health, Metadata, Page, ReadPlan
-from loglease.store.sqlite import SqliteStore, open_store
 
 TOKEN = "llp_test"
 T0 = 1_700_000_000_000_000_000
@@ -186,7 +186,7 @@ class World:
     """Everything a test needs to use, change and look at."""
 
     directory: Path
-    store: SqliteStore
+    store: Database
     log: SwitchedLog
     watch: Watch
     journal: Journal
@@ -291,7 +291,7 @@ async def world(
     *,
     settings: GatewaySettings | None = None,
     lines: Sequence[Line] = (),
-    log_of: Callable[[SqliteStore, ShiftedClock], Sequencer] | None = None,
+    log_of: Callable[[Database, ShiftedClock], Sequencer] | None = None,
     protocol: type[asyncio.Protocol] = SessionProtocol,
     **reader: object,
 ) -> AsyncIterator[World]:
@@ -304,8 +304,7 @@ async def world(
     machine = ShiftedClock()
     clock = steady(machine)
     path = directory / "data" / "loglease.sqlite3"
-    put_new_database(path)
-    store = open_store(path, clock=clock)
+    store = open_database(path, clock)
     sequencer = Sequencer(store, clock, fake_vault(), limit_s=60) if log_of is None else log_of(store, clock)
     log = SwitchedLog(sequencer)
     watch = Watch(store, clock, system_random)

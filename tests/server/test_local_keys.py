@@ -24,12 +24,12 @@ from loglease.audit.tiles import CHECKPOINT
 from loglease.cli.main import run_command
 from loglease.model.errors import DurationInvalid
 from loglease.server import log_key_files
+from loglease.server.databases import FILE
 from loglease.server.local_keys import Rotated, overlap_of, rotate_log_key, rotated_log_key
 from loglease.server.log_key import LOG_KEY, OVERLAP_S
 from loglease.server.log_key_files import old_path, read_key
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
-from loglease.server.wiring import DATABASE
 from loglease.store.interface import StoreUnavailable
 
 
@@ -147,12 +147,12 @@ async def test_what_the_present_key_has_not_signed_is_signed_first(tmp_path: Pat
     async with world_in(tmp_path) as world:
         # A copy of a running server is what a crash leaves: its last entries are not signed.
         await world.add("bob")
-        for name in (DATABASE, f"{DATABASE}-wal"):
+        for name in (FILE, f"{FILE}-wal"):
             shutil.copyfile(place / name, tmp_path / name)
         shutil.copytree(place / LOG_FOLDER, tmp_path / LOG_FOLDER)
     shutil.rmtree(place / LOG_FOLDER)
     shutil.copytree(tmp_path / LOG_FOLDER, place / LOG_FOLDER)
-    for name in (DATABASE, f"{DATABASE}-wal"):
+    for name in (FILE, f"{FILE}-wal"):
         shutil.copyfile(tmp_path / name, place / name)
     (place / "log.head").unlink()
     with pytest.raises(SettingsInvalid, match="are not signed yet") as caught:
@@ -163,12 +163,12 @@ async def test_what_the_present_key_has_not_signed_is_signed_first(tmp_path: Pat
 
 async def test_an_older_database_is_not_gone_on_with(tmp_path: Path) -> None:
     place = await stopped(tmp_path)
-    shutil.copyfile(place / DATABASE, tmp_path / DATABASE)
+    shutil.copyfile(place / FILE, tmp_path / FILE)
     async with world_in(tmp_path) as world:
         await world.add("bob")
-    for stale in place.glob(f"{DATABASE}-*"):
+    for stale in place.glob(f"{FILE}-*"):
         stale.unlink()
-    shutil.copyfile(tmp_path / DATABASE, place / DATABASE)
+    shutil.copyfile(tmp_path / FILE, place / FILE)
     with pytest.raises(LogBehind, match="lacks entries that were signed"):
         await rotate(tmp_path)
     shutil.rmtree(place / LOG_FOLDER)

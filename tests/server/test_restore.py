@@ -15,8 +15,9 @@ from tests.api.world import world_in as unchecked_world_in
 
 from loglease.audit.lost import LogBehind
 from loglease.audit.semantic import check
+from loglease.server.databases import FILE
 from loglease.server.publishing import LOG_FOLDER
-from loglease.server.wiring import DATABASE, HEAD, JOURNAL
+from loglease.server.wiring import HEAD, JOURNAL
 from loglease.store.sqlite_library import running_library
 
 
@@ -33,15 +34,15 @@ async def world_in(directory: Path) -> AsyncIterator[World]:
 def backed_up(place: Path, target: Path) -> None:
     """Copy the database of a running server as a backup does: whole, as of now."""
     target.mkdir(mode=0o700)
-    connection = running_library().module.connect(f"file:{place / DATABASE}?mode=ro", uri=True)
-    connection.execute("VACUUM INTO ?", (str(target / DATABASE),))
+    connection = running_library().module.connect(f"file:{place / FILE}?mode=ro", uri=True)
+    connection.execute("VACUUM INTO ?", (str(target / FILE),))
     connection.close()
 
 
 def put_back(copy: Path, place: Path) -> None:
-    for stale in place.glob(f"{DATABASE}-*"):
+    for stale in place.glob(f"{FILE}-*"):
         stale.unlink()
-    shutil.copyfile(copy / DATABASE, place / DATABASE)
+    shutil.copyfile(copy / FILE, place / FILE)
 
 
 async def journey(world: World) -> tuple[str, str]:

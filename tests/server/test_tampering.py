@@ -13,11 +13,11 @@ from tests.store.fixtures import raw
 from loglease.access.watch import Cut, LeaseLost
 from loglease.audit.checking import LogDamaged, Tampered
 from loglease.model.session import CloseWhy
+from loglease.server.databases import FILE
 from loglease.server.health import checks
 from loglease.server.lifecycle import STATE
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import Settings
-from loglease.server.wiring import DATABASE
 from loglease.store.sqlite_library import running_library
 
 
@@ -27,7 +27,7 @@ def change(world: World, *statements: str) -> None:
 
 def changed(place: Path, *statements: str) -> None:
     """Change the database of a server that does not run."""
-    connection = running_library().module.connect(place / DATABASE, isolation_level=None)
+    connection = running_library().module.connect(place / FILE, isolation_level=None)
     for statement in (*UNGUARDED, *statements):
         connection.execute(statement)
     connection.close()
@@ -132,7 +132,7 @@ async def test_a_start_refuses_and_changes_nothing(tmp_path: Path, damage: str) 
             async with world_in(tmp_path):
                 pass
         assert caught.value.next_step
-    connection = running_library().module.connect(place / DATABASE)
+    connection = running_library().module.connect(place / FILE)
     assert connection.execute("SELECT value FROM named_values WHERE name = ?", (STATE,)).fetchone() == ("stopped",)
     connection.close()
 
@@ -173,6 +173,6 @@ async def test_a_stop_signs_and_publishes_all_there_is(tmp_path: Path) -> None:
         publishing = world.services.publishing
     head = (place / LOG_FOLDER / "checkpoint").read_bytes()
     assert publishing.head.note == head
-    connection = running_library().module.connect(place / DATABASE)
+    connection = running_library().module.connect(place / FILE)
     assert connection.execute("SELECT next FROM seq_head").fetchone() == (publishing.head.checkpoint.size,)
     connection.close()

@@ -29,25 +29,82 @@ AGAIN = (
 TERMINAL_REQUESTS = ["approved", "denied", "cancelled", "expired"]
 
 
+# fmt: off
+STATEMENTS = [
+    (f"UPDATE requests SET terms_bytes = x'00' WHERE id = {REQUEST}", "never change"),
+    (f"UPDATE requests SET digest = 'x' WHERE id = {REQUEST}", "never change"),
+    (f"UPDATE requests SET document = '{{}}' WHERE id = {REQUEST}", "never change"),
+    (f"UPDATE requests SET state = 'granted', decided_at = 1 WHERE id = {REQUEST}", "CHECK"),
+    (f"UPDATE requests SET state = 'approved' WHERE id = {REQUEST}", "CHECK"),
+    ("DELETE FROM requests", "requests are kept"),
+    ("UPDATE reviews SET verdict = 'deny'", "a review never changes"),
+    ("DELETE FROM reviews", "reviews are kept"),
+    (AGAIN, "UNIQUE"),
+    (f"UPDATE grants SET document = '{{}}' WHERE id = {GRANT}", "never change"),
+    (f"UPDATE grants SET lines_limit = NULL WHERE id = {GRANT}", "never change"),
+    (f"UPDATE grants SET valid_until = valid_until + 1 WHERE id = {GRANT}", "never restarts"),
+    (f"UPDATE grants SET state = 'scheduled' WHERE id = {GRANT}", "never scheduled again"),
+    (f"UPDATE grants SET state = 'suspended' WHERE id = {GRANT}", "CHECK"),
+    (f"UPDATE grants SET lines_used = -1 WHERE id = {GRANT}", "CHECK"),
+    (f"UPDATE grants SET state = 'ended' WHERE id = {GRANT}", "CHECK"),
+    ("DELETE FROM grants", "grants are kept"),
+    ("UPDATE after_reviews SET due_at = due_at + 1", "never changes"),
+    ("UPDATE after_reviews SET person = 'per_other'", "never changes"),
+    ("UPDATE after_reviews SET state = 'justified'", "CHECK"),
+    ("DELETE FROM after_reviews", "after-reviews are kept"),
+    ("UPDATE sessions SET grant_id = 'grt_x'", "one grant"),
+    ("UPDATE sessions SET settled_lines = 1", "CHECK"),
+    ("DELETE FROM sessions", "sessions are kept"),
+    ("DELETE FROM locks", "locks are kept"),
+    ("UPDATE seq_head SET next = -1", "only moves forward"),
+    ("UPDATE seq_head SET epoch = 0", "only moves forward"),
+    ("DELETE FROM seq_head", "is kept"),
+    ("INSERT INTO seq_head SELECT 2, 0, 0, 0, 1, 1", "CHECK"),
+    ("UPDATE proposals SET document = '{}'", "never changes"),
+    ("UPDATE proposals SET digest = 'x'", "never changes"),
+    ("UPDATE proposals SET base_revision = 2", "never changes"),
+    ("UPDATE proposals SET state = 'accepted', decided_at = 1", "CHECK"),
+    ("UPDATE proposals SET state = 'accepted', decided_at = 1, revision = 3", "CHECK"),
+    ("UPDATE proposals SET state = 'denied'", "CHECK"),
+    ("DELETE FROM proposals", "proposals are kept"),
+    ("UPDATE proposal_reviews SET verdict = 'deny'", "a review never changes"),
+    ("DELETE FROM proposal_reviews", "reviews are kept"),
+    ("UPDATE policy_bundles SET document = '{}'", "never changes"),
+    ("UPDATE bundle_documents SET files = x''", "never change"),
+    ("DELETE FROM bundle_documents", "are kept"),
+    ("DELETE FROM policy_bundles", "are kept"),
+    ("INSERT INTO policy_bundles SELECT 0, bundle_sha256, 1, NULL, document FROM policy_bundles", "only rise"),
+    ("INSERT INTO policy_bundles SELECT 2, bundle_sha256, 1, 'prp_1', document FROM policy_bundles", "accepted"),
+    ("INSERT OR REPLACE INTO policy_bundles SELECT * FROM policy_bundles", "only rise"),
+    *((f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", "never replaced")
+      for table in (
+          "requests", "reviews", "grants", "after_reviews", "sessions", "locks", "tokens", "seq_head",
+          "proposals", "proposal_reviews",
+      )),
+]
+# fmt: on
+"""What is refused, and a word of the reason."""
+
+
+def one_of_each(tx: Transaction) -> None:
+    tx.requests.insert(values.request())
+    tx.reviews.insert(values.review())
+    tx.grants.insert(values.grant())
+    tx.grants.update(values.active())
+    tx.after_reviews.insert(values.after_review())
+    tx.sessions.insert(values.session())
+    tx.holds.insert_lock(values.lock())
+    tx.tokens.insert(values.token())
+    tx.proposals.insert(values.proposal())
+    tx.proposals.insert_review(values.proposal_review())
+    tx.proposals.insert_bundle(values.bundle())
+    tx.bundle_documents.keep("ab" * 32, {"policy.yaml": "x"}, values.NOW)
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> SqliteStore:
     found = opened(tmp_path)
-
-    def work(tx: Transaction) -> None:
-        tx.requests.insert(values.request())
-        tx.reviews.insert(values.review())
-        tx.grants.insert(values.grant())
-        tx.grants.update(values.active())
-        tx.after_reviews.insert(values.after_review())
-        tx.sessions.insert(values.session())
-        tx.holds.insert_lock(values.lock())
-        tx.tokens.insert(values.token())
-        tx.proposals.insert(values.proposal())
-        tx.proposals.insert_review(values.proposal_review())
-        tx.proposals.insert_bundle(values.bundle())
-        tx.bundle_documents.keep("ab" * 32, {"policy.yaml": "x"}, values.NOW)
-
-    await change(found, work)
+    await change(found, one_of_each)
     return found
 
 
@@ -88,61 +145,7 @@ def test_terminal_states_are_those_that_the_model_never_leaves() -> None:
     assert {state for state, _ in GRANT_MOVES} == {GrantState.SCHEDULED, GrantState.ACTIVE}
 
 
-@pytest.mark.parametrize(
-    ("statement", "why"),
-    [
-        (f"UPDATE requests SET terms_bytes = x'00' WHERE id = {REQUEST}", "never change"),
-        (f"UPDATE requests SET digest = 'x' WHERE id = {REQUEST}", "never change"),
-        (f"UPDATE requests SET document = '{{}}' WHERE id = {REQUEST}", "never change"),
-        (f"UPDATE requests SET state = 'granted', decided_at = 1 WHERE id = {REQUEST}", "CHECK"),
-        (f"UPDATE requests SET state = 'approved' WHERE id = {REQUEST}", "CHECK"),
-        ("DELETE FROM requests", "requests are kept"),
-        ("UPDATE reviews SET verdict = 'deny'", "a review never changes"),
-        ("DELETE FROM reviews", "reviews are kept"),
-        (AGAIN, "UNIQUE"),
-        (f"UPDATE grants SET document = '{{}}' WHERE id = {GRANT}", "never change"),
-        (f"UPDATE grants SET lines_limit = NULL WHERE id = {GRANT}", "never change"),
-        (f"UPDATE grants SET valid_until = valid_until + 1 WHERE id = {GRANT}", "never restarts"),
-        (f"UPDATE grants SET state = 'scheduled' WHERE id = {GRANT}", "never scheduled again"),
-        (f"UPDATE grants SET state = 'suspended' WHERE id = {GRANT}", "CHECK"),
-        (f"UPDATE grants SET lines_used = -1 WHERE id = {GRANT}", "CHECK"),
-        (f"UPDATE grants SET state = 'ended' WHERE id = {GRANT}", "CHECK"),
-        ("DELETE FROM grants", "grants are kept"),
-        ("UPDATE after_reviews SET due_at = due_at + 1", "never changes"),
-        ("UPDATE after_reviews SET person = 'per_other'", "never changes"),
-        ("UPDATE after_reviews SET state = 'justified'", "CHECK"),
-        ("DELETE FROM after_reviews", "after-reviews are kept"),
-        ("UPDATE sessions SET grant_id = 'grt_x'", "one grant"),
-        ("UPDATE sessions SET settled_lines = 1", "CHECK"),
-        ("DELETE FROM sessions", "sessions are kept"),
-        ("DELETE FROM locks", "locks are kept"),
-        ("UPDATE seq_head SET next = -1", "only moves forward"),
-        ("UPDATE seq_head SET epoch = 0", "only moves forward"),
-        ("DELETE FROM seq_head", "is kept"),
-        ("INSERT INTO seq_head SELECT 2, 0, 0, 0, 1, 1", "CHECK"),
-        ("UPDATE proposals SET document = '{}'", "never changes"),
-        ("UPDATE proposals SET digest = 'x'", "never changes"),
-        ("UPDATE proposals SET base_revision = 2", "never changes"),
-        ("UPDATE proposals SET state = 'accepted', decided_at = 1", "CHECK"),
-        ("UPDATE proposals SET state = 'accepted', decided_at = 1, revision = 3", "CHECK"),
-        ("UPDATE proposals SET state = 'denied'", "CHECK"),
-        ("DELETE FROM proposals", "proposals are kept"),
-        ("UPDATE proposal_reviews SET verdict = 'deny'", "a review never changes"),
-        ("DELETE FROM proposal_reviews", "reviews are kept"),
-        ("UPDATE policy_bundles SET document = '{}'", "never changes"),
-        ("UPDATE bundle_documents SET files = x''", "never change"),
-        ("DELETE FROM bundle_documents", "are kept"),
-        ("DELETE FROM policy_bundles", "are kept"),
-        ("INSERT INTO policy_bundles SELECT 0, bundle_sha256, 1, NULL, document FROM policy_bundles", "only rise"),
-        ("INSERT INTO policy_bundles SELECT 2, bundle_sha256, 1, 'prp_1', document FROM policy_bundles", "accepted"),
-        ("INSERT OR REPLACE INTO policy_bundles SELECT * FROM policy_bundles", "only rise"),
-        *((f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}", "never replaced")
-          for table in (
-              "requests", "reviews", "grants", "after_reviews", "sessions", "locks", "tokens", "seq_head",
-              "proposals", "proposal_reviews",
-          )),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("statement", "why"), STATEMENTS)
 def test_raw_sql_is_refused(store: SqliteStore, statement: str, why: str) -> None:
     refused(store, statement, why)
 

@@ -13,10 +13,13 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from tests.fakes.clock import FakeClock
 from tests.store import values
 from tests.store.fixtures import change, opened
+from tests.store.values import NOW
 
+from loglease.store import grants, requests
 from loglease.store.errors import StoreDamaged, StoreInUse
 from loglease.store.interface import StoreUnavailable, Transaction
-from loglease.store.sqlite import READERS, SqliteStore, open_store
+from loglease.store.readers import READERS
+from loglease.store.sqlite import SqliteGroup, SqliteStore, open_store
 
 
 @pytest.fixture
@@ -112,6 +115,7 @@ import asyncio, resource, signal, sys
 from pathlib import Path
 from loglease.store.interface import StoreUnavailable
 from tests.store.fixtures import change, opened
+from tests.store.values import NOW
 from tests.store import values
 from loglease.store.sqlite import SqliteStore
 
@@ -212,3 +216,21 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     for call in (store.touch, lambda: store.read(lambda tx: tx.epoch)):
         with pytest.raises(StoreUnavailable, match="closed"):
             await call()
+
+
+async def test_the_sweep_reads_what_is_due_through_an_index(store: SqliteStore) -> None:
+    def plans(group: SqliteGroup) -> list[str]:
+        connection = group.transaction.grants._connection  # type: ignore[attr-defined]
+        found = []
+        for statement in (grants._DUE, requests._DUE):
+            # As it runs: what is a parameter is a parameter, for which SQLite cannot prove that a partial index applies.
+            as_run = statement.compile(dialect=connection.dialect).construct_expanded_state({"now": NOW, "most": 9})
+            rows = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {as_run.statement}", tuple(as_run.positional_parameters)
+            )
+            found.append("; ".join(row.detail for row in rows))
+        return found
+
+    due_grants, due_requests = await store.group(plans)
+    assert "USING INDEX ix_grants_live (lapses_at<?)" in due_grants
+    assert "USING INDEX ix_requests_due (expires_at<?)" in due_requests

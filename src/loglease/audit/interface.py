@@ -206,10 +206,10 @@ class Group(Protocol[Tx_co]):
         """Return the bytes of those entries that are in the log already, by id."""
 
     def mark(self) -> int | None:
-        """Leave a mark that no other transaction leaves in place of the last, if anything was written; return it."""
+        """Return a mark by which this transaction is found again; None if it wrote nothing."""
 
-    def marked(self) -> int | None:
-        """Return the mark that was left last; None if there is none."""
+    def left(self, mark: int) -> bool:
+        """Say whether the transaction that has a mark, the last without entries, became durable."""
 
 
 class Rows(Protocol[Tx_co]):

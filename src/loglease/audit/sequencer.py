@@ -339,7 +339,9 @@ class Sequencer(Generic[Tx]):
         """Look for a round in the database; None if that cannot be done. The log's lock waits for what is in flight."""
 
         def look(group: Group[Tx]) -> bool:
-            return bool(group.known([done.rows[0].id])) if done.rows else group.marked() == done.mark
+            if done.rows:
+                return bool(group.known([done.rows[0].id]))
+            return done.mark is not None and group.left(done.mark)
 
         try:
             return await self._rows.group(look)

@@ -30,6 +30,7 @@ from loglease.server.configured_sources import (
     source_configurations,
     source_of,
 )
+from loglease.server.databases import FILE, database_version
 from loglease.server.facts.configuration import ProviderConfig, provider_configurations
 from loglease.server.facts.providers import opened
 from loglease.server.health import FREE_SHARE
@@ -40,7 +41,7 @@ from loglease.server.redaction_rules import library_of, rules_directory
 from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY
 from loglease.server.settings import HttpSettings, Settings, SettingsInvalid, load_settings
 from loglease.server.telemetry import configure
-from loglease.server.wiring import DATABASE, HEAD, JOURNAL
+from loglease.server.wiring import HEAD, JOURNAL
 from loglease.sources.files import FileSourceConfig
 from loglease.sources.interface import Health
 from loglease.sources.registry import Sources
@@ -171,7 +172,7 @@ def _fields(one: Finding) -> Mapping[str, str | None]:
 
 def findings(*, config: Path | None = None, data_dir: Path | None = None) -> list[Finding]:
     """Return every check of this machine."""
-    found = [_python(), _sqlite()]
+    found = [_python()]
     try:
         settings = load_settings(
             config=config, overrides=_overrides(data_dir=data_dir, listen=None, health=None, insecure=False)
@@ -181,7 +182,7 @@ def findings(*, config: Path | None = None, data_dir: Path | None = None) -> lis
             Finding("settings", "fail", f"{fault.pointer}: {fault.detail}", error.next_step) for fault in error.faults
         ]
         return found + (faults or [Finding("settings", "fail", error.message, error.next_step)])
-    found.append(Finding("settings", "ok", f"The data directory is {settings.data_dir}."))
+    found += [_database(settings), Finding("settings", "ok", f"The data directory is {settings.data_dir}.")]
     rules, library = _rules(settings)
     return [
         *found, *rules, *_redactor(library), *_data(settings), _listener(settings), *_facts(settings),
@@ -193,12 +194,17 @@ def _python() -> Finding:
     return Finding("python", "ok", f"Python {platform.python_version()} on {platform.system()}.")
 
 
-def _sqlite() -> Finding:
+def _database(settings: Settings) -> Finding:
+    try:
+        if version := database_version(settings):
+            return Finding("database", "ok", f"PostgreSQL {version}.")
+    except LogLeaseError as error:
+        return Finding("database", "fail", error.message, error.next_step)
     library = running_library()
     if library.mode is Mode.WAL:
-        return Finding("sqlite", "ok", f"SQLite {library.version}, with readers beside the writer.")
+        return Finding("database", "ok", f"SQLite {library.version}, with readers beside the writer.")
     return Finding(
-        "sqlite",
+        "database",
         "warn",
         f"SQLite {library.version} has a fault with several connections, so one is used.",
         "Install a newer SQLite, or the package pysqlite3 where it has a wheel.",
@@ -239,7 +245,7 @@ def _data(settings: Settings) -> list[Finding]:
         return [Finding("data", "ok", "The data directory is made at the first start.")]
     found = [
         Finding("data", "fail", f"{path} is open to others.", f"chmod go-rwx {path}")
-        for path in (place, *(place / name for name in (DATABASE, JOURNAL, HEAD, PSEUDONYM_KEY, PRIVATE_KEY)))
+        for path in (place, *(place / name for name in (FILE, JOURNAL, HEAD, PSEUDONYM_KEY, PRIVATE_KEY)))
         if path.exists() and path.stat().st_mode & _PRIVATE
     ]
     stats = os.statvfs(place)

@@ -16,7 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -257,6 +266,19 @@ class AuditSettings(_Area):
         return self
 
 
+class DatabaseSettings(_Area):
+    """Where everything is kept; without a URL, in a file of the data directory."""
+
+    url: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("it is no URL such as postgresql://loglease@db.example.com/loglease")
+        return url
+
+
 class ScanSettings(_Area):
     """What one query may look at, before its filters: permitted lines, their redacted bytes, and how long."""
 
@@ -297,6 +319,7 @@ class Settings(BaseSettings):
     areas: ClassVar[frozenset[str]] = frozenset(
         (
             "AUDIT",
+            "DATABASE",
             "FACTS",
             "HTTP",
             "IDENTITY",
@@ -313,6 +336,7 @@ class Settings(BaseSettings):
 
     data_dir: Path
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     facts: FactSettings = Field(default_factory=FactSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     identity: IdentitySettings = Field(default_factory=IdentitySettings)

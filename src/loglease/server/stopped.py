@@ -20,14 +20,14 @@ from loglease.audit.sequencer import Sequencer
 from loglease.audit.walk import published_head
 from loglease.model.clock import Clock
 from loglease.server.clock import SystemClock, system_random
+from loglease.server.databases import FILE, Database, open_database
 from loglease.server.lifecycle import has_signed, require_known
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.secret_file import PRIVATE_KEY, secret_file
 from loglease.server.settings import Settings, SettingsInvalid
-from loglease.server.wiring import DATABASE, HEAD
+from loglease.server.wiring import HEAD
 from loglease.store.durability import end_process
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import SqliteStore, open_store
 
 _OTHERS: Final = 0o077
 
@@ -37,7 +37,7 @@ class Stopped:
     """What a command has of a stopped server. Nothing else uses the database meanwhile."""
 
     settings: Settings
-    store: SqliteStore
+    store: Database
     log: Sequencer[Transaction]
     files: LogFiles
     head: HeadFile
@@ -54,14 +54,15 @@ async def stopped_server(settings: Settings) -> AsyncIterator[Stopped]:
         LogDamaged: its audit log is not what was recorded.
     """
     place = settings.data_dir
-    for name, what in ((DATABASE, "database"), (PRIVATE_KEY, PRIVATE_KEY)):
+    in_a_file = settings.database.url is None
+    for name, what in (*(((FILE, "database"),) if in_a_file else ()), (PRIVATE_KEY, PRIVATE_KEY)):
         if not (place / name).is_file():
             raise SettingsInvalid(
                 f"There is no {what} in {place}.", next_step="Name the directory of the server: --data-dir."
             )
     os.umask(_OTHERS)
     clock = SystemClock()
-    store = await asyncio.to_thread(open_store, place / DATABASE, clock=clock)
+    store = await asyncio.to_thread(open_database, settings, clock)
     vault = Vault(secret_file(place / PRIVATE_KEY, system_random), system_random)
     log: Sequencer[Transaction] = Sequencer(store, clock, vault)
     files = LogFiles(place / LOG_FOLDER, flush_failed=end_process)

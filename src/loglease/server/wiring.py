@@ -40,6 +40,7 @@ from loglease.server.bundles import proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
+from loglease.server.databases import Database, open_database
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines, prove
 from loglease.server.events import Hub
@@ -72,9 +73,7 @@ from loglease.server.telemetry import StoreFailures
 from loglease.server.witnesses import Witnessing, open_witnessing
 from loglease.sources.registry import Sources
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import SqliteStore, open_store
 
-DATABASE: Final = "loglease.db"
 JOURNAL: Final = "revocations.journal"
 HEAD: Final = "log.head"
 _CURSOR_KEY_BYTES: Final = 32
@@ -106,7 +105,7 @@ async def build(
     clock, new_id, random = steady(clock or SystemClock()), new_id or SystemNewId(), random or system_random
     os.umask(_PRIVATE)
     _make_folder(settings.data_dir)
-    store = await asyncio.to_thread(open_store, settings.data_dir / DATABASE, clock=clock)
+    store = await asyncio.to_thread(open_database, settings, clock)
     store.on_failure(StoreFailures(clock))
     sources: Sources | None = None
     try:
@@ -131,7 +130,7 @@ def _make_folder(data_dir: Path) -> None:
 
 async def _built(
     settings: Settings,
-    store: SqliteStore,
+    store: Database,
     sources: Sources,
     clock: Clock,
     new_id: NewId,
@@ -247,7 +246,7 @@ async def _built(
 
 def _sequencer(
     settings: Settings,
-    store: SqliteStore,
+    store: Database,
     clock: Clock,
     vault: Vault,
     publishing: Publishing,
@@ -276,7 +275,7 @@ async def _nobody_cosigns(_size: int) -> None:
     raise AuditUnavailable("It is recorded, and there is nobody to witness it.", next_step="Tell an operator.")
 
 
-async def _publishing(settings: Settings, store: SqliteStore, clock: Clock, random: Random) -> Publishing:
+async def _publishing(settings: Settings, store: Database, clock: Clock, random: Random) -> Publishing:
     path = settings.audit.key_file or settings.data_dir / LOG_KEY
     known, named = await store.read(lambda tx: (tx.values.find(ORIGIN), named_keys(tx)))
     keys = await asyncio.to_thread(log_keys, path, wanted=settings.audit.origin, known=known, random=random)
@@ -288,7 +287,7 @@ async def _publishing(settings: Settings, store: SqliteStore, clock: Clock, rand
 
 def _sign_ins(
     settings: Settings,
-    store: SqliteStore,
+    store: Database,
     log: EntryLog[Transaction],
     passwords: Passwords,
     clock: Clock,
@@ -401,5 +400,4 @@ async def close(services: Services, *, why: str = "signal") -> None:
         await services.sources.aclose()
         await services.sequencer.aclose()
         services.journal.close()
-        if isinstance(services.store, SqliteStore):
-            await asyncio.to_thread(services.store.close)
+        await asyncio.to_thread(services.store.close)

@@ -5,15 +5,10 @@ What they said stays in a copy of the database and in the published directory; w
 
 from __future__ import annotations
 
-from typing import Final
-
-from sqlalchemy import Connection, delete, func, update
+from sqlalchemy import Connection, case, delete, update
 
 from loglease.store import guards
 from loglease.store.audit_schema import checkpoints, entries, entry_index, private, seq_head, served, sink_state
-
-_GUARDED: Final = ("entries_", "checkpoints_", "seq_head_")
-"""How the names of the triggers begin that keep a log from being taken back."""
 
 
 def begin(connection: Connection, *, epoch: int) -> None:
@@ -22,15 +17,16 @@ def begin(connection: Connection, *, epoch: int) -> None:
     Args:
         epoch: a history generation that was known elsewhere; the database's never falls below it.
     """
-    for name in guards.TRIGGERS:
-        if name.startswith(_GUARDED):
-            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+    guards.take_down_log(connection)
     for table in (private, served, entry_index, checkpoints, entries, sink_state):
         connection.execute(delete(table))
     # Time goes on: no entry of the new generation is older than the last one of the old.
     connection.execute(
         update(seq_head).values(
-            next=0, min_index=0, generation=seq_head.c.generation + 1, epoch=func.max(seq_head.c.epoch, epoch)
+            next=0,
+            min_index=0,
+            generation=seq_head.c.generation + 1,
+            epoch=case((seq_head.c.epoch > epoch, seq_head.c.epoch), else_=epoch),
         )
     )
     guards.put_up(connection)

@@ -1,253 +1,60 @@
-"""Triggers: what the database refuses even to a hand that holds the file open with another program.
+"""Triggers: how each database is told what it refuses (`guard_rules`).
 
-The rules are those of the model's transition tables and of the audit log. Triggers hold no data, so they are no part
-of the migrations: each start puts back what is missing or different. SQLite only; PostgreSQL has a language of its own.
+They hold no data, so they are no part of the migrations: each start puts back what is missing or different.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection
 
+from loglease.store.guard_rules import RULES, Rule
 
-def _refusal(name: str, on: str, when: str, text: str) -> tuple[str, str]:
-    condition = f" WHEN {when}" if when else ""
-    return name, f"CREATE TRIGGER {name} BEFORE {on}{condition} BEGIN SELECT RAISE(ABORT, '{text}'); END"
+LOG: Final = ("entries_", "checkpoints_", "seq_head_")
+"""How the names of the triggers begin that keep the audit log from being taken back."""
 
-
-def _once(table: str, known: str) -> tuple[str, str]:
-    """`INSERT OR REPLACE` fires no DELETE trigger, so replacing a row is refused where it begins."""
-    when = f"EXISTS (SELECT 1 FROM {table} WHERE {known})"  # noqa: S608 - two constants of this module
-    return _refusal(f"{table}_once", f"INSERT ON {table}", when, f"{table} are never replaced")
+_PREFIX: Final = "guard_"
+"""How the names of our functions and triggers begin on PostgreSQL, where others may have theirs."""
+_NO_CASCADE: Final = "TRUNCATE"
 
 
-_NOT_ERASING: Final = " AND NOT EXISTS (SELECT 1 FROM erasing)"
-"""For what may change only while texts are erased: `erasures` opens that door inside its transaction, and closes it."""
+def _of_sqlite(rule: Rule) -> str:
+    condition = f" WHEN {rule.when.replace('IS DISTINCT FROM', 'IS NOT')}" if rule.when else ""
+    return f"CREATE TRIGGER {rule.name} BEFORE {rule.on}{condition} BEGIN SELECT RAISE(ABORT, '{rule.text}'); END"
 
-_RULES: Final = (
-    # Terminal states are never left, and nothing that people decided about is changed afterwards.
-    _refusal(
-        "requests_terminal",
-        "UPDATE OF state ON requests",
-        "OLD.state <> 'pending' AND NEW.state <> OLD.state",
-        "a decided request keeps its state",
-    ),
-    _refusal(
-        "requests_terms",
-        "UPDATE OF id, requester, terms_bytes, digest, document ON requests",
-        "NEW.id <> OLD.id OR NEW.requester <> OLD.requester OR NEW.terms_bytes <> OLD.terms_bytes"
-        " OR NEW.digest <> OLD.digest OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
-        "the terms of a request never change",
-    ),
-    _refusal("requests_kept", "DELETE ON requests", "", "requests are kept"),
-    _refusal(
-        "reviews_fixed",
-        "UPDATE ON reviews",
-        "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.person <> OLD.person OR NEW.verdict <> OLD.verdict"
-        " OR (1" + _NOT_ERASING + ")",
-        "a review never changes",
-    ),
-    _refusal("reviews_kept", "DELETE ON reviews", "", "reviews are kept"),
-    _refusal(
-        "grants_terminal",
-        "UPDATE OF state ON grants",
-        "OLD.state IN ('ended', 'revoked') AND NEW.state <> OLD.state",
-        "a grant that ended stays so",
-    ),
-    _refusal(
-        "grants_backwards",
-        "UPDATE OF state ON grants",
-        "OLD.state = 'active' AND NEW.state = 'scheduled'",
-        "an active grant is never scheduled again",
-    ),
-    _refusal(
-        "grants_terms",
-        "UPDATE OF id, request_id, holder, policy, document, lines_limit, bytes_limit, queries_limit, subjects_limit,"
-        " extends, starts_at ON grants",
-        "NEW.id <> OLD.id OR NEW.request_id <> OLD.request_id OR NEW.holder <> OLD.holder OR NEW.policy <> OLD.policy"
-        " OR (NEW.document <> OLD.document" + _NOT_ERASING + ")"
-        " OR NEW.lines_limit IS NOT OLD.lines_limit"
-        " OR NEW.bytes_limit IS NOT OLD.bytes_limit OR NEW.queries_limit IS NOT OLD.queries_limit"
-        " OR NEW.subjects_limit IS NOT OLD.subjects_limit"
-        " OR NEW.extends IS NOT OLD.extends OR NEW.starts_at IS NOT OLD.starts_at",
-        "the terms of a grant never change",
-    ),
-    _refusal(
-        "grants_clock",
-        "UPDATE OF valid_from, valid_until ON grants",
-        "OLD.valid_until IS NOT NULL"
-        " AND (NEW.valid_until IS NOT OLD.valid_until OR NEW.valid_from IS NOT OLD.valid_from)",
-        "the clock of a grant never restarts",
-    ),
-    _refusal(
-        "grants_in_turn",
-        "UPDATE OF state ON grants",
-        "NEW.state = 'active' AND OLD.state = 'scheduled' AND OLD.extends IS NOT NULL AND NOT EXISTS (SELECT 1 FROM"
-        " grants AS before WHERE before.id = OLD.extends AND before.valid_until <= NEW.valid_from"
-        " AND before.state IN ('active', 'ended') AND coalesce(before.ended_why, 'expired') = 'expired')",
-        "an extension begins where the grant before it has run out",
-    ),
-    _refusal("grants_kept", "DELETE ON grants", "", "grants are kept"),
-    _refusal("grant_subjects_fixed", "UPDATE ON grant_subjects", "", "a data subject that was counted stays so"),
-    _refusal("grant_subjects_kept", "DELETE ON grant_subjects", "", "data subjects that were counted are kept"),
-    _refusal(
-        "after_reviews_terminal",
-        "UPDATE ON after_reviews",
-        "(OLD.state = 'justified'" + _NOT_ERASING + ") OR (OLD.state = 'justified' AND NEW.state <> OLD.state)"
-        " OR (OLD.state <> 'open' AND NEW.state = 'open')"
-        " OR (OLD.state = 'not_justified' AND NEW.state = 'follow_up')",
-        "an after-review that was done is not undone",
-    ),
-    _refusal(
-        "after_reviews_subject",
-        "UPDATE OF request_id, grant_id, policy, basis, person, opened_at, due_at ON after_reviews",
-        "",
-        "whom an after-review is about, and until when, never changes",
-    ),
-    _refusal("after_reviews_kept", "DELETE ON after_reviews", "", "after-reviews are kept"),
-    _refusal(
-        "sessions_terminal",
-        "UPDATE ON sessions",
-        "OLD.state = 'closed'",
-        "a closed session keeps its state and its account",
-    ),
-    _refusal(
-        "sessions_owner",
-        "UPDATE OF id, grant_id, principal ON sessions",
-        "NEW.id <> OLD.id OR NEW.grant_id <> OLD.grant_id OR NEW.principal <> OLD.principal",
-        "a session belongs to one grant",
-    ),
-    _refusal(
-        "locks_terminal",
-        "UPDATE ON locks",
-        "OLD.lifted_at IS NOT NULL AND (NEW.lifted_at IS NOT OLD.lifted_at OR (1" + _NOT_ERASING + "))",
-        "a lifted lock stays lifted",
-    ),
-    _refusal("locks_kept", "DELETE ON locks", "", "locks are kept"),
-    _refusal(
-        "tokens_terminal",
-        "UPDATE OF revoked_at, spent_at ON tokens",
-        "(OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL)"
-        " OR (OLD.spent_at IS NOT NULL AND NEW.spent_at IS NULL)",
-        "a revoked or spent token stays so",
-    ),
-    _refusal("sessions_kept", "DELETE ON sessions", "", "sessions are kept"),
-    _refusal(
-        "proposals_terminal",
-        "UPDATE OF state, revision ON proposals",
-        "OLD.state <> 'pending' AND (NEW.state <> OLD.state OR NEW.revision IS NOT OLD.revision)",
-        "a decided proposal keeps its state",
-    ),
-    _refusal(
-        "proposals_terms",
-        "UPDATE OF id, author, digest, base_revision, document ON proposals",
-        "NEW.id <> OLD.id OR NEW.author <> OLD.author OR NEW.digest <> OLD.digest"
-        " OR NEW.base_revision <> OLD.base_revision OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
-        "what was proposed never changes",
-    ),
-    _refusal("proposals_kept", "DELETE ON proposals", "", "proposals are kept"),
-    _refusal(
-        "proposal_reviews_fixed",
-        "UPDATE ON proposal_reviews",
-        "NEW.id <> OLD.id OR NEW.proposal_id <> OLD.proposal_id OR NEW.person <> OLD.person"
-        " OR NEW.verdict <> OLD.verdict OR (1" + _NOT_ERASING + ")",
-        "a review never changes",
-    ),
-    _refusal("proposal_reviews_kept", "DELETE ON proposal_reviews", "", "reviews are kept"),
-    _refusal(
-        "acts_terminal",
-        "UPDATE OF state, decided_at, decided_by ON acts",
-        "OLD.state <> 'pending'",
-        "a decided act keeps its state",
-    ),
-    _refusal(
-        "acts_terms",
-        "UPDATE OF id, kind, author, digest, proposed_at, document ON acts",
-        "NEW.id <> OLD.id OR NEW.kind <> OLD.kind OR NEW.author <> OLD.author OR NEW.digest <> OLD.digest"
-        " OR NEW.proposed_at <> OLD.proposed_at OR (NEW.document <> OLD.document" + _NOT_ERASING + ")",
-        "what was proposed never changes",
-    ),
-    _refusal("acts_kept", "DELETE ON acts", "", "acts are kept"),
-    _refusal(
-        "legal_holds_span",
-        "UPDATE ON legal_holds",
-        "NEW.id <> OLD.id OR NEW.from_at <> OLD.from_at OR NEW.to_at <> OLD.to_at"
-        " OR (OLD.released_at IS NOT NULL AND NEW.released_at IS NOT OLD.released_at)",
-        "a hold is released, and never changed",
-    ),
-    _refusal("legal_holds_kept", "DELETE ON legal_holds", "", "holds are kept"),
-    _refusal("policy_bundles_fixed", "UPDATE ON policy_bundles", "", "a revision of the policy never changes"),
-    _refusal("policy_bundles_kept", "DELETE ON policy_bundles", "", "revisions of the policy are kept"),
-    _refusal("bundle_documents_fixed", "UPDATE ON bundle_documents", "", "the documents of a bundle never change"),
-    _refusal("bundle_documents_kept", "DELETE ON bundle_documents", "", "the documents of bundles are kept"),
-    _refusal(
-        "policy_bundles_forward",
-        "INSERT ON policy_bundles",
-        "NEW.revision <= (SELECT max(revision) FROM policy_bundles)",
-        "revisions of the policy only rise",
-    ),
-    _refusal(
-        "policy_bundles_accepted",
-        "INSERT ON policy_bundles",
-        "NEW.proposal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM proposals"
-        " WHERE id = NEW.proposal_id AND state = 'accepted' AND revision = NEW.revision)",
-        "only an accepted proposal comes into force",
-    ),
-    _once("requests", "id = NEW.id"),
-    _once("reviews", "id = NEW.id OR position = NEW.position"),
-    _once("grants", "id = NEW.id OR request_id = NEW.request_id"),
-    _once("after_reviews", "request_id = NEW.request_id OR grant_id = NEW.grant_id"),
-    _once("sessions", "id = NEW.id"),
-    _once("proposals", "id = NEW.id"),
-    _once("acts", "id = NEW.id"),
-    _once("legal_holds", "id = NEW.id"),
-    _once("proposal_reviews", "id = NEW.id OR position = NEW.position"),
-    _once("locks", "id = NEW.id"),
-    _once("tokens", "id = NEW.id OR lookup = NEW.lookup"),
-    # The audit log grows at its end and nowhere else.
-    _refusal("entries_fixed", "UPDATE ON entries", "", "an audit entry never changes"),
-    _refusal(
-        "entries_kept",
-        "DELETE ON entries",
-        "OLD.idx >= (SELECT min_index FROM seq_head)",
-        "audit entries are kept",
-    ),
-    _refusal(
-        "entries_dense",
-        "INSERT ON entries",
-        "NEW.idx <> coalesce((SELECT max(idx) + 1 FROM entries), (SELECT min_index FROM seq_head))"
-        " OR EXISTS (SELECT 1 FROM entries WHERE id = NEW.id)",
-        "audit entries are appended one after the other, each once",
-    ),
-    # Nobody signs what is not there, and what was signed stays.
-    _refusal("checkpoints_fixed", "UPDATE ON checkpoints", "", "a checkpoint never changes"),
-    _refusal("checkpoints_kept", "DELETE ON checkpoints", "", "checkpoints are kept"),
-    _refusal(
-        "checkpoints_covered",
-        "INSERT ON checkpoints",
-        "NEW.size > (SELECT next FROM seq_head)",
-        "a checkpoint covers entries that are there",
-    ),
-    _once("checkpoints", "size = NEW.size OR prev_size = NEW.prev_size"),
-    _refusal(
-        "seq_head_forward",
-        "UPDATE ON seq_head",
-        "NEW.next < OLD.next OR NEW.last_at < OLD.last_at OR NEW.min_index < OLD.min_index"
-        " OR NEW.generation < OLD.generation OR NEW.epoch < OLD.epoch",
-        "the head of the log only moves forward",
-    ),
-    _refusal("seq_head_kept", "DELETE ON seq_head", "", "the head of the log is kept"),
-    _once("seq_head", "id = NEW.id"),
-)
 
-TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(dict(_RULES))
+def _of_postgres(rule: Rule) -> str:
+    """Return the body of the function; 23514 is what a check constraint answers."""
+    refusal = f"RAISE EXCEPTION '{rule.text}' USING ERRCODE = '23514';"
+    if not rule.when:
+        return f"BEGIN {refusal} END"
+    row = "OLD" if rule.on.startswith("DELETE") else "NEW"
+    return f"BEGIN IF {rule.when} THEN {refusal} END IF; RETURN {row}; END"
+
+
+TRIGGERS: Final[Mapping[str, str]] = MappingProxyType({rule.name: _of_sqlite(rule) for rule in RULES})
+"""The triggers of SQLite, by name."""
 
 
 def put_up(connection: Connection) -> None:
     """Make the database's triggers exactly these, inside the transaction that is open on `connection`."""
+    _PUT_UP[connection.dialect.name](connection)
+
+
+def take_down_log(connection: Connection) -> None:
+    """Take the triggers of the audit log down, inside the transaction that is open on `connection`."""
+    for rule in RULES:
+        if rule.name.startswith(LOG):
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(f'DROP TRIGGER "{rule.name}"')
+            elif not rule.replacing:
+                connection.exec_driver_sql(f"DROP FUNCTION {_PREFIX}{rule.name}() CASCADE")
+
+
+def _put_up_on_sqlite(connection: Connection) -> None:
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
     found: dict[str, str] = {row.name: row.sql for row in connection.exec_driver_sql(query)}
     for name, sql in found.items():
@@ -256,3 +63,43 @@ def put_up(connection: Connection) -> None:
     for name, sql in TRIGGERS.items():
         if found.get(name) != sql:
             connection.exec_driver_sql(sql)
+
+
+def _put_up_on_postgres(connection: Connection) -> None:
+    # A trigger counts only where it is switched on, and its function has the body that is expected.
+    query = (
+        "SELECT p.proname AS name, p.prosrc AS body, bool_and(coalesce(t.tgenabled = 'O', false)) AS armed"
+        " FROM pg_proc p LEFT JOIN pg_trigger t ON t.tgfoid = p.oid"
+        " WHERE p.pronamespace = current_schema()::regnamespace AND starts_with(p.proname, 'guard_')"
+        " GROUP BY p.proname, p.prosrc"
+    )
+    found = {row.name: row.body if row.armed else "" for row in connection.exec_driver_sql(query)}
+    wanted = _wanted_on_postgres()
+    for name, body in found.items():
+        if name not in wanted or wanted[name][1] != body:
+            connection.exec_driver_sql(f"DROP FUNCTION {name}() CASCADE")
+    for name, (on, body) in wanted.items():
+        if found.get(name) != body:
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $guard${body}$guard$"
+            )
+            each = "STATEMENT" if on.startswith(_NO_CASCADE) else "ROW"
+            connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE {on} FOR EACH {each} EXECUTE FUNCTION {name}()")
+
+
+def _wanted_on_postgres() -> Mapping[str, tuple[str, str]]:
+    """Return of each trigger when it fires, and the body of its function."""
+    rules = [rule for rule in RULES if not rule.replacing]
+    # TRUNCATE fires no DELETE trigger; what is not deleted is not emptied either.
+    rules += [
+        Rule(rule.name.replace("_kept", "_full"), rule.on.replace("DELETE", _NO_CASCADE), "", rule.text)
+        for rule in rules
+        if rule.on.startswith("DELETE")
+    ]
+    return {f"{_PREFIX}{rule.name}": (rule.on, _of_postgres(rule)) for rule in rules}
+
+
+_PUT_UP: Final[Mapping[str, Callable[[Connection], None]]] = {
+    "sqlite": _put_up_on_sqlite,
+    "postgresql": _put_up_on_postgres,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.errors import LogLeaseError
@@ -47,6 +47,9 @@ from loglease.store.sinks_interface import SinkStates
 from loglease.store.subject_keys_interface import SubjectKeys
 
 Result = TypeVar("Result")
+
+HIGH_WATER: Final = "high_water"
+"""The named value that holds the latest time the database has seen, in microseconds."""
 
 
 class StoreUnavailable(LogLeaseError):
@@ -471,3 +474,6 @@ class Store(Protocol):
         Raises:
             StoreUnavailable: it did not become durable.
         """
+
+    def close(self) -> None:
+        """Finish what is running and close all connections. Closing twice is harmless."""

@@ -37,8 +37,7 @@ def migrate(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    if connection.dialect.name == "sqlite":
-        guards.put_up(connection)
+    guards.put_up(connection)
 
 
 @cache

@@ -7,15 +7,16 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, bindparam, column, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, func, literal, or_, select
 
 from loglease.model.errors import InvalidField
 from loglease.model.ids import GrantId
-from loglease.model.instant import Interval
+from loglease.model.instant import Instant, Interval
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Labels, Matcher, Selector, matcher_of, selector_of
 from loglease.model.served_list import names_mask, selects, served_list_of
 from loglease.store.audit_schema import entries, served
+from loglease.store.portable import listed, text_in
 from loglease.store.schema import grants
 from loglease.store.served_index import longest_of, mark_of, rebuild_served_index
 from loglease.store.served_index_interface import LONGEST_NS, GrantKey, ServedRow, Unlisted, UnlistedRow
@@ -58,17 +59,14 @@ _KEYS: Final = (
         served_grant.c.grant_id,
         served_under.c.profile,
         grants.c.policy,
-        *(
-            func.json_extract(grants.c.document, f"$.{path}")
-            for path in ("shape.pseudonyms", "scheduled_at", "key_salt", "shared_salt")
-        ),
+        *(text_in(grants.c.document, path) for path in ("shape.pseudonyms", "scheduled_at", "key_salt", "shared_salt")),
     )
     .join(served_grant, served_grant.c.number == served_under.c.grant_number)
     .join(grants, grants.c.id == served_grant.c.grant_id)
     .where(or_(grants.c.lines_used > 0, grants.c.bytes_used > 0))
     .order_by(served_under.c.grant_number)
 )
-_WINDOWS: Final = (grants.c.valid_until, func.json_extract(grants.c.document, "$.terms.scopes"))
+_WINDOWS: Final = (grants.c.valid_until, text_in(grants.c.document, "terms.scopes"))
 
 
 class SqlServedIndex:
@@ -141,8 +139,8 @@ class SqlServedIndex:
             named = {content for _, content in self._label_sets(query)}
         found: list[int] = []
         for rows in self._connection.execute(_NEXT, {"first": first}).partitions(_ROWS):
-            for index, content, listed in rows:
-                if _lists_lines(content, listed, named):
+            for index, content, served_list in rows:
+                if _lists_lines(content, served_list, named):
                     found.append(index)
                     if len(found) == most:
                         return found
@@ -180,9 +178,9 @@ class SqlServedIndex:
             }
         )
         # In the order of the key, so that neighbours are read together.
-        pair, marks = _listed(pairs), served_pseudonym.c
+        pair, marks = listed(pairs), served_pseudonym.c
         found = and_(
-            marks.grant_number == pair.op(">>")(_MARK_BITS),
+            marks.grant_number == pair.op(">>")(literal(_MARK_BITS, Integer)),
             marks.mark == pair.op("&")(_MARKS) + _LOWEST_MARK,
             marks.idx >= first,
         )
@@ -259,7 +257,16 @@ class SqlServedIndex:
                     if found is not None:
                         yield found
                     shared_salt = None if shared is None else bytes.fromhex(shared)
-                    key = (number, grant, policy, _REACH[reach], at, bytes.fromhex(salt), shared_salt, alone(profile))
+                    key = (
+                        number,
+                        grant,
+                        policy,
+                        _REACH[reach],
+                        Instant(int(at)),
+                        bytes.fromhex(salt),
+                        shared_salt,
+                        alone(profile),
+                    )
                     found = GrantKey._make(key)
         if found is not None:
             yield found
@@ -278,16 +285,10 @@ def _can_show(wanted: Interval, valid_until: int | None, scopes: str) -> bool:
     return shown.intersect(wanted) is not None
 
 
-def _listed(numbers: Sequence[int]) -> ColumnElement[int]:
-    """Return a column that has these numbers, in their order."""
-    listed = func.json_each(orjson.dumps(numbers).decode()).table_valued(column("value", BigInteger))
-    return listed.c.value
-
-
 def _some(numbers: Collection[int]) -> Any:
     """Return what a column may be in: a few numbers by themselves, many as one list."""
     ordered = sorted(numbers)
-    return ordered if len(ordered) <= _AT_ONCE else select(_listed(ordered))
+    return ordered if len(ordered) <= _AT_ONCE else select(listed(ordered))
 
 
 def _touching(window: Interval | None) -> Iterator[tuple[ColumnElement[bool], ...]]:

@@ -6,12 +6,10 @@ All changes go through the writer, so a transaction that has begun has no rival.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -19,160 +17,57 @@ from sqlalchemy.exc import DBAPIError
 
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
-from loglease.store import entries, generations, lockfile
+from loglease.store import generations, lockfile
 from loglease.store.durability import flush
-from loglease.store.entries_interface import StoredHead
 from loglease.store.erasures import WIPE_DUE
 from loglease.store.errors import StoreDamaged
-from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.group import SqlGroup
+from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
 from loglease.store.migration import migrate
+from loglease.store.readers import READERS, URGENT_READERS, Readers, on
 from loglease.store.rosters import Rosters
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
-from loglease.store.statements import cursor_of
-from loglease.store.subject_keys_interface import SubjectKeys
 from loglease.store.transaction import SqlTransaction
 
 Result = TypeVar("Result")
 
-READERS: Final = 4
-URGENT_READERS: Final = 2
 WIPED_AT_ONCE: Final = 128 << 20
 """Bytes of a database that is rewritten while it serves: about a second."""
-HIGH_WATER: Final = "high_water"
-"""The named value that holds the latest time the database has seen, in microseconds."""
-
 _MARK: Final = "commit_mark"
 """The named value that tells apart transactions which wrote something and recorded nothing."""
 _RESTORE: Final = "Restore the newest backup of the data directory, then start again."
 
 
-class _Attempt:
-    """One savepoint after the other; entered once for each work, hence as short as it can be."""
-
-    def __init__(self, writer: SqliteConnection, cursor: Any) -> None:
-        self._writer = writer
-        self._execute = cursor.execute
-
-    def __enter__(self) -> None:
-        self._translated("SAVEPOINT attempt")
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._translated("RELEASE attempt")
-            return
-        self._translated("ROLLBACK TO attempt")
-        self._translated("RELEASE attempt")
-        failure = self._writer.failure_of(error)
-        if failure is not None:
-            raise failure from error
-
-    def _translated(self, statement: str) -> None:
-        try:
-            self._execute(statement)
-        except Exception as error:
-            failure = self._writer.failure_of(error)
-            if failure is None:
-                raise
-            raise failure from error
-
-
-class SqliteGroup:
-    """One transaction of the writer. Used from the writer's thread only."""
+class SqliteGroup(SqlGroup):
+    """One transaction of the writer."""
 
     def __init__(
         self, writer: SqliteConnection, connection: Connection, transaction: SqlTransaction, clock: Clock
     ) -> None:
-        self._writer = writer
-        self._connection = connection
-        self._transaction = transaction
+        super().__init__(writer, connection, transaction)
         self._clock = clock
-        self._head = transaction.entries.head()
-        self._attempt = _Attempt(writer, cursor_of(connection))
         self._driver = cast("Any", connection.connection.dbapi_connection)
         self._written = self._driver.total_changes
-
-    @property
-    def transaction(self) -> Transaction:
-        """The repositories, inside this transaction."""
-        return self._transaction
-
-    @property
-    def head(self) -> StoredHead:
-        """The head as it was when the lock was taken."""
-        return self._head
-
-    @property
-    def subject_keys(self) -> SubjectKeys:
-        """The keys of subjects, inside this transaction."""
-        return self._transaction.subject_keys
 
     def now(self) -> Instant:
         """Return the process's time: on SQLite there is no other."""
         return self._clock.now()
 
-    def attempt(self) -> _Attempt:
-        """Return a block that undoes what is written inside, and nothing else, if it ends with an exception.
-
-        Raises:
-            StoreUnavailable: in place of a failure of the database; the whole transaction is lost.
-        """
-        return self._attempt
-
-    def append(self, rows: Sequence[entries.EntryLike], *, last_at: Instant) -> None:
-        """Insert entries and advance the head."""
-        with self._writer.translated():
-            entries.append(self._connection, rows, last_at=last_at)
-
-    def extent(self) -> tuple[int, int | None, int | None]:
-        """Return how many entries are stored, and the first and last index."""
-        return self._transaction.entries.extent()
-
-    def newest(self, most: int) -> Sequence[tuple[int, str, bytes, bytes]]:
-        """Return index, id, bytes and leaf of the last entries, in order."""
-        return self._transaction.entries.stored(max(self._head.min_index, self._head.next - most), most)
-
-    def known(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return the bytes of those entries that are in the log already, by id."""
-        found = ((entry_id, self._transaction.entries.find(entry_id)) for entry_id in ids)
-        return {entry_id: entry.content for entry_id, entry in found if entry is not None}
-
     def mark(self) -> int | None:
         """Leave a mark that no other transaction leaves in place of the last, if anything was written; return it."""
         if self._driver.total_changes == self._written:
             return None
-        mark = (self.marked() or 0) + 1
+        mark = self._marked() + 1
         self._transaction.values.put(_MARK, str(mark))
         return mark
 
-    def marked(self) -> int | None:
-        """Return the mark that was left last; None if there is none."""
-        mark = self._transaction.values.find(_MARK)
-        return None if mark is None else int(mark)
+    def left(self, mark: int) -> bool:
+        """Say whether a mark is the one that was left last."""
+        return self._marked() == mark
 
-
-class _Readers:
-    """Connections that cannot write, each used by one thread at a time."""
-
-    def __init__(self, threads: ThreadPoolExecutor, connections: Sequence[SqliteConnection]) -> None:
-        self.threads = threads
-        self._free: SimpleQueue[SqliteConnection] = SimpleQueue()
-        for connection in connections:
-            self._free.put(connection)
-
-    def run(self, query: Callable[[Transaction], Result]) -> Result:
-        """Run a query in a thread of ours."""
-        reader = self._free.get()
-        try:
-            return reader.run(lambda _, transaction: query(transaction))
-        finally:
-            self._free.put(reader)
-
-    def close(self) -> None:
-        """Finish what is running, then close the connections."""
-        self.threads.shutdown()
-        while not self._free.empty():
-            self._free.get().close()
+    def _marked(self) -> int:
+        return int(self._transaction.values.find(_MARK) or 0)
 
 
 class SqliteStore:
@@ -193,7 +88,7 @@ class SqliteStore:
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         if library.mode is Mode.WAL:
             self._readers, self._urgent_readers = (
-                _Readers(
+                Readers(
                     ThreadPoolExecutor(count, thread_name_prefix=name),
                     [
                         SqliteConnection(path, library, self.rosters, writes=False, failed=self._failed)
@@ -203,7 +98,7 @@ class SqliteStore:
                 for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
             )
         else:
-            self._readers = self._urgent_readers = _Readers(self._writer_thread, [self._writer])
+            self._readers = self._urgent_readers = Readers(self._writer_thread, [self._writer])
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
         """Call `listener` with SQLite's name of each failure, on whatever thread it happens."""
@@ -223,7 +118,7 @@ class SqliteStore:
             StoreUnavailable: the database cannot be read.
         """
         readers = self._urgent_readers if urgent else self._readers
-        return await self._on(readers.threads, lambda: readers.run(query))
+        return await on(readers.threads, lambda: readers.run(query))
 
     async def touch(self) -> Instant:
         """Write and commit the high-water mark of time; return the time when it began.
@@ -231,7 +126,7 @@ class SqliteStore:
         Raises:
             StoreUnavailable: it did not become durable.
         """
-        return await self._on(self._writer_thread, lambda: self._writer.run(self._touch))
+        return await on(self._writer_thread, lambda: self._writer.run(self._touch))
 
     async def group(self, body: Callable[[SqliteGroup], Result]) -> Result:
         """Run `body` in one transaction of the one writer, and commit.
@@ -244,7 +139,7 @@ class SqliteStore:
         def change(connection: Connection, transaction: SqlTransaction) -> Result:
             return body(SqliteGroup(self._writer, connection, transaction, self._clock))
 
-        return await self._on(self._writer_thread, lambda: self._writer.run(change))
+        return await on(self._writer_thread, lambda: self._writer.run(change))
 
     async def wipe(self) -> bool:
         """Rewrite the file so that nothing of what was erased is left in it; False leaves that to the next start.
@@ -254,7 +149,7 @@ class SqliteStore:
         Raises:
             StoreUnavailable: the database failed; the next start does it.
         """
-        return await self._on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
+        return await on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
 
     async def copy(self, path: Path) -> None:
         """Write a whole copy of the database where there is no file, durably.
@@ -262,7 +157,7 @@ class SqliteStore:
         Raises:
             StoreUnavailable: it cannot be written.
         """
-        await self._on(self._writer_thread, lambda: self._writer.outside(lambda driver: _copied(driver, path)))
+        await on(self._writer_thread, lambda: self._writer.outside(lambda driver: _copied(driver, path)))
 
     async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
         """Take the audit log out of the database, for its next generation, and write `change` in the same transaction.
@@ -275,7 +170,7 @@ class SqliteStore:
             generations.begin(connection, epoch=epoch)
             change(transaction)
 
-        await self._on(self._writer_thread, lambda: self._writer.run(work))
+        await on(self._writer_thread, lambda: self._writer.run(work))
 
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
@@ -284,13 +179,6 @@ class SqliteStore:
         self._writer_thread.shutdown()
         self._writer.close()
         self._lock.release()
-
-    async def _on(self, threads: ThreadPoolExecutor, step: Callable[[], Result]) -> Result:
-        try:
-            running = asyncio.get_running_loop().run_in_executor(threads, step)
-        except RuntimeError as error:  # the executor's answer after its shutdown
-            raise StoreUnavailable("The database is closed.") from error
-        return await running
 
     def _touch(self, _: Connection, transaction: SqlTransaction) -> Instant:
         now = self._clock.now()

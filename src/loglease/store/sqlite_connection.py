@@ -1,28 +1,23 @@
-"""One SQLite connection that is opened when needed, run one transaction at a time, and replaced when it breaks."""
+"""One connection to an SQLite file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, exc
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from loglease.store.connection import StoreConnection
 from loglease.store.durability import end_process
 from loglease.store.interface import StoreUnavailable
 from loglease.store.rosters import Rosters
 from loglease.store.sqlite_library import Mode, SqliteLibrary
-from loglease.store.transaction import SqlTransaction
-
-Result = TypeVar("Result")
 
 _BUSY_MS: Final = 2_000
-_FAULTS: Final = ("IntegrityError", "ProgrammingError", "InterfaceError", "DataError", "NotSupportedError")
-"""Errors that say something of our statements, not of the database's health; the names are the DB-API's."""
 _SECURE: Final = "PRAGMA secure_delete = ON"
 """What is deleted is overwritten with zeros, not only marked as free."""
 _CHECKPOINT: Final = "PRAGMA wal_autocheckpoint = 4000"
@@ -33,8 +28,8 @@ _FLUSH_FAILED: Final = (1034, 1290)
 _COMMON: Final = ("PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF", f"PRAGMA busy_timeout = {_BUSY_MS}")
 
 
-class SqliteConnection:
-    """A connection and its repositories, used by one thread at a time.
+class SqliteConnection(StoreConnection):
+    """A connection to one file.
 
     Args:
         writes: whether it may write; the others are opened by SQLite itself as read-only.
@@ -50,89 +45,33 @@ class SqliteConnection:
         writes: bool,
         failed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._path = path
-        self._failed = failed
-        self._rosters = rosters
-        self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        self._failures: tuple[type[Exception], ...] = (exc.DBAPIError, library.module.Error)
-        self._faults: tuple[type[Exception], ...] = tuple(
-            getattr(module, name) for module in (exc, library.module) for name in _FAULTS
+        super().__init__(
+            _engine(path, library, writes=writes),
+            rosters,
+            driver=library.module,
+            begin="BEGIN IMMEDIATE" if writes else "BEGIN",
+            failed=failed,
         )
-        self._engine = _engine(path, library, writes=writes)
-        self._open: tuple[Connection, SqlTransaction] | None = None
-
-    def run(self, body: Callable[[Connection, SqlTransaction], Result]) -> Result:
-        """Run `body` in one transaction and commit.
-
-        Raises:
-            StoreUnavailable: the database failed; nothing of it holds.
-        """
-        with self.translated():
-            connection, transaction = self._opened()
-            try:
-                with connection.begin():
-                    connection.exec_driver_sql(self._begin)
-                    return body(connection, transaction)
-            except BaseException:
-                self._close_if_broken(connection)
-                raise
-
-    def outside(self, body: Callable[[Any], Result]) -> Result:
-        """Run `body` with the driver's own connection and no transaction open.
-
-        Raises:
-            StoreUnavailable: the database failed.
-        """
-        with self.translated():
-            connection, _ = self._opened()
-            return body(connection.connection.dbapi_connection)
-
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Turn failures of the database into `StoreUnavailable`; what only a fault of ours can cause stays."""
-        try:
-            yield
-        except Exception as error:
-            failure = self.failure_of(error)
-            if failure is None:
-                raise
-            raise failure from error
+        self._path = path
 
     def failure_of(self, error: BaseException) -> StoreUnavailable | None:
         """Return a failure of the database as what callers know; None for everything else."""
-        if isinstance(error, self._faults) or not isinstance(error, self._failures):
-            return None
         if _flush_failed(error):
             end_process(str(self._path), error)
-        self._failed(_name_of(error))
+        return super().failure_of(error)
+
+    def _is_over(self, driver: Any) -> bool:
+        return not driver.in_transaction
+
+    def _name_of(self, error: BaseException) -> str:
+        origin = getattr(error, "orig", error)
+        return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
+
+    def _told(self, error: BaseException) -> StoreUnavailable:
         return StoreUnavailable(
             f"The database failed: {getattr(error, 'orig', None) or error}.",
             next_step="Look at its disk: free space, permissions, errors. A running server goes on by itself.",
         )
-
-    def close(self) -> None:
-        """Close it; the next `run` opens it again."""
-        if self._open is not None:
-            connection, self._open = self._open[0], None
-            connection.close()
-
-    def _opened(self) -> tuple[Connection, SqlTransaction]:
-        if self._open is None:
-            connection = self._engine.connect()
-            self._open = connection, SqlTransaction(connection, self._rosters)
-        return self._open
-
-    def _close_if_broken(self, connection: Connection) -> None:
-        """Keep a connection only if it is certain that its transaction is over."""
-        driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
-        if driver is None or driver.in_transaction:
-            self.close()
-
-
-def _name_of(error: BaseException) -> str:
-    """Return what SQLite calls a failure. Its texts may quote what a statement was about; its names do not."""
-    origin = getattr(error, "orig", error)
-    return getattr(origin, "sqlite_errorname", None) or type(origin).__name__
 
 
 def _flush_failed(error: BaseException) -> bool:

@@ -1,0 +1,51 @@
+"""Which database a server has: a file in its data directory, or one of PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from loglease.model.clock import Clock
+from loglease.server.settings import Settings
+from loglease.store.sqlite import SqliteStore, open_store
+
+if TYPE_CHECKING:
+    from loglease.store.postgres import PostgresStore
+
+FILE: Final = "loglease.db"
+"""The file in the data directory that is the database where no other is configured."""
+
+Database: TypeAlias = "SqliteStore | PostgresStore"
+
+
+def open_database(settings: Settings, clock: Clock) -> Database:
+    """Open the configured database, or make it.
+
+    Blocks: it is checked, and migrations run.
+
+    Raises:
+        StoreInUse: another server uses it.
+        StorePlaceRefused: what it is on cannot keep it safe.
+        StoreDamaged: it is no database, or a broken one.
+        StoreTooNew: a newer version wrote it.
+        StoreUnavailable: it cannot be opened.
+    """
+    if settings.database.url is None:
+        return open_store(settings.data_dir / FILE, clock=clock)
+    # Its driver takes a tenth of a second to import, and most of those who try LogLease have no use for it.
+    from loglease.store.postgres import open_postgres  # noqa: PLC0415
+
+    return open_postgres(settings.database.url.get_secret_value())
+
+
+def database_version(settings: Settings) -> str | None:
+    """Return the version of the configured PostgreSQL; None where the database is a file.
+
+    Raises:
+        StorePlaceRefused: it is not fit for what is promised on it.
+        StoreUnavailable: it cannot be reached.
+    """
+    if settings.database.url is None:
+        return None
+    from loglease.store.postgres import version_at  # noqa: PLC0415 - as above
+
+    return version_at(settings.database.url.get_secret_value())

@@ -1,0 +1,272 @@
+"""PostgreSQL: one writer connection on a thread of its own, one for the lease, and readers that cannot write.
+
+Every change begins with a lock on the row of the log's head, so changes come one after the other whoever makes them,
+and nothing that they read changes meanwhile. Readers see one snapshot. A server holds its database for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from loglease.model.instant import Instant
+from loglease.store import generations
+from loglease.store.errors import StorePlaceRefused
+from loglease.store.group import SqlGroup
+from loglease.store.interface import HIGH_WATER, Transaction
+from loglease.store.migration import migrate
+from loglease.store.postgres_connection import READ, WRITE, PostgresConnection
+from loglease.store.readers import READERS, URGENT_READERS, Readers, on
+from loglease.store.rosters import Rosters
+from loglease.store.statements import cursor_of
+from loglease.store.transaction import SqlTransaction
+
+Result = TypeVar("Result")
+
+OLDEST: Final = 140_000
+"""The first version that is supported, as PostgreSQL counts them."""
+
+_LOCK_HEAD: Final = "SELECT 1 FROM seq_head FOR UPDATE"
+_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_MINE: Final = "SELECT pg_current_xact_id()::text::bigint"
+_STATUS: Final = "SELECT pg_xact_status(%s::text::xid8)"
+_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('loglease migration'))"
+_RAISE_MARK: Final = """
+INSERT INTO named_values (name, value) VALUES (%s, %s)
+ON CONFLICT (name) DO UPDATE SET value = greatest(named_values.value::bigint, excluded.value::bigint)::text
+"""
+_ABOUT: Final = """
+SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS said,
+  pg_is_in_recovery() AS standby, current_setting('fsync') AS fsync,
+  current_setting('synchronous_commit') AS synchronous_commit, current_setting('full_page_writes') AS whole_pages,
+  pg_encoding_to_char(encoding) AS encoding, datcollate AS collation
+FROM pg_database WHERE datname = current_database()
+"""
+_COLLATIONS: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
+_MAKE: Final = "createdb --template template0 --encoding UTF8 --locale C.UTF-8 loglease"
+
+
+class PostgresGroup(SqlGroup):
+    """One transaction of the writer, which holds the lock on the head of the log."""
+
+    def __init__(
+        self,
+        writer: PostgresConnection,
+        connection: Connection,
+        transaction: SqlTransaction,
+        time: Callable[[Connection], Instant],
+    ) -> None:
+        self._cursor = cursor_of(connection)
+        self._cursor.execute(_LOCK_HEAD)
+        self._time = time
+        super().__init__(writer, connection, transaction)
+
+    def now(self) -> Instant:
+        """Return the database's time, which is the same for all processes."""
+        return self._time(self._connection)
+
+    def mark(self) -> int | None:
+        """Return the number that PostgreSQL gave this transaction."""
+        self._cursor.execute(_MINE)
+        return int(self._cursor.fetchone()[0])
+
+    def left(self, mark: int) -> bool:
+        """Say whether the transaction of a number was committed; whoever asks holds its lock, so it is over."""
+        self._cursor.execute(_STATUS, (mark,))
+        return bool(self._cursor.fetchone()[0] == "committed")
+
+
+class PostgresStore:
+    """`Store` and the log's `Rows` on one PostgreSQL database. Made by `open_postgres`.
+
+    Attributes:
+        rosters: who is on call, for the snapshots of the directory; nobody until somebody says so.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.rosters = Rosters()
+        self._listeners: list[Callable[[str], None]] = []
+        self._writer = PostgresConnection(url, self.rosters, begin=WRITE, failed=self._failed)
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        # Whether a gateway may go on does not wait behind the works of its own process.
+        self._pulse = PostgresConnection(url, self.rosters, begin=WRITE, claims=True, failed=self._failed)
+        self._pulse_thread = ThreadPoolExecutor(1, thread_name_prefix="store-pulse")
+        self._readers, self._urgent_readers = (
+            Readers(
+                ThreadPoolExecutor(count, thread_name_prefix=name),
+                [PostgresConnection(url, self.rosters, begin=READ, failed=self._failed) for _ in range(count)],
+            )
+            for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
+        )
+
+    def on_failure(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with PostgreSQL's code of each failure, on whatever thread it happens."""
+        self._listeners.append(listener)
+
+    def _failed(self, name: str) -> None:
+        for listener in self._listeners:
+            listener(name)
+
+    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
+        """Run a query in a transaction that cannot write, and return what it returns.
+
+        Args:
+            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        readers = self._urgent_readers if urgent else self._readers
+        return await on(readers.threads, lambda: readers.run(query))
+
+    async def touch(self) -> Instant:
+        """Write and commit the high-water mark of time; return the database's time when it began.
+
+        Raises:
+            StoreUnavailable: it did not become durable.
+        """
+        return await on(self._pulse_thread, lambda: self._pulse.run(self._touch))
+
+    async def group(self, body: Callable[[PostgresGroup], Result]) -> Result:
+        """Run `body` in one transaction of the one writer, with the head locked first, and commit.
+
+        Raises:
+            StoreUnavailable: the transaction did not become durable, unless it was the commit that failed: then its
+                answer may be what was lost.
+        """
+
+        def change(connection: Connection, transaction: SqlTransaction) -> Result:
+            with self._writer.translated():
+                group = PostgresGroup(self._writer, connection, transaction, self._time)
+            return body(group)
+
+        return await on(self._writer_thread, lambda: self._writer.run(change))
+
+    async def wipe(self) -> bool:
+        """Say that nothing is left to rewrite: deleted rows are the business of `VACUUM` and of the archive."""
+        return True
+
+    async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
+        """Take the audit log out of the database, for its next generation, and write `change` in the same transaction.
+
+        Raises:
+            StoreUnavailable: it did not become durable; the log is as it was.
+        """
+
+        def work(connection: Connection, transaction: SqlTransaction) -> None:
+            generations.begin(connection, epoch=epoch)
+            change(transaction)
+
+        await on(self._writer_thread, lambda: self._writer.run(work))
+
+    async def copy(self, path: Path) -> None:
+        """Refuse: copies are the business of PostgreSQL's own tools.
+
+        Raises:
+            StorePlaceRefused: always.
+        """
+        raise StorePlaceRefused(
+            f"A copy of a PostgreSQL database is not written to {path}.", next_step=f"pg_dump -Fc -f {path} …"
+        )
+
+    def _time(self, connection: Connection) -> Instant:
+        """Return the database's time; tests have their own."""
+        return Instant(connection.exec_driver_sql(_NOW).scalar_one())
+
+    def _touch(self, connection: Connection, _: SqlTransaction) -> Instant:
+        now = self._time(connection)
+        connection.exec_driver_sql(_RAISE_MARK, (HIGH_WATER, str(now)))
+        return now
+
+    def close(self) -> None:
+        """Finish what is running and close all connections. Closing twice is harmless."""
+        self._readers.close()
+        self._urgent_readers.close()
+        for thread, connection in ((self._pulse_thread, self._pulse), (self._writer_thread, self._writer)):
+            thread.shutdown()
+            connection.close()
+
+    def prepare(self) -> None:
+        """Check the server and bring the schema up to date. Called once, before anything else.
+
+        Raises:
+            StorePlaceRefused: the server would not keep what it confirms, or sorts texts in its own way.
+            StoreTooNew: a newer version wrote it.
+            StoreInUse: another server uses it.
+            StoreUnavailable: it cannot be reached.
+        """
+        self._pulse.run(lambda connection, _: _require_fit(connection))
+        self._writer.run(lambda connection, _: _migrated(connection))
+
+
+def open_postgres(url: str) -> PostgresStore:
+    """Open a database, and bring its schema up to date.
+
+    Blocks.
+
+    Args:
+        url: as libpq takes it, such as ``postgresql://loglease@db.example.com/loglease``.
+
+    Raises:
+        StorePlaceRefused: the server would not keep what it confirms, or sorts texts in its own way.
+        StoreTooNew: a newer version wrote it.
+        StoreInUse: another server uses it.
+        StoreUnavailable: it cannot be reached.
+    """
+    store = PostgresStore(url)
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def version_at(url: str) -> str:
+    """Return the version of the PostgreSQL behind a URL, once it is certain that it is fit; nothing is changed.
+
+    Raises:
+        StorePlaceRefused: the server would not keep what it confirms, or sorts texts in its own way.
+        StoreUnavailable: it cannot be reached.
+    """
+    connection = PostgresConnection(url, Rosters(), begin=READ)
+    try:
+        return connection.run(lambda found, _: _require_fit(found))
+    finally:
+        connection.close()
+
+
+def _migrated(connection: Connection) -> None:
+    # Several processes may start at once.
+    connection.exec_driver_sql(_ONE_AT_A_TIME)
+    migrate(connection)
+
+
+def _require_fit(connection: Connection) -> str:
+    """Refuse a server that promises less than is promised on it; return its version."""
+    about = connection.exec_driver_sql(_ABOUT).one()
+    if about.version < OLDEST:
+        raise StorePlaceRefused(f"This is PostgreSQL {about.said}.", next_step="Use 14 or newer.")
+    if about.standby:
+        raise StorePlaceRefused("This PostgreSQL is a standby.", next_step="Name the primary.")
+    for name, value in (("fsync", about.fsync), ("full_page_writes", about.whole_pages)):
+        if value != "on":
+            raise StorePlaceRefused(
+                f"{name} is {value}: a crash would take back what was acknowledged.",
+                next_step=f"Set {name} = on in postgresql.conf and restart PostgreSQL.",
+            )
+    if about.synchronous_commit in ("off", "local"):
+        raise StorePlaceRefused(
+            f"synchronous_commit is {about.synchronous_commit}: a crash would take back what was acknowledged.",
+            next_step="ALTER ROLE … SET synchronous_commit = on",
+        )
+    if about.encoding != "UTF8" or about.collation not in _COLLATIONS:
+        raise StorePlaceRefused(
+            f"The database has encoding {about.encoding} and collation {about.collation}; texts are compared by bytes.",
+            next_step=f"Make one for LogLease alone: {_MAKE}",
+        )
+    return str(about.said)

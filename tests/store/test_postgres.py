@@ -1,0 +1,188 @@
+"""What only PostgreSQL is asked: its settings, its triggers, its restarts, and who may use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.fakes.clock import FakeClock
+from tests.fakes.postgres import ClockedStore, clocked, database_at
+from tests.store import values
+from tests.store.test_guards import STATEMENTS, one_of_each
+
+from loglease.model.instant import Instant
+from loglease.store import postgres
+from loglease.store.errors import StoreInUse, StorePlaceRefused
+from loglease.store.interface import StoreUnavailable
+from loglease.store.postgres import PostgresGroup, open_postgres, version_at
+
+PORTABLE = [(statement, why) for statement, why in STATEMENTS if "INSERT OR" not in statement]
+SAID = {"CHECK": "check constraint", "UNIQUE": "unique constraint"}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return database_at(tmp_path)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[ClockedStore]:
+    found = clocked(url)
+    yield found
+    found.close()
+
+
+def raw(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def filled(store: ClockedStore) -> None:
+    await store.group(lambda group: one_of_each(group.transaction))
+
+
+@pytest.mark.parametrize(("statement", "why"), PORTABLE)
+async def test_raw_sql_is_refused(store: ClockedStore, url: str, statement: str, why: str) -> None:
+    await filled(store)
+    statement = statement.replace("= x''", "= ''::bytea").replace("= x'00'", "= '\\x00'::bytea")
+    with pytest.raises(psycopg.IntegrityError, match=SAID.get(why, why)):
+        raw(url, statement)
+
+
+@pytest.mark.parametrize("table", ["requests", "reviews", "grants", "sessions", "entries", "checkpoints", "seq_head"])
+async def test_a_table_that_is_kept_is_not_emptied_either(store: ClockedStore, url: str, table: str) -> None:
+    await filled(store)
+    with pytest.raises(psycopg.IntegrityError, match="kept"):
+        raw(url, f"TRUNCATE {table} CASCADE")
+
+
+async def test_triggers_that_somebody_dropped_switched_off_or_changed_come_back(store: ClockedStore, url: str) -> None:
+    await filled(store)
+    store.close()
+    raw(
+        url,
+        "DROP TRIGGER guard_reviews_kept ON reviews",
+        "ALTER TABLE requests DISABLE TRIGGER guard_requests_kept",
+        "CREATE OR REPLACE FUNCTION guard_grants_kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+    )
+    clocked(url).close()
+    for table in ("reviews", "requests", "grants"):
+        with pytest.raises(psycopg.IntegrityError, match="kept"):
+            raw(url, f"DELETE FROM {table}")  # noqa: S608 - three constants
+
+
+async def test_a_second_server_is_refused_until_the_first_has_ended(store: ClockedStore, url: str) -> None:
+    with pytest.raises(StoreInUse, match="Another LogLease server"):
+        open_postgres(url)
+    store.close()
+    open_postgres(url).close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("synchronous_commit = off", "synchronous_commit is off"),
+        ("synchronous_commit = local", "synchronous_commit is local"),
+        ("default_transaction_read_only = on", "session is read-only"),
+    ],
+)
+def test_a_server_that_promises_less_is_refused(url: str, setting: str, why: str) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    raw(url, f"ALTER DATABASE {name} SET {setting}")
+    try:
+        with pytest.raises(StoreUnavailable, match=why):
+            open_postgres(url)
+    finally:
+        with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} RESET ALL")
+
+
+def test_a_database_that_sorts_in_its_own_way_is_refused(url: str) -> None:
+    admin, name = url.replace(url.partition("?")[0].rpartition("/")[2], "postgres"), "sorts_itself"
+    raw(admin, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    try:
+        with pytest.raises(StorePlaceRefused, match="encoding LATIN1") as refused:
+            version_at(admin.replace("/postgres?", f"/{name}?"))
+    finally:
+        raw(admin, f"DROP DATABASE {name}")
+    assert "createdb" in (refused.value.next_step or "")
+
+
+def test_the_version_is_told_without_opening_anything(store: ClockedStore, url: str) -> None:
+    assert version_at(url).split(".")[0].isdecimal()
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        version_at(url.replace("/test_", "/nobody_"))
+
+
+def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "OLDEST", 990_000)
+    with pytest.raises(StorePlaceRefused, match="This is PostgreSQL"):
+        open_postgres(url)
+
+
+async def test_connections_that_were_cut_are_made_again(store: ClockedStore, url: str) -> None:
+    failures: list[str] = []
+    store.on_failure(failures.append)
+    raw(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    with pytest.raises(StoreUnavailable, match="PostgreSQL failed"):
+        await store.touch()
+    with pytest.raises(StoreUnavailable):
+        await filled(store)
+    assert len(failures) == 2
+    await filled(store)
+    await store.touch()
+    assert await store.read(lambda tx: tx.requests.find(values.request().id)) == values.request()
+
+
+async def test_a_transaction_is_found_again_by_its_mark(store: ClockedStore) -> None:
+    def putting(group: PostgresGroup) -> int | None:
+        group.transaction.values.put("a", "b")
+        return group.mark()
+
+    def failing(group: PostgresGroup) -> None:
+        marks.append(putting(group))
+        raise LookupError
+
+    marks: list[int | None] = [await store.group(putting)]
+    with pytest.raises(LookupError):
+        await store.group(failing)
+    kept, gone = marks
+    assert kept is not None
+    assert gone is not None
+    assert await store.group(lambda group: (group.left(kept), group.left(gone))) == (True, False)
+
+
+async def test_changes_of_two_processes_come_one_after_the_other(store: ClockedStore, url: str) -> None:
+    """The second waits for the lock on the head, and then sees what the first one wrote."""
+    other = ClockedStore(url, FakeClock())
+    try:
+        both = [store if number % 2 else other for number in range(40)]
+
+        def count(group: PostgresGroup) -> None:
+            values = group.transaction.values
+            values.put("count", str(int(values.find("count") or 0) + 1))
+
+        await asyncio.gather(*(one.group(count) for one in both))
+        assert await store.read(lambda tx: tx.values.find("count")) == "40"
+    finally:
+        other.close()
+
+
+async def test_nothing_is_written_by_a_reader(store: ClockedStore) -> None:
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        await store.read(lambda tx: tx.values.put("a", "b"))
+
+
+async def test_the_time_is_the_databases(url: str) -> None:
+    store = open_postgres(url)
+    try:
+        first = await store.touch()
+        assert first <= await store.group(lambda group: group.now()) <= await store.touch()
+        assert isinstance(first, int)
+        assert Instant(first) > Instant(1_700_000_000_000_000)
+    finally:
+        store.close()

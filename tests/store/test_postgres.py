@@ -15,6 +15,7 @@ from tests.store.test_guards import STATEMENTS, one_of_each
 
 from loglease.model.instant import Instant
 from loglease.store import postgres
+from loglease.store.erasures import WIPE_DUE
 from loglease.store.errors import StoreInUse, StorePlaceRefused
 from loglease.store.interface import StoreUnavailable
 from loglease.store.postgres import PostgresGroup, open_postgres, version_at
@@ -127,7 +128,8 @@ def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_connections_that_were_cut_are_made_again(store: ClockedStore, url: str) -> None:
     failures: list[str] = []
     store.on_failure(failures.append)
-    raw(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    raw(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608 - two constants
     with pytest.raises(StoreUnavailable, match="PostgreSQL failed"):
         await store.touch()
     with pytest.raises(StoreUnavailable):
@@ -186,3 +188,36 @@ async def test_the_time_is_the_databases(url: str) -> None:
         assert Instant(first) > Instant(1_700_000_000_000_000)
     finally:
         store.close()
+
+
+async def test_what_was_erased_is_not_left_in_the_files_of_the_tables(store: ClockedStore, url: str) -> None:
+    text = "this-was-erased-for-good"
+    await store.group(lambda group: group.transaction.values.put("a", text))
+    await store.group(lambda group: group.transaction.values.put("a", "b"))
+    raw(url, "CHECKPOINT")
+    assert kept_in_tables(url, text)
+    assert await store.wipe()
+    raw(url, "CHECKPOINT")
+    assert not kept_in_tables(url, text)
+
+
+async def test_large_tables_are_left_to_the_next_start(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = clocked(url)
+    await store.group(lambda group: group.transaction.values.put(WIPE_DUE, "1"))
+    monkeypatch.setattr(postgres, "WIPED_AT_ONCE", 1)
+    assert not await store.wipe()
+    store.close()
+    again = clocked(url)
+    try:
+        assert await again.read(lambda tx: tx.values.find(WIPE_DUE)) is None
+    finally:
+        again.close()
+
+
+def kept_in_tables(url: str, text: str) -> bool:
+    with psycopg.connect(url) as connection:
+        query = "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+        found = connection.execute(query).fetchone()
+    assert found is not None
+    folder = Path(found[0]) / "base" / str(found[1])
+    return any(text.encode() in path.read_bytes() for path in folder.iterdir())

@@ -1,8 +1,8 @@
 """Erasing for good: keys, private texts, and every copy of them that the state machines made.
 
 The triggers that keep documents as they were stand aside while the table `erasing` has its one row, which no committed
-transaction ever shows. `secure_delete` overwrites what is deleted; `SqliteStore.wipe` then rewrites the file, because
-pages that were split long ago may hold older copies.
+transaction ever shows. `Store.wipe` then rewrites what holds rows, because pages that were split long ago, or rows that
+are dead, may hold older copies.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ from loglease.store.scrubbing import ERASED, LITERALS, scrubbed
 
 WIPE_DUE: Final = "wipe_due"
 """The named value that says that something was erased and the file not rewritten since."""
+
+WIPED_AT_ONCE: Final = 128 << 20
+"""Bytes that are rewritten while a server serves: about a second."""
 
 _NETWORK: Final = "network_c"
 _LIVE: Final = (GrantState.SCHEDULED.value, GrantState.ACTIVE.value)

@@ -15,6 +15,9 @@ from sqlalchemy import Connection
 
 from loglease.model.instant import Instant
 from loglease.store import generations
+from loglease.store.audit_schema import checkpoints, entries, entry_index, served
+from loglease.store.columns import metadata
+from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
 from loglease.store.errors import StorePlaceRefused
 from loglease.store.group import SqlGroup
 from loglease.store.interface import HIGH_WATER, Transaction
@@ -22,6 +25,7 @@ from loglease.store.migration import migrate
 from loglease.store.postgres_connection import READ, WRITE, PostgresConnection
 from loglease.store.readers import READERS, URGENT_READERS, Readers, on
 from loglease.store.rosters import Rosters
+from loglease.store.served_schema import TABLES as SERVED
 from loglease.store.statements import cursor_of
 from loglease.store.transaction import SqlTransaction
 
@@ -46,6 +50,11 @@ SELECT current_setting('server_version_num')::int AS version, current_setting('s
   pg_encoding_to_char(encoding) AS encoding, datcollate AS collation
 FROM pg_database WHERE datname = current_database()
 """
+_SIZE: Final = "SELECT sum(pg_total_relation_size(name::regclass))::bigint FROM unnest(%s::text[]) AS name"
+_ERASABLE: Final = sorted(
+    {*metadata.tables} - {table.name for table in (entries, entry_index, checkpoints, served, *SERVED)}
+)
+"""Every table but those of the log itself, which nothing is erased from."""
 _COLLATIONS: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 _MAKE: Final = "createdb --template template0 --encoding UTF8 --locale C.UTF-8 loglease"
 
@@ -147,7 +156,22 @@ class PostgresStore:
         return await on(self._writer_thread, lambda: self._writer.run(change))
 
     async def wipe(self) -> bool:
-        """Say that nothing is left to rewrite: deleted rows are the business of `VACUUM` and of the archive."""
+        """Rewrite the tables that erasing changes, so that nothing of it is left in their files; False leaves that.
+
+        While they are rewritten nothing is recorded, so large ones are left to the next start: streams would end. What
+        PostgreSQL keeps elsewhere, in its write-ahead log, archives and standbys, ends with their retention.
+
+        Raises:
+            StoreUnavailable: the database failed; the next start does it.
+        """
+        return await on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
+
+    def _wipe(self, *, at_most: int | None) -> bool:
+        size = self._writer.run(lambda connection, _: connection.exec_driver_sql(_SIZE, (_ERASABLE,)).scalar_one())
+        if at_most is not None and size > at_most:
+            return False
+        self._writer.outside(lambda driver: driver.execute(f"VACUUM (FULL) {', '.join(_ERASABLE)}"))
+        self._writer.run(lambda _, transaction: transaction.values.delete(WIPE_DUE))
         return True
 
     async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
@@ -201,6 +225,8 @@ class PostgresStore:
         """
         self._pulse.run(lambda connection, _: _require_fit(connection))
         self._writer.run(lambda connection, _: _migrated(connection))
+        if self._writer.run(lambda _, transaction: transaction.values.find(WIPE_DUE)) is not None:
+            self._wipe(at_most=None)
 
 
 def open_postgres(url: str) -> PostgresStore:

@@ -19,7 +19,7 @@ from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.store import generations, lockfile
 from loglease.store.durability import flush
-from loglease.store.erasures import WIPE_DUE
+from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
 from loglease.store.errors import StoreDamaged
 from loglease.store.group import SqlGroup
 from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
@@ -32,8 +32,6 @@ from loglease.store.transaction import SqlTransaction
 
 Result = TypeVar("Result")
 
-WIPED_AT_ONCE: Final = 128 << 20
-"""Bytes of a database that is rewritten while it serves: about a second."""
 _MARK: Final = "commit_mark"
 """The named value that tells apart transactions which wrote something and recorded nothing."""
 _RESTORE: Final = "Restore the newest backup of the data directory, then start again."

@@ -23,6 +23,7 @@ _ENTRIES = "SELECT idx, bytes FROM entries ORDER BY idx"
 def open_database(path: Path, clock: Clock) -> Database:
     """Open the database of a path, a new one at first: SQLite, or PostgreSQL where that is what the run is about."""
     if postgres.WANTED:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return postgres.clocked(postgres.database_at(path), clock)
     put_new_database(path)
     return open_store(path, clock=clock)

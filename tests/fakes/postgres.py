@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests: one server for all workers of a run, a new database for each test that wants one.
 
-`LOGLEASE_TEST_DATABASE=postgresql` puts the tests of the whole product on it (`make test-postgres`); those of what every
+`DATABASE_UNDER_TEST=postgresql` puts the tests of the whole product on it (`make test-postgres`); those of what every
 store must do run on it always. Where there is no wheel with the server, they are skipped.
 """
 
@@ -24,8 +24,8 @@ from loglease.store import schema  # noqa: F401 - its tables are in `metadata`
 from loglease.store.columns import metadata
 from loglease.store.postgres import PostgresStore, open_postgres
 
-WANTED = os.environ.get("LOGLEASE_TEST_DATABASE", "") == "postgresql"
-FOLDER = "LOGLEASE_TEST_POSTGRES_FOLDER"
+WANTED = os.environ.get("DATABASE_UNDER_TEST", "") == "postgresql"
+FOLDER = "POSTGRES_UNDER_TEST"
 """The variable by which workers know where the server of their run is."""
 
 
@@ -59,6 +59,14 @@ def database_at(path: Path) -> str:
     if name is None:
         name = _clean.pop() if _clean else _created()
         _of_paths[path.absolute()] = name
+    return _url(name)
+
+
+def empty_database() -> str:
+    """Return the URL of a new database without any table; it stays until the run is over."""
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(_server(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
     return _url(name)
 
 

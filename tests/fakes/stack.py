@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.fakes import postgres
 from tests.fakes.warm import WarmServer
 
 PASSWORDS = {"alice": "alice reads the logs", "bob": "bob approves of it", "carol": "carol approves too"}
@@ -138,7 +139,7 @@ class Stack:
     def start(self) -> Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.folder / "loglease.toml"
-        path.write_text(self.config.format(logs=self.logs, port=self.port))
+        path.write_text(self.config.format(logs=self.logs, port=self.port) + self._database())
         told = self.folder / "stdout.log"
         told.unlink(missing_ok=True)
         self.process = WarmServer(
@@ -154,6 +155,11 @@ class Stack:
         if "admin" not in self.passwords and password.exists():
             self.passwords["admin"] = password.read_text().strip()
         return self
+
+    def _database(self) -> str:
+        if not postgres.WANTED:
+            return ""
+        return f'\n[database]\nurl = "{postgres.database_at(self.folder)}"\n'
 
     def _announced(self) -> str:
         assert self.process is not None

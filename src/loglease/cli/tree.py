@@ -47,6 +47,12 @@ COMMANDS: Final = (
     (_LOOK, "redact", "redact:redact", "Mask secrets and personal data in text, without a server."),
     (_RUN, "serve", "local:serve", "Run the server: control plane, gateway and web pages in one process."),
     (_RUN, "doctor", "local:doctor", "Check this installation: ok, warn or fail, each with a remedy."),
+    (
+        _RUN,
+        "migrate-store",
+        "local:migrate_store",
+        "Move the database of a stopped server into PostgreSQL.",
+    ),
     (_RUN, "demo", "local:demo", "Walk the whole journey on real log lines, then leave the server running."),
     (_HELP, "completion", "completion:completion", "Print the completion script of a shell."),
 )

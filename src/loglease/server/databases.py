@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from loglease.model.clock import Clock
-from loglease.server.settings import Settings
+from loglease.server.settings import Settings, SettingsInvalid
 from loglease.store.sqlite import SqliteStore, open_store
 
 if TYPE_CHECKING:
@@ -28,9 +28,15 @@ def open_database(settings: Settings, clock: Clock) -> Database:
         StoreDamaged: it is no database, or a broken one.
         StoreTooNew: a newer version wrote it.
         StoreUnavailable: it cannot be opened.
+        SettingsInvalid: a file is there that was not moved to the PostgreSQL that is configured.
     """
     if settings.database.url is None:
         return open_store(settings.data_dir / FILE, clock=clock)
+    if (settings.data_dir / FILE).exists():
+        raise SettingsInvalid(
+            f"{settings.data_dir / FILE} is there, and database.url names another database.",
+            next_step="Move what is in it: loglease migrate-store. Or put the file elsewhere.",
+        )
     # Its driver takes a tenth of a second to import, and most of those who try LogLease have no use for it.
     from loglease.store.postgres import open_postgres  # noqa: PLC0415
 

@@ -18,8 +18,11 @@ from loglease.store.errors import StoreTooNew
 _SCRIPTS: Final = Path(__file__).with_name("migrations")
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, *, guarded: bool = True) -> None:
     """Apply the revisions that are missing, inside the transaction that is open on `connection`.
+
+    Args:
+        guarded: whether triggers are put up, too; else that is the caller's business.
 
     Raises:
         StoreTooNew: the database has a revision that this version does not know.
@@ -37,7 +40,8 @@ def migrate(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    guards.put_up(connection)
+    if guarded:
+        guards.put_up(connection)
 
 
 @cache

@@ -18,8 +18,9 @@ from loglease.store import generations
 from loglease.store.audit_schema import checkpoints, entries, entry_index, served
 from loglease.store.columns import metadata
 from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
-from loglease.store.errors import StorePlaceRefused
+from loglease.store.errors import StoreInUse, StorePlaceRefused
 from loglease.store.group import SqlGroup
+from loglease.store.guards import put_up
 from loglease.store.interface import HIGH_WATER, Transaction
 from loglease.store.migration import migrate
 from loglease.store.postgres_connection import READ, WRITE, PostgresConnection
@@ -55,6 +56,7 @@ _ERASABLE: Final = sorted(
     {*metadata.tables} - {table.name for table in (entries, entry_index, checkpoints, served, *SERVED)}
 )
 """Every table but those of the log itself, which nothing is erased from."""
+_TABLES_THERE: Final = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
 _COLLATIONS: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 _MAKE: Final = "createdb --template template0 --encoding UTF8 --locale C.UTF-8 loglease"
 
@@ -213,6 +215,31 @@ class PostgresStore:
         for thread, connection in ((self._pulse_thread, self._pulse), (self._writer_thread, self._writer)):
             thread.shutdown()
             connection.close()
+
+    def fill(self, body: Callable[[Connection], Result]) -> Result:
+        """Make the schema in an empty database and have `body` fill its tables, in one transaction.
+
+        Blocks. Triggers are put up afterwards: they are about changes, not about rows that are there.
+
+        Raises:
+            StorePlaceRefused: the server would not keep what it confirms, or sorts texts in its own way.
+            StoreInUse: a server uses it, or there is something in it already.
+            StoreUnavailable: it failed; nothing was kept.
+        """
+
+        def work(connection: Connection, _: SqlTransaction) -> Result:
+            if connection.exec_driver_sql(_TABLES_THERE).scalar_one():
+                raise StoreInUse(
+                    "There is something in this PostgreSQL database already.",
+                    next_step="Name an empty one. If it holds an earlier attempt: dropdb, createdb, then repeat this.",
+                )
+            migrate(connection, guarded=False)
+            found = body(connection)
+            put_up(connection)
+            return found
+
+        self._pulse.run(lambda connection, _: _require_fit(connection))
+        return self._writer.run(work)
 
     def prepare(self) -> None:
         """Check the server and bring the schema up to date. Called once, before anything else.

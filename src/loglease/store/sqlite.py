@@ -170,6 +170,16 @@ class SqliteStore:
 
         await on(self._writer_thread, lambda: self._writer.run(work))
 
+    def look(self, body: Callable[[Connection], Result]) -> Result:
+        """Run `body` in one transaction of the writer, so that nothing changes meanwhile.
+
+        Blocks. For commands that have the database for themselves.
+
+        Raises:
+            StoreUnavailable: the database failed.
+        """
+        return self._writer.run(lambda connection, _: body(connection))
+
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""
         self._readers.close()

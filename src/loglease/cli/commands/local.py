@@ -15,6 +15,7 @@ _LOCAL: Final = "loglease.server.local"
 _RESET: Final = "loglease.server.local_reset"
 _KEYS: Final = "loglease.server.local_keys"
 _RESTORE: Final = "loglease.server.local_restore"
+_MIGRATE: Final = "loglease.server.local_migrate"
 _DEMO: Final = "loglease.server.local_demo"
 
 DataDir = Annotated[Path | None, flag("where database, keys and logs of this server are")]
@@ -120,6 +121,16 @@ def restore_log(
     return called(
         _RESTORE, "restore_log", config=flags.config, data_dir=data_dir, source=from_, as_json=flags.output == "json"
     )
+
+
+def migrate_store(*, data_dir: DataDir = None, flags: HereFlags) -> int:
+    """Move the database of a stopped server from its file into PostgreSQL.
+
+    database.url says where to; that database has to be empty. Everything is copied at once, read back and compared, and
+    the audit log goes on where it was. The file stays, as loglease.db.moved, and no server uses it any more. --config
+    names the server's configuration file here.
+    """
+    return called(_MIGRATE, "migrate_store", config=flags.config, data_dir=data_dir, as_json=flags.output == "json")
 
 
 def demo(

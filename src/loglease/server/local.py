@@ -260,14 +260,15 @@ def _data(settings: Settings) -> list[Finding]:
 
 def _clock(place: Path) -> Finding:
     """Hold the clock against the files that a server writes all the time; one that runs knows more (`/readyz`)."""
-    written = max((path.stat().st_mtime for path in (place / FILE, place / HEAD) if path.exists()), default=0.0)
+    files = [(path.stat().st_mtime, path.name) for path in (place / FILE, place / HEAD) if path.exists()]
+    written, name = max(files, default=(0.0, ""))
     behind_s = written - SystemClock().now() / MICROSECONDS
     if behind_s <= BACK_S:
         return Finding("clock", "ok", "The clock is not behind what was written here.")
     return Finding(
         "clock",
         "fail",
-        f"The clock is {behind_s:.0f} s behind the time at which something was written here.",
+        f"The clock is {behind_s:.0f} s behind the time at which {name} was written.",
         "Set it right: nothing new begins before it gets there.",
     )
 

@@ -124,7 +124,7 @@ def restore_log(
 
 
 def migrate_store(*, data_dir: DataDir = None, flags: HereFlags) -> int:
-    """Move the database of a stopped server from its file into PostgreSQL.
+    """Move the database of a stopped server into PostgreSQL.
 
     database.url says where to; that database has to be empty. Everything is copied at once, read back and compared, and
     the audit log goes on where it was. The file stays, as loglease.db.moved, and no server uses it any more. --config

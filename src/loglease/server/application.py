@@ -7,6 +7,7 @@ from loglease.gateway.routes import is_ours
 from loglease.server.api.app import create_api
 from loglease.server.audit_heads import carrying_heads
 from loglease.server.edge import API, App, Edge, ErrorPage, Receive, Scope, Send
+from loglease.server.metrics.surface import measured
 from loglease.server.proxies import Proxies
 from loglease.server.services import Services
 
@@ -25,7 +26,8 @@ def joined(
     api = carrying_heads(create_api(services), lambda: services.publishing.head)
     tls = services.settings.http.tls
     proxies = Proxies.named(services.settings.http.trusted_proxies)
-    inner = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)
+    edge = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)
+    inner = measured(edge, services.metrics)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

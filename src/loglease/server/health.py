@@ -1,4 +1,4 @@
-"""Health, on a listener of its own: does the process answer, and may calls be sent to it."""
+"""Health and metrics, on a listener of their own: does the process answer, and may calls be sent to it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from loglease.model.notice import NoticeState
 from loglease.model.pace import SETTLED_S, ClockCheck
 from loglease.server.edge import App, Receive, Scope, Send
 from loglease.server.engines import Engines
+from loglease.server.metrics.gauges import CONTENT_TYPE, exposition
 from loglease.server.notifications.building import missing
 from loglease.server.publishing import Publishing
 from loglease.server.services import Services
@@ -30,6 +31,7 @@ FREE_SHARE: Final = 0.05
 APPEND_WITHIN_S: Final = 2.0
 _OK: Final[dict[str, object]] = {"status": "ok"}
 _SETTLED: Final = duration_text(SETTLED_S)
+_JSON: Final = b"application/json"
 _NOT_FOUND: Final[dict[str, object]] = {"status": "not found"}
 
 
@@ -222,14 +224,17 @@ def health_app(services: Services) -> App:
                 await send({"type": f"{message['type']}.complete"})
             await send({"type": "lifespan.shutdown.complete"})
             return
-        status, body = 404, _NOT_FOUND
+        status, body, kind = 404, _NOT_FOUND, _JSON
+        content = b""
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             if scope["path"] == "/healthz":
                 status, body = 200, _OK
             elif scope["path"] == "/readyz":
                 status, body = await _ready(services)
-        content = orjson.dumps(body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+            elif scope["path"] == "/metrics":
+                status, kind, content = 200, CONTENT_TYPE.encode(), await exposition(services)
+        content = content or orjson.dumps(body)
+        headers = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 

@@ -21,6 +21,7 @@ from loglease.access.remind_due import remind_due
 from loglease.access.start_extensions import Starter
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
+from loglease.server.metrics.gauges import measure_lag
 from loglease.server.notifications.building import ways_of
 from loglease.server.recovery import Recovery
 from loglease.server.services import Services
@@ -149,6 +150,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "self_check": lambda: _every(services.settings.audit.self_check_s, services.publishing.check_all),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, Recovery(services).step),
+        "lag": lambda: measure_lag(services.metrics),
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
         "clean_up": lambda: _every(CLEAN_EVERY_S, clean_up),

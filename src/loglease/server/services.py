@@ -31,6 +31,7 @@ from loglease.server.identity.accounts import Accounts
 from loglease.server.identity.credentials import Credentials
 from loglease.server.identity.sign_in import SignIns
 from loglease.server.identity.tokens import Tokens
+from loglease.server.metrics.families import Families
 from loglease.server.notifications.courier import Courier
 from loglease.server.publishing import Alarm, Publishing
 from loglease.server.rates import Rates
@@ -110,6 +111,7 @@ class Services:
         log: the entrance to the audit log, which also writes down whom to tell.
         sequencer: what is behind it; works of its own tell nobody.
         engines: what redacts here, and what was withheld.
+        metrics: what is counted of this process.
         facts: who is asked for facts that policies read.
         vault: seals and opens the private texts of the audit log.
         publishing: who signs the log and writes its directory.
@@ -150,6 +152,7 @@ class Services:
     redactor_of: Callable[[Grant], Redactor]
     engines: Engines
     facts: FactProviders
+    metrics: Families
     pseudonym_key: bytes = field(repr=False)
     vault: Vault = field(repr=False)
     standing: Standing = field(default_factory=Standing)

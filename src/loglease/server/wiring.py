@@ -55,6 +55,8 @@ from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, known_before, put_back_signed, record_stop, take_up
 from loglease.server.log_key import LOG_KEY, log_keys, named_keys, require_vouched
+from loglease.server.metrics.families import Families
+from loglease.server.metrics.meter import Meter, MeteredLog
 from loglease.server.notifications.building import channels_of, scrubber, ways_of
 from loglease.server.notifications.courier import Courier
 from loglease.server.notifications.messages import message_of
@@ -148,6 +150,8 @@ async def _built(
     watch, hub = Watch(store, clock, random), Hub()
     sequencer.on_committed(watch.committed)
     sequencer.on_committed(hub.committed)
+    metrics = Families()
+    sequencer.on_committed(Meter(metrics).committed)
     journal = Journal.open(settings.data_dir / JOURNAL)
     head = HeadFile(settings.data_dir / HEAD)
     library = await asyncio.to_thread(library_of, settings)
@@ -171,13 +175,14 @@ async def _built(
         clock=clock,
         message=lambda one: message_of(one, origin=standing.origins[0], scrub=scrub, head=head_text(publishing.head)),
     )
-    log = TellingLog(
+    telling = TellingLog(
         sequencer,
         rules=lambda: in_force.current,
         ways=ways_of(settings.notifications),
         new_id=new_id,
         wake=courier.wake,
     )
+    log = MeteredLog(telling, metrics)
     alarm = Alarm(log=sequencer, watch=watch, new_id=new_id)
     publishing.integrator.on_tampered(alarm)
     services = Services(
@@ -223,6 +228,7 @@ async def _built(
         vault=vault,
         engines=engines,
         facts=facts,
+        metrics=metrics,
         standing=standing,
     )
     keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")

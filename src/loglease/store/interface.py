@@ -32,6 +32,7 @@ from loglease.store.answers_interface import Idempotency, Values
 from loglease.store.budgets_interface import Budgets
 from loglease.store.bundle_documents_interface import BundleDocuments
 from loglease.store.checkpoints_interface import Checkpoints
+from loglease.store.counts_interface import Counting
 from loglease.store.decisions_interface import Decisions
 from loglease.store.entries_interface import Entries
 from loglease.store.erasures_interface import Erasures
@@ -432,6 +433,10 @@ class Transaction(Protocol):
     @property
     def decisions(self) -> Decisions:
         """Kept decisions."""
+
+    @property
+    def counts(self) -> Counting:
+        """How much there is of what operators watch."""
 
     @property
     def outbox(self) -> Outbox:

@@ -9,6 +9,7 @@ from loglease.store.after_reviews import SqlAfterReviews
 from loglease.store.answers import SqlIdempotency, SqlRevocations, SqlValues
 from loglease.store.bundle_documents import SqlBundleDocuments
 from loglease.store.checkpoints import SqlCheckpoints
+from loglease.store.counts import SqlCounts
 from loglease.store.decisions import SqlDecisions
 from loglease.store.entries import SqlEntries
 from loglease.store.erasures import SqlErasures
@@ -54,6 +55,7 @@ class SqlTransaction:
         self.proposals = SqlProposals(connection)
         self.bundle_documents = SqlBundleDocuments(connection)
         self.decisions = SqlDecisions(connection)
+        self.counts = SqlCounts(connection)
         self.entries = SqlEntries(connection)
         self.checkpoints = SqlCheckpoints(connection)
         self.sinks = SqlSinkStates(connection)

@@ -7,6 +7,7 @@ store must do run on it always. Where there is no wheel with the server, they ar
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import tempfile
 from functools import cache
@@ -87,6 +88,28 @@ def clean_databases() -> None:
             for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'seed'").fetchall():
                 connection.execute(SQL("INSERT INTO {0} SELECT * FROM seed.{0}").format(Identifier(table)))
         _clean.append(name)
+
+
+def dump(url: str, path: Path) -> None:
+    """Write down all rows of a database that may be in use, as of one moment."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        rows = {}
+        for table in _tables():
+            with connection.cursor().copy(SQL("COPY {} TO STDOUT").format(Identifier(table))) as copy:
+                rows[table] = b"".join(bytes(part) for part in copy).decode()
+    path.write_text(json.dumps(rows))
+
+
+def put_back(url: str, path: Path) -> None:
+    """Make a database what was written down."""
+    rows = json.loads(path.read_text())
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in _tables():
+            connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+            with connection.cursor().copy(SQL("COPY {} FROM STDIN").format(Identifier(table))) as copy:
+                copy.write(rows[table].encode())
 
 
 _of_paths: dict[Path, str] = {}

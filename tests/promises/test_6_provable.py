@@ -36,6 +36,8 @@ from loglease.cli.main import run_command
 from loglease.store.sqlite import open_store
 from loglease.store.sqlite_library import running_library
 
+pytestmark = pytest.mark.sqlite
+
 SQLITE = running_library().module
 REASON = "canary-reason-7391 checkout fails"
 TYPED = {

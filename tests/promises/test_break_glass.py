@@ -7,6 +7,7 @@ to nobody for an outage.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -16,7 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from tests.fakes import postgres
 from tests.fakes.signed import KEYS, put_bundle
 from tests.fakes.stack import CONFIG, Person, Refused, Stack
 from tests.promises.shared import LINE, followed, quick
@@ -151,6 +154,9 @@ class World:
         return quick(self.stack.add(f"sre{self._count}", "sre", *groups))
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        if postgres.WANTED:
+            with psycopg.connect(postgres.database_at(self.stack.folder)) as found:
+                return found.execute(query.replace("?", "%s"), values).fetchall()
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as found:
             return found.execute(query, values).fetchall()
 
@@ -160,6 +166,11 @@ class World:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep the server from writing, as a disk does that hangs."""
+        if postgres.WANTED:
+            with psycopg.connect(postgres.database_at(self.stack.folder)) as found:
+                found.execute("SELECT 1 FROM seq_head FOR UPDATE")
+                yield
+            return
         with closing(sqlite3.connect(self.database, isolation_level=None, timeout=10)) as found:
             found.execute("BEGIN IMMEDIATE")
             try:
@@ -170,6 +181,14 @@ class World:
     @contextmanager
     def refusing(self, table: str) -> Iterator[None]:
         """Let the database take no row of a table."""
+        if postgres.WANTED:
+            with psycopg.connect(postgres.database_at(self.stack.folder), autocommit=True) as found:
+                found.execute(f"ALTER TABLE {table} ADD CONSTRAINT none CHECK (false) NOT VALID")
+                try:
+                    yield
+                finally:
+                    found.execute(f"ALTER TABLE {table} DROP CONSTRAINT none")
+            return
         with closing(sqlite3.connect(self.database, isolation_level=None, timeout=10)) as found:
             found.execute(f"CREATE TRIGGER none BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END")
             try:
@@ -233,9 +252,8 @@ def test_it_is_active_and_told_of_in_one_transaction(world: World) -> None:
     grant = eve.call("GET", f"/grants/{request['grant']}")
     assert (request["state"], grant["state"], grant["basis"]) == ("approved", "active", "break_glass")
     assert texts(eve, request["grant"], "{}", limit="1")
-    (scheduled, valid_from) = world.rows(
-        "SELECT json_extract(document, '$.scheduled_at'), valid_from FROM grants WHERE id = ?", request["grant"]
-    )[0]
+    (document, valid_from) = world.rows("SELECT document, valid_from FROM grants WHERE id = ?", request["grant"])[0]
+    scheduled = json.loads(document)["scheduled_at"]
     told = world.rows("SELECT event, recipient, at FROM notices WHERE about = ?", request["id"])
     used = {recipient for event, recipient, at in told if event == "breakglass.used" and at == scheduled}
     assert scheduled == valid_from

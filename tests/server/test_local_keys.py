@@ -32,6 +32,8 @@ from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import SettingsInvalid
 from loglease.store.interface import StoreUnavailable
 
+pytestmark = pytest.mark.sqlite
+
 
 async def stopped(directory: Path, **areas: Any) -> Path:
     """Run a server once and return its data directory."""

@@ -20,6 +20,8 @@ from loglease.store.interface import StoreUnavailable
 from loglease.store.sqlite import SqliteStore
 from loglease.store.sqlite_library import running_library
 
+pytestmark = pytest.mark.sqlite
+
 SECRET = "hunter2 of a statement"
 
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from tests.api.world import WISH, World
 from tests.api.world import world_in as unchecked_world_in
+from tests.fakes import postgres
 
 from loglease.audit.lost import LogBehind
 from loglease.audit.semantic import check
@@ -34,12 +35,18 @@ async def world_in(directory: Path) -> AsyncIterator[World]:
 def backed_up(place: Path, target: Path) -> None:
     """Copy the database of a running server as a backup does: whole, as of now."""
     target.mkdir(mode=0o700)
+    if postgres.WANTED:
+        postgres.dump(postgres.database_at(place / FILE), target / FILE)
+        return
     connection = running_library().module.connect(f"file:{place / FILE}?mode=ro", uri=True)
     connection.execute("VACUUM INTO ?", (str(target / FILE),))
     connection.close()
 
 
 def put_back(copy: Path, place: Path) -> None:
+    if postgres.WANTED:
+        postgres.put_back(postgres.database_at(place / FILE), copy / FILE)
+        return
     for stale in place.glob(f"{FILE}-*"):
         stale.unlink()
     shutil.copyfile(copy / FILE, place / FILE)

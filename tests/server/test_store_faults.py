@@ -25,6 +25,8 @@ from loglease.store.errors import StoreInUse
 from loglease.store.interface import StoreUnavailable
 from loglease.store.sqlite_library import running_library
 
+pytestmark = pytest.mark.sqlite
+
 SECRET = "hunter2"
 
 

@@ -174,6 +174,7 @@ async def test_witnesses_that_know_the_old_key_go_on_while_both_sign(place: Plac
         assert str(rotated.old) not in str(caught.value.next_step)
 
 
+@pytest.mark.sqlite
 async def test_a_rollback_of_everything_here_is_found_by_the_witness(place: Place) -> None:
     """Database, log directory and own memory are put back together; only others remember more."""
     with place.witness():
@@ -191,6 +192,7 @@ async def test_a_rollback_of_everything_here_is_found_by_the_witness(place: Plac
         assert refused.value.known > before, "the end of the process was recorded, too"
 
 
+@pytest.mark.sqlite
 async def test_a_fresh_database_under_a_known_key_is_found_by_the_witness(place: Place) -> None:
     with place.witness():
         async with world_in(place.folder, audit=place.audit()) as world:

@@ -16,11 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection
 from tests.fakes.clock import FakeClock
 
 from loglease.model.clock import Clock
-from loglease.model.instant import Instant
 from loglease.store import schema  # noqa: F401 - its tables are in `metadata`
 from loglease.store.columns import metadata
 from loglease.store.postgres import PostgresStore, open_postgres
@@ -36,15 +34,11 @@ def share_server() -> None:
 
 
 class ClockedStore(PostgresStore):
-    """A store whose time is that of a test."""
+    """A store that knows where it is, for tests that look into it from outside."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        super().__init__(url)
-        self._clock = clock
+        super().__init__(url, clock=clock)
         self.url = url
-
-    def _time(self, connection: Connection) -> Instant:
-        return self._clock.now()
 
 
 def clocked(url: str, clock: Clock | None = None) -> ClockedStore:
@@ -122,7 +116,7 @@ def _created() -> str:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(_server(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
-    open_postgres(_url(name)).close()
+    open_postgres(_url(name), clock=FakeClock()).close()
     with psycopg.connect(_url(name)) as connection:
         connection.execute("CREATE SCHEMA seed")
         for table in _tables():

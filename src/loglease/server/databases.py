@@ -40,7 +40,7 @@ def open_database(settings: Settings, clock: Clock) -> Database:
     # Its driver takes a tenth of a second to import, and most of those who try LogLease have no use for it.
     from loglease.store.postgres import open_postgres  # noqa: PLC0415
 
-    return open_postgres(settings.database.url.get_secret_value())
+    return open_postgres(settings.database.url.get_secret_value(), clock=clock)
 
 
 def database_version(settings: Settings) -> str | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from loglease.audit.checking import check_log
 from loglease.model.errors import LogLeaseError
+from loglease.server.clock import SystemClock
 from loglease.server.databases import FILE
 from loglease.server.local import FAILED, OK, print_error
 from loglease.server.log_key import named_keys
@@ -59,7 +60,7 @@ async def moved(settings: Settings) -> Mapping[str, int]:
     path, aside = settings.data_dir / FILE, settings.data_dir / MOVED
     if aside.exists():
         raise SettingsInvalid(f"{aside} is there: a database was moved already.", next_step="Start the server.")
-    target = PostgresStore(settings.database.url.get_secret_value())
+    target = PostgresStore(settings.database.url.get_secret_value(), clock=SystemClock())
     try:
         from_file = settings.model_copy(update={"database": DatabaseSettings()})
         async with stopped_server(from_file) as server:

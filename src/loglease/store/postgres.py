@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
+from loglease.model.clock import Clock
 from loglease.model.instant import Instant
 from loglease.store import generations
 from loglease.store.audit_schema import checkpoints, entries, entry_index, served
@@ -36,7 +37,6 @@ OLDEST: Final = 140_000
 """The first version that is supported, as PostgreSQL counts them."""
 
 _LOCK_HEAD: Final = "SELECT 1 FROM seq_head FOR UPDATE"
-_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _MINE: Final = "SELECT pg_current_xact_id()::text::bigint"
 _STATUS: Final = "SELECT pg_xact_status(%s::text::xid8)"
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('loglease migration'))"
@@ -69,16 +69,16 @@ class PostgresGroup(SqlGroup):
         writer: PostgresConnection,
         connection: Connection,
         transaction: SqlTransaction,
-        time: Callable[[Connection], Instant],
+        clock: Clock,
     ) -> None:
         self._cursor = cursor_of(connection)
         self._cursor.execute(_LOCK_HEAD)
-        self._time = time
+        self._clock = clock
         super().__init__(writer, connection, transaction)
 
     def now(self) -> Instant:
-        """Return the database's time, which is the same for all processes."""
-        return self._time(self._connection)
+        """Return the process's time: it holds the database alone, and its clock does not step."""
+        return self._clock.now()
 
     def mark(self) -> int | None:
         """Return the number that PostgreSQL gave this transaction."""
@@ -98,7 +98,8 @@ class PostgresStore:
         rosters: who is on call, for the snapshots of the directory; nobody until somebody says so.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        self._clock = clock
         self.rosters = Rosters()
         self._listeners: list[Callable[[str], None]] = []
         self._writer = PostgresConnection(url, self.rosters, begin=WRITE, failed=self._failed)
@@ -135,7 +136,7 @@ class PostgresStore:
         return await on(readers.threads, lambda: readers.run(query))
 
     async def touch(self) -> Instant:
-        """Write and commit the high-water mark of time; return the database's time when it began.
+        """Write and commit the high-water mark of time; return the time when it began.
 
         Raises:
             StoreUnavailable: it did not become durable.
@@ -152,7 +153,7 @@ class PostgresStore:
 
         def change(connection: Connection, transaction: SqlTransaction) -> Result:
             with self._writer.translated():
-                group = PostgresGroup(self._writer, connection, transaction, self._time)
+                group = PostgresGroup(self._writer, connection, transaction, self._clock)
             return body(group)
 
         return await on(self._writer_thread, lambda: self._writer.run(change))
@@ -199,12 +200,8 @@ class PostgresStore:
             f"A copy of a PostgreSQL database is not written to {path}.", next_step=f"pg_dump -Fc -f {path} …"
         )
 
-    def _time(self, connection: Connection) -> Instant:
-        """Return the database's time; tests have their own."""
-        return Instant(connection.exec_driver_sql(_NOW).scalar_one())
-
     def _touch(self, connection: Connection, _: SqlTransaction) -> Instant:
-        now = self._time(connection)
+        now = self._clock.now()
         connection.exec_driver_sql(_RAISE_MARK, (HIGH_WATER, str(now)))
         return now
 
@@ -256,7 +253,7 @@ class PostgresStore:
             self._wipe(at_most=None)
 
 
-def open_postgres(url: str) -> PostgresStore:
+def open_postgres(url: str, *, clock: Clock) -> PostgresStore:
     """Open a database, and bring its schema up to date.
 
     Blocks.
@@ -270,7 +267,7 @@ def open_postgres(url: str) -> PostgresStore:
         StoreInUse: another server uses it.
         StoreUnavailable: it cannot be reached.
     """
-    store = PostgresStore(url)
+    store = PostgresStore(url, clock=clock)
     try:
         store.prepare()
     except BaseException:

@@ -6,6 +6,7 @@ or records goes to a primary alone, so a standby is refused.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -30,6 +31,7 @@ _FAULTS: Final = ("IntegrityError", "ProgrammingError", "DataError", "NotSupport
 """An `InterfaceError` is a connection that is gone."""
 _CLAIM: Final = "SELECT pg_try_advisory_lock(hashtext('loglease'), hashtext('server'))"
 """Held by the connection, so it is given up when the process dies."""
+_PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 0.0)
 _CONNECT_S: Final = 2
 _ALIVE: Final[dict[str, Any]] = {
     # A peer that is gone without a word is noticed in about as long as a gateway's lease lasts.
@@ -68,7 +70,7 @@ class PostgresConnection(StoreConnection):
         found = super()._opened()
         if is_new and self._claims:
             driver: Any = found[0].connection.dbapi_connection
-            if not driver.execute(_CLAIM).fetchone()[0]:
+            if not _claimed(driver):
                 self.close()
                 raise StoreInUse(
                     "Another LogLease server uses this database.",
@@ -90,6 +92,15 @@ class PostgresConnection(StoreConnection):
             f"PostgreSQL failed: {said}.".replace("..", "."),
             next_step="Look at its log and at the network between. A running server goes on by itself.",
         )
+
+
+def _claimed(driver: Any) -> bool:
+    """Try to hold the database; what a process that has just ended held is given up a moment after it."""
+    for wait_s in _PATIENCE_S:
+        if driver.execute(_CLAIM).fetchone()[0]:
+            return True
+        time.sleep(wait_s)
+    return False
 
 
 @lru_cache(maxsize=8)

@@ -115,3 +115,27 @@ async def test_what_no_set_allows_is_refused(world: World) -> None:
         (bob, "nobody@example.com", DAY_S, 404),
     ):
         assert (await named(world, who, other, for_s)).status_code == status
+
+
+@pytest.mark.parametrize("how", ["in time", "its end", "ended", "named anew"])
+async def test_a_grant_begins_while_whoever_approved_it_stands_in(world: World, how: str) -> None:
+    alice = await world.add("alice@example.com")
+    bob = await world.add("bob@example.com", groups=("approvers",))
+    carol = await world.add("carol@example.com", groups=("deputies",))
+    person = (await named(world, bob, "carol@example.com", 600)).json()["person"]
+    request = (await world.created("/requests", WISH, alice)).json()
+    grant = (await reviewed(world, request, carol)).json()["grant"]
+    assert grant
+    if how == "its end":
+        world.clock.later_s += 600
+    elif how == "ended":
+        assert (await world.client.delete(f"/stand-ins/{person}", headers=bob)).status_code == 204
+    elif how == "named anew":
+        assert (await named(world, bob, "carol@example.com", 600)).status_code == 200
+    answer = await world.client.post(f"/grants/{grant}/activate", headers=alice)
+    if how == "in time":
+        assert answer.status_code == 200, answer.text
+        return
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["code"] == "policy_denied"
+    assert not await told(world, "grant.activated")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from tests.policy.world import (
 from loglease.model.ids import PersonId
 from loglease.model.instant import MICROSECONDS, Instant, after
 from loglease.model.principal import Kind, Principal, StandIn, directory_of
-from loglease.model.review import Verdict
+from loglease.model.review import Review, Verdict
 from loglease.policy import Bench, People, eligible_reviewers, plan_state
 from loglease.policy.plan import review_refusal
 
@@ -126,6 +128,22 @@ def test_a_member_and_the_stand_in_are_one_approval() -> None:
     assert not satisfied(noor, SAM)
     assert satisfied(noor, SAM, omar)
     assert decided(TWO, directory=directory_of([MARIA, noor, SAM])).refusal is not None
+
+
+def test_what_was_approved_in_anothers_place_is_nobodys_own_word_later() -> None:
+    noor = lead("noor", standing("sam"))
+    (plan,) = decided(BUNDLE, directory=directory_of([MARIA, noor])).offers[0].plans
+    earlier = replace(review_by(SAM), stands_for=noor.id)
+
+    def satisfied(*people: Principal, review: Review = earlier) -> bool:
+        return plan_state([plan], [review], bench_of(*people)).satisfied
+
+    assert satisfied(noor, SAM)
+    assert not satisfied(lead("noor"), SAM)
+    promoted = person("sam", "sre-leads", "payments-leads")
+    assert not satisfied(lead("noor"), promoted)
+    assert satisfied(lead("noor"), promoted, review=review_by(SAM))
+    assert satisfied(lead("noor"), lead("omar", standing("sam")), SAM), "they stand in for another member"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ class People:
             return []
         return [one for one in members if self._lets_stand_in(one, chosen, rule)]
 
+    def stands_in(self, principal: Principal) -> bool:
+        """Say whether a principal stands in for anybody, whichever approver sets let them."""
+        return bool(self._standing.get(principal.person))
+
     def _lets_stand_in(self, member: Principal, chosen: ApproverSet, rule: StandInRule) -> bool:
         return (
             member.kind is Kind.HUMAN

@@ -151,14 +151,22 @@ def plan_state(plans: Sequence[Plan], reviews: Iterable[Review], bench: Bench) -
     Args:
         plans: all must be satisfied; a review may count in several. No plan at all is satisfied by nobody.
         reviews: those that were accepted, in any order.
-        bench: who may review. Approvals of people who are not eligible any more do not count; a denial always does.
+        bench: who may review. Approvals of people who are not eligible any more do not count, nor those given in
+            another's place by somebody who stands in for nobody any more; a denial always does.
     """
     given = sorted(reviews, key=lambda one: (one.given_at, one.id))
     stages = [stage for plan in plans for stage in plan.stages]
     humans = {one.id: one for one in bench.humans()}
     then = bench.as_given(given)
     able = {one for one in {each.reviewer for each in given} & humans.keys() if then.is_in(stages, humans[one])}
-    approvals = [one for one in given if one.verdict is Verdict.APPROVE and one.reviewer in able]
+    approvals = [
+        one
+        for one in given
+        if one.verdict is Verdict.APPROVE
+        and one.reviewer in able
+        # What was said in another's place is nobody's own word later.
+        and (one.stands_for is None or then.people.stands_in(humans[one.reviewer]))
+    ]
     voters = [humans[one.reviewer] for one in approvals]
     waiting, complete, useful = [], [], set[PrincipalId]()
     for plan in plans:

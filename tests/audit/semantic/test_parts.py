@@ -191,7 +191,7 @@ def test_who_may_be_one_person_is_one_over_any_number_of_steps() -> None:
     assert people.own(["bot"]) == {"bot", people.person("a")}
     people.part("b", "a")
     assert people.person("a") != people.person("c") == people.person("b")
-    people.deputies["a"] = Deputy("c", after(START, 10))
+    people.deputies["a"] = Deputy("c", START, after(START, 10))
     assert people.members_of("b", START) == ["a"]
     assert people.members_of("b", after(START, 10)) == []
 

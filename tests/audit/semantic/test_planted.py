@@ -52,6 +52,16 @@ def approved_by_oneself(log: Writer) -> None:
     log.approve(asked, by="sub_alice")
 
 
+def activated_when_a_stand_in_was_over(log: Writer) -> None:
+    data = {"subject": "sub_bob", "stand_in": "sub_carol", "until_at": instant_text(after(log.now, 60))}
+    log.write("stand_in.named", "sub_bob", data)
+    asked = log.ask()
+    log.review(asked, "sub_carol", stands_for="sub_bob")
+    granted = log.approve(asked, by="sub_carol")
+    log.wait(60)
+    log.activate(granted)
+
+
 def broke_the_glass_and_nobody_looked(log: Writer) -> None:
     asked = log.ask(plans=(), outcome="break_glass")
     granted = log.activate(log.approve(asked, by="system", review_by_at=instant_text(after(log.now, HOUR))))
@@ -79,6 +89,7 @@ PLANTED: tuple[tuple[Callable[[Writer], object], str, BreachKind], ...] = (
     (served_over_budget, "S17", BreachKind.VIOLATION),
     (granted_without_approvals, "S8", BreachKind.VIOLATION),
     (approved_by_oneself, "S7", BreachKind.VIOLATION),
+    (activated_when_a_stand_in_was_over, "S11", BreachKind.VIOLATION),
     (broke_the_glass_and_nobody_looked, "S25", BreachKind.FINDING),
     (changed_the_policy_unapproved, "S22", BreachKind.VIOLATION),
     (restarted_unrecorded, "S26", BreachKind.VIOLATION),

@@ -48,8 +48,9 @@ def is_activated_in_time(state: State, grant: Grant, data: Data) -> None:
 def still_has_approvals(state: State, grant: Grant, data: Data) -> None:
     """S11: the reviews that were checked again satisfy S6, S7 and S8 now."""
     request = grant.request
-    if request.looked_at == state.people.version and request.counted == tuple(data["reviews"]):
-        return  # as at the approval, where nothing can have changed since
+    unchanged = request.looked_at == state.people.version and request.counted == tuple(data["reviews"])
+    if unchanged and not any(review.stands_for for review in request.reviews.values()):
+        return  # as at the approval, where nothing can have changed since; only stand-ins lapse without an entry
     what = f"the activation of {grant.id}"
     breaches = len(state.breaches)
     counted = reviews_count(state, grant.request, data["reviews"], what, rule="S11")

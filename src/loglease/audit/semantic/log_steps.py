@@ -208,7 +208,7 @@ def stands_in(state: State, entry: Fact) -> None:
     """Somebody reviews in another's place for a time."""
     data = entry.data
     state.people.version += 1
-    state.people.deputies[data["subject"]] = Deputy(data["stand_in"], instant_of(data["until_at"]))
+    state.people.deputies[data["subject"]] = Deputy(data["stand_in"], state.at, instant_of(data["until_at"]))
 
 
 def stands_in_no_longer(state: State, entry: Fact) -> None:

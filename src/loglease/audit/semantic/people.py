@@ -13,9 +13,10 @@ HUMAN: Final = "human"
 
 @dataclass(frozen=True, slots=True)
 class Deputy:
-    """Who stands in for a member, and until when."""
+    """Who stands in for a member, and from when until when."""
 
     by: str
+    since: Instant
     until: Instant
 
 
@@ -98,10 +99,15 @@ class People:
         with_owners = {one for subject in subjects for one in (subject, self.owners.get(subject, subject))}
         return {self.person(one) for one in with_owners}
 
-    def members_of(self, by: str, now: Instant) -> list[str]:
-        """Return for whom a subject stands in."""
-        person = self.person(by)
-        return [member for member, one in self.deputies.items() if now < one.until and self.person(one.by) == person]
+    def members_of(self, by: str, now: Instant, *, named_by: Instant | None = None) -> list[str]:
+        """Return for whom a subject stands in.
+
+        Args:
+            named_by: only those who had named them by then; None is now.
+        """
+        person, last = self.person(by), now if named_by is None else named_by
+        standing = ((member, one) for member, one in self.deputies.items() if one.since <= last and now < one.until)
+        return [member for member, one in standing if self.person(one.by) == person]
 
     def held(self, subject: str, now: Instant) -> tuple[str, int] | None:
         """Say why a subject may do nothing now, with the entry that says so: locked or disabled; None if they may."""

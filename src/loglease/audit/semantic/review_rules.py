@@ -52,7 +52,7 @@ def plans_are_met(state: State, request: Request, counted: Sequence[Review], wha
     if request.offer.get("outcome") == "review" and not any(map(has_slots, plans)):
         state.breach(rule, f"{what} of {request.id} needs no review, and the offer says that it does", request.index)
         return
-    voters = _voters(state, counted)
+    voters = _voters(state, request, counted)
     for number, plan in enumerate(plans, 1):
         if not is_met(plan, voters):
             given = [review.index for review in counted]
@@ -61,17 +61,24 @@ def plans_are_met(state: State, request: Request, counted: Sequence[Review], wha
             return
 
 
-def _voters(state: State, counted: Sequence[Review]) -> list[Voter]:
+def _voters(state: State, request: Request, counted: Sequence[Review]) -> list[Voter]:
     people = state.people
     persons = {people.person(review.reviewer) for review in counted}
-    voters = []
-    for review in counted:
-        if review.stands_for is not None:
-            members = people.members_of(review.reviewer, state.at) or [review.stands_for]
-            if all(people.person(member) in persons for member in members):
-                continue  # whoever they stand in for has spoken
-        voters.append(Voter(people.person(review.reviewer), review.names))
-    return voters
+    return [
+        Voter(people.person(review.reviewer), review.names)
+        for review in counted
+        if review.stands_for is None or not persons.issuperset(_represented(state, request, review, review.stands_for))
+    ]
+
+
+def _represented(state: State, request: Request, review: Review, member: str) -> set[str]:
+    """Return in whose place a review counts now; nobody once the reviewer stands in no longer."""
+    people = state.people
+    members = people.members_of(review.reviewer, state.at, named_by=request.submitted.at)
+    if not members and state.partial:
+        state.unchecked("S8", "who was named as a stand-in before the first entry that is there")
+        members = [member]
+    return {people.person(one) for one in members}
 
 
 def after_reviewer_may(state: State, entry: Fact, after: AfterReview) -> None:

@@ -68,7 +68,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "The counted reviews meet every plan of the offer: one slot a person and plan, by the names under which they"
         " reviewed.",
         "Whom an escalation names is among the names of its stage. A stand-in fills no slot beside the one they stand"
-        " in for. What the policy demanded besides, when it was decided again, is not in the offer.",
+        " in for, none once that is over, and none where they were named after the submit. What the policy demanded"
+        " besides, when it was decided again, is not in the offer.",
     ),
     Rule(
         "S9",

@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+ON_A_DATABASE := $(addprefix tests/,access api attacks audit contracts gateway promises races server store)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real real-servers lint format bench bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
+.PHONY: help setup demo test test-postgres test-real real-servers lint format bench bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,6 +26,9 @@ demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
 
 test: setup ## Run all tests that need nothing but Python
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real tests $(ARGS)
+
+test-postgres: setup ## Run the tests that use a database once more, on a real PostgreSQL
+	DATABASE_UNDER_TEST=postgresql $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ON_A_DATABASE) $(ARGS)
 
 real-servers: ## Install what the real-server tests need and this machine can get
 	tests/real/install

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.api.world import WISH, World, world_in
+from tests.fakes.database import entries_of
 
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.report.catalogue import KINDS
@@ -47,12 +48,7 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
 
 def entries(world: World) -> list[dict[str, Any]]:
     """Read the log behind the server's back."""
-    database = sqlite3.connect(f"file:{world.services.data_dir / FILE}?mode=ro", uri=True)
-    try:
-        found = database.execute("SELECT idx, bytes FROM entries ORDER BY idx").fetchall()
-    finally:
-        database.close()
-    return [{**orjson.loads(content), "index": index} for index, content in found]
+    return [{**orjson.loads(content), "index": index} for index, content in entries_of(world.services.store)]
 
 
 async def lived(world: World) -> dict[str, str]:
@@ -323,6 +319,7 @@ async def test_sinks_are_listed_with_what_they_lack(tmp_path: Path) -> None:
         assert sink["behind"] == len(entries(world)) - 1, "nothing delivers to it in this test"
 
 
+@pytest.mark.sqlite
 async def test_a_log_that_was_changed_shows_and_gives_no_folder(world: World, auditor: dict[str, str]) -> None:
     await lived(world)
     whole = await made(world, auditor, "integrity")

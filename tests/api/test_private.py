@@ -128,6 +128,7 @@ async def test_a_text_is_disclosed_to_an_auditor_on_the_record(world: World) -> 
         assert refused.json()["code"] == code, wrong
 
 
+@pytest.mark.sqlite
 async def test_a_person_is_erased_from_all_files_by_two_administrators(world: World) -> None:
     erin, frank, oscar = await office(world)
     content = bytes_of(world)
@@ -178,6 +179,7 @@ async def test_a_person_is_erased_from_all_files_by_two_administrators(world: Wo
     ] * 2
 
 
+@pytest.mark.sqlite
 async def test_one_text_is_erased_unless_a_hold_covers_it(world: World) -> None:
     erin, frank, oscar = await office(world)
     entry = await entry_of(world, oscar, "request.submitted")
@@ -207,6 +209,7 @@ async def test_who_set_a_hold_does_not_release_it(world: World) -> None:
         assert done.json()["released_by"]["account"] == "frank@example.com"
 
 
+@pytest.mark.sqlite
 async def test_a_proposal_is_denied_withdrawn_and_repeated(world: World) -> None:
     erin, frank, _ = await office(world)
     subject = await disabled(world, erin, "alice@example.com")
@@ -225,6 +228,7 @@ async def test_a_proposal_is_denied_withdrawn_and_repeated(world: World) -> None
     assert REASON.encode() in bytes_of(world)
 
 
+@pytest.mark.sqlite
 async def test_what_is_old_enough_is_pruned_and_deleted_a_month_later(world: World) -> None:
     erin, frank, oscar = await office(world)
     for number in range(300):

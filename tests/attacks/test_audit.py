@@ -18,6 +18,7 @@ from loglease.store.sqlite_library import running_library
 SQLITE = running_library().module
 
 
+@pytest.mark.sqlite
 def test_ad_01_a_log_that_cannot_be_written_serves_nothing_and_heals(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -85,6 +86,7 @@ async def test_ad_06_reconnecting_counts_each_line_once(tmp_path: Path) -> None:
         assert (await made.stored_grant(grant)).usage.lines == len(got)
 
 
+@pytest.mark.sqlite
 def test_ad_08_entries_take_no_verb_that_changes_and_no_sql(server: Stack) -> None:
     people = crowd(server)
     admin = people["admin"]

@@ -34,7 +34,7 @@ def open_configured(settings: Settings, clock: Clock) -> Database:
     return open_database(settings.data_dir / FILE, clock)
 
 
-def entries_of(store: Database) -> list[tuple[int, bytes]]:
+def entries_of(store: object) -> list[tuple[int, bytes]]:
     """Return index and bytes of all entries, by a connection of one's own."""
     if isinstance(store, SqliteStore):
         with closing(sqlite3.connect(f"file:{store.path}?mode=ro", uri=True)) as connection:

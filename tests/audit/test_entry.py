@@ -85,6 +85,19 @@ def test_what_is_no_entry_is_refused(changes: dict[str, Any]) -> None:
         entry_bytes(draft(1, **changes), AT)
 
 
+@pytest.mark.parametrize("name", ["actor", "via", "id"])
+def test_an_id_has_128_characters_at_most(name: str) -> None:
+    prefix = "ent_" if name == "id" else "sub_"
+    longest = draft(1, **{name: prefix + "x" * 124})
+    assert entry_of(entry_bytes(longest, AT)).draft == longest
+    for wrong in (prefix + "x" * 125, "x" * 10):
+        with pytest.raises(EntryInvalid, match=f"its id is none|{name} is no subject"):
+            entry_bytes(draft(1, **{name: wrong}), AT)
+        content = entry_bytes(longest, AT).replace(str(getattr(longest, name)).encode(), wrong.encode())
+        with pytest.raises(EntryInvalid, match=f"its id is none|{name} is no subject"):
+            entry_of(content)
+
+
 def test_read_only_mappings_are_as_good_as_dictionaries() -> None:
     one = draft(1)
     assert entry_bytes(replace(one, data=MappingProxyType(dict(one.data))), AT) == entry_bytes(one, AT)

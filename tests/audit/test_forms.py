@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.audit.drafts import draft, drafts
 
-from loglease.audit.entry import entry_bytes, entry_of
+from loglease.audit.entry import MAX_ENTRY_BYTES, entry_bytes, entry_of
 from loglease.audit.forms import check_form, first_without_form, is_plain
 from loglease.audit.interface import Draft, EntryInvalid
 from loglease.audit.types import ENTRY_TYPES
@@ -98,6 +98,26 @@ def test_the_first_of_several_that_is_none_is_told() -> None:
             found = first_without_form([*entries, wrong])
             assert found is not None
             assert found[0] == place
+
+
+def test_an_entry_has_16384_bytes_at_most() -> None:
+    texts = ["x" * 512] * 31
+    short = entry_bytes(draft(1, data={"digest_sha256": "a" * 64, "reviews": [*texts, ""]}), AT)
+    last = "x" * (MAX_ENTRY_BYTES - len(short))
+    longest = entry_bytes(draft(1, data={"digest_sha256": "a" * 64, "reviews": [*texts, last]}), AT)
+    assert len(longest) == MAX_ENTRY_BYTES
+    check_form(longest)
+    assert is_plain(longest)
+    assert first_without_form([longest, longest]) is None
+    longer = longest.replace(b'x"]', b'xx"]')
+    assert len(longer) == MAX_ENTRY_BYTES + 1
+    assert not is_plain(longer)
+    with pytest.raises(EntryInvalid, match="at most 16,384 bytes, not 16,385"):
+        check_form(longer)
+    for before in ([], [longest]):
+        found = first_without_form([*before, longer])
+        assert found is not None
+        assert found[0] == len(before)
 
 
 GOOD = entry_bytes(draft(1), AT)

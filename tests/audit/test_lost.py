@@ -150,3 +150,29 @@ async def test_an_empty_database_gets_all_of_them(log: SignedLog, tmp_path: Path
         assert await put_back(fresh) == SIZE
         assert await rows(fresh) == whole
         assert (await fresh.begin()).head.checkpoint.size == SIZE
+
+
+async def test_a_database_without_a_signed_head_needs_the_key(tmp_path: Path, whole: list[bytes]) -> None:
+    shutil.copytree(tmp_path / "log", tmp_path / "fresh" / "log")
+    async with unopened(tmp_path / "fresh") as fresh:
+        published = published_head(fresh.files, [KEY.verifier])
+        with pytest.raises(LogBehind, match="the log's key is missing"):
+            await put_back_lost(fresh.store, fresh.files, None, published, begins=nothing)
+        assert await rows(fresh) == []
+    async with unopened(tmp_path) as log:
+        assert await put_back_lost(log.store, log.files, None, published, begins=nothing) == SIZE - KEPT
+
+
+@pytest.mark.parametrize("size", [0, 255, 256])
+async def test_a_directory_that_ends_with_a_bundle_or_before_the_first_is_put_back(tmp_path: Path, size: int) -> None:
+    async with signed_log(tmp_path / "old") as old:
+        if size:
+            await old.add(*range(size))
+        await old.publish()
+    shutil.copytree(tmp_path / "old" / "log", tmp_path / "new" / "log")
+    async with unopened(tmp_path / "new") as new:
+        assert await put_back(new) == size
+        assert len(await rows(new)) == size
+        heads = await new.store.read(lambda tx: [one.size for one in tx.checkpoints.since(0)])
+        assert heads == ([0, size] if size else [0])
+        assert (await new.begin()).head.checkpoint.size == size

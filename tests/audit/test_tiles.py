@@ -48,11 +48,13 @@ def test_a_path_names_one_tile(tile: Tile) -> None:
         (Tile(0, 0), "tile/0/000"),
         (Tile(0, 1_234_067), "tile/0/x001/x234/067"),
         (Tile(3, 999, 7), "tile/3/999.p/7"),
+        (Tile(63, 0), "tile/63/000"),
         (Tile(ENTRIES, 1_000, 255), "tile/entries/x001/000.p/255"),
     ],
 )
 def test_paths_are_those_of_the_standard(tile: Tile, path: str) -> None:
     assert tile.path == path
+    assert tile_of(path) == tile
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from tests.audit.signing import KEY, ORIGIN, SignedLog, contents, damaged, paths, signed_log
 
+from loglease.audit import walk as walking
 from loglease.audit.checking import Found, Tampered
 from loglease.audit.checkpoint import Checkpoint, sign_checkpoint
 from loglease.audit.merkle import leaf_hash
 from loglease.audit.note import SigningKey
-from loglease.audit.tiles import CHECKPOINT
+from loglease.audit.tiles import CHECKPOINT, ENTRIES, Tile, tiles_of
 from loglease.audit.walk import TileMissing, Walk, opened_log, published_head
 
 SIZE = 600
@@ -254,6 +255,69 @@ async def test_a_log_whose_first_entries_were_pruned_goes_on(log: SignedLog, til
     damaged(log, "UPDATE entries SET leaf = zeroblob(32) WHERE idx = 300")
     with pytest.raises(Tampered):
         await log.begin()
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have a start prove the newest 50 entries, and return where walks began."""
+    begin, noted = Walk.begin, list[int]()
+
+    def noting(walk: Walk, first: int) -> None:
+        noted.append(first)
+        begin(walk, first)
+
+    monkeypatch.setattr(walking, "NEWEST", 50)
+    monkeypatch.setattr(Walk, "begin", noting)
+    return noted
+
+
+async def test_a_start_proves_the_end_of_a_log_of_which_nothing_is_missing(log: SignedLog, begun: list[int]) -> None:
+    assert (await log.begin()).mended == 0
+    assert begun == [512]
+
+
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/entries/000", "tile/entries/001"])
+async def test_a_start_goes_back_to_the_first_entry_for_a_file_that_is_missing(
+    log: SignedLog, begun: list[int], path: str
+) -> None:
+    before = contents(log.directory)
+    (log.directory / "log" / path).unlink()
+    assert (await log.begin()).mended == 1
+    assert contents(log.directory) == before
+    assert begun == [0]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 8_191, b"x" * 8_193])
+async def test_a_start_goes_back_for_a_tile_of_another_length(log: SignedLog, begun: list[int], content: bytes) -> None:
+    (log.directory / "log" / "tile/0/000").write_bytes(content)
+    with pytest.raises(Tampered) as caught:
+        await log.begin()
+    assert (caught.value.place, begun) == ("tile/0/000", [0])
+
+
+async def test_a_start_does_not_go_back_for_what_was_pruned(log: SignedLog, begun: list[int]) -> None:
+    pruned(log, tiles=True)
+    assert (await log.begin()).mended == 0
+    (log.directory / "log" / "tile/0/001").unlink()
+    assert (await log.begin()).mended == 1
+    assert begun == [512, 256]
+
+
+async def test_a_tile_that_became_full_with_the_published_head_is_looked_at(log: SignedLog) -> None:
+    for path in ("tile/0/001", "tile/entries/001"):
+        (log.directory / "log" / path).unlink()
+    for published, mended in ((511, 0), (512, 2)):
+        walk = Walk(log.store, log.files, [KEY.verifier], published=published)
+        walk.begin(0)
+        await walk.through(SIZE)
+        assert walk.mended == mended
+
+
+@pytest.mark.parametrize("tile", [Tile(ENTRIES, 0), Tile(ENTRIES, 7), Tile(0, 7), Tile(1, 0), Tile(1, 3), Tile(2, 1)])
+def test_a_tile_is_full_with_the_size_at_which_it_comes(tile: Tile) -> None:
+    size = walking._end(tile)
+    assert tile in tiles_of(size, size - 1)
+    assert tile not in tiles_of(size - 1, size - 2)
 
 
 async def test_a_pruned_log_needs_its_directory(log: SignedLog) -> None:

@@ -91,8 +91,10 @@ def entry_of(content: bytes) -> Entry:
     """Read an entry back.
 
     Raises:
-        EntryInvalid: the bytes are not canonical, or not an entry of a known type.
+        EntryInvalid: the bytes are not canonical, not an entry of a known type, or more than 16,384.
     """
+    if len(content) > MAX_ENTRY_BYTES:
+        raise EntryInvalid(f"An entry has at most {MAX_ENTRY_BYTES:,} bytes, not {len(content):,}.")
     value = canonical_value(content)
     if not isinstance(value, dict) or value.keys() - {"via"} != _KEYS or value["v"] != VERSION:
         raise EntryInvalid("An entry does not have its keys, or another version.")

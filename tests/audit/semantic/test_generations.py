@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from tests.audit.semantic.twins import carried, restore
 from tests.audit.semantic.writer import Writer
-
-from loglease.audit.checkpoint import generation_of, is_later, next_origin
 
 
 def test_a_grant_of_the_generation_before_serves_once_somebody_resumed_it() -> None:
@@ -32,29 +29,3 @@ def test_a_restore_inside_a_generation_forgets_nothing_of_it() -> None:
     log.start("stop")
     log.revoke(replace(granted, id=log.id("grt")))
     assert "S3" in log.check().broken, "the log is still whole"
-
-
-@pytest.mark.parametrize(
-    ("origin", "found"),
-    [
-        ("a/b/1", ("a/b", 1)),
-        ("a/12", ("a", 12)),
-        ("a/0", None),
-        ("a/01", None),
-        ("a", None),
-        ("/1", None),
-        ("a/x", None),
-    ],
-)
-def test_generations_of_names(origin: str, found: tuple[str, int] | None) -> None:
-    assert generation_of(origin) == found
-
-
-def test_the_next_name_is_later() -> None:
-    assert next_origin("a/b/9") == "a/b/10"
-    assert next_origin("a") is None
-    assert is_later("a/b/10", "a/b/9")
-    assert not is_later("a/b/9", "a/b/9")
-    assert not is_later("a/b/9", "a/b/10")
-    assert not is_later("a/c/10", "a/b/9")
-    assert not is_later("a/b/10", "unknown")

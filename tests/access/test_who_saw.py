@@ -27,9 +27,11 @@ from loglease.model.errors import InvalidField
 from loglease.model.grant import Grant
 from loglease.model.ids import GrantId
 from loglease.model.instant import EventWindow, Interval
+from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Selector
 from loglease.model.selector_text import parse_selector
 from loglease.model.served_list import ServedStream, served_list_of
+from loglease.store.interface import Transaction
 from loglease.store.served_index import longest_of, mark_of, reach_of
 from loglease.store.served_index_interface import GrantKey
 
@@ -373,7 +375,7 @@ async def test_grants_in_which_a_value_cannot_be_found_are_named(log: ServedLog)
     )
     seen = await log.seen(Question(wanted=value))
     assert told(seen) == {indices[2]: (How.SERVED, None)}
-    assert {(one.grant, one.why) for one in seen.unsearchable} == {
+    assert {(grant, one.why) for one in seen.unsearchable for grant in one.grants} == {
         (clear.id, "profile_raw"),
         (masked.id, "class_masked"),
     }
@@ -387,7 +389,31 @@ async def test_only_grants_that_can_have_shown_the_stream_at_that_time_are_named
     value = wanted(**{one.id: (set(), {"raw@1": "profile_raw"}) for one in (pay, web)})
     for window, expected in (((0, 100), set()), ((0, 101), {pay.id}), ((199, None), {pay.id}), ((200, None), set())):
         found = await log.seen(Question(selector=parse_selector('{app="pay"}'), window=Interval(*window), wanted=value))
-        assert {one.grant for one in found.unsearchable} == expected
+        assert {grant for one in found.unsearchable for grant in one.grants} == expected
+
+
+async def test_a_key_is_read_once_whatever_was_asked_under_it(log: ServedLog) -> None:
+    made = [await log.grant(window=EventWindow(100, 200), key_salt=bytes([number]) * 32) for number in range(2)]
+    for grant in made:
+        (scope,) = grant.terms.scopes
+        for app, profile in itertools.product(("pay", "web"), ("strict@1", "pii-default@1")):
+            narrow = replace(scope, selector=parse_selector(f'{{app="{app}"}}'), profile=profile)
+            await log.session(replace(grant, terms=replace(grant.terms, scopes=(narrow,))))
+    profiles = frozenset({"pii-default@1", "strict@1"})
+    expected = [(one.id, KeyScope.GRANT, one.scheduled_at, one.key_salt, None, profiles) for one in made]
+
+    async def keys(window: Interval | None, selector: str | None = None) -> list[tuple[object, ...]]:
+        def work(tx: Transaction) -> list[tuple[object, ...]]:
+            scopes = None if selector is None else tx.served.scopes_like(parse_selector(selector))
+            found = tx.served.grant_keys(scopes=scopes, window=window)
+            return [(one.id, one.reach, one.scheduled_at, one.salt, one.shared_salt, one.profiles) for one in found]
+
+        return await log.store.read(work)
+
+    assert (
+        await keys(None) == await keys(Interval(199, None)) == await keys(Interval(0, 300), '{app="web"}') == expected
+    )
+    assert await keys(Interval(200, None)) == await keys(None, '{app="other"}') == []
 
 
 async def test_a_question_about_everything_is_none() -> None:

@@ -6,6 +6,7 @@ so, and grants in which a value cannot be found are named. The grain is one reco
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -71,7 +72,7 @@ class Looked(NamedTuple):
         hidden: why the answer for this grant may be less than all, by profile; empty where it is all.
     """
 
-    pseudonyms: frozenset[str]
+    pseudonyms: Collection[str]
     hidden: Mapping[str, str]
 
 
@@ -150,11 +151,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsearchable:
-    """A grant in which the value may have been shown without a pseudonym to find it by."""
+    """Grants in which the value may have been shown under a profile without a pseudonym to find it by."""
 
-    grant: GrantId
     profile: str
     why: str
+    grants: Sequence[GrantId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +209,8 @@ class _Search:
         narrows = selector is not None and bool(selector.matchers)
         self._selector = selector if narrows else None
         self._scopes = tx.served.scopes_like(selector) if selector is not None and narrows else None
-        self._wanted: dict[GrantId, frozenset[str]] | None = None
-        self._by_number: dict[int, frozenset[str]] | None = None
+        self._wanted: dict[GrantId, Collection[str]] | None = None
+        self._by_number: dict[int, Collection[str]] | None = None
         self._unsearchable: list[Unsearchable] = []
 
     def seen(self) -> Seen:
@@ -244,17 +245,20 @@ class _Search:
 
     def _look_up(self, wanted: ValueWanted) -> None:
         """Want the pseudonyms of a value, by grant, and take note of grants in which it cannot be found."""
-        by_grant: dict[GrantId, frozenset[str]] = {}
-        by_number: dict[int, frozenset[str]] = {}
+        by_grant: dict[GrantId, Collection[str]] = {}
+        by_number: dict[int, Collection[str]] = {}
+        hiding: defaultdict[tuple[str, str], list[GrantId]] = defaultdict(list)
+        look = wanted.look
         for key in self._tx.served.grant_keys(scopes=self._scopes, window=self._question.window):
-            pseudonyms, hidden = wanted.look(key)
+            pseudonyms, hidden = look(key)
             if pseudonyms:
                 by_grant[key.id] = by_number[key.number] = pseudonyms
-            if hidden:
-                self._unsearchable += [
-                    Unsearchable(grant=key.id, profile=profile, why=why) for profile, why in sorted(hidden.items())
-                ]
+            for one in hidden.items():
+                hiding[one].append(key.id)
         self._wanted, self._by_number = by_grant, by_number
+        self._unsearchable = [
+            Unsearchable(profile=profile, why=why, grants=grants) for (profile, why), grants in hiding.items()
+        ]
 
     def _share(self, wanted: PseudonymWanted) -> None:
         """Want the pseudonym for its grant and those that may share a key with it."""
@@ -338,7 +342,7 @@ class _Search:
         found: frozenset[str] = frozenset()
         why: Why | None = None
         if self._wanted is not None:
-            found = self._wanted.get(grant, frozenset()).intersection(served.pseudonyms)
+            found = frozenset(self._wanted.get(grant, ())).intersection(served.pseudonyms)
             if not found:
                 if not entry["data"]["settled"]["overflow"]:
                     return
@@ -369,8 +373,10 @@ class _Search:
         """Yield the values that were shown in clear, between where this answer begins and the next one."""
         before = following
         types = frozenset({"reveal.served"})
-        wanted = None if self._wanted is None else frozenset[str]().union(*self._wanted.values())
+        wanted: frozenset[str] | None = None
         while rows := self._tx.entries.page(types=types, before=before, limit=_CHUNK):
+            if wanted is None and self._wanted is not None:
+                wanted = frozenset().union(*self._wanted.values())
             for row in rows:
                 if row.index < self._first:
                     return
@@ -390,7 +396,7 @@ class _Search:
         why: Why | None = None
         pseudonym = entry["data"].get("pseudonym")
         if self._wanted is not None:
-            tokens = self._wanted.get(grant.parent, frozenset())
+            tokens = self._wanted.get(grant.parent, ())
             if pseudonym is None and entry["data"]["class"] in self._classes():
                 how, why = How.POSSIBLE, Why.NO_PSEUDONYM
             elif pseudonym not in tokens:

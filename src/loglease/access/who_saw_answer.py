@@ -180,7 +180,5 @@ class _People:
 
 
 def _unsearchable(found: Iterable[Unsearchable]) -> list[Canonical]:
-    groups: dict[tuple[str, str], list[str]] = {}
-    for one in found:
-        groups.setdefault((one.why, one.profile), []).append(one.grant)
-    return [{"why": why, "profile": profile, "grants": sorted(groups[why, profile])} for why, profile in sorted(groups)]
+    ordered = sorted(found, key=lambda one: (one.why, one.profile))
+    return [{"why": one.why, "profile": one.profile, "grants": sorted(one.grants)} for one in ordered]

@@ -5,7 +5,7 @@ The way back, from a pseudonym to its value, does not exist. Whoever asks here h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from loglease.redaction.builtin import profile_named
@@ -15,7 +15,7 @@ from loglease.redaction.errors import ProfileUnknown
 from loglease.redaction.library import Library
 from loglease.redaction.profile import Profile
 from loglease.redaction.rules import Rule
-from loglease.redaction.tokens import Keys, hashed_of, key_of_grant, pseudonym_under
+from loglease.redaction.tokens import Keys, hashed_of, pseudonym_under, under_grants
 
 
 class Hidden(StrEnum):
@@ -62,9 +62,9 @@ class Lookup:
             Withheld: ``key_missing``.
         """
         hashed = self._hashed(value)
-        return lambda keys: _under(hashed, keys.pseudonym)
+        return lambda keys: frozenset(pseudonym_under(one, label=label, key=keys.pseudonym) for label, one in hashed)
 
-    def value_of_grants(self, value: bytes, master: bytes) -> Callable[[bytes, str], frozenset[str]]:
+    def value_of_grants(self, value: bytes, master: bytes) -> Callable[[bytes, str], Sequence[str]]:
         """Return what gives all pseudonyms that a value of the class may have under a grant, by its salt and id.
 
         Args:
@@ -73,8 +73,7 @@ class Lookup:
         Raises (what is returned):
             Withheld: ``key_missing``.
         """
-        hashed = self._hashed(value)
-        return lambda salt, grant_id: _under(hashed, key_of_grant(master, salt, grant_id))
+        return under_grants(self._hashed(value), master)
 
     def _hashed(self, value: bytes) -> frozenset[tuple[str, bytes]]:
         """Return label, and what is hashed, of each form that rules may have found the value in."""
@@ -120,7 +119,3 @@ class Lookup:
             for rule in pack.rules
             if rule.id not in profile.disabled and self._takes(rule)
         )
-
-
-def _under(hashed: frozenset[tuple[str, bytes]], key: bytes) -> frozenset[str]:
-    return frozenset([pseudonym_under(one, label=label, key=key) for label, one in hashed])

@@ -6,7 +6,7 @@ entry; tested in tests/api/test_who_saw.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Final
 
@@ -26,7 +26,6 @@ KEY_DESTROYED: Final = "key_destroyed"
 _WITHIN: Final = {wide: [one for one in KeyScope if one.reach <= wide.reach] for wide in KeyScope}
 _GRANT: Final = KeyScope.GRANT
 _ALONE: Final = (_GRANT,)
-_NONE: Final[frozenset[str]] = frozenset()
 _NOTHING_SHOWN: Final = frozenset({Hidden.RAW, Hidden.ABSENT, Hidden.MASKED})
 
 
@@ -84,12 +83,13 @@ def _looking(lookup: Lookup, value: bytes, master: bytes) -> Callable[[GrantKey]
     def look(key: GrantKey) -> Looked:
         hidden, shows = hidden_by(key.profiles)
         if not shows:
-            return Looked(_NONE, hidden)
-        found: frozenset[str] = _NONE
+            return Looked((), hidden)
+        found: Collection[str] = ()
         # Policy may have narrowed how far pseudonyms reach since the grant was made: then its key was another one.
         for scope in _ALONE if key.reach is _GRANT else _WITHIN[key.reach]:
             try:
-                found |= of_grant(key.salt, key.id) if scope is _GRANT else under(_shared(scope, key, master))
+                more = of_grant(key.salt, key.id) if scope is _GRANT else under(_shared(scope, key, master))
+                found = (*found, *more) if found else more
             except RedactionError:
                 hidden = {**hidden, **dict.fromkeys(key.profiles, KEY_DESTROYED)}
         return Looked(found, hidden)

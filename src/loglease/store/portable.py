@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 
-class _TextIn(GenericFunction[str]):
+class _ListIn(GenericFunction[str]):
     type = Text()
     inherit_cache = True
 
@@ -21,9 +21,9 @@ class _Elements(GenericFunction[str]):
     inherit_cache = True
 
 
-def text_in(document: Column[str], path: str) -> ColumnElement[str]:
-    """Return what a JSON document in a column holds at a dotted path, as text; JSON where it is a list or an object."""
-    return _TextIn(document, literal_column(path))
+def list_in(document: Column[str], first: str, second: str, *others: str) -> ColumnElement[str]:
+    """Return what a JSON document in a column holds at some dotted paths, as a list in JSON; null where is nothing."""
+    return _ListIn(document, *map(literal_column, (first, second, *others)))
 
 
 def listed(numbers: Sequence[int]) -> ColumnElement[int]:
@@ -32,16 +32,20 @@ def listed(numbers: Sequence[int]) -> ColumnElement[int]:
     return cast(elements.c.value, BigInteger)
 
 
-@compiles(_TextIn, "sqlite")
-def _text_in_sqlite(element: _TextIn, compiler: SQLCompiler, **kw: Any) -> str:
-    document, path = element.clauses
-    return f"json_extract({compiler.process(document, **kw)}, '$.{path}')"
+@compiles(_ListIn, "sqlite")
+def _list_in_sqlite(element: _ListIn, compiler: SQLCompiler, **kw: Any) -> str:
+    document, *paths = element.clauses
+    named = ", ".join(f"'$.{path}'" for path in paths)
+    return f"json_extract({compiler.process(document, **kw)}, {named})"
 
 
-@compiles(_TextIn, "postgresql")
-def _text_in_postgres(element: _TextIn, compiler: SQLCompiler, **kw: Any) -> str:
-    document, path = element.clauses
-    return f"(CAST({compiler.process(document, **kw)} AS jsonb) #>> '{{{str(path).replace('.', ',')}}}')"
+@compiles(_ListIn, "postgresql")
+def _list_in_postgres(element: _ListIn, compiler: SQLCompiler, **kw: Any) -> str:
+    document, *paths = element.clauses
+    parts = ", ".join(f"parsed.doc #> '{{{str(path).replace('.', ',')}}}'" for path in paths)
+    # OFFSET keeps the document from being parsed once for each path.
+    parsed = f"SELECT CAST({compiler.process(document, **kw)} AS jsonb) AS doc OFFSET 0"
+    return f"(SELECT CAST(jsonb_build_array({parts}) AS text) FROM ({parsed}) AS parsed)"  # noqa: S608 - ours
 
 
 @compiles(_Elements, "sqlite")

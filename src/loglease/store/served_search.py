@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindpar
 
 from loglease.model.errors import InvalidField
 from loglease.model.ids import GrantId
-from loglease.model.instant import Instant, Interval
+from loglease.model.instant import Interval
 from loglease.model.key_scope import KeyScope
 from loglease.model.labels import Labels, Matcher, Selector, matcher_of, selector_of
 from loglease.model.served_list import names_mask, selects, served_list_of
 from loglease.store.audit_schema import entries, served
-from loglease.store.portable import listed, text_in
+from loglease.store.portable import list_in, listed
 from loglease.store.schema import grants
 from loglease.store.served_index import longest_of, mark_of, rebuild_served_index
 from loglease.store.served_index_interface import LONGEST_NS, GrantKey, ServedRow, Unlisted, UnlistedRow
@@ -53,20 +53,30 @@ _NEXT: Final = (
     .order_by(entries.c.idx)
     .limit(_READ)
 )
-_KEYS: Final = (
-    select(
-        served_under.c.grant_number,
-        served_grant.c.grant_id,
-        served_under.c.profile,
-        grants.c.policy,
-        *(text_in(grants.c.document, path) for path in ("shape.pseudonyms", "scheduled_at", "key_salt", "shared_salt")),
+_PROFILES: Final = select(served_under.c.grant_number, served_under.c.profile).distinct().subquery()
+_MADE_WITH: Final = ("shape.pseudonyms", "scheduled_at", "key_salt", "shared_salt")
+
+
+def _keys(*more: str) -> Select[Any]:
+    """Return what reads the grants, each once for every profile, with these parts of its document."""
+    return (
+        select(
+            _PROFILES.c.grant_number,
+            served_grant.c.grant_id,
+            _PROFILES.c.profile,
+            grants.c.policy,
+            grants.c.valid_until,
+            list_in(grants.c.document, *_MADE_WITH, *more),
+        )
+        .join(served_grant, served_grant.c.number == _PROFILES.c.grant_number)
+        .join(grants, grants.c.id == served_grant.c.grant_id)
+        .where(or_(grants.c.lines_used > 0, grants.c.bytes_used > 0))
+        .order_by(_PROFILES.c.grant_number)
     )
-    .join(served_grant, served_grant.c.number == served_under.c.grant_number)
-    .join(grants, grants.c.id == served_grant.c.grant_id)
-    .where(or_(grants.c.lines_used > 0, grants.c.bytes_used > 0))
-    .order_by(served_under.c.grant_number)
-)
-_WINDOWS: Final = (grants.c.valid_until, text_in(grants.c.document, "terms.scopes"))
+
+
+_KEYS: Final = _keys()
+_KEYS_AND_SCOPES: Final = _keys("terms.scopes")
 
 
 class SqlServedIndex:
@@ -170,14 +180,13 @@ class SqlServedIndex:
 
     def pseudonyms(self, wanted: Mapping[int, Collection[str]], *, first: int, most: int) -> Sequence[int]:
         """Return the entries that may list one of these pseudonyms under the grant of that number."""
-        pairs = sorted(
-            {
-                number << _MARK_BITS | mark_of(one) - _LOWEST_MARK
-                for number, pseudonyms in wanted.items()
-                for one in pseudonyms
-            }
-        )
+        pairs = [
+            number << _MARK_BITS | mark_of(one) - _LOWEST_MARK
+            for number, pseudonyms in wanted.items()
+            for one in pseudonyms
+        ]
         # In the order of the key, so that neighbours are read together.
+        pairs.sort()
         pair, marks = listed(pairs), served_pseudonym.c
         found = and_(
             marks.grant_number == pair.op(">>")(literal(_MARK_BITS, Integer)),
@@ -240,34 +249,26 @@ class SqlServedIndex:
             scopes: the numbers of what queries were about, of which there was one at least.
             window: event times, of which the grant can have shown some.
         """
-        query = _KEYS
+        query = _KEYS if window is None else _KEYS_AND_SCOPES
         if scopes is not None:
             about = select(served_under.c.grant_number).where(served_under.c.scopes.in_(_some(scopes)))
-            query = query.where(served_under.c.grant_number.in_(about))
-        if window is not None:
-            query = query.add_columns(*_WINDOWS)
+            query = query.where(_PROFILES.c.grant_number.in_(about))
         found: GrantKey | None = None
         alone = cache(lambda profile: frozenset((profile,)))
         # Not all of them at once: objects that stay make the interpreter look for cycles among all that it has.
         for rows in self._connection.execute(query).partitions(_ROWS):
-            for number, grant, profile, policy, reach, at, salt, shared, *windows in rows:
+            for number, grant, profile, policy, valid_until, parts in rows:
                 if found is not None and number == found.number:
                     found = found._replace(profiles=found.profiles | {profile})
-                elif window is None or _can_show(window, *windows):
-                    if found is not None:
-                        yield found
-                    shared_salt = None if shared is None else bytes.fromhex(shared)
-                    key = (
-                        number,
-                        grant,
-                        policy,
-                        _REACH[reach],
-                        Instant(int(at)),
-                        bytes.fromhex(salt),
-                        shared_salt,
-                        alone(profile),
-                    )
-                    found = GrantKey._make(key)
+                    continue
+                made_with = orjson.loads(parts)
+                if window is not None and not _can_show(window, valid_until, made_with.pop()):
+                    continue
+                if found is not None:
+                    yield found
+                reach, at, salt, shared = made_with
+                salt, shared = bytes.fromhex(salt), None if shared is None else bytes.fromhex(shared)
+                found = GrantKey(number, grant, policy, _REACH[reach], at, salt, shared, alone(profile))
         if found is not None:
             yield found
 
@@ -276,9 +277,9 @@ class SqlServedIndex:
         return rebuild_served_index(self._connection)
 
 
-def _can_show(wanted: Interval, valid_until: int | None, scopes: str) -> bool:
+def _can_show(wanted: Interval, valid_until: int | None, scopes: Sequence[Mapping[str, Any]]) -> bool:
     """Say whether a grant can have shown event times of a window; a scope that is live ends with the grant."""
-    windows = [scope["window"] for scope in orjson.loads(scopes)]
+    windows = [scope["window"] for scope in scopes]
     ends = [window.get("end_ns", None if valid_until is None else valid_until * 1_000) for window in windows]
     known = [end for end in ends if end is not None]
     shown = Interval(min(window["start_ns"] for window in windows), max(known) if len(known) == len(ends) else None)

@@ -156,6 +156,7 @@ def test_of_wrong_tiles_and_entries_the_first_is_told(large: Log) -> None:
         ((("tile/1/001.p/1", 0), ("tile/0/019", 3)), 19 * 256 + 3),
         ((("tile/1/001.p/1", 0), ("tile/2/000.p/1", 0)), 0),
         ((("tile/1/000", 30),), 7_000),
+        ((("tile/2/000.p/1", 0), ("tile/0/000", 0)), 0),
     ):
         files = large.files
         for changed, place in changes:
@@ -207,6 +208,38 @@ def test_a_tile_of_leaves_and_its_bundle_may_both_be_wrong(one: Log) -> None:
             verified(bent({**one.files, "tile/entries/001": content}, "tile/0/001", 9).get)
         assert (found.value.place, found.value.index, found.value.holds) == ("tile/0/001", 256, range(256))
         assert "does not hash to what the tiles above it say" in found.value.message
+
+
+def test_of_two_wrong_things_at_one_entry_the_one_nearest_to_it_is_told(large: Log) -> None:
+    with pytest.raises(LogTampered, match=r"hash 0 of tile/0/000 is not that of entry 0, which holds"):
+        verified(bent(bent(large.files, "tile/2/000.p/1", 0), "tile/0/000", 0).get)
+
+
+def test_a_tile_and_its_bundle_that_were_changed_together_are_not_what_was_signed(one: Log) -> None:
+    path, bundle = put(one, 300, one.entries[0])
+    tile = bytearray(one.files["tile/0/001"])
+    tile[44 * 32 : 45 * 32] = leaf_hash(one.entries[0])
+    with pytest.raises(LogTampered, match="tile/0/001 does not hash to what the tiles above it say") as found:
+        verified({**one.files, path: bundle, "tile/0/001": bytes(tile)}.get)
+    assert found.value.holds == range(256)
+
+
+def test_a_damaged_tile_at_the_edge_is_told_by_its_length(one: Log) -> None:
+    path = "tile/0/002.p/88"
+    for content, size in ((one.files[path][:-1], "2,815"), (one.files[path] + b"x", "2,817")):
+        with pytest.raises(LogTampered, match=rf"{path} has {size} bytes, not 2,816") as found:
+            verified({**one.files, path: content}.get)
+        assert (found.value.place, found.value.index) == (path, 512)
+
+
+def test_a_bundle_that_goes_on_behind_its_entries_mends_no_tile(one: Log) -> None:
+    path, bundle = "tile/0/002.p/88", "tile/entries/002.p/88"
+    wrong = bent(one.files, path, 3)
+    with pytest.raises(LogTampered, match=rf"hash 3 of {path} is not that of entry 515, which holds"):
+        verified(wrong.get)
+    for content in (one.files[bundle] + b"\0\0", one.files[bundle] + b"x"):
+        with pytest.raises(LogTampered, match="the signed root in checkpoint is not that of the tiles"):
+            verified({**wrong, bundle: content}.get)
 
 
 def test_a_bundle_that_goes_on_behind_its_entries_is_damaged(one: Log) -> None:
@@ -357,6 +390,16 @@ def test_entries_are_found_by_index_and_id(one: Log) -> None:
         with pytest.raises(LogTampered, match="do not lead to the root") as found:
             prove({**one.files, path: content}.get, index)
         assert (found.value.place, found.value.index) == (path, index)
+
+
+@pytest.mark.parametrize("size", [1, 2, 256, 257, 513])
+def test_the_newest_entry_is_found_by_its_id(size: int) -> None:
+    files, newest = log_of(recorded(size)), list(recorded(size))[-1]
+    entry_id = newest.split(b'"id":"')[1].split(b'"')[0].decode()
+    assert index_of(files.get, entry_id, size) == size - 1
+    proof, content = prove(files.get, size - 1)
+    assert (proof.extra, content) == (None, newest)
+    assert prove(files.get, size - 1, extra=True)[0].extra == newest
 
 
 @pytest.mark.parametrize(("path", "first"), [("tile/entries/001", 256), ("tile/entries/002.p/88", 512)])

@@ -288,7 +288,9 @@ def judged(
     if noted is not None and (fault is None or (noted.index or 0) < (fault.index or 0)):
         fault = noted
     if fault is not None:
-        bad = min(fault.index or 0, missing[1] if missing else fault.index or 0)
+        bad = fault.index or 0
+        if missing is not None:
+            bad = min(bad, missing[1])
         raise LogTampered(fault.place, fault.detail, index=fault.index, holds=range(begin, bad) or None) from fault
     if missing is not None:
         raise LogIncomplete(missing[0])
@@ -361,7 +363,7 @@ def tiles_over(size: int, entries: range) -> int:
     for level in range(size.bit_length() // HEIGHT + 1):
         shift = (level + 1) * HEIGHT
         whole = ((size >> level * HEIGHT) + WIDTH - 1) // WIDTH
-        count += max(0, min(whole, (entries.stop + (1 << shift) - 1) >> shift) - (entries.start >> shift))
+        count += min(whole, (entries.stop + (1 << shift) - 1) >> shift) - (entries.start >> shift)
     return count
 
 

@@ -383,7 +383,46 @@ def starts_with_a_key_that_no_rotation_named(log: Writer) -> None:
 
 SHORT = RAISE | {"duration_s": 300}
 
+
+def approved_twice(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked)
+    data = {"digest_sha256": asked.digest, "reviews": list(asked.reviews)}
+    log.write("request.approved", "sub_bob", data, {"request": asked.id})
+    log.approve(asked)
+
+
+def approved_when_its_time_was_over(log: Writer) -> None:
+    asked = log.ask()
+    log.review(asked)
+    log.wait(2 * HOUR)
+    data = {"digest_sha256": asked.digest, "reviews": list(asked.reviews)}
+    log.write("request.approved", "sub_bob", data, {"request": asked.id})
+
+
+def closes_late_after_the_first_of_two_ends(log: Writer) -> None:
+    granted = log.granted()
+    session = log.open(granted)
+    log.suspend(granted)
+    log.wait(2)
+    log.revoke(granted)
+    log.wait(2)
+    log.close(session, "suspended")
+
+
+def raised_above_the_level_that_is_allowed(log: Writer) -> None:
+    granted = log.granted(wish={"elevation": SHORT}, offer={"elevation": SHORT})
+    one = log.id("elv")
+    log.write("elevation.pending", "sub_alice", log.lever(granted), log.ref(granted, elevation=one))
+    log.write("elevation.raised", "system", log.lever(granted, after="trace"), log.ref(granted, elevation=one))
+    log.revert(granted, one)
+
+
 BROKEN: tuple[tuple[Callable[[Writer], None], str], ...] = (
+    (approved_twice, "S3"),
+    (approved_when_its_time_was_over, "S3"),
+    (closes_late_after_the_first_of_two_ends, "S19"),
+    (raised_above_the_level_that_is_allowed, "S21"),
     (an_extension_of_what_ended_early, "S11"),
     (goes_on_after_somebody_suspended_what_it_extends, "S13"),
     (reveals_under_a_grant_that_reveals_nothing, "S20"),
@@ -512,7 +551,30 @@ def starts_without_a_key_and_then_with_one(log: Writer) -> None:
     log.start("stop")
 
 
+def everything_unlocked_by_somebody_else(log: Writer) -> None:
+    log.lift(log.lock("everything", by="sub_admin"), by="sub_erin")
+
+
+def looked_at_in_time_and_justified_later(log: Writer) -> None:
+    asked = log.ask(plans=(), outcome="break_glass")
+    granted = log.activate(log.approve(asked, by="system", review_by_at=instant_text(after(log.now, HOUR))))
+    log.end(granted)
+    log.look(granted, "follow_up")
+    log.wait(2 * HOUR)
+    log.look(granted)
+
+
+def reverted_while_another_one_is_raised(log: Writer) -> None:
+    one, other = (log.granted(wish={"elevation": SHORT}, offer={"elevation": SHORT}) for _ in range(2))
+    first, second = log.elevate(one), log.elevate(other)
+    log.revert(one, first, after="debug")
+    log.revert(other, second)
+
+
 WHOLE = (
+    everything_unlocked_by_somebody_else,
+    looked_at_in_time_and_justified_later,
+    reverted_while_another_one_is_raised,
     a_late_revocation_that_nobody_sent,
     denied_by_policy,
     a_crash_after_a_long_silence,
@@ -592,6 +654,18 @@ def test_in_a_part_of_a_log_the_bundle_of_an_offer_need_not_be_known() -> None:
     log.bundle = digest("another")
     log.ask()
     assert log.check().broken == {"S5"}
+
+
+def test_in_a_part_of_a_log_what_is_disclosed_need_not_be_there() -> None:
+    log = Writer(first=256)
+    log.start("stop")
+    data = {"field": "reason_c", "to": "sub_erin", "purpose_c": digest("inquiry")}
+    log.write("log.disclosed", "sub_admin", data, {"entry": "ent_of_before"})
+    report = log.check()
+    assert not report.broken
+    assert "what was introduced before the first entry that is there" in {
+        one.text for one in report.unchecked if one.rule == "S3"
+    }
 
 
 def test_in_a_part_of_a_log_who_reviews_a_policy_need_not_be_known() -> None:

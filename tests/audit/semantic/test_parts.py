@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.audit.semantic.writer import START, digest, scope
 
@@ -42,6 +42,13 @@ names = st.one_of(
 )
 
 
+ONE, TWO, THREE, FOUR = (f"ent_0000000000000000000000000{number}" for number in range(1, 5))
+
+
+@example([ONE, TWO, THREE, "grt_" + FOUR[4:]], ["grt_" + FOUR[4:], FOUR])
+@example([ONE, TWO, THREE, THREE + FOUR], [FOUR, THREE + FOUR])
+@example([one[4:] for one in (ONE, TWO, THREE, FOUR)], [ONE[4:], ONE])
+@example(["ent_", ONE, TWO, THREE], ["ent_", ONE])
 @given(st.lists(names, max_size=60), st.lists(names, max_size=20))
 def test_a_set_of_ids_is_exact(added: list[str], asked: list[str]) -> None:
     small, sealed = ids._SEALED_AT, Ids()

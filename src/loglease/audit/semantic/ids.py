@@ -33,8 +33,7 @@ class _Run:
     def holds(self, one: bytes) -> bool:
         if not self.low <= one <= self.high:
             return False
-        position = bisect_left(self, one)
-        return position < len(self) and self[position] == one
+        return self[bisect_left(self, one)] == one
 
 
 @dataclass(slots=True)

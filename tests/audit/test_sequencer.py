@@ -318,6 +318,36 @@ async def test_where_the_database_does_not_say_nobody_claims_to_know(rows: Watch
     await log.aclose()
 
 
+async def test_of_several_of_which_nobody_knows_listeners_hear_in_their_order(
+    rows: WatchedRows, clock: FakeClock
+) -> None:
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, doubt_s=0)
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    rows.lose_next, rows.lose_looks = 5, True
+    for number in (1, 2):
+        with pytest.raises(AuditUnavailable, match="may be on the record"):
+            await log.commit(append(number))
+    assert await stored(rows) == [1, 2]
+    assert heard == []
+    assert await log.commit(append(3)) == (3,)
+    assert [row.index for row in heard] == [0, 1, 2]
+    await log.aclose()
+
+
+async def test_of_what_turns_out_not_to_be_recorded_nobody_hears(rows: WatchedRows, clock: FakeClock) -> None:
+    log: Sequencer[Transaction] = Sequencer(rows, clock, fake_vault(), limit_s=30, doubt_s=0)
+    heard: list[EntryRow] = []
+    log.on_committed(heard.extend)
+    rows.fail_next, rows.lose_next, rows.lose_looks = 1, 1, True
+    with pytest.raises(AuditUnavailable, match="may be on the record"):
+        await log.commit(append(1))
+    assert await log.commit(append(2)) == (2,)
+    assert await stored(rows) == [2]
+    assert [row.id for row in heard] == [draft(2).id]
+    await log.aclose()
+
+
 @pytest.mark.parametrize("before", [False, True])
 async def test_without_a_database_nothing_is_acknowledged(
     rows: WatchedRows, log: Sequencer[Transaction], *, before: bool

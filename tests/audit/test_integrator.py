@@ -260,6 +260,38 @@ async def test_whoever_waits_hears_that_the_database_failed(log: SignedLog) -> N
     await log.integrator.covered(1)
 
 
+async def test_one_who_comes_while_a_step_looks_waits_for_the_next(log: SignedLog) -> None:
+    await log.add(1)
+    await log.sign()
+    ledger = log.integrator._ledger
+    late: list[asyncio.Task[None]] = []
+    has_come = asyncio.Event()
+
+    class Slow:
+        """Once nothing is new, something is by the time that this is known."""
+
+        def __init__(self) -> None:
+            self.group = ledger.group
+
+        async def read(self, query):
+            found = await ledger.read(query)
+            if not late and not found.rows:
+                await log.add(3)
+                late.append(asyncio.create_task(log.integrator.covered(3)))
+                await asyncio.sleep(0)
+                has_come.set()
+            return found
+
+    log.integrator._ledger = Slow()
+    await log.add(2)
+    signing = asyncio.create_task(log.integrator.step())
+    await asyncio.sleep(0)
+    await log.integrator.covered(2)
+    await signing
+    await has_come.wait()
+    await late[0]
+
+
 async def test_one_who_gives_up_waiting_harms_nobody(log: SignedLog) -> None:
     await log.add(1)
     impatient = asyncio.create_task(log.integrator.covered(1))

@@ -189,7 +189,9 @@ class Integrator:
     async def _sign_for_those_who_wait(self) -> None:
         try:
             while self._waiting:
-                if not await self.step() and self._waiting:
+                asked = next(self._numbers)
+                # Who began to wait meanwhile may wait for what came after the step had looked.
+                if not await self.step() and any(number < asked for _, number, _ in self._waiting):
                     raise AuditUnavailable("Nothing is there that could be signed.", next_step=_LATER)  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - each who waits gets it, as what it means for them
             # What a database or a device that signs says of itself is no business of those who wait.

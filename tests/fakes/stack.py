@@ -157,7 +157,7 @@ class Stack:
         return self
 
     def _database(self) -> str:
-        if not postgres.WANTED:
+        if not postgres.WANTED or "[database]" in self.config:
             return ""
         return f'\n[database]\nurl = "{postgres.database_at(self.folder)}"\n'
 

@@ -138,41 +138,45 @@ class Judges:
 
 
 def test_a_killed_server_leaves_a_log_that_holds(foreign: Foreign, tmp_path: Path) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - the same moments in every run
     stack = populated(tmp_path / "server")
-    ledgers = {name: Ledger() for name in WRITERS}
-    judges = Judges(foreign, stack, tmp_path / "kept")
-    readers: list[Reader] = []
-    served = 0
     try:
-        for number in range(ROUNDS):
-            people = {name: attempted(partial(stack.sign_in, name)) for name in (*WRITERS, "bob", "sam")}
-            for name in WRITERS:
-                repeated(people[name], ledgers[name])
-            if number % ROUNDS_A_GRANT == 0:
-                readers = fresh_readers(people["alice"], people["bob"])
-            for reader in readers:
-                reader.lines = 0
-            traffic = Traffic(stack)
-            traffic.begin(readers, people, ledgers)
-            traffic.wait_for(readers)
-            time.sleep(chance.uniform(0, LONGEST_S))
-            stack.kill()
-            traffic.end()
-            assert not [ledger.refused for ledger in ledgers.values() if ledger.refused]
-            judges.judge()
-            stack.start()
-            sam = attempted(lambda: stack.sign_in("sam"))
-            served += sum(within_a_batch(sam, reader) for reader in readers if reader.lines)
-        for name in WRITERS:
-            checked(stack.sign_in("sam"), stack.sign_in(name), ledgers[name])
-        clean(stack)
-        stack.stop()
-        judges.judge()
-        print(f"{ROUNDS} deaths, {served} lines read, log of {judges.size} entries")  # noqa: T201 - how much was tried
-        assert served
+        killed_again_and_again(stack, Judges(foreign, stack, tmp_path / "kept"))
     finally:
         stack.stop()
+
+
+def killed_again_and_again(stack: Stack, judges: Judges, rounds: int = ROUNDS) -> None:
+    """Kill a server under traffic and hold what it leaves against what was read and acknowledged; end it in order."""
+    chance = random.Random(SEED)  # noqa: S311 - the same moments in every run
+    ledgers = {name: Ledger() for name in WRITERS}
+    readers: list[Reader] = []
+    served = 0
+    for number in range(rounds):
+        people = {name: attempted(partial(stack.sign_in, name)) for name in (*WRITERS, "bob", "sam")}
+        for name in WRITERS:
+            repeated(people[name], ledgers[name])
+        if number % ROUNDS_A_GRANT == 0:
+            readers = fresh_readers(people["alice"], people["bob"])
+        for reader in readers:
+            reader.lines = 0
+        traffic = Traffic(stack)
+        traffic.begin(readers, people, ledgers)
+        traffic.wait_for(readers)
+        time.sleep(chance.uniform(0, LONGEST_S))
+        stack.kill()
+        traffic.end()
+        assert not [ledger.refused for ledger in ledgers.values() if ledger.refused]
+        judges.judge()
+        stack.start()
+        sam = attempted(lambda: stack.sign_in("sam"))
+        served += sum(within_a_batch(sam, reader) for reader in readers if reader.lines)
+    for name in WRITERS:
+        checked(stack.sign_in("sam"), stack.sign_in(name), ledgers[name])
+    clean(stack)
+    stack.stop()
+    judges.judge()
+    print(f"{rounds} deaths, {served} lines read, log of {judges.size} entries")  # noqa: T201 - how much was tried
+    assert served
 
 
 def within_a_batch(auditor: Person, reader: Reader) -> int:

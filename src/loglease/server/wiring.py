@@ -394,6 +394,10 @@ async def close(services: Services, *, why: str = "signal") -> None:
     try:
         try:
             await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+        except AuditUnavailable:
+            # Nothing more comes of it, and what waits for an answer of the database would wait for long.
+            services.store.abandon()
+            raise
         finally:
             await services.alarm.aclose()
             await services.publishing.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,7 +14,6 @@ from loglease.store import entries
 from loglease.store.connection import StoreConnection
 from loglease.store.entries_interface import StoredHead
 from loglease.store.interface import Transaction
-from loglease.store.statements import cursor_of
 from loglease.store.subject_keys_interface import SubjectKeys
 from loglease.store.transaction import SqlTransaction
 
@@ -51,12 +51,19 @@ class Attempt:
 class SqlGroup(ABC):
     """`audit.interface.Group`. Used from the writer's thread only."""
 
-    def __init__(self, writer: StoreConnection, connection: Connection, transaction: SqlTransaction) -> None:
+    def __init__(
+        self,
+        writer: StoreConnection,
+        connection: Connection,
+        transaction: SqlTransaction,
+        head: StoredHead,
+        attempt: AbstractContextManager[None],
+    ) -> None:
         self._writer = writer
         self._connection = connection
         self._transaction = transaction
-        self._head = transaction.entries.head()
-        self._attempt = Attempt(writer, cursor_of(connection))
+        self._head = head
+        self._attempt = attempt
 
     @property
     def transaction(self) -> Transaction:
@@ -73,7 +80,7 @@ class SqlGroup(ABC):
         """The keys of subjects, inside this transaction."""
         return self._transaction.subject_keys
 
-    def attempt(self) -> Attempt:
+    def attempt(self) -> AbstractContextManager[None]:
         """Return a block that undoes what is written inside, and nothing else, if it ends with an exception.
 
         Raises:

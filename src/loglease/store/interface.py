@@ -480,5 +480,8 @@ class Store(Protocol):
             StoreUnavailable: it did not become durable.
         """
 
+    def abandon(self) -> None:
+        """Have nobody wait any longer for a database that does nothing; `close` follows. From any thread."""
+
     def close(self) -> None:
         """Finish what is running and close all connections. Closing twice is harmless."""

@@ -6,11 +6,12 @@ and nothing that they read changes meanwhile. Readers see one snapshot. A server
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
 from loglease.model.clock import Clock
@@ -18,13 +19,16 @@ from loglease.model.instant import Instant
 from loglease.store import generations
 from loglease.store.audit_schema import checkpoints, entries, entry_index, served
 from loglease.store.columns import metadata
+from loglease.store.entries import EntryLike
+from loglease.store.entries_interface import StoredHead
 from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
 from loglease.store.errors import StoreInUse, StorePlaceRefused
 from loglease.store.group import SqlGroup
 from loglease.store.guards import put_up
-from loglease.store.interface import HIGH_WATER, Transaction
+from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
 from loglease.store.migration import migrate
-from loglease.store.postgres_connection import READ, WRITE, PostgresConnection
+from loglease.store.postgres_claim import Claim
+from loglease.store.postgres_connection import READ, WRITE, WRITER, PostgresConnection, driver_of
 from loglease.store.readers import READERS, URGENT_READERS, Readers, on
 from loglease.store.rosters import Rosters
 from loglease.store.served_schema import TABLES as SERVED
@@ -35,8 +39,12 @@ Result = TypeVar("Result")
 
 OLDEST: Final = 140_000
 """The first version that is supported, as PostgreSQL counts them."""
+SHORT_S: Final = 5.0
+"""How long PostgreSQL may take to answer a statement of the lease, or of a read that is urgent."""
+LONG_S: Final = 30.0
+"""How long it may take to answer any other, so that no call hangs for ever where it does nothing at all."""
 
-_LOCK_HEAD: Final = "SELECT 1 FROM seq_head FOR UPDATE"
+_LOCK_HEAD: Final = "SELECT next, last_at, epoch, min_index FROM seq_head FOR UPDATE"
 _MINE: Final = "SELECT pg_current_xact_id()::text::bigint"
 _STATUS: Final = "SELECT pg_xact_status(%s::text::xid8)"
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('loglease migration'))"
@@ -61,6 +69,42 @@ _COLLATIONS: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 _MAKE: Final = "createdb --template template0 --encoding UTF8 --locale C.UTF-8 loglease"
 
 
+class LateSavepoint:
+    """One savepoint after the other, each set with the first statement that may change something, and not before.
+
+    A work that changes nothing needs none; where one is needed, the one before is released in the same exchange.
+    """
+
+    def __init__(self, writer: PostgresConnection, driver: Any) -> None:
+        self._writer = writer
+        self._driver = driver
+        self._set = "SAVEPOINT attempt"
+        self._is_needed = False
+
+    def __enter__(self) -> None:
+        self._is_needed = False
+        self._driver.before_change = self._need
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._driver.before_change = None
+        if error is None:
+            return
+        failure = self._writer.failure_of(error)
+        if failure is not None:
+            raise failure from error
+        with self._writer.translated():
+            if self._is_needed:
+                self._driver.execute("ROLLBACK TO SAVEPOINT attempt")
+            elif self._driver.info.transaction_status != TransactionStatus.INTRANS:
+                raise StoreUnavailable("A statement failed, so the transaction is lost.") from error
+
+    def _need(self) -> None:
+        self._driver.before_change = None
+        self._driver.execute(self._set)
+        self._set = "RELEASE SAVEPOINT attempt; SAVEPOINT attempt"
+        self._is_needed = True
+
+
 class PostgresGroup(SqlGroup):
     """One transaction of the writer, which holds the lock on the head of the log."""
 
@@ -72,9 +116,16 @@ class PostgresGroup(SqlGroup):
         clock: Clock,
     ) -> None:
         self._cursor = cursor_of(connection)
-        self._cursor.execute(_LOCK_HEAD)
+        self._driver = driver_of(connection)
+        following, last_at, epoch, min_index = self._cursor.execute(_LOCK_HEAD).fetchone()
+        head = StoredHead(next=following, last_at=Instant(last_at), epoch=epoch, min_index=min_index)
         self._clock = clock
-        super().__init__(writer, connection, transaction)
+        super().__init__(writer, connection, transaction, head, LateSavepoint(writer, self._driver))
+
+    def append(self, rows: Sequence[EntryLike], *, last_at: Instant) -> None:
+        """Insert entries and advance the head, without waiting for the answer to each statement."""
+        with self._writer.translated(), self._driver.pipeline():
+            super().append(rows, last_at=last_at)
 
     def now(self) -> Instant:
         """Return the process's time: it holds the database alone, and its clock does not step."""
@@ -102,17 +153,25 @@ class PostgresStore:
         self._clock = clock
         self.rosters = Rosters()
         self._listeners: list[Callable[[str], None]] = []
-        self._writer = PostgresConnection(url, self.rosters, begin=WRITE, failed=self._failed)
+        self._connections: list[PostgresConnection] = []
+        self._claim = Claim()
+
+        def connection(begin: str, **how: Any) -> PostgresConnection:
+            made = PostgresConnection(url, self.rosters, begin=begin, failed=self._failed, **how)
+            self._connections.append(made)
+            return made
+
+        self._writer = connection(WRITE, name=WRITER, opened=self._claim.check)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         # Whether a gateway may go on does not wait behind the works of its own process.
-        self._pulse = PostgresConnection(url, self.rosters, begin=WRITE, claims=True, failed=self._failed)
+        self._pulse = connection(WRITE, opened=self._claim.take, limit_s=SHORT_S)
         self._pulse_thread = ThreadPoolExecutor(1, thread_name_prefix="store-pulse")
         self._readers, self._urgent_readers = (
             Readers(
                 ThreadPoolExecutor(count, thread_name_prefix=name),
-                [PostgresConnection(url, self.rosters, begin=READ, failed=self._failed) for _ in range(count)],
+                [connection(READ, limit_s=limit_s) for _ in range(count)],
             )
-            for count, name in ((READERS, "store-reader"), (URGENT_READERS, "store-urgent"))
+            for count, name, limit_s in ((READERS, "store-reader", LONG_S), (URGENT_READERS, "store-urgent", SHORT_S))
         )
 
     def on_failure(self, listener: Callable[[str], None]) -> None:
@@ -213,6 +272,14 @@ class PostgresStore:
             thread.shutdown()
             connection.close()
 
+    def abandon(self) -> None:
+        """Break all connections, for an end that does not wait for a PostgreSQL that does nothing; `close` follows.
+
+        What is in flight may hold or not, as after a crash.
+        """
+        for one in self._connections:
+            one.abandon()
+
     def fill(self, body: Callable[[Connection], Result]) -> Result:
         """Make the schema in an empty database and have `body` fill its tables, in one transaction.
 
@@ -249,8 +316,11 @@ class PostgresStore:
         """
         self._pulse.run(lambda connection, _: _require_fit(connection))
         self._writer.run(lambda connection, _: _migrated(connection))
+        self._pulse.outside(self._claim.leave_mark)
+        self._writer.outside(self._claim.end_others)
         if self._writer.run(lambda _, transaction: transaction.values.find(WIPE_DUE)) is not None:
             self._wipe(at_most=None)
+        self._writer.limit(LONG_S)
 
 
 def open_postgres(url: str, *, clock: Clock) -> PostgresStore:

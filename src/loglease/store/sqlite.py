@@ -21,13 +21,14 @@ from loglease.store import generations, lockfile
 from loglease.store.durability import flush
 from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
 from loglease.store.errors import StoreDamaged
-from loglease.store.group import SqlGroup
+from loglease.store.group import Attempt, SqlGroup
 from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
 from loglease.store.migration import migrate
 from loglease.store.readers import READERS, URGENT_READERS, Readers, on
 from loglease.store.rosters import Rosters
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
+from loglease.store.statements import cursor_of
 from loglease.store.transaction import SqlTransaction
 
 Result = TypeVar("Result")
@@ -43,7 +44,8 @@ class SqliteGroup(SqlGroup):
     def __init__(
         self, writer: SqliteConnection, connection: Connection, transaction: SqlTransaction, clock: Clock
     ) -> None:
-        super().__init__(writer, connection, transaction)
+        attempt = Attempt(writer, cursor_of(connection))
+        super().__init__(writer, connection, transaction, transaction.entries.head(), attempt)
         self._clock = clock
         self._driver = cast("Any", connection.connection.dbapi_connection)
         self._written = self._driver.total_changes
@@ -179,6 +181,9 @@ class SqliteStore:
             StoreUnavailable: the database failed.
         """
         return self._writer.run(lambda connection, _: body(connection))
+
+    def abandon(self) -> None:
+        """Leave everything as it is: what is in flight on a file ends by itself, and nothing could end it sooner."""
 
     def close(self) -> None:
         """Finish what is running, close all connections and give the lock file up. Closing twice is harmless."""

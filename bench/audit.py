@@ -12,8 +12,10 @@ at itself, its grant, holder, locks and budgets. Last comes how long a signature
 Machines whose disk only says that it flushed measure computing, not durability. ``--flush-ms 3`` makes each flush of
 every rival take that much longer, in the kernel, as on a disk that does flush; it takes Linux and `strace`.
 
-Run: ``python -m bench.audit [--flush-ms MS]``. The last line is one object of JSON; the exit code is 1 where a goal is
-missed.
+``--database postgresql`` records in a PostgreSQL of its own, from a wheel, with its settings as they come.
+
+Run: ``python -m bench.audit [--database postgresql] [--flush-ms MS]``. The last line is one object of JSON; the exit
+code is 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -28,14 +30,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from bench.audit_rivals import Rival, Span, Waits, flush_ms
+import psycopg
+from bench.audit_rivals import PostgresRival, Rival, Span, SqliteRival, Waits, flush_ms
 from tests.fakes.gateway import OpenRules, insert_grant, principal
+from tests.fakes.own_postgres import OwnPostgres, own_postgres
 
 from loglease.access.caller import Caller
 from loglease.access.open_session import open_session
@@ -58,9 +62,11 @@ from loglease.model.scope import Scope
 from loglease.model.selector_text import parse_selector
 from loglease.model.session import Front, SessionKind
 from loglease.server.clock import SystemClock, SystemNewId, system_random
+from loglease.server.databases import Database
 from loglease.store.durability import end_process
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import SqliteStore, open_store
+from loglease.store.postgres import open_postgres
+from loglease.store.sqlite import open_store
 from loglease.store.sqlite_library import running_library
 
 WRITERS = 100
@@ -80,6 +86,7 @@ GOALS: Final = {
     "row_over_entry": (1.35, False),
 }
 """What figures have to be: at least so much, or at most."""
+_SIZES: Final = "SELECT sum(8 + length(id) + length(bytes) + length(leaf)), sum(length(bytes)), count(*) FROM entries"
 NAMES: Final = {
     "durable": "ours",
     "signed": "signed beside it",
@@ -94,7 +101,7 @@ NAMES: Final = {
 class Stack:
     """A log, its database, and who signs and publishes it."""
 
-    store: SqliteStore
+    store: Database
     log: Sequencer[Transaction]
     integrator: Integrator
     publisher: Publisher
@@ -150,11 +157,90 @@ async def recorded_by(log: Sequencer[Transaction], entries: Sequence[Draft], cal
     return Waits.of(spans, computed=time.process_time() - computed)
 
 
+class Place:
+    """Where databases are made: files in a directory."""
+
+    goals: ClassVar = GOALS
+    over_plain: ClassVar = 20.0
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def open(self, name: str) -> Database:
+        """Open a new database, or the one that was made under that name."""
+        return open_store(self.directory / name / "log.db", clock=SystemClock())
+
+    def rivals(self) -> dict[str, Rival]:
+        """Return the plain table and the chain."""
+        return {
+            name: SqliteRival(self.directory / f"{name}.db", chained=name == "chain") for name in ("plain", "chain")
+        }
+
+    def sizes(self, name: str) -> dict[str, float]:
+        """Return what an entry takes: its row as a share of its bytes, and the whole database, indices included."""
+        path = self.directory / name / "log.db"
+        connection = running_library().module.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            row, entry, count = connection.execute(_SIZES).fetchone()
+        finally:
+            connection.close()
+        return sizes_of(row, entry, count, path.stat().st_size)
+
+
+class PostgresPlace(Place):
+    """A PostgreSQL of its own, as it comes, with a database for each log and one for the rivals."""
+
+    goals: ClassVar = GOALS | {"over_plain": (2.5, True)}
+    over_plain: ClassVar = 2.5
+
+    def __init__(self, directory: Path, server: OwnPostgres) -> None:
+        super().__init__(directory)
+        self._server = server
+        self._made: set[str] = set()
+
+    def open(self, name: str) -> Database:
+        """Open a new database, or the one that was made under that name."""
+        return open_postgres(self._url(name))
+
+    def rivals(self) -> dict[str, Rival]:
+        """Return the plain table and the chain."""
+        return {name: PostgresRival(self._url("rivals"), chained=name == "chain") for name in ("plain", "chain")}
+
+    def sizes(self, name: str) -> dict[str, float]:
+        """Return what an entry takes: its row as a share of its bytes, and the whole database, indices included."""
+        with psycopg.connect(self._url(name)) as connection:
+            row, entry, count = map(int, connection.execute(_SIZES).fetchone() or ())
+            size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        return sizes_of(row, entry, count, int((size or (0,))[0]))
+
+    def _url(self, name: str) -> str:
+        if name not in self._made:
+            self._server.create(name)
+            self._made.add(name)
+        return self._server.url_of(name)
+
+
+def sizes_of(row: int, entry: int, count: int, all_in_all: int) -> dict[str, float]:
+    return {"entry_bytes": entry / count, "row_over_entry": row / entry, "database_bytes": all_in_all / count}
+
+
+@contextmanager
+def place(database: str, directory: Path) -> Iterator[Place]:
+    """Return where databases are made inside the block."""
+    if database == "sqlite":
+        yield Place(directory)
+        return
+    with own_postgres(connections=2 * WRITERS) as server:
+        yield PostgresPlace(directory, server)
+
+
 @asynccontextmanager
-async def opened(path: Path, *, waits: bool = False) -> AsyncIterator[Stack]:
+async def opened(where: Place, name: str, *, waits: bool = False) -> AsyncIterator[Stack]:
     """Return a log in a database of its own, and who signs and publishes it."""
     clock = SystemClock()
-    store = await asyncio.to_thread(open_store, path / "log.db", clock=clock)
+    path = where.directory / name
+    path.mkdir(mode=0o700)
+    store = await asyncio.to_thread(where.open, name)
     integrator = Integrator(store, [SigningKey("bench.example/1", os.urandom(32))])
     publisher = Publisher(store, LogFiles(path / "log", flush_failed=end_process), clock)
     integrator.on_signed(publisher.want)
@@ -213,9 +299,9 @@ async def lags(stack: Stack, first: int) -> list[float]:
 class Guarded:
     """A session that does nothing but reserve."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, store: Database) -> None:
         self._clock = SystemClock()
-        self._store = open_store(directory / "log.db", clock=self._clock)
+        self._store = store
         self._log: Sequencer[Transaction] = Sequencer(self._store, self._clock, Vault(os.urandom(32), os.urandom))
         self._session: SessionId | None = None
 
@@ -278,7 +364,7 @@ class Guarded:
         return opened.session.id
 
 
-async def measured(directory: Path) -> dict[str, float]:
+async def measured(where: Place) -> dict[str, float]:
     """Return the medians of all rounds."""
     figures: dict[str, list[float]] = {}
 
@@ -286,16 +372,16 @@ async def measured(directory: Path) -> dict[str, float]:
         for part, value in asdict(waits).items():
             figures.setdefault(f"{name}_{part}", []).append(value)
 
-    rivals = {name: Rival(directory / f"{name}.db", chained=name == "chain") for name in ("plain", "chain")}
-    guarded = Guarded(directory / "guarded")
+    rivals = where.rivals()
+    guarded = Guarded(where.open("guarded"))
     async with (
-        opened(directory / "alone") as alone,
-        opened(directory / "signed") as signed,
-        opened(directory / "waits", waits=True) as waiting,
+        opened(where, "alone") as alone,
+        opened(where, "signed") as signed,
+        opened(where, "waits", waits=True) as waiting,
     ):
         for number in range(ROUNDS):
             first = number * 1_000_000
-            figures.setdefault("flush_ms", []).append(await asyncio.to_thread(flush_ms, directory))
+            figures.setdefault("flush_ms", []).append(await asyncio.to_thread(flush_ms, where.directory))
             for name, one in (("durable", alone), ("signed", signed), ("published", waiting)):
                 async with signing(one) if one is not alone else nullcontext():
                     note(f"{name}_100", await recorded_by(one.log, drafts(first, WRITERS * EACH), WRITERS))
@@ -310,8 +396,8 @@ async def measured(directory: Path) -> dict[str, float]:
     for rival in rivals.values():
         rival.close()
     medians = {name: statistics.median(values) for name, values in figures.items()}
-    medians["goal_from_flush_ms"] = flush_wanted(medians, GOALS["over_plain"][0])
-    return medians | ratios(figures) | await asyncio.to_thread(sizes, alone.store.path)
+    medians["goal_from_flush_ms"] = flush_wanted(medians, where.over_plain)
+    return medians | ratios(figures) | await asyncio.to_thread(where.sizes, "alone")
 
 
 def flush_wanted(medians: dict[str, float], times: float) -> float:
@@ -345,19 +431,7 @@ def ratios(figures: dict[str, list[float]]) -> dict[str, float]:
     }
 
 
-def sizes(path: Path) -> dict[str, float]:
-    """Return what an entry takes: its row as a share of its bytes, and the whole database, indices included."""
-    connection = running_library().module.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        row, entry, count = connection.execute(
-            "SELECT sum(8 + length(id) + length(bytes) + length(leaf)), sum(length(bytes)), count(*) FROM entries"
-        ).fetchone()
-    finally:
-        connection.close()
-    return {"entry_bytes": entry / count, "row_over_entry": row / entry, "database_bytes": path.stat().st_size / count}
-
-
-def shown(found: dict[str, float]) -> None:
+def shown(found: dict[str, float], where: Place) -> None:
     """Print the figures."""
     print(f"a flush takes {found['flush_ms']:.2f} ms")
     print(f"{'':26}{'entries/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'computing us':>14}")
@@ -368,17 +442,18 @@ def shown(found: dict[str, float]) -> None:
                     found[f"{name}_{callers}_{part}"] for part in ("per_s", "p50_ms", "p99_ms", "cpu_us")
                 )
                 print(f"{text:17}{callers:4} at once{rate:11,.0f}{p50:9.2f}{p99:9.2f}{cpu:14.1f}")
-    print(f"with so much computing, 20 times plain rows takes flushes of {found['goal_from_flush_ms']:.2f} ms")
+    times, from_ms = where.over_plain, found["goal_from_flush_ms"]
+    print(f"with so much computing, {times:g} times plain rows takes flushes of {from_ms:.2f} ms")
     print(f"signature after {found['lag_p50_ms']:,.0f} ms p50, {found['lag_p99_ms']:,.0f} ms p99 at {PACE} entries/s")
     print(
         f"an entry of {found['entry_bytes']:.0f} bytes takes {found['database_bytes']:,.0f} in the database, all in all"
     )
-    for name, (goal, is_least) in GOALS.items():
+    for name, (goal, is_least) in where.goals.items():
         missed = found[name] < goal if is_least else found[name] > goal
         print(f"{name:24}{found[name]:10.2f}   {'at least' if is_least else 'at most'} {goal:g}{', missed' * missed}")
 
 
-def slowed(flush_ms: float) -> None:
+def slowed(flush_ms: float, database: str) -> None:
     """Begin again, with flushes that take longer.
 
     Raises:
@@ -389,21 +464,24 @@ def slowed(flush_ms: float) -> None:
         raise SystemExit("--flush-ms takes strace, which is not here. On Debian: apt-get install strace")
     flushes = "fsync,fdatasync"
     delayed = ("-e", f"trace={flushes}", "-e", f"inject={flushes}:delay_exit={round(flush_ms * 1_000)}")
-    again = (sys.executable, "-m", "bench.audit")
+    again = (sys.executable, "-m", "bench.audit", "--database", database)
     os.execv(strace, [strace, "-f", "--seccomp-bpf", *delayed, "-o", os.devnull, *again])  # noqa: S606 - our own words
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the audit log records.")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what it is recorded in")
     parser.add_argument("--flush-ms", type=float, default=0.0, help="make each flush take so many milliseconds longer")
-    if (flush_ms := parser.parse_args().flush_ms) > 0:
-        slowed(flush_ms)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
-        found = asyncio.run(measured(Path(directory)))
-    shown(found)
-    goals = {name: goal for name, (goal, _) in GOALS.items()}
-    print(json.dumps({"bench": "audit", **{name: round(value, 3) for name, value in found.items()}, "goals": goals}))
-    if any(found[name] < goal if is_least else found[name] > goal for name, (goal, is_least) in GOALS.items()):
+    options = parser.parse_args()
+    if options.flush_ms > 0:
+        slowed(options.flush_ms, options.database)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory, place(options.database, Path(directory)) as where:
+        found = asyncio.run(measured(where))
+        shown(found, where)
+    goals = {name: goal for name, (goal, _) in where.goals.items()}
+    figures = {name: round(value, 3) for name, value in found.items()}
+    print(json.dumps({"bench": "audit", "database": options.database, **figures, "goals": goals}))
+    if any(found[name] < goal if is_least else found[name] > goal for name, (goal, is_least) in where.goals.items()):
         sys.exit(1)
 
 

@@ -1,8 +1,9 @@
 """What the audit log is measured beside: the same bytes in one plain table, one commit a row, chained or not.
 
-The database is the same library with the same settings as ours. A row takes one lock, one transaction and one flush;
-the chain reads the hash of the row before under the lock. Rivals run without an event loop, on threads, which is the
-less that their callers can cost.
+The database is the same library or server with the same settings as ours. A row takes one transaction and one flush;
+the chain reads the hash of the row before under a lock. On SQLite there is one lock for all; on PostgreSQL each caller
+has a connection of its own, and commits of plain rows share flushes there. Rivals run without an event loop, on
+threads, which is the less that their callers can cost.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import os
 import statistics
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from loglease.store.sqlite_connection import settings_of
 from loglease.store.sqlite_library import running_library
@@ -53,8 +58,46 @@ class Waits:
         return cls(len(spans) / seconds, p50, p99, computed / len(spans) * 1e6)
 
 
-class Rival:
+class Rival(ABC):
     """One plain table, and who inserts into it."""
+
+    @abstractmethod
+    def insert(self, content: bytes) -> Span:
+        """Record one row durably, and return when that began and ended."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open."""
+
+    def lone(self, contents: Sequence[bytes]) -> Waits:
+        """Let one caller record these."""
+        return _timed(lambda: list(map(self.insert, contents)))
+
+    def many(self, contents: Sequence[bytes], callers: int) -> Waits:
+        """Let many callers record these, each the next one once its last is durable."""
+        shares = [contents[first::callers] for first in range(callers)]
+        together = threading.Barrier(callers + 1)
+
+        def record(share: Sequence[bytes]) -> list[Span]:
+            self.enter()
+            together.wait()
+            return list(map(self.insert, share))
+
+        with ThreadPoolExecutor(callers) as threads:
+            found = [threads.submit(record, share) for share in shares]
+            together.wait()
+            return _timed(lambda: list(chain.from_iterable(one.result() for one in found)))
+
+    @abstractmethod
+    def enter(self) -> None:
+        """Make ready for the calls of one thread."""
+
+
+class SqliteRival(Rival):
+    """One connection and one lock, whichever thread it is."""
+
+    def enter(self) -> None:
+        """Return at once."""
 
     def __init__(self, path: Path, *, chained: bool) -> None:
         library = running_library()
@@ -81,27 +124,70 @@ class Rival:
             self._next += 1
         return began, time.perf_counter()
 
-    def lone(self, contents: Sequence[bytes]) -> Waits:
-        """Let one caller record these."""
-        return _timed(lambda: list(map(self.insert, contents)))
-
-    def many(self, contents: Sequence[bytes], callers: int) -> Waits:
-        """Let many callers record these, each the next one once its last is durable."""
-        shares = [contents[first::callers] for first in range(callers)]
-        together = threading.Barrier(callers + 1)
-
-        def record(share: Sequence[bytes]) -> list[Span]:
-            together.wait()
-            return list(map(self.insert, share))
-
-        with ThreadPoolExecutor(callers) as threads:
-            found = [threads.submit(record, share) for share in shares]
-            together.wait()
-            return _timed(lambda: list(chain.from_iterable(one.result() for one in found)))
-
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+
+_PLAIN = (
+    "CREATE TABLE plain (idx bigint PRIMARY KEY, bytes bytea, hash bytea)",
+    "CREATE SEQUENCE plain_numbers",
+)
+_CHAIN = (
+    "CREATE TABLE chain (idx bigint PRIMARY KEY, bytes bytea, hash bytea)",
+    "CREATE TABLE chain_head (next bigint, hash bytea)",
+    "INSERT INTO chain_head VALUES (0, '')",
+)
+
+
+class PostgresRival(Rival):
+    """A connection for each caller. One that chains locks the row of its head first, as ours does."""
+
+    def __init__(self, url: str, *, chained: bool) -> None:
+        self._url = url
+        self._insert = self._chained if chained else self._plain
+        self._connections: list[Any] = []
+        self._mine = threading.local()
+        self.enter()
+        for statement in _CHAIN if chained else _PLAIN:
+            self._mine.connection.execute(statement)
+
+    def enter(self) -> None:
+        """Connect; what comes first on a connection is not measured."""
+        self._mine.connection = psycopg.connect(self._url, autocommit=True)
+        self._mine.connection.execute("SELECT 1")
+        self._connections.append(self._mine.connection)
+
+    def insert(self, content: bytes) -> Span:
+        """Record one row durably, and return when that began and ended."""
+        began = time.perf_counter()
+        self._insert(self._mine.connection.execute, content)
+        return began, time.perf_counter()
+
+    def many(self, contents: Sequence[bytes], callers: int) -> Waits:
+        """Let many callers record these, and close their connections."""
+        found = super().many(contents, callers)
+        for one in self._connections[1:]:
+            one.close()
+        del self._connections[1:]
+        return found
+
+    def _plain(self, execute: Callable[..., Any], content: bytes) -> None:
+        row = (content, hashlib.sha256(content).digest())
+        execute("INSERT INTO plain VALUES (nextval('plain_numbers'), %s, %s)", row, prepare=True)
+
+    def _chained(self, execute: Callable[..., Any], content: bytes) -> None:
+        execute("BEGIN")
+        index, before = execute("SELECT next, hash FROM chain_head FOR UPDATE", prepare=True).fetchone()
+        digest = hashlib.sha256(before + content).digest()
+        execute("INSERT INTO chain VALUES (%s, %s, %s)", (index, content, digest), prepare=True)
+        execute("UPDATE chain_head SET next = next + 1, hash = %s", (digest,), prepare=True)
+        execute("COMMIT")
+
+    def close(self) -> None:
+        """Close all connections."""
+        for one in self._connections:
+            one.close()
 
 
 def flush_ms(directory: Path) -> float:

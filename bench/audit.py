@@ -200,7 +200,7 @@ class PostgresPlace(Place):
 
     def open(self, name: str) -> Database:
         """Open a new database, or the one that was made under that name."""
-        return open_postgres(self._url(name))
+        return open_postgres(self._url(name), clock=SystemClock())
 
     def rivals(self) -> dict[str, Rival]:
         """Return the plain table and the chain."""

@@ -71,6 +71,7 @@ class Rival(ABC):
 
     def lone(self, contents: Sequence[bytes]) -> Waits:
         """Let one caller record these."""
+        self.enter()
         return _timed(lambda: list(map(self.insert, contents)))
 
     def many(self, contents: Sequence[bytes], callers: int) -> Waits:

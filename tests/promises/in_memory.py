@@ -320,7 +320,8 @@ class _Tables:
         self.grants = _Grants()
         self.sessions = _Sessions()
         self.holds = SimpleNamespace(locks=lambda now: (), suspensions=lambda _: ())
-        self.entries = SimpleNamespace(size=lambda: 0, since=lambda *_, **__: ())
+        head = SimpleNamespace(last_at=Instant(0))
+        self.entries = SimpleNamespace(size=lambda: 0, since=lambda *_, **__: (), head=lambda: head)
         self.values = SimpleNamespace(find=lambda _: None)
 
     def rewound(self) -> None:

@@ -16,6 +16,8 @@ from tests.promises.shared import running
 from tests.promises.test_2_blind import DATE, FORMATS, GENEROUS
 from tests.promises.twin_logs import WINDOW_NS, Bounds, twin_logs, twin_pseudonym, twin_queries
 
+from loglease.gateway import GatewaySettings
+
 TIMES = ("start=0", "start=0", f"start={T0 + 9}", f"start={T0 + 5}&end={T0 + 30}")
 NUMBERS = (f"start=0&end={T0 + 10**9}", f"start={T0}&end={T0 + 10**11}&step=20")
 ROUNDS = int(os.environ.get("BLIND_ROUNDS", "400")) // 10
@@ -25,8 +27,11 @@ def test_hidden_data_changes_no_byte_of_an_answer(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loglease.redaction.edits.pseudonym", twin_pseudonym)
-    monkeypatch.setattr("loglease.gateway.reserve.RECORD_WITHIN_S", 60)
-    with running(world(tmp_path_factory.mktemp("sockets"), loose=True, page_lines=3)) as (run, made):
+    with running(
+        world(
+            tmp_path_factory.mktemp("sockets"), settings=GatewaySettings(record_within_s=60), loose=True, page_lines=3
+        )
+    ) as (run, made):
         made.clock.stop()
         run(made.watch.poll())
         window = {"start_ns": T0, "end_ns": T0 + WINDOW_NS, "profile": "pii-default@1", "limits": GENEROUS}

@@ -20,6 +20,7 @@ from tests.gateway.world import T0, TOKEN, World, request_bytes, world
 from tests.promises.shared import running
 from tests.promises.twins import WINDOW_NS, Twins, by_pattern, queries, twins
 
+from loglease.gateway import GatewaySettings
 from loglease.model.grant import Grant
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
@@ -48,9 +49,10 @@ class Tailing:
 
 @pytest.fixture(scope="module")
 def tailing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tailing]:
-    gateway = world(tmp_path_factory.mktemp("blind"), loose=True, page_lines=3)
-    with running(gateway) as (run, made), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("loglease.gateway.reserve.RECORD_WITHIN_S", 60)
+    gateway = world(
+        tmp_path_factory.mktemp("blind"), settings=GatewaySettings(record_within_s=60), loose=True, page_lines=3
+    )
+    with running(gateway) as (run, made):
         made.clock.stop()
         run(made.watch.poll())
         made.profile = "pii-default@1"

@@ -33,7 +33,7 @@ TAILS = 10
 WRITERS = ("alice", "mallory", "erin")
 BATCH_LINES = 256
 FOR_S = 5
-_UNAVAILABLE = frozenset({"audit_unavailable", "store_unavailable", "audit_busy"})
+_UNAVAILABLE = frozenset({"audit_unavailable", "store_unavailable", "audit_busy", "index_stale"})
 
 
 @pytest.fixture

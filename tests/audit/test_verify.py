@@ -224,12 +224,12 @@ def test_a_tile_and_its_bundle_that_were_changed_together_are_not_what_was_signe
     assert found.value.holds == range(256)
 
 
-def test_a_damaged_tile_at_the_edge_is_told_by_its_length(one: Log) -> None:
-    path = "tile/0/002.p/88"
-    for content, size in ((one.files[path][:-1], "2,815"), (one.files[path] + b"x", "2,817")):
-        with pytest.raises(LogTampered, match=rf"{path} has {size} bytes, not 2,816") as found:
+@pytest.mark.parametrize(("path", "whole", "index"), [("tile/0/002.p/88", 2_816, 512), ("tile/1/000.p/2", 64, 0)])
+def test_a_damaged_tile_at_the_edge_is_told_by_its_length(one: Log, path: str, whole: int, index: int) -> None:
+    for content in (one.files[path][:-1], one.files[path] + b"x"):
+        with pytest.raises(LogTampered, match=rf"{path} has {len(content):,} bytes, not {whole:,}") as found:
             verified({**one.files, path: content}.get)
-        assert (found.value.place, found.value.index) == (path, 512)
+        assert (found.value.place, found.value.index) == (path, index)
 
 
 def test_a_bundle_that_goes_on_behind_its_entries_mends_no_tile(one: Log) -> None:

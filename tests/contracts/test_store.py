@@ -19,7 +19,7 @@ from loglease.model.access_request import RequestState
 from loglease.model.after_review import AfterState
 from loglease.model.grant import GrantState
 from loglease.model.hold import LockKind, LockOn, SuspendCause, Suspension
-from loglease.model.ids import LockId, NoticeId, PersonId, PrincipalId, ProposalId, RequestId
+from loglease.model.ids import GrantId, LockId, NoticeId, PersonId, PrincipalId, ProposalId, RequestId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.notice import Notice, NoticeState
 from loglease.model.offer import Outcome
@@ -30,6 +30,7 @@ from loglease.server.databases import Database
 from loglease.store import sqlite
 from loglease.store.interface import HIGH_WATER, LocalAccount, LostRace, Transaction
 from loglease.store.keeps_interface import NextLook
+from loglease.store.sessions_interface import InUse
 from loglease.store.sqlite import open_store
 from loglease.store.sqlite_library import Mode, running_library
 
@@ -382,6 +383,90 @@ async def test_sessions(store: Database, change: Change) -> None:
     assert not await store.read(lambda tx: tx.sessions.has_unclosed(one.grant))
     with pytest.raises(LostRace):
         await change(lambda tx: tx.sessions.update(values.session(7)))
+
+
+async def test_the_account_of_a_session_moves_alone(store: Database, change: Change) -> None:
+    one, two = values.session(1), values.session(2)
+
+    def work(tx: Transaction) -> None:
+        with_grant(tx)
+        tx.sessions.insert(one)
+        tx.sessions.insert(two)
+
+    await change(work)
+    account = Account(ceiling_lines=9, ceiling_bytes=8, settled_lines=5, settled_bytes=4, seq=3)
+    await change(lambda tx: tx.sessions.update_account(one.id, account))
+    assert await store.read(lambda tx: tx.sessions.find(one.id)) == replace(one, account=account)
+    assert await store.read(lambda tx: tx.sessions.find(two.id)) == two
+    with pytest.raises(LostRace):
+        await change(lambda tx: tx.sessions.update_account(values.session(7).id, account))
+
+
+async def test_a_session_in_use_comes_with_what_decides_over_it(store: Database, change: Change) -> None:
+    session = values.session(1)
+    holder = replace(values.principal(1), id=values.grant().holder)
+
+    def work(tx: Transaction) -> None:
+        with_grant(tx)
+        tx.sessions.insert(session)
+
+    await change(work)
+    assert await store.read(lambda tx: tx.sessions.in_use(values.session(2).id, NOW)) is None
+    grant = await store.read(lambda tx: tx.grants.find(session.grant))
+    assert grant is not None
+    assert await store.read(lambda tx: tx.sessions.in_use(session.id, NOW)) == InUse(
+        session, grant, None, 1, may_be_held=False
+    )
+
+    await change(lambda tx: tx.principals.insert(holder))
+    used = await store.read(lambda tx: tx.sessions.in_use(session.id, NOW))
+    assert used == InUse(session, grant, holder, await store.read(lambda tx: tx.epoch), may_be_held=False)
+    await change(lambda tx: _spent(tx, grant.id))
+    used = await store.read(lambda tx: tx.sessions.in_use(session.id, NOW))
+    assert used is not None
+    assert used.grant == await store.read(lambda tx: tx.grants.find(grant.id)) != grant
+
+
+def _spent(tx: Transaction, grant_id: GrantId) -> None:
+    assert tx.grants.spend(grant_id, lines=3, size=5, queries=1)
+
+
+async def test_whatever_may_hold_a_grant_is_seen_with_its_session(store: Database, change: Change) -> None:
+    first, going_on = values.grant(1), values.grant(2, extends=(values.grant(1).id,))
+    session, another = values.session(1, grant=going_on.id), values.session(2, grant=first.id)
+
+    def work(tx: Transaction) -> None:
+        for number, grant in enumerate((first, going_on), 1):
+            tx.requests.insert(values.request(number))
+            tx.grants.insert(grant)
+        tx.sessions.insert(session)
+        tx.sessions.insert(another)
+
+    await change(work)
+
+    async def may_be_held(session_id: SessionId, at: Instant = NOW) -> bool:
+        used = await store.read(lambda tx: tx.sessions.in_use(session_id, at))
+        assert used is not None
+        return used.may_be_held
+
+    assert not await may_be_held(session.id)
+    lock = values.lock(1, until=Instant(NOW + 5))
+    await change(lambda tx: tx.holds.insert_lock(lock))
+    assert await may_be_held(session.id)
+    assert not await may_be_held(session.id, Instant(NOW + 5))
+    await change(lambda tx: tx.holds.update_lock(replace(lock, lifted_at=NOW, lifted_by=PrincipalId("prn_ivo"))))
+    assert not await may_be_held(session.id)
+
+    for grant, held in ((going_on, {session.id}), (first, {session.id, another.id})):
+        suspension = values.suspension(grant=grant.id)
+        await change(partial(_suspend, suspension))
+        assert {one for one in (session.id, another.id) if await may_be_held(one)} == held
+        await change(partial(_resume, suspension))
+        assert not await may_be_held(session.id)
+
+
+def _resume(suspension: Suspension, tx: Transaction) -> None:
+    tx.holds.delete_suspension(suspension)
 
 
 async def test_the_newest_session_is_the_one_that_opened_last(store: Database, change: Change) -> None:

@@ -33,8 +33,10 @@ from loglease.model.limits import Limits
 from loglease.model.offer import Terms
 from loglease.model.review import Channel
 from loglease.model.scope import Scope
+from loglease.model.session import Account
 from loglease.redaction import Keys, Redactor, redactor_for
 from loglease.sources.interface import Capabilities, Direction, Health, Page, ReadPlan
+from loglease.store.sessions_interface import InUse
 
 NOW = Instant(1_800_000_000_000_000)
 NOW_NS = NOW * 1_000
@@ -318,7 +320,7 @@ class _Tables:
         self.principals = _Principals()
         self.requests = _Table()
         self.grants = _Grants()
-        self.sessions = _Sessions()
+        self.sessions = _Sessions(self)
         self.holds = SimpleNamespace(locks=lambda now: (), suspensions=lambda _: ())
         head = SimpleNamespace(last_at=Instant(0))
         self.entries = SimpleNamespace(size=lambda: 0, since=lambda *_, **__: (), head=lambda: head)
@@ -384,6 +386,21 @@ class _Grants(_Table):
 
 
 class _Sessions(_Table):
+    def __init__(self, tables: _Tables) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def in_use(self, session_id: str, _: Instant) -> InUse | None:
+        session = self.rows.get(session_id)
+        if session is None:
+            return None
+        grant = self._tables.grants.rows[session.grant]
+        holder = self._tables.principals.find(grant.holder)
+        return InUse(session, grant, holder, self._tables.epoch, may_be_held=False)
+
+    def update_account(self, session_id: str, account: Account) -> None:
+        self.update(replace(self.rows[session_id], account=account))
+
     def opened_after(self, *_: object) -> int:
         return 0
 

@@ -13,6 +13,7 @@ from tests.store import values
 
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
+from loglease.model.limits import Limits
 from loglease.model.principal import Principal
 from loglease.model.proposal import Proposal, ProposalReview, StoredBundle
 from loglease.model.review import Review
@@ -169,3 +170,13 @@ def test_what_moves_is_not_in_the_document() -> None:
     assert '"usage"' not in grants._CODEC.pack(values.grant())
     assert '"narrowed"' not in reviews._CODEC.pack(values.review())
     assert '"email"' not in principals._CODEC.pack(values.principal())
+
+
+def test_a_codec_that_remembers_gives_each_text_its_own_value_and_each_row_its_own_columns() -> None:
+    codec = Codec(Limits, columns=frozenset({"tails"}), remembers=2)
+    limits = [Limits(lines=lines, tails=tails) for tails in (1, 2) for lines in (1, 2, 3)]
+    for one in limits * 2:
+        assert codec.unpack(codec.pack(one), tails=one.tails) == one
+    for _ in range(2):
+        with pytest.raises(DocumentInvalid):
+            codec.unpack('{"lines":"many"}', tails=1)

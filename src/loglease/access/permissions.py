@@ -18,6 +18,7 @@ from loglease.model.principal import Principal, Role
 from loglease.model.review import Review, Verdict
 from loglease.model.rights import Right
 from loglease.store.interface import Login, Transaction
+from loglease.store.sessions_interface import InUse
 
 _OVERSEERS = frozenset({Role.AUDITOR, Role.ADMIN})
 _ON_PEOPLE = frozenset({LockKind.PRINCIPAL, LockKind.PERSON, LockKind.GROUP})
@@ -161,13 +162,22 @@ def is_held_from(
 ) -> bool:
     """Say the same for who has read the holder already, and perhaps the locks in force, in this transaction."""
     return (
-        holder is None
-        or not holder.enabled
-        or grant.epoch != tx.epoch
+        _is_out(grant, holder, tx.epoch)
         or bool(suspensions_on(tx, grant))
         or bool(_matching(tx.holds.locks(now=now) if locks is None else locks, grant, holder))
         or _is_without_parent(tx, grant, now)
     )
+
+
+def is_held_in_use(tx: Transaction, used: InUse, now: Instant) -> bool:
+    """Say the same of the grant of a session, for who has read both with what else decides, in this transaction."""
+    if used.may_be_held:
+        return is_held_from(tx, used.grant, used.holder, now)
+    return _is_out(used.grant, used.holder, used.epoch) or _is_without_parent(tx, used.grant, now)
+
+
+def _is_out(grant: Grant, holder: Principal | None, epoch: int) -> bool:
+    return holder is None or not holder.enabled or grant.epoch != epoch
 
 
 def suspensions_on(tx: Transaction, grant: Grant) -> list[Suspension]:

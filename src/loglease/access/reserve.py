@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loglease.access.commitments import Random
 from loglease.access.errors import NotFound
-from loglease.access.permissions import is_held_from
+from loglease.access.permissions import is_held_in_use
 from loglease.access.records import Data, refs
 from loglease.access.serving import MAX_RESERVED_BYTES, MAX_RESERVED_LINES, Reservation, Settled, settle
 from loglease.audit.interface import Draft, EntryLog, Recorded
@@ -19,6 +19,7 @@ from loglease.model.instant import Instant
 from loglease.model.limits import Limits
 from loglease.model.session import Account, Session, SessionState
 from loglease.store.interface import Transaction
+from loglease.store.sessions_interface import InUse
 
 
 async def reserve(
@@ -54,13 +55,10 @@ async def reserve(
     """
 
     def work(tx: Transaction, now: Instant) -> Recorded[Reservation]:
-        session = _open(tx, session_id, replica)
-        grant = tx.grants.find(session.grant)
-        if grant is None:
-            raise LookupError(session.grant)
-        holder = tx.principals.find(grant.holder)
+        used = _open(tx, session_id, replica, now)
+        session, grant = used.session, used.grant
         # A grant that is not held is of the current epoch, so its sessions have to be.
-        held = is_held_from(tx, grant, holder, now) or session.epoch != grant.epoch
+        held = is_held_in_use(tx, used, now) or session.epoch != grant.epoch
         if grant.state_at(now, held=held) is not GrantState.ACTIVE:
             raise refusal(grant, now, held=held)
         account, fresh = settle(session.account, settled)
@@ -82,8 +80,8 @@ async def reserve(
             ceiling_bytes=account.ceiling_bytes + size,
             seq=account.seq + 1,
         )
-        tx.sessions.update(replace(session, account=account))
-        actor = holder.subject if holder else "system"
+        tx.sessions.update_account(session.id, account)
+        actor = used.holder.subject if used.holder else "system"
         entry = _entry(
             session, grant, account, fresh, entry_id=EntryId(new_id(ENTRY)), actor=actor, salt=random(SALT_BYTES)
         )
@@ -99,11 +97,11 @@ async def reserve(
     return await log.commit(work)
 
 
-def _open(tx: Transaction, session_id: SessionId, replica: str) -> Session:
-    session = tx.sessions.find(session_id)
-    if session is None or session.replica != replica or session.state is not SessionState.OPEN:
+def _open(tx: Transaction, session_id: SessionId, replica: str, now: Instant) -> InUse:
+    used = tx.sessions.in_use(session_id, now)
+    if used is None or used.session.replica != replica or used.session.state is not SessionState.OPEN:
         raise NotFound(f"{session_id} is not open here.", next_step="Open a new session.")
-    return session
+    return used
 
 
 def _wanted(grant: Grant, limits: Limits, account: Account, want_lines: int, want_bytes: int) -> tuple[int, int]:

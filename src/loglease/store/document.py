@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import orjson
@@ -26,11 +26,18 @@ _OPTIONAL_PARTS: Final = 2
 
 
 class Codec(Generic[Value]):
-    """Packs values of one dataclass; fields that have columns of their own stay outside the document."""
+    """Packs values of one dataclass; fields that have columns of their own stay outside the document.
 
-    def __init__(self, cls: type[Value], *, columns: frozenset[str] = frozenset()) -> None:
+    Args:
+        columns: names of the fields that stay outside.
+        remembers: how many documents are not read again when their very text comes back. Values of fields never change,
+            so that what was read of a text holds for good.
+    """
+
+    def __init__(self, cls: type[Value], *, columns: frozenset[str] = frozenset(), remembers: int = 0) -> None:
         self._cls = cls
         self._fields = _field_packs(cls, columns)
+        self._read = lru_cache(remembers)(self._parsed) if remembers else self._parsed
 
     def pack(self, value: Value) -> str:
         """Return the document of a value."""
@@ -43,9 +50,12 @@ class Codec(Generic[Value]):
             DocumentInvalid: the document is not of the form that `pack` writes.
         """
         try:
-            return self._cls(**_unpacked_fields(self._fields, orjson.loads(document)), **columns)
+            return self._cls(**self._read(document), **columns)
         except (TypeError, ValueError, AttributeError, LogLeaseError) as error:
             raise DocumentInvalid(f"A stored {self._cls.__name__} cannot be read: {error}.") from error
+
+    def _parsed(self, document: str) -> dict[str, Any]:
+        return _unpacked_fields(self._fields, orjson.loads(document))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, insert, or_, select, update
 
@@ -15,6 +15,7 @@ from loglease.store.document import Codec
 from loglease.store.interface import Login, LostRace
 from loglease.store.requests import concerns
 from loglease.store.schema import grant_subjects, grants, requests
+from loglease.store.statements import changed, rows_of
 
 _FIXED: Final = ("id", "holder", "policy")
 _MOVING: Final = (
@@ -32,14 +33,18 @@ _MOVING: Final = (
 _BUDGETS: Final = ("lines", "bytes", "queries", "subjects")
 _AT_ONCE: Final = 500
 """Pseudonyms that one statement asks for."""
-_CODEC: Final = Codec(Grant, columns=frozenset({*_FIXED, *_MOVING, "request", "usage"}))
+_REMEMBERED: Final = 512
+"""Documents of grants: each reservation reads that of its grant."""
+_CODEC: Final = Codec(Grant, columns=frozenset({*_FIXED, *_MOVING, "request", "usage"}), remembers=_REMEMBERED)
 
-_SELECT: Final = select(
+COLUMNS: Final = (
     *(grants.c[name] for name in (*_FIXED, *_MOVING)),
     grants.c.request_id.label("request"),
     *(grants.c[f"{name}_used"] for name in _BUDGETS),
     grants.c.document,
 )
+"""What a grant is read from."""
+_SELECT: Final = select(*COLUMNS)
 _LIVE: Final = grants.c.state.in_([written_out(state) for state in (GrantState.SCHEDULED, GrantState.ACTIVE)])
 _INSERT: Final = insert(grants)
 _FIND: Final = _SELECT.where(grants.c.id == bindparam("key"))
@@ -107,8 +112,8 @@ class SqlGrants:
 
     def find(self, grant_id: GrantId) -> Grant | None:
         """Return a grant, or None."""
-        row = self._connection.execute(_FIND, {"key": grant_id}).mappings().one_or_none()
-        return None if row is None else _grant(row)
+        rows = rows_of(self._connection, _FIND, {"key": grant_id})
+        return grant_of(rows[0]) if rows else None
 
     def some(self, grant_ids: Collection[GrantId]) -> Mapping[GrantId, Grant]:
         """Return those of some grants that there are."""
@@ -116,13 +121,13 @@ class SqlGrants:
         found: dict[GrantId, Grant] = {}
         for first in range(0, len(ordered), _AT_ONCE):
             query = _SELECT.where(grants.c.id.in_(ordered[first : first + _AT_ONCE]))
-            found |= {GrantId(row["id"]): _grant(row) for row in self._connection.execute(query).mappings()}
+            found |= {GrantId(row["id"]): grant_of(row) for row in self._connection.execute(query).mappings()}
         return found
 
     def of_request(self, request_id: RequestId) -> Grant | None:
         """Return the grant of a request, or None."""
         row = self._connection.execute(_OF_REQUEST, {"key": request_id}).mappings().one_or_none()
-        return None if row is None else _grant(row)
+        return None if row is None else grant_of(row)
 
     def update(self, after: Grant) -> None:
         """Store a new version. Budgets move by `spend` alone, so `usage` is not written.
@@ -141,7 +146,7 @@ class SqlGrants:
 
     def _spend(self, grant_id: GrantId, **amounts: int) -> bool:
         more = {f"more_{name}": amounts.get(name, 0) for name in _BUDGETS}
-        return self._connection.execute(_SPEND, more | {"key": grant_id}).rowcount == 1
+        return changed(self._connection, _SPEND, more | {"key": grant_id}) == 1
 
     def known_subjects(self, grant_id: GrantId, pseudonyms: Collection[str]) -> frozenset[str]:
         """Return which of some data subjects are taken already."""
@@ -167,20 +172,20 @@ class SqlGrants:
 
     def due(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled and active grants that the clock has ended, earliest first."""
-        return [_grant(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
+        return [grant_of(row) for row in self._connection.execute(_DUE, {"now": now, "most": limit}).mappings()]
 
     def extension_of(self, grant_id: GrantId) -> Grant | None:
         """Return the newest grant that goes on from one, whatever became of it."""
         row = self._connection.execute(_EXTENSION, {"key": grant_id}).mappings().one_or_none()
-        return None if row is None else _grant(row)
+        return None if row is None else grant_of(row)
 
     def starting(self, now: Instant, limit: int) -> Sequence[Grant]:
         """Return scheduled grants whose time to begin by themselves has come, earliest first."""
-        return [_grant(row) for row in self._connection.execute(_STARTING, {"now": now, "most": limit}).mappings()]
+        return [grant_of(row) for row in self._connection.execute(_STARTING, {"now": now, "most": limit}).mappings()]
 
     def live(self) -> Sequence[Grant]:
         """Return all stored as scheduled or active, earliest end first."""
-        return [_grant(row) for row in self._connection.execute(_LIVE_ONES).mappings()]
+        return [grant_of(row) for row in self._connection.execute(_LIVE_ONES).mappings()]
 
     def page(
         self,
@@ -202,10 +207,11 @@ class SqlGrants:
             query = query.where(or_(grants.c.holder == concerning.principal, concerns(concerning)))
         if before is not None:
             query = query.where(grants.c.id < before)
-        return [_grant(row) for row in self._connection.execute(query).mappings()]
+        return [grant_of(row) for row in self._connection.execute(query).mappings()]
 
 
-def _grant(row: RowMapping) -> Grant:
+def grant_of(row: Mapping[str, Any] | RowMapping) -> Grant:
+    """Return the grant of a row that has `COLUMNS`."""
     columns = dict(row)
     columns["state"] = GrantState(columns["state"])
     if columns["ended_why"] is not None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, exists, insert, or_, select, update
 
 from loglease.model.hold import Lock, LockKind, LockOn, SuspendCause, Suspension
-from loglease.model.ids import GrantId, LockId
+from loglease.model.ids import GrantId, LockId, PrincipalId
 from loglease.model.instant import Instant
 from loglease.store.interface import LostRace
 from loglease.store.schema import locks, suspensions
+from loglease.store.statements import rows_of
 
 _LOCK: Final = select(locks)
 _FIND_LOCK: Final = _LOCK.where(locks.c.id == bindparam("key"))
-_IN_FORCE: Final = _LOCK.where(
+IS_IN_FORCE: Final = and_(
     locks.c.lifted_at.is_(None), or_(locks.c.until_at.is_(None), locks.c.until_at > bindparam("now"))
-).order_by(locks.c.id)
+)
+"""That a lock holds something at an instant."""
+_IN_FORCE: Final = _LOCK.where(IS_IN_FORCE).order_by(locks.c.id)
 _IN_FORCE_ON: Final = _IN_FORCE.where(locks.c.kind == bindparam("kind"), locks.c.name == bindparam("name"))
 _LIFT: Final = (
     update(locks)
@@ -72,10 +75,10 @@ class SqlHolds:
     def locks(self, *, now: Instant, on: LockOn | None = None) -> Sequence[Lock]:
         """Return the locks in force, of one thing or of all, oldest first."""
         if on is None:
-            found = self._connection.execute(_IN_FORCE, {"now": now})
+            rows = rows_of(self._connection, _IN_FORCE, {"now": now})
         else:
-            found = self._connection.execute(_IN_FORCE_ON, {"now": now, "kind": on.kind, "name": on.name})
-        return [_lock(row) for row in found.mappings()]
+            rows = rows_of(self._connection, _IN_FORCE_ON, {"now": now, "kind": on.kind, "name": on.name})
+        return [_lock(row) for row in rows]
 
     def insert_suspension(self, suspension: Suspension) -> None:
         """Store a suspension; the same cause twice is the first one."""
@@ -98,18 +101,17 @@ class SqlHolds:
     def suspensions(self, grant_id: GrantId | None = None) -> Sequence[Suspension]:
         """Return the suspensions in force, of one grant or of all."""
         if grant_id is None:
-            found = self._connection.execute(_SUSPENSION)
+            rows = rows_of(self._connection, _SUSPENSION, {})
         else:
-            found = self._connection.execute(_SUSPENSION_OF, {"key": grant_id})
-        return [
-            Suspension(
-                grant=row.grant_id, cause=SuspendCause(row.cause), reason=row.reason, since=row.since_at, by=row.by
-            )
-            for row in found
-        ]
+            rows = rows_of(self._connection, _SUSPENSION_OF, {"key": grant_id})
+        return [_suspension(**row) for row in rows]
 
 
-def _lock(row: RowMapping) -> Lock:
+def _suspension(*, grant_id: GrantId, cause: str, reason: str, since_at: Instant, by: PrincipalId | None) -> Suspension:
+    return Suspension(grant=grant_id, cause=SuspendCause(cause), reason=reason, since=since_at, by=by)
+
+
+def _lock(row: Mapping[str, Any] | RowMapping) -> Lock:
     columns = dict(row)
     on = LockOn(LockKind(columns.pop("kind")), columns.pop("name"))
     return Lock(on=on, until=columns.pop("until_at"), **columns)

@@ -13,6 +13,7 @@ from loglease.store.document import Codec
 from loglease.store.interface import LocalAccount, LostRace
 from loglease.store.rosters import Rosters
 from loglease.store.schema import local_accounts, principals, subjects
+from loglease.store.statements import rows_of
 
 _CODEC: Final = Codec(Principal)
 
@@ -74,8 +75,8 @@ class SqlPrincipals:
 
     def find(self, principal_id: PrincipalId) -> Principal | None:
         """Return a principal, or None."""
-        document = self._connection.execute(_FIND, {"key": principal_id}).scalar_one_or_none()
-        return None if document is None else _CODEC.unpack(document)
+        rows = rows_of(self._connection, _FIND, {"key": principal_id})
+        return principal_of(rows[0]["document"]) if rows else None
 
     def by_account(self, issuer: str, account: str) -> Principal | None:
         """Return the principal that an identity provider knows by this account."""
@@ -127,3 +128,8 @@ class SqlPrincipals:
         """Return the local account of that name."""
         row = self._connection.execute(_LOCAL, {"key": name}).mappings().one_or_none()
         return None if row is None else LocalAccount(**row)
+
+
+def principal_of(document: str) -> Principal:
+    """Return the principal of a stored document."""
+    return _CODEC.unpack(document)

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, true, update
 
 from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.session import Account, CloseWhy, Front, Session, SessionKind, SessionState
+from loglease.store.audit_schema import seq_head
 from loglease.store.columns import written_out
+from loglease.store.grants import COLUMNS, grant_of
+from loglease.store.holds import IS_IN_FORCE
 from loglease.store.interface import LostRace
-from loglease.store.schema import sessions
+from loglease.store.principals import principal_of
+from loglease.store.schema import grants, principals, sessions, suspensions
+from loglease.store.sessions_interface import InUse
+from loglease.store.statements import changed, rows_of, tuples_of
 
 _FIXED: Final = ("id", "principal", "kind", "front", "replica", "opened_at", "epoch")
 _MOVING: Final = ("state", "closed_at", "why")
 _ACCOUNT: Final = ("ceiling_lines", "ceiling_bytes", "settled_lines", "settled_bytes", "seq")
 
-_SELECT: Final = select(
-    *(sessions.c[name] for name in (*_FIXED, *_MOVING, *_ACCOUNT)), sessions.c.grant_id.label("grant")
+_COLUMNS: Final = (
+    *(sessions.c[name] for name in (*_FIXED, *_MOVING, *_ACCOUNT)),
+    sessions.c.grant_id.label("grant"),
 )
+_NAMES: Final = tuple(column.name for column in _COLUMNS)
+_NAMES_OF_GRANT: Final = tuple(column.name for column in COLUMNS)
+_SELECT: Final = select(*_COLUMNS)
 _INSERT: Final = insert(sessions)
 _FIND: Final = _SELECT.where(sessions.c.id == bindparam("key"))
 _UPDATE: Final = (
     update(sessions)
     .where(sessions.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in (*_MOVING, *_ACCOUNT)})
+)
+_UPDATE_ACCOUNT: Final = (
+    update(sessions).where(sessions.c.id == bindparam("key")).values({name: bindparam(name) for name in _ACCOUNT})
+)
+_IN_USE: Final = (
+    select(
+        *(column.label(f"session_{column.name}") for column in _COLUMNS),
+        *(column.label(f"grant_{column.name}") for column in COLUMNS),
+        principals.c.document.label("holder"),
+        seq_head.c.epoch.label("current"),
+        or_(
+            exists().where(IS_IN_FORCE), exists().where(suspensions.c.grant_id.in_((grants.c.id, grants.c.extends)))
+        ).label("held"),
+    )
+    .select_from(sessions)
+    .join(grants, grants.c.id == sessions.c.grant_id)
+    .join(principals, principals.c.id == grants.c.holder, isouter=True)
+    .join(seq_head, true())
+    .where(sessions.c.id == bindparam("key"))
 )
 _UNCLOSED: Final = (
     _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id).limit(bindparam("most"))
@@ -67,13 +96,36 @@ class SqlSessions:
         Raises:
             LostRace: there is no such session.
         """
-        if self._connection.execute(_UPDATE, _moving(session) | {"key": session.id}).rowcount != 1:
+        if changed(self._connection, _UPDATE, _moving(session) | {"key": session.id}) != 1:
             raise LostRace(f"{session.id} was never opened.")
 
     def find(self, session_id: SessionId) -> Session | None:
         """Return a session, or None."""
-        row = self._connection.execute(_FIND, {"key": session_id}).mappings().one_or_none()
-        return None if row is None else _session(row)
+        rows = rows_of(self._connection, _FIND, {"key": session_id})
+        return _session(rows[0]) if rows else None
+
+    def in_use(self, session_id: SessionId, now: Instant) -> InUse | None:
+        """Return a session with its grant, the holder, and what else decides whether the grant may be used on."""
+        rows = tuples_of(self._connection, _IN_USE, {"key": session_id, "now": now})
+        if not rows:
+            return None
+        ((*columns, holder, epoch, held),) = rows
+        return InUse(
+            session=_session(dict(zip(_NAMES, columns, strict=False))),
+            grant=grant_of(dict(zip(_NAMES_OF_GRANT, columns[len(_NAMES) :], strict=True))),
+            holder=None if holder is None else principal_of(holder),
+            epoch=epoch,
+            may_be_held=bool(held),
+        )
+
+    def update_account(self, session_id: SessionId, account: Account) -> None:
+        """Store what a session was allowed to hand over and handed over.
+
+        Raises:
+            LostRace: there is no such session.
+        """
+        if changed(self._connection, _UPDATE_ACCOUNT, _account(account) | {"key": session_id}) != 1:
+            raise LostRace(f"{session_id} was never opened.")
 
     def unclosed(self, limit: int) -> Sequence[Session]:
         """Return so many of the sessions that are not closed, the oldest first."""
@@ -99,16 +151,20 @@ class SqlSessions:
 
     def open_of(self, principal: PrincipalId) -> tuple[int, int]:
         """Return how many sessions of a principal are not closed, and how many of these are tails."""
-        found, tails = self._connection.execute(_OPEN_OF, {"key": principal}).one()
-        return int(found), int(tails)
+        unclosed, tails = self._connection.execute(_OPEN_OF, {"key": principal}).one()
+        return int(unclosed), int(tails)
 
 
 def _moving(session: Session) -> dict[str, object]:
     row = {name: getattr(session, name) for name in _MOVING}
-    return row | {name: getattr(session.account, name) for name in _ACCOUNT}
+    return row | _account(session.account)
 
 
-def _session(row: RowMapping) -> Session:
+def _account(account: Account) -> dict[str, object]:
+    return {name: getattr(account, name) for name in _ACCOUNT}
+
+
+def _session(row: Mapping[str, Any] | RowMapping) -> Session:
     columns = dict(row)
     why = columns["why"]
     columns |= {

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from loglease.model.grant import Grant
 from loglease.model.ids import GrantId, PrincipalId, SessionId
 from loglease.model.instant import Instant
-from loglease.model.session import Session
+from loglease.model.principal import Principal
+from loglease.model.session import Account, Session
+
+
+class InUse(NamedTuple):
+    """A session with what decides whether its grant may be used on.
+
+    Attributes:
+        holder: None if the grant's holder was never seen.
+        epoch: the current history generation.
+        may_be_held: a lock on whatever is in force, or the grant is suspended, or the one before it. If not, none of
+            that holds it.
+    """
+
+    session: Session
+    grant: Grant
+    holder: Principal | None
+    epoch: int
+    may_be_held: bool
 
 
 class Sessions(Protocol):
@@ -21,6 +40,12 @@ class Sessions(Protocol):
 
     def find(self, session_id: SessionId) -> Session | None:
         """Return a session."""
+
+    def in_use(self, session_id: SessionId, now: Instant) -> InUse | None:
+        """Return a session with its grant, the holder, and what else decides whether the grant may be used on."""
+
+    def update_account(self, session_id: SessionId, account: Account) -> None:
+        """Store what a session was allowed to hand over and handed over."""
 
     def unclosed(self, limit: int) -> Sequence[Session]:
         """Return so many of the sessions that are not closed."""

@@ -48,6 +48,16 @@ def _databases_are_cleaned() -> Iterator[None]:
     postgres.clean_databases()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected: what grows stays, and would be looked at again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     _keep()
 

@@ -8,7 +8,7 @@ import re
 import signal
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ class Stack:
     port: int = 0
     config: str = CONFIG
     stepped_clock: bool = False
+    prepare: Callable[[], None] | None = None
     process: WarmServer | None = None
     url: str = ""
     passwords: dict[str, str] = field(default_factory=dict)
@@ -146,6 +147,7 @@ class Stack:
             path,
             environment={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},
             step=self.step_file if self.stepped_clock else None,
+            prepare=self.prepare,
             out=told,
             err=self.folder / "stderr.log",
         )

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _FORKING = multiprocessing.get_context("forkserver")
@@ -21,14 +21,22 @@ class WarmServer:
     """What `loglease serve` runs, over one configuration; it goes on where its output files end."""
 
     def __init__(
-        self, config: Path, *, environment: Mapping[str, str], out: Path, err: Path, step: Path | None = None
+        self,
+        config: Path,
+        *,
+        environment: Mapping[str, str],
+        out: Path,
+        err: Path,
+        step: Path | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         """Start it.
 
         Args:
             step: a file that says by how many seconds the machine's wall clock is ahead.
+            prepare: a function of a module that the process calls before it serves.
         """
-        given = (str(config), {**environment}, str(out), str(err), None if step is None else str(step))
+        given = (str(config), {**environment}, str(out), str(err), None if step is None else str(step), prepare)
         # A process that a test forgot ends with the tests.
         self._process = _FORKING.Process(target=_serve, args=given, daemon=True)
         self._process.start()
@@ -57,11 +65,20 @@ class WarmServer:
         return code
 
 
-def _serve(config: str, environment: dict[str, str], out: str, err: str, step: str | None) -> None:
+def _serve(
+    config: str,
+    environment: dict[str, str],
+    out: str,
+    err: str,
+    step: str | None,
+    prepare: Callable[[], None] | None,
+) -> None:
     from loglease.server.local import serve
 
     if step is not None:
         _step_clock(Path(step))
+    if prepare is not None:
+        prepare()
 
     for path, number in ((out, 1), (err, 2)):
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -82,16 +82,24 @@ PEOPLE: dict[str, dict[str, Any]] = {
 _started: dict[Path, Stack] = {}
 
 
-def populated(folder: Path, *, stepped_clock: bool = False, policy: str = POLICY, more: str = "") -> Stack:
+def populated(
+    folder: Path,
+    *,
+    stepped_clock: bool = False,
+    policy: str = POLICY,
+    more: str = "",
+    prepare: Callable[[], None] | None = None,
+) -> Stack:
     """Start a server with a policy, logs and people; with a stepped clock the test sets the machine's wall clock.
 
     Args:
         more: what the configuration has besides.
+        prepare: a function of a module that the server's process calls before it serves.
     """
     (folder / "policy").mkdir(parents=True)
     (folder / "policy" / "policy.yaml").write_text(policy)
     config = f'{CONFIG}\n[policy]\ndirectory = "{folder / "policy"}"\n{more}'
-    stack = Stack(folder, config=config, stepped_clock=stepped_clock)
+    stack = Stack(folder, config=config, stepped_clock=stepped_clock, prepare=prepare)
     stack.logs.mkdir()
     for service in ("shop", "web", "pay"):
         (stack.logs / f"{service}.log").write_text(LINE * 200)

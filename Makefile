@@ -6,7 +6,7 @@ JOBS ?= 2
 ON_A_DATABASE := $(addprefix tests/,access api attacks audit contracts gateway promises races server store)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-real real-servers lint format bench bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
+.PHONY: help setup demo test test-postgres test-real real-servers soak lint format bench bench-cut bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,11 +48,17 @@ format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+soak: setup ## Let faults befall servers under load and judge what is left; ARGS="--minutes 30 --seed N --servers 3"
+	$(BIN)/python -m tests.soak $(ARGS)
+
 bench: setup ## Run every benchmark and print one table
 	$(BIN)/python -m bench
 
 bench-%: setup ## Run one benchmark, such as bench-read or bench-cut
 	$(BIN)/python -m bench $*
+
+bench-cut: setup ## Measure how fast acts reach open tails; ARGS="--tails 1000 --rate 0.2 --servers 1,3"
+	$(BIN)/python -m bench.cut $(ARGS)
 
 bench-redaction: setup ## Measure redaction against its goals; ARGS=--quick for a fast look
 	$(BIN)/python -m bench.redaction $(ARGS)

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench.cut import Client
 from bench.gateway_stack import request_bytes, stack
 from bench.read import SERVICES, START_NS, UNLIMITED, write_logs
 
@@ -90,6 +89,39 @@ async def _write(logs: Path, source: FileSource, rate: float) -> None:
             log.write(f'{{"ts":"{stamp}","level":"info","msg":"fresh {number}","ms":1}}\n')
         await source.refresh()
         await asyncio.sleep(1 / rate / len(SERVICES))
+
+
+class Client(asyncio.Protocol):
+    """A healthy reader: when its last byte came, how many came after the act, and how the answer ended."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.last_ns = 0
+        self.tail = b""
+        self.error: Exception | None = None
+        self.ended = asyncio.Event()
+        self.marks: list[tuple[int, int]] = []
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self.received += len(data)
+        self.last_ns = time.monotonic_ns()
+        self.marks.append((self.last_ns, len(data)))
+        del self.marks[:-50]
+        self.tail = (self.tail + data)[-400:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        self.error = exc
+        self.ended.set()
+
+    @property
+    def reason(self) -> str:
+        """How it ended, as the client sees it."""
+        at = self.tail.rfind(b'"reason":"')
+        if at >= 0:
+            return self.tail[at + 10 :].split(b'"')[0].decode()
+        return "reset" if self.error else "closed"
 
 
 @dataclass

@@ -192,7 +192,7 @@ async def test_gw_06_08_no_header_of_a_client_reaches_a_source_or_changes_an_ans
         assert TOKEN not in repr(made.reader.plans)
 
 
-@pytest.mark.parametrize("name", ["token", "access_token", "api_key", "authorization", "x"])
+@pytest.mark.parametrize("name", ["token", "access_token", "auth_token", "api_key", "Authorization", "x"])
 def test_gw_08_a_token_in_an_address_is_refused_and_not_logged(server: Stack, name: str) -> None:
     people = crowd(server)
     alice = people["alice"]

@@ -76,7 +76,13 @@ async def test_every_answer_has_the_fixed_headers(world: World) -> None:
 async def test_a_credential_in_the_address_is_refused_and_not_repeated(world: World) -> None:
     alice = await world.add("alice@example.com")
     secret = alice["Authorization"].removeprefix("Bearer ")
-    for query in (f"token={secret}", f"x={secret}", f"access_token={secret}", "password=hunter2hunter2"):
+    named = ("password", "auth_token", "%74oken", "ID_TOKEN")
+    for query in (
+        f"token={secret}",
+        f"x={secret}",
+        f"x={secret[:3]}%5F{secret[4:]}",
+        *(f"{name}=hunter2" for name in named),
+    ):
         answer = await world.client.get(f"/requests?{query}", headers=alice)
         assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
         assert secret not in answer.text

@@ -22,7 +22,10 @@ MAX_PARAMETERS: Final = 100
 DEFAULT_SINCE_NS: Final = 3_600 * NANOSECONDS
 MAX_EVENT_NS: Final = 2**63 - 1
 
-_TOKEN_NAMES: Final = frozenset({"token", "access_token", "authorization", "api_key", "apikey"})
+_TOKEN_NAMES: Final = frozenset(
+    {"token", "access_token", "refresh_token", "auth_token", "id_token", "authorization", "api_key", "apikey"}
+    | {"password", "secret"}
+)
 _TOKEN = re.compile(r"ll[a-z]_[A-Za-z0-9_-]{16,}")
 _INTEGER = re.compile(r"-?\d{1,19}")
 _FLOAT = re.compile(r"\d{1,10}\.\d{0,9}")
@@ -104,7 +107,7 @@ class Values:
             raise TooLarge(f"There are more than {MAX_PARAMETERS} parameters.", next_step="Ask for less.")
         for part in parts:
             name, _, value = (_decoded(piece) for piece in part.partition(b"="))
-            if name in _TOKEN_NAMES or _TOKEN.search(value):
+            if name.lower() in _TOKEN_NAMES or _TOKEN.search(value):
                 raise Malformed(
                     "A token does not belong into an address.", next_step="Send it as Authorization: Bearer."
                 )

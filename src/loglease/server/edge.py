@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import orjson
 import structlog
@@ -46,7 +47,7 @@ ADDRESS: Final = "loglease.address"
 API: Final = "/api/v1"
 
 _SECRET_PARAMETER: Final = re.compile(
-    rb"(?:^|&)(?:access_token|refresh_token|token|api_key|apikey|authorization|password|secret)="
+    rb"(?:^|&)(?:(?:access_|refresh_|auth_|id_)?token|api_key|apikey|authorization|password|secret)="
     rb"|ll[psargvw]_[A-Za-z0-9_-]{20}",
     re.IGNORECASE,
 )
@@ -154,7 +155,7 @@ class Edge:
         if len(scope["query_string"]) > MAX_QUERY:
             raise TooLarge("The query string is larger than 8 KiB.", next_step="Send less.")
         self.rates.take_call(scope[ADDRESS], _credential_of(scope, tls=self.tls))
-        if _SECRET_PARAMETER.search(scope["query_string"]):
+        if _SECRET_PARAMETER.search(unquote_to_bytes(scope["query_string"])):
             raise UnknownParameter(
                 "A credential does not belong into an address.",
                 next_step="Send it as `Authorization: Bearer …`; change it, since addresses are written to logs.",

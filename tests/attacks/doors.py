@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -69,3 +73,16 @@ class Browser:
         found = _CSRF.search(self.client.get(page or path).text)
         csrf = {"csrf": found[1]} if found else {}
         return self.client.post(path, data={**fields, **csrf}, headers={"origin": self.url})
+
+
+def command(person: Person, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line as that person."""
+    home = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "XDG_STATE_HOME": "/nonexistent"}
+    told = {"LOGLEASE_SERVER": person.url, "LOGLEASE_TOKEN": person.token}
+    return subprocess.run(
+        [Path(sys.executable).with_name("loglease"), *arguments],
+        env={**os.environ, **home, **told, **variables},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )

@@ -35,6 +35,7 @@ def watching(world: World) -> tuple[Watch, list[Cut]]:
     return watch, heard
 
 
+@pytest.mark.attack("RV-07")
 async def test_a_revocation_is_heard_by_polling_alone(world: World) -> None:
     watch, heard = watching(world)
     await watch.poll()
@@ -69,6 +70,7 @@ async def test_locks_are_cuts(world: World) -> None:
     assert heard == [LockCut(on=LockOn(LockKind.SOURCE, "files"), text="locked"), SubjectCut(subject="sub_alice")]
 
 
+@pytest.mark.attack("RV-08")
 async def test_the_lease_counts_from_the_start_of_the_poll(world: World) -> None:
     watch, _ = watching(world)
     started = world.clock.boot_ns()

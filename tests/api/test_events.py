@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from tests.api.world import WISH, World
 
 from loglease.model.review import Channel
@@ -21,6 +22,7 @@ async def since(world: World, caller: Any, position: int) -> Batch:
     return await world.services.store.read(lambda tx: events_since(tx, caller, position, None))
 
 
+@pytest.mark.attack("PO-04")
 async def test_events_are_thin_and_only_of_what_somebody_may_see(world: World) -> None:
     alice = await world.add("alice@example.com")
     bob = await world.add("bob@example.com", groups=("approvers",))

@@ -159,6 +159,7 @@ async def test_requests_and_grants_end_by_the_clock_without_a_sweeper(world: Wor
     assert (late.status_code, late.json()["code"]) == (409, "request_not_pending")
 
 
+@pytest.mark.attack("AP-06")
 async def test_racing_approvals_make_one_grant(world: World) -> None:
     alice = await world.add("alice@example.com")
     people = [await world.add(f"bob{number}@example.com", groups=("approvers",)) for number in range(4)]

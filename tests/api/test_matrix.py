@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from tests.api.test_openapi import COMMITTED, OPEN, operations
 from tests.api.world import PASSWORD, SCOPE, WISH, World
 
@@ -191,6 +192,7 @@ async def test_the_matrix_has_a_row_for_every_operation() -> None:
     assert names - OPEN - STREAMING == set(MATRIX)
 
 
+@pytest.mark.attack("AP-08")
 async def test_every_role_gets_where_it_may_and_nowhere_else(world: World) -> None:
     engineer = await world.add("alice@example.com")
     body = {"label": "reader", "rights": ["logs.read"], "expires_in_s": 600}

@@ -147,6 +147,7 @@ async def taken(world: World, author: Who, *approvers: Who, documents: dict[str,
         await decided(world, one, made)
 
 
+@pytest.mark.attack("PO-01")
 async def test_one_approval_is_not_enough_where_somebody_may_get_more(world: World) -> None:
     pam, quinn, ruth = await people(world)
     made = await proposed(world, pam, await widened(world, pam))
@@ -184,6 +185,7 @@ async def test_a_change_of_tests_alone_is_a_revision_with_the_same_hash(world: W
     assert (after["revision"], after["bundle_sha256"]) == (2, before["bundle_sha256"])
 
 
+@pytest.mark.attack("PO-01")
 async def test_nobody_approves_their_own_change(world: World) -> None:
     pam, _, _ = await people(world)
     made = await proposed(world, pam, await narrowed(world, pam))
@@ -193,6 +195,7 @@ async def test_nobody_approves_their_own_change(world: World) -> None:
     assert (await in_force(world, pam))["revision"] == 1
 
 
+@pytest.mark.attack("PO-01")
 async def test_another_login_of_the_author_does_not_approve_either(world: World) -> None:
     pam, quinn, _ = await people(world)
     admin = await world.sign_in("admin", world.admin_password)

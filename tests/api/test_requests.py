@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import pytest
 from tests.api.world import SCOPE, WISH, World
 
 from loglease.policy.defaults import POLICY_FILE, default_files
@@ -101,6 +102,7 @@ async def test_a_key_answers_the_first_result_again_and_refuses_another_body(wor
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+@pytest.mark.attack("PO-04")
 async def test_what_is_not_for_somebody_does_not_exist_for_them(world: World) -> None:
     alice = await world.add("alice@example.com")
     bob = await world.add("bob@example.com", groups=("approvers",))

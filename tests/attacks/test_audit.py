@@ -18,6 +18,7 @@ from loglease.store.sqlite_library import running_library
 SQLITE = running_library().module
 
 
+@pytest.mark.attack("AD-01")
 @pytest.mark.sqlite
 def test_ad_01_a_log_that_cannot_be_written_serves_nothing_and_heals(server: Stack) -> None:
     people = crowd(server)
@@ -47,6 +48,7 @@ def test_ad_01_a_log_that_cannot_be_written_serves_nothing_and_heals(server: Sta
 TEXTS = ["", "one\ntwo", "again", "again", "x" * 9_000, "é\x1b[31m", " ", "again"]
 
 
+@pytest.mark.attack("AD-06")
 @pytest.mark.parametrize("accept", ["application/x-ndjson", "text/event-stream", "text/plain"])
 @pytest.mark.parametrize("follow", [False, True], ids=["query", "tail"])
 async def test_ad_06_what_is_recorded_is_what_a_client_counts(tmp_path: Path, accept: str, follow: bool) -> None:
@@ -70,6 +72,7 @@ async def test_ad_06_what_is_recorded_is_what_a_client_counts(tmp_path: Path, ac
         assert (await made.stored_grant(grant)).usage.lines == counted
 
 
+@pytest.mark.attack("AD-06")
 async def test_ad_06_reconnecting_counts_each_line_once(tmp_path: Path) -> None:
     lines = [line(T0 + n // 3, text, service="a") for n, text in enumerate(TEXTS * 5)]
     async with world(tmp_path, lines=lines) as made:
@@ -86,6 +89,7 @@ async def test_ad_06_reconnecting_counts_each_line_once(tmp_path: Path) -> None:
         assert (await made.stored_grant(grant)).usage.lines == len(got)
 
 
+@pytest.mark.attack("AD-08")
 @pytest.mark.sqlite
 def test_ad_08_entries_take_no_verb_that_changes_and_no_sql(server: Stack) -> None:
     people = crowd(server)
@@ -100,6 +104,7 @@ def test_ad_08_entries_take_no_verb_that_changes_and_no_sql(server: Stack) -> No
                 hand.execute(statement)
 
 
+@pytest.mark.attack("AD-05")
 def test_ad_05_text_that_looks_like_a_record_is_one_entry(server: Stack) -> None:
     people = crowd(server)
     forged = '"}\r\n{"type":"grant.scheduled","actor":"sub_nobody"}\u202e'

@@ -384,6 +384,7 @@ def rounds() -> list[tuple[int, bool]]:
     return [(number, number % 2 == 1) for number in range(-(-FAULTS // PER_ROUND))]
 
 
+@pytest.mark.attack("AD-02", "FT-02")
 @pytest.mark.parametrize(("number", "is_published"), rounds())
 async def test_no_byte_is_served_without_a_durable_record(tmp_path: Path, number: int, is_published: bool) -> None:
     random = Random(SEED + number)  # noqa: S311 - drawn again from the same seed, nothing secret

@@ -75,6 +75,7 @@ def verdict(person: Person, request: dict[str, Any], word: str) -> dict[str, Any
     return dict(person.create(f"/requests/{request['id']}/after-review", body))
 
 
+@pytest.mark.attack("BG-03")
 def test_from_the_emergency_to_its_review(stack: Stack) -> None:
     eve, bob = stack.add("eve", "sre", "leads"), stack.add("bob", "leads")
     draft = {"scopes": [{"source": "files", "selector": '{service="shop"}', "window": {"lookback_s": 3_600}}]}
@@ -112,6 +113,7 @@ def test_from_the_emergency_to_its_review(stack: Stack) -> None:
     assert "reviewed afterwards: justified" in steps
 
 
+@pytest.mark.attack("BG-02")
 def test_what_nobody_gets_by_calling_it_an_emergency(stack: Stack) -> None:
     frank, mallory = stack.add("frank", "sre"), stack.add("mallory")
     stack.add("lou", "leads")

@@ -13,6 +13,7 @@ from tests.gateway.world import T0, TOKEN, Tail, call, line, world
 from tests.promises.shared import crowd, granted
 
 
+@pytest.mark.attack("RV-05")
 def test_rv_05_nothing_that_was_given_out_before_opens_anything_afterwards(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
@@ -41,6 +42,7 @@ def test_rv_05_nothing_that_was_given_out_before_opens_anything_afterwards(serve
     assert refused.value.status in (403, 404, 409)
 
 
+@pytest.mark.attack("RV-06")
 @pytest.mark.parametrize("offset_ms", [-10, 0, 10])
 async def test_rv_06_a_line_that_is_ready_at_the_end_or_later_stays(tmp_path: Path, offset_ms: int) -> None:
     async with world(tmp_path, lines=[line(T0, "before", service="a")]) as made:
@@ -65,6 +67,7 @@ async def test_rv_06_a_line_that_is_ready_at_the_end_or_later_stays(tmp_path: Pa
         assert closed["total"]["lines"] == len(answer.lines)
 
 
+@pytest.mark.attack("RV-10")
 @pytest.mark.parametrize("end", ["cancelled", "revoked", "denied"])
 def test_rv_10_the_last_approval_comes_too_late(server: Stack, end: str) -> None:
     people = crowd(server)
@@ -86,6 +89,7 @@ def test_rv_10_the_last_approval_comes_too_late(server: Stack, end: str) -> None
     assert "grant" not in shown
 
 
+@pytest.mark.attack("RV-05")
 async def test_rv_05_a_resume_value_is_checked_like_any_call(tmp_path: Path) -> None:
     lines = [line(T0 + n, f"line {n}", service="a") for n in range(9)]
     async with world(tmp_path, lines=lines) as made:

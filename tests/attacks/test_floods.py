@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
+import httpx2
 import pytest
 from tests.attacks.doors import answered, head, sent, statuses
 from tests.fakes.stack import Refused, Stack
@@ -14,6 +17,7 @@ from tests.promises.shared import Following, crowd, granted
 PLACES = 20
 
 
+@pytest.mark.attack("DS-02")
 def test_ds_02_with_all_tail_places_taken_everything_else_goes_on(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
@@ -63,6 +67,7 @@ BODIES = {
 }
 
 
+@pytest.mark.attack("DS-04")
 @pytest.mark.parametrize("kind", BODIES)
 def test_ds_04_a_monstrous_body_is_refused_and_delays_nobody(server: Stack, kind: str) -> None:
     alice = crowd(server)["alice"]
@@ -76,6 +81,7 @@ def test_ds_04_a_monstrous_body_is_refused_and_delays_nobody(server: Stack, kind
     assert alice.call("GET", "/me")
 
 
+@pytest.mark.attack("DS-04")
 def test_ds_04_a_gigabyte_is_refused_before_it_is_sent(server: Stack) -> None:
     alice = crowd(server)["alice"]
     kind = "Content-Type: application/json"
@@ -83,6 +89,7 @@ def test_ds_04_a_gigabyte_is_refused_before_it_is_sent(server: Stack) -> None:
     assert statuses(raw) == [413]
 
 
+@pytest.mark.attack("DS-04")
 def test_ds_04_heads_have_a_bound(server: Stack) -> None:
     alice = crowd(server)["alice"]
     for content in (
@@ -94,3 +101,38 @@ def test_ds_04_heads_have_a_bound(server: Stack) -> None:
         raw = answered(server, content)
         assert not [status for status in statuses(raw) if status < 400]
     assert alice.call("GET", "/me")
+
+
+COSTLY = 'sum by (msg) (count_over_time({} | json | line_format "{{ __line__ | b64enc | b64dec }}" [1h]))'
+
+
+@pytest.mark.attack("DS-03", "RV-01")
+def test_ds_03_a_revocation_reaches_its_tail_while_everything_is_busy(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant, busy = granted(alice, bob), granted(alice, bob)
+    tail = Following.opened(alice, grant)
+    over = Event()
+
+    def hammer(_: int) -> int:
+        count = 0
+        while not over.is_set():
+            path = f"/g/{busy}/loki/api/v1/query_range?step=1"
+            with httpx2.Client(timeout=60) as client:
+                answer = client.get(f"{server.url}{path}", params={"query": COSTLY}, headers=alice.headers())
+            assert answer.status_code in (200, 403, 422, 429, 503), answer.text
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(12) as pool:
+        calls = [pool.submit(hammer, number) for number in range(12)]
+        try:
+            bob.call("POST", f"/grants/{grant}/revoke", {"reason": "enough"})
+            assert tail.end() == "revoked"
+            assert not any(one.done() for one in calls), "nothing was busy any more"
+            with pytest.raises(Refused) as refused:
+                list(alice.lines(grant, since="1h"))
+            assert refused.value.status == 403
+        finally:
+            over.set()
+    assert sum(one.result() for one in calls)

@@ -64,6 +64,7 @@ async def raw_call(made: World, content: bytes, within_s: float = 5) -> bytes:
     return raw
 
 
+@pytest.mark.attack("GW-01", "GW-02", "GW-03")
 async def test_gw_01_02_03_only_the_exact_path_is_a_route(tmp_path: Path) -> None:
     async with world(tmp_path, lines=LINES, loose=True) as made:
         grant = await made.grant()
@@ -76,6 +77,7 @@ async def test_gw_01_02_03_only_the_exact_path_is_a_route(tmp_path: Path) -> Non
         assert (await call(made, f"/g/{grant.id}/logs?start=0")).lines == ["of a"]
 
 
+@pytest.mark.attack("GW-01", "GW-02", "GW-03")
 @pytest.mark.parametrize("path", ELSEWHERE)
 def test_gw_01_02_03_the_whole_server_answers_no_neighbour_either(server: Stack, path: str) -> None:
     people = crowd(server)
@@ -102,6 +104,7 @@ FOREIGN = (
 )
 
 
+@pytest.mark.attack("GW-04")
 def test_gw_04_nothing_that_writes_or_tells_is_there_for_any_verb(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -116,6 +119,7 @@ def test_gw_04_nothing_that_writes_or_tells_is_there_for_any_verb(server: Stack)
         assert answer.headers["allow"] == "GET"
 
 
+@pytest.mark.attack("GW-05")
 @pytest.mark.parametrize(
     ("parameters", "status"),
     [
@@ -143,6 +147,7 @@ async def test_gw_05_no_parameter_has_two_meanings(tmp_path: Path, parameters: s
             assert made.reader.plans == []
 
 
+@pytest.mark.attack("GW-05")
 async def test_gw_05_a_body_is_refused(tmp_path: Path) -> None:
     async with world(tmp_path, lines=LINES, loose=True) as made:
         grant = await made.grant()
@@ -166,6 +171,7 @@ STRANGE_HEADERS = (
 )
 
 
+@pytest.mark.attack("AU-06", "GW-06", "GW-08")
 async def test_gw_06_08_no_header_of_a_client_reaches_a_source_or_changes_an_answer(tmp_path: Path) -> None:
     async with world(tmp_path, lines=LINES, loose=True) as made:
         grant = await made.grant()
@@ -192,6 +198,7 @@ async def test_gw_06_08_no_header_of_a_client_reaches_a_source_or_changes_an_ans
         assert TOKEN not in repr(made.reader.plans)
 
 
+@pytest.mark.attack("AU-10", "GW-08")
 @pytest.mark.parametrize("name", ["token", "access_token", "auth_token", "api_key", "Authorization", "x"])
 def test_gw_08_a_token_in_an_address_is_refused_and_not_logged(server: Stack, name: str) -> None:
     people = crowd(server)
@@ -202,6 +209,7 @@ def test_gw_08_a_token_in_an_address_is_refused_and_not_logged(server: Stack, na
     assert alice.token not in (server.folder / "stderr.log").read_text()
 
 
+@pytest.mark.attack("GW-07")
 def test_gw_07_ambiguous_framing_is_refused_and_smuggles_nothing(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -234,6 +242,7 @@ def test_gw_07_ambiguous_framing_is_refused_and_smuggles_nothing(server: Stack) 
     assert people["bob"].call("GET", f"/grants/{grant}")["state"] != "revoked"
 
 
+@pytest.mark.attack("GW-07")
 def test_gw_07_a_second_request_on_the_line_acts_for_its_own_caller_only(server: Stack) -> None:
     people = crowd(server)
     alice, mallory = people["alice"], people["mallory"]
@@ -246,6 +255,7 @@ def test_gw_07_a_second_request_on_the_line_acts_for_its_own_caller_only(server:
     assert b"paid by" not in raw
 
 
+@pytest.mark.attack("GW-13")
 def test_gw_13_a_stream_opens_neither_for_a_foreign_origin_nor_for_a_cookie(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -279,6 +289,7 @@ def test_gw_13_a_stream_opens_neither_for_a_foreign_origin_nor_for_a_cookie(serv
             assert browser.client.get(f"/g/{grant}/logs", headers={**code, **strange}).status_code in (401, 403)
 
 
+@pytest.mark.attack("GW-10")
 async def test_gw_10_answers_are_not_kept_by_anybody(tmp_path: Path) -> None:
     async with world(tmp_path, lines=LINES) as made:
         grant = await made.grant()

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -17,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from loglease.gateway.routes import Action
+from loglease.server.identity.secrets import KINDS, secret_of
 
 PLAIN_TAIL = "/loki/api/v1/tail?query=%7Bservice%3D%22shop%22%7D"
 
@@ -35,6 +37,13 @@ def forged(own: str) -> Iterator[str]:
     for algorithm in ("none", "None", "nOnE", "", "HS256"):
         yield _claims({"alg": algorithm, "typ": "JWT"})
         yield _claims({"alg": algorithm, "jku": "https://evil.example/keys", "kid": "../../etc/passwd"}, "AAAA")
+    # Whoever knows how tokens are written, and the part by which one is found, lacks the secret part.
+    known = secret_of(own)
+    assert known is not None
+    for secret in (bytes(32), known.secret[:-1] + bytes([known.secret[-1] ^ 1]), known.secret[::-1]):
+        yield replace(known, secret=secret).text()
+    yield replace(known, lookup="00" * 10).text()
+    yield from (replace(known, kind=kind).text() for kind in sorted(KINDS - {known.kind}))
     yield own[:-1]
     yield own[:-1] + ("A" if own[-1] != "A" else "B")
     yield own + "A"
@@ -50,8 +59,8 @@ def signed_in_status(server: Stack, token: str) -> list[int]:
     headers = {"authorization": f"Bearer {token}"}
     found = [wire().get(f"{server.url}{path}", headers=headers).status_code for path in ("/api/v1/me", "/logs")]
     try:
-        connect(f"{server.url.replace('http', 'ws')}{PLAIN_TAIL}", additional_headers=headers, proxy=None).close()
-        found.append(101)
+        with connect(f"{server.url.replace('http', 'ws')}{PLAIN_TAIL}", additional_headers=headers, proxy=None):
+            found.append(101)
     except InvalidStatus as refused:
         found.append(refused.response.status_code)
     return found
@@ -62,11 +71,10 @@ def test_what_only_looks_like_a_token_opens_no_door(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
     assert signed_in_status(server, alice.token)[0] == 200
-    newest = people["sam"].call("GET", "/audit/entries?limit=1")["items"][0]["index"]
     for token in forged(alice.token):
         assert signed_in_status(server, token) == [401, 401, 401], token
     told = people["sam"].call("GET", "/audit/entries?type=access.refused&limit=200")["items"]
-    assert "not_authenticated" in [one["data"]["code"] for one in told if one["index"] > newest]
+    assert "not_authenticated" in [one["data"]["code"] for one in told]
     log = (server.folder / "stderr.log").read_text()
     assert alice.token[:-1] not in log
 
@@ -101,9 +109,11 @@ def test_an_address_gives_nothing_of_whoever_else_has_it(server: Stack) -> None:
 def test_a_name_that_could_be_bobs_is_no_second_account(server: Stack, name: str) -> None:
     admin = crowd(server)["admin"]
     body = {"account": name, "email": "x@example.com", "password": "look-alike: of this test only"}
+    accounts = [one["account"] for one in admin.call("GET", "/principals")["items"]]
     with pytest.raises(Refused) as refused:
         admin.create("/principals", body)
-    assert refused.value.status in (400, 409, 422)
+    assert "/account" in str(refused.value) or "\0" in name, "it was refused for another reason"
+    assert [one["account"] for one in admin.call("GET", "/principals")["items"]] == accounts
     answer = wire().post(f"{server.url}/api/v1/sign-in", json={"account": name, "password": body["password"]})
     assert answer.status_code in (400, 401, 422)
 
@@ -113,15 +123,11 @@ def deciding(request: dict[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.attack("AU-05")
-@pytest.mark.parametrize("name", ["b\u043eb", "bob\u0301", "b\u00f8b", "bob-", "b0b"], ids=ascii)
+@pytest.mark.parametrize("name", ["b\u043eb", "bo\u1e03", "b\u00f8b", "bob-", "b0b"], ids=ascii)
 def test_a_name_that_resembles_bobs_is_a_stranger(server: Stack, name: str) -> None:
     people = crowd(server)
     body = {"account": name, "email": "y@example.com", "password": "look-alike: of this test only"}
-    try:
-        people["admin"].create("/principals", body)
-    except Refused as refused:
-        assert refused.status == 422
-        return
+    people["admin"].create("/principals", body)
     server.passwords[name] = body["password"]
     stranger = server.sign_in(name)
     request = people["alice"].ask()

@@ -117,6 +117,7 @@ def parts() -> list[str]:
     return [part for number in TWINS for part in (secret("email", number), secret("email", number)[:3])]
 
 
+@pytest.mark.attack("QL-07")
 def test_qo_01_filters_letter_by_letter(desk: Desk) -> None:
     moves_nothing(desk, [f'{{}} {op} "{guess}"' for guess in guesses() for op in ("|=", "!=")])
     moves_nothing(desk, [f'{{}} {op} "mail {guess}.*"' for guess in guesses() for op in ("|~", "!~")])
@@ -125,6 +126,7 @@ def test_qo_01_filters_letter_by_letter(desk: Desk) -> None:
     moves_nothing(desk, [f'{{}} | json | user=~"{guess}.*" or password="{guess}"' for guess in guesses()])
 
 
+@pytest.mark.attack("QL-06")
 def test_qo_02_counts(desk: Desk) -> None:
     for guess in guesses():
         moves_nothing(desk, [f'count_over_time({{}} |= "{guess}" [1m])', f'sum(rate({{}} |~ "^mail {guess}" [1m]))'])
@@ -132,6 +134,7 @@ def test_qo_02_counts(desk: Desk) -> None:
     moves_nothing(desk, [f'{{}} | line_format `{{{{ count "{letter}" __line__ }}}}`' for letter in "abcdefghij0123"])
 
 
+@pytest.mark.attack("QL-08")
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_qo_03_templates_with_encoders(desk: Desk, encoder: str) -> None:
     values = ("__line__", ".user", ".owner", ".password", ".ip", ".msg")
@@ -140,6 +143,7 @@ def test_qo_03_templates_with_encoders(desk: Desk, encoder: str) -> None:
     moves_nothing(desk, [f'{{}} | json | label_format x=`{one}` | x=~".*[a-e].*"' for one in templates])
 
 
+@pytest.mark.attack("QL-08")
 def test_qo_04_every_function_of_one_text(desk: Desk) -> None:
     single = [name for name, one in FUNCTIONS.items() if one.fewest <= 1 <= one.most]
     assert len(single) > 20
@@ -254,6 +258,7 @@ READING = (
 )
 
 
+@pytest.mark.attack("QL-06")
 @pytest.mark.parametrize("route", READING)
 def test_qo_11_every_route_letter_by_letter(desk: Desk, route: str) -> None:
     """What a selector, or stages where a route takes them, say of masked labels and lines moves no answer."""

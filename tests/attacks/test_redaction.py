@@ -32,6 +32,7 @@ def clean(raw: bytes) -> bool:
     return not [one for one in CANARIES if one.encode() in raw]
 
 
+@pytest.mark.attack("RD-01")
 async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
     """Lines whose canary lies across each byte of the slices that are handed over."""
     texts = ["x" * pad + f" {EMAIL} password={PASSWORD} {CARD} end" for pad in range(3_990, 4_100, 3)]
@@ -40,6 +41,7 @@ async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
     assert clean(await served(tmp_path / "text", lines, "", "Accept: text/plain"))
 
 
+@pytest.mark.attack("RD-01")
 def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -> None:
     people = crowd(server)
     grant = granted(people["alice"], people["bob"], '{service="web"}')
@@ -62,6 +64,7 @@ def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -
     assert len(own()) == expected
 
 
+@pytest.mark.attack("RD-03")
 @pytest.mark.parametrize("mebibytes", [1, 10])
 async def test_rd_03_a_line_without_an_end_is_masked_whole(tmp_path: Path, mebibytes: int) -> None:
     text = "x" * (mebibytes << 20) + f" {EMAIL} password={PASSWORD} {CARD}"
@@ -88,6 +91,7 @@ DISGUISES = {
 }
 
 
+@pytest.mark.attack("RD-05", "RD-06")
 @pytest.mark.parametrize("disguise", DISGUISES)
 @pytest.mark.parametrize("canary", [CARD, EMAIL])
 async def test_rd_05_06_a_disguise_does_not_help(tmp_path: Path, disguise: str, canary: str) -> None:
@@ -99,11 +103,13 @@ async def test_rd_05_06_a_disguise_does_not_help(tmp_path: Path, disguise: str, 
     assert "⟦" in text
 
 
+@pytest.mark.attack("RD-05")
 async def test_rd_05_a_password_in_base64_is_masked(tmp_path: Path) -> None:
     hidden = base64.b64encode(f"password={PASSWORD}".encode()).decode()
     assert hidden.encode() not in await served(tmp_path, [line(T0, f"data {hidden}", service="a")])
 
 
+@pytest.mark.attack("RD-07")
 async def test_rd_07_names_values_and_metadata_are_masked_too(tmp_path: Path) -> None:
     metadata = (("user", EMAIL), (EMAIL, "x"), ("card", CARD), ("password", PASSWORD))
     lines = [
@@ -114,6 +120,7 @@ async def test_rd_07_names_values_and_metadata_are_masked_too(tmp_path: Path) ->
         assert clean(await served(tmp_path / accept.replace("/", "-"), lines, "", f"Accept: {accept}"))
 
 
+@pytest.mark.attack("RD-07")
 async def test_rd_07_an_error_repeats_nothing_of_a_line(tmp_path: Path) -> None:
     async with world(tmp_path, lines=[line(T0, f"{EMAIL} {CARD}", service="a")], loose=True) as made:
         grant = await made.grant(profile="pii-default@1")
@@ -123,6 +130,7 @@ async def test_rd_07_an_error_repeats_nothing_of_a_line(tmp_path: Path) -> None:
             assert clean(answer.raw)
 
 
+@pytest.mark.attack("RD-10")
 @pytest.mark.parametrize(
     "way",
     [

@@ -25,6 +25,7 @@ def reviews_of(person: Person, request: dict[str, Any]) -> list[dict[str, Any]]:
     return list(person.call("GET", f"/requests/{request['id']}/reviews")["items"])
 
 
+@pytest.mark.attack("AP-01")
 def test_ap_01_nobody_reviews_their_own_request_by_any_door(server: Stack) -> None:
     people = crowd(server)
     bob = people["bob"]
@@ -44,6 +45,7 @@ def test_ap_01_nobody_reviews_their_own_request_by_any_door(server: Stack) -> No
     assert reviews_of(bob, request) == []
 
 
+@pytest.mark.attack("AP-02")
 def test_ap_02_neither_an_agent_nor_a_late_member_reviews(server: Stack) -> None:
     people = crowd(server)
     alice, admin, mallory = people["alice"], people["admin"], people["mallory"]
@@ -82,6 +84,7 @@ MORE_FIELDS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.attack("AP-03")
 @pytest.mark.parametrize("more", MORE_FIELDS, ids=lambda more: next(iter(more)))
 def test_ap_03_a_request_takes_no_field_that_decides(server: Stack, more: dict[str, Any]) -> None:
     people = crowd(server)
@@ -93,6 +96,7 @@ def test_ap_03_a_request_takes_no_field_that_decides(server: Stack, more: dict[s
     assert size_of(people) == before
 
 
+@pytest.mark.attack("AP-03")
 def test_ap_03_no_key_comes_twice_and_nothing_is_patched(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -108,6 +112,7 @@ def test_ap_03_no_key_comes_twice_and_nothing_is_patched(server: Stack) -> None:
     assert alice.call("GET", f"/requests/{request['id']}")["state"] == "pending"
 
 
+@pytest.mark.attack("AP-04")
 @pytest.mark.parametrize(
     "wider",
     [{"duration_s": 3_600}, {"scope": {"window": {"lookback_s": 80_000, "live": True}}}, {"reason": "quite another"}],
@@ -130,6 +135,7 @@ def test_ap_04_other_terms_are_another_request_without_reviews(server: Stack, wi
     assert alice.call("GET", f"/requests/{other['id']}")["state"] == "pending"
 
 
+@pytest.mark.attack("AP-05")
 def test_ap_05_an_approval_of_other_terms_is_answered_with_the_present_digest(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
@@ -144,6 +150,7 @@ def test_ap_05_an_approval_of_other_terms_is_answered_with_the_present_digest(se
     assert reviews_of(alice, request) == []
 
 
+@pytest.mark.attack("AP-09", "IN-04")
 def test_ap_09_opening_a_review_changes_nothing_and_it_counts_once(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
@@ -161,6 +168,7 @@ def test_ap_09_opening_a_review_changes_nothing_and_it_counts_once(server: Stack
     assert len(reviews_of(alice, request)) == 1
 
 
+@pytest.mark.attack("AP-11")
 @pytest.mark.parametrize(
     "duration", ["0", "-1", "1e12", "1000000000000", "NaN", '"P1Y"', '"60m "', '"60"', "1.5", "true", "null"]
 )
@@ -185,6 +193,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.attack("AP-12")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_ap_12_a_hostile_reason_is_kept_verbatim_and_inert(server: Stack, kind: str) -> None:
     alice = crowd(server)["alice"]
@@ -198,6 +207,7 @@ def test_ap_12_a_hostile_reason_is_kept_verbatim_and_inert(server: Stack, kind: 
     assert ">49<" not in page
 
 
+@pytest.mark.attack("AP-12")
 @pytest.mark.parametrize("reason", ["nul \x00 in it", "x" * 1_000_000, "half \ud800", "esc \x1b]0;x\x07"])
 def test_ap_12_what_is_no_text_or_too_long_is_refused(server: Stack, reason: str) -> None:
     people = crowd(server)
@@ -214,6 +224,7 @@ def test_ap_12_what_is_no_text_or_too_long_is_refused(server: Stack, reason: str
         assert size_of(people) == before
 
 
+@pytest.mark.attack("AP-13")
 def test_ap_13_nothing_moves_the_end_of_a_grant(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
@@ -247,6 +258,7 @@ def test_ap_13_nothing_moves_the_end_of_a_grant(server: Stack) -> None:
     assert (ended["state"], ended["ended_why"], ended["valid_until"]) == ("ended", "expired", before["valid_until"])
 
 
+@pytest.mark.attack("AP-14")
 def test_ap_14_what_is_over_stays_over(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]

@@ -58,6 +58,7 @@ async def test_long_reads_do_not_cost_the_lease(world: World) -> None:
         await asyncio.wait_for(watch.poll(), 2)
 
 
+@pytest.mark.attack("DS-03")
 async def test_long_reads_do_not_hold_up_a_revocation_without_a_record(world: World) -> None:
     grant = await active_grant(world)
     async with long_reads(world.store):

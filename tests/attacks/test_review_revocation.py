@@ -115,6 +115,7 @@ async def give_token(world: World) -> None:
     await world.log.commit(lambda tx, _now: Recorded(tx.tokens.insert(token)))
 
 
+@pytest.mark.attack("RV-10")
 @pytest.mark.parametrize("kind", ["request", "person"])
 async def test_a_request_taken_away_in_an_outage_cannot_be_approved_afterwards(
     world: World, desk: Desk, kind: str
@@ -156,6 +157,7 @@ async def test_a_lock_that_also_revokes_does_so_through_an_outage(world: World, 
     assert await desk.recover() == 0
 
 
+@pytest.mark.attack("RV-09")
 @pytest.mark.parametrize("outage", [False, True])
 async def test_a_revoked_token_is_dead_and_its_sessions_are_cut(world: World, desk: Desk, outage: bool) -> None:
     await give_token(world)
@@ -176,6 +178,7 @@ async def test_an_unknown_token_is_not_revoked(desk: Desk) -> None:
         await desk.revoke(LockKind.TOKEN, "tok_2")
 
 
+@pytest.mark.attack("RV-09")
 def test_the_end_of_all_tokens_of_a_login_ends_its_sessions() -> None:
     for cause in ("password", "refresh_reused"):
         data = {"token": "tok_1", "subject": "sub_alice", "cause": cause}
@@ -221,6 +224,7 @@ async def test_nobody_lifts_a_lock_on_what_is_theirs(world: World, desk: Desk, k
 # The journal itself.
 
 
+@pytest.mark.attack("FT-02")
 async def test_a_full_disk_leaves_no_torn_record_before_the_next_one(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

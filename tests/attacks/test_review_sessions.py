@@ -19,6 +19,7 @@ async def _unclosed(w: Any) -> int:
     return len(await w.store.read(lambda tx: tx.sessions.unclosed(100)))
 
 
+@pytest.mark.attack("FT-03")
 async def test_an_outage_longer_than_all_patience_leaves_no_session_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ async def test_places_are_taken_before_the_opening_is_on_record(tmp_path: Path) 
         assert statuses == [200, 200, 503, 503, 503, 503]
 
 
+@pytest.mark.attack("FT-04")
 @pytest.mark.parametrize("lost", [2, 3, 4])
 async def test_a_record_whose_answer_was_lost_is_not_settled_twice(tmp_path: Path, lost: int) -> None:
     """The opening is the first record; the second reserves, and each later one also settles what was handed over."""

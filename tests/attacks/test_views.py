@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.doors import Browser
-from tests.fakes.stack import Stack
+from tests.fakes.stack import Refused, Stack
 from tests.gateway.world import T0, TOKEN, call, line, world
-from tests.promises.shared import crowd, followed, granted
+from tests.promises.shared import crowd, followed, granted, quick
 
 MARKUP = (
     "<img src=x onerror=alert(1)>",
@@ -55,6 +55,7 @@ class Found(HTMLParser):
         self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
 
 
+@pytest.mark.attack("UI-01")
 @pytest.mark.parametrize("evil", MARKUP)
 def test_ui_01_markup_from_people_is_shown_as_text(server: Stack, evil: str) -> None:
     people = crowd(server)
@@ -79,6 +80,7 @@ def test_ui_01_markup_from_people_is_shown_as_text(server: Stack, evil: str) -> 
         assert "unsafe" not in policy
 
 
+@pytest.mark.attack("UI-01")
 @pytest.mark.parametrize("evil", MARKUP)
 async def test_ui_01_markup_from_logs_stays_inside_strings(tmp_path: Path, evil: str) -> None:
     lines = [line(T0, evil + '\n{"type":"end","reason":"revoked"}\n\nevent: end', service="a", pod=evil)]
@@ -93,6 +95,7 @@ async def test_ui_01_markup_from_logs_stays_inside_strings(tmp_path: Path, evil:
         assert re.findall(rb"^event: (\w+)$", events.body, re.MULTILINE) == [b"line", b"end"]
 
 
+@pytest.mark.attack("UI-02")
 @pytest.mark.parametrize("kind", SEQUENCES)
 async def test_ui_02_no_answer_moves_a_terminal(tmp_path: Path, kind: str) -> None:
     async with world(tmp_path, lines=[line(T0, b"before " + SEQUENCES[kind], service="a")]) as made:
@@ -104,6 +107,7 @@ async def test_ui_02_no_answer_moves_a_terminal(tmp_path: Path, kind: str) -> No
             assert "\u202e".encode() not in answer.body
 
 
+@pytest.mark.attack("UI-02")
 def test_ui_02_the_command_line_and_our_own_log_move_no_terminal(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]
@@ -128,3 +132,41 @@ def test_ui_02_the_command_line_and_our_own_log_move_no_terminal(server: Stack) 
         assert "\u202e".encode() not in shown
         assert (shown.count(b"before") >= len(SEQUENCES)) is (arguments[0] == "logs")
     assert not CONTROL.findall((server.folder / "stderr.log").read_bytes())
+
+
+@pytest.mark.attack("UI-05")
+def test_ui_05_no_reason_pushes_the_facts_out_of_sight(server: Stack) -> None:
+    people = crowd(server)
+    with pytest.raises(Refused):
+        people["alice"].ask(reason="y\n" * 10_000)
+    request = people["alice"].ask(reason="y\n" * 900 + "the end of it", ticket="T" * 100)
+    with Browser(server, "bob") as browser:
+        page = browser.client.get(f"/requests/{request['id']}/decide?verdict=approve").text
+    facts = page.index('class="words"'), page.index('class="selector"'), page.index(request["digest"][:16])
+    reason = page.index('class="reason-line"')
+    assert max(facts) < reason
+    shown = page[reason : page.index("</section>", reason)]
+    assert "the end of it" not in shown
+    assert "more" in shown or "…" in shown, "what is cut has to be said"
+
+
+@pytest.mark.attack("UI-05")
+def test_ui_05_a_name_that_resembles_another_is_flagged_where_it_is_decided(server: Stack) -> None:
+    people = crowd(server)
+    account = "c\u0430rol"
+    server.passwords[account] = "look-alike: of this test only"
+    body = {"account": account, "email": "c@example.com", "password": server.passwords[account]}
+    people["admin"].create("/principals", body)
+    request = quick(server.sign_in(account)).create(
+        "/requests",
+        {
+            "scopes": [{"source": "files", "selector": '{service="shop"}', "window": {"lookback_s": 60}}],
+            "reason": "checkout fails",
+        },
+        key="look-alike",
+    )
+    with Browser(server, "bob") as browser:
+        for path in (f"/requests/{request['id']}/decide?verdict=approve", f"/requests/{request['id']}"):
+            page = browser.client.get(path).text
+            assert "rol" in page
+            assert "unusual characters" in page, path

@@ -46,6 +46,7 @@ def logs() -> list[Log]:
     return [log(size) for size in SIZES]
 
 
+@pytest.mark.attack("AD-04")
 def test_every_change_is_found(logs: list[Log]) -> None:
     found: Counter[str] = Counter()
     for case in drawn(logs, ROUNDS, SEED):

@@ -69,6 +69,7 @@ def test_programs_get_the_same(cli: Cli, place: Path) -> None:
     assert body["tree"] == {"tiles": 4, "from": 0, "to": 600, "extends": []}
 
 
+@pytest.mark.attack("AD-04")
 def test_what_is_wrong_has_its_exact_place(cli: Cli, place: Path) -> None:
     path, content = put(Log(ENTRIES, log_of(ENTRIES[:600])), 300, ENTRIES[301])
     (place / path).write_bytes(content)

@@ -23,6 +23,7 @@ def test_each_kind_of_hostile_character_is_shown_and_not_sent(character: str) ->
     assert shown.endswith("b")
 
 
+@pytest.mark.attack("UI-02")
 @given(texts)
 def test_no_text_leaves_a_character_that_a_terminal_acts_on(text: str) -> None:
     shown = safe(text)

@@ -70,6 +70,7 @@ async def test_a_revocation_reaches_a_tail_over_tls_with_its_reason(tmp_path, tl
         assert (b"\x03\xf0grant revoked" if websocket else b'"reason":"revoked"') in rest
 
 
+@pytest.mark.attack("RV-02")
 @pytest.mark.parametrize("websocket", [False, True], ids=["body", "websocket"])
 async def test_a_stalled_reader_over_tls_gets_little_after_the_cut(tmp_path, tls, websocket):
     lines = [line(T0 + n, LONG, service="a") for n in range(500)]

@@ -44,6 +44,7 @@ def gate() -> Iterator[Gate]:
     one.open()
 
 
+@pytest.mark.attack("RD-08")
 async def test_a_chunk_that_misses_its_deadline_is_withheld_and_its_thread_replaced(gate: Gate) -> None:
     turns, redactor = Turns(1, deadline_s=SHORT_S), built()
 

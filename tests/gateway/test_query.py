@@ -41,6 +41,7 @@ async def test_a_query_gives_the_lines_of_the_grant_and_says_how_it_ended(tmp_pa
         assert closed[0]["data"]["total"]["bytes"] == sum(len(one) + 1 for one in answer.body.splitlines()[:-1])
 
 
+@pytest.mark.attack("IN-03")
 async def test_what_a_loose_source_gives_beyond_the_scope_is_dropped_and_counted(tmp_path):
     lines = [line(T0 + n, f"line {n}", service="a" if n % 2 else "b") for n in range(10)]
     async with world(tmp_path, lines=lines, loose=True) as w:
@@ -210,6 +211,7 @@ async def test_a_foreign_grant_and_none_are_one_answer(tmp_path):
         assert foreign.raw.replace(grant.id.encode(), b"") == unknown.raw.replace(unknown_id.encode(), b"")
 
 
+@pytest.mark.attack("QL-01")
 async def test_a_query_outside_the_scope_is_refused_from_query_and_grant_alone(tmp_path):
     async with world(tmp_path, lines=[line(T0, "one", service="b")]) as w:
         grant = await w.grant()
@@ -222,6 +224,7 @@ async def test_a_query_outside_the_scope_is_refused_from_query_and_grant_alone(t
         assert entry["ref"]["grant"] == grant.id
 
 
+@pytest.mark.attack("QL-05")
 async def test_a_time_outside_the_window_is_refused(tmp_path):
     async with world(tmp_path, lines=[line(T0, "one", service="a")]) as w:
         grant = await w.grant(start_ns=T0, end_ns=T0 + SECOND)

@@ -15,6 +15,7 @@ from loglease.model.selector_text import parse_selector
 SCOPE = Scope(source="src", selector=parse_selector('{service="a"}'), window=EventWindow(0, None), profile="raw@1")
 
 
+@pytest.mark.attack("IN-03")
 def test_a_source_with_many_streams_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(covered_streams, "MAX_STREAMS", 3)
     streams = CoveredStreams()

@@ -175,6 +175,7 @@ NOWHERE = (
 )  # fmt: skip
 
 
+@pytest.mark.attack("GW-01", "GW-02")
 async def test_what_is_near_a_route_is_nowhere(tmp_path):
     async with wired(tmp_path) as (wire, _, prefix):
         there = {path for path, _, _ in (*declared(prefix), *declared(""))}
@@ -258,6 +259,7 @@ async def test_a_body_is_a_small_form_of_a_post(tmp_path, method, fields, body, 
 SINGLE = ("query", "start", "end", "since", "limit", "direction", "interval", "step")
 
 
+@pytest.mark.attack("GW-05")
 @pytest.mark.parametrize("name", SINGLE)
 async def test_what_may_be_given_once_is_refused_twice_in_any_mix_and_spelling(tmp_path, name):
     values = {"query": "%7B%7D", "start": str(T0), "end": str(T0 + SECOND), "since": "1h", "limit": "1"}
@@ -315,6 +317,7 @@ FRAMES: dict[str, bytes] = {
 }
 
 
+@pytest.mark.attack("GW-07")
 @pytest.mark.parametrize("trick", sorted(FRAMES))
 async def test_where_the_end_of_a_call_is_in_doubt_nothing_behind_it_is_answered(tmp_path, trick):
     async with wired(tmp_path) as (_, w, prefix):
@@ -344,6 +347,7 @@ HEADS: dict[str, bytes] = {
 }
 
 
+@pytest.mark.attack("GW-07")
 @pytest.mark.parametrize("trick", sorted(HEADS))
 async def test_a_head_of_another_form_is_refused_and_closes_the_connection(tmp_path, trick):
     async with wired(tmp_path) as (_, w, prefix):
@@ -352,6 +356,7 @@ async def test_a_head_of_another_form_is_refused_and_closes_the_connection(tmp_p
         assert (got.startswith(b"HTTP/1.1 400 "), SECRET.encode() in got) == (True, False), got
 
 
+@pytest.mark.attack("GW-07")
 async def test_what_comes_behind_a_body_is_no_header(tmp_path):
     async with wired(tmp_path) as (_, w, prefix):
         path = f"{prefix}/loki/api/v1/labels?{SPAN}"

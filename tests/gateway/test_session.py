@@ -260,6 +260,7 @@ def test_a_lapsed_reservation_covers_nothing():
     assert (step.lines, step.size) == (0, 0)
 
 
+@pytest.mark.attack("DS-01")
 def test_a_tail_that_is_not_read_skips_then_ends():
     machine = session(follow=True)
     machine.offer([item(n, 100) for n in range(5)])

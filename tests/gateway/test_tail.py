@@ -530,6 +530,7 @@ CLOSES = {
 # Slow readers and cuts in the middle.
 
 
+@pytest.mark.attack("DS-01")
 async def test_a_slow_reader_is_told_how_much_it_misses_and_then_loses_its_tail(tmp_path):
     settings = GatewaySettings(skip_after_s=0.2, slow_after_s=1.0)
     async with world(tmp_path, settings=settings) as w:
@@ -648,6 +649,7 @@ async def test_a_cut_while_the_newest_lines_are_looked_for_or_sent_ends_the_tail
 # Who gets none.
 
 
+@pytest.mark.attack("GW-13")
 @pytest.mark.parametrize(
     ("changed", "status", "code"),
     [
@@ -670,6 +672,7 @@ async def test_a_head_that_asks_wrongly_is_refused_by_plain_http(tmp_path, chang
         assert not await w.entries("session.opened")
 
 
+@pytest.mark.attack("GW-13")
 async def test_a_page_of_a_configured_origin_may_tail(tmp_path):
     settings = GatewaySettings(origins=("https://grafana.example",))
     async with world(tmp_path, settings=settings, lines=[line(T0, "old", service="a")]) as w:

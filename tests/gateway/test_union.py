@@ -86,6 +86,7 @@ async def test_what_an_older_grant_covers_is_decided_by_its_window_and_its_own_l
         assert lines_of == {ruled.id: 2, rest.id: 6}
 
 
+@pytest.mark.attack("GW-12")
 async def test_line_rules_of_an_older_grant_look_at_what_its_own_redactor_leaves(tmp_path):
     lines = [line(T0, f"a {MAIL}", service="a")]
     async with world(tmp_path, lines=lines) as w:
@@ -371,6 +372,7 @@ ROUTES = (
 )
 
 
+@pytest.mark.attack("GW-12")
 @pytest.mark.parametrize("route", ROUTES, ids=[f"route{number}" for number in range(len(ROUTES))])
 async def test_what_no_grant_covers_changes_no_byte(tmp_path, route):
     async with world(tmp_path, loose=True, page_lines=3) as w:

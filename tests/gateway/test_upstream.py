@@ -58,6 +58,7 @@ def asked_texts(store: LokiStore) -> list[str]:
     return queries
 
 
+@pytest.mark.attack("GW-06", "GW-08")
 async def test_a_loki_is_sent_the_scope_inside_the_window_and_texts_to_look_for(tmp_path):
     async with loki_store(tmp_path) as store, world(tmp_path) as w:
         await store.fake.write(rows())

@@ -63,6 +63,7 @@ FEW = ["logs", "query_range", "query", "labels"]
 """One of each way in which an answer is made."""
 
 
+@pytest.mark.attack("RD-08")
 @pytest.mark.parametrize(
     ("fault", "routes"), [(fault, FEW if number else ROUTES) for number, fault in enumerate(FAULTS)], ids=FAULTS
 )
@@ -116,6 +117,7 @@ async def test_what_was_read_before_stays_and_the_answer_says_that_it_is_not_who
         assert answer.status == 503 or answer.end == "redaction"
 
 
+@pytest.mark.attack("RD-08")
 async def test_a_validator_that_raises_masks(tmp_path) -> None:
     def check(value: bytes) -> bool:
         raise ValueError(value.decode())

@@ -58,6 +58,7 @@ def worker(
     )
 
 
+@pytest.mark.attack("RD-02")
 @pytest.mark.parametrize("border", range(1, len(KEY)))
 @pytest.mark.parametrize("direction", list(Direction))
 def test_a_key_that_spans_two_pages_is_masked_in_both_directions(direction, border):
@@ -72,6 +73,7 @@ def test_a_key_that_spans_two_pages_is_masked_in_both_directions(direction, bord
     assert not any(b"secretbody" in item.record for item in items)
 
 
+@pytest.mark.attack("RD-02")
 def test_streams_do_not_share_a_block():
     lines = [line(1, KEY[0], service="a", pod="1"), line(2, "an ordinary sentence", service="a", pod="2")]
     evaluator = worker(Direction.FORWARD)

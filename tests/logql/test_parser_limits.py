@@ -72,6 +72,7 @@ def test_work_grows_like_the_text(kind: str) -> None:
     assert long <= 9 * short
 
 
+@pytest.mark.attack("QL-09")
 def test_a_query_is_shorter_than_128_kib() -> None:
     parse(repeated("{} |= `", "a", "`", MAX_BYTES - 1))
     with pytest.raises(ParseError, match="less than 128 KiB"):
@@ -101,6 +102,7 @@ DEEP = {
 }
 
 
+@pytest.mark.attack("QL-09")
 @pytest.mark.parametrize("kind", DEEP)
 def test_what_is_deepest_reads_back_and_one_more_is_refused(kind: str) -> None:
     before, more, after = DEEP[kind]
@@ -141,6 +143,7 @@ def test_chains_within_parentheses_cannot_exhaust_recursion(query: str) -> None:
         parse(query)
 
 
+@pytest.mark.attack("QL-09")
 @pytest.mark.parametrize(
     "query",
     [

@@ -457,6 +457,7 @@ class AccessMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in revoked.values())
 
 
+@pytest.mark.attack("AP-07")
 @pytest.mark.parametrize("half", ["first", "second"])
 def test_access_agrees_with_the_reference(half: str) -> None:
     del half  # two halves, so that two processes share the work

@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from tests.pages.world import World
 
 from loglease.server.identity.accounts import NewAccount
@@ -194,6 +195,7 @@ async def test_the_first_start_shows_a_checklist_to_the_administrator(world: Wor
     assert "First steps" not in (await carol.get("/")).text
 
 
+@pytest.mark.attack("IN-04")
 async def test_a_link_prefills_and_nothing_more(world: World) -> None:
     alice = await world.signed_in("alice@example.com")
     link = "/requests/new?selector=%7Bservice%3D%22pay-api%22%7D&reason=from+an+alert&duration=30m&live=1"

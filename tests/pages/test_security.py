@@ -45,6 +45,7 @@ def elements(text: str) -> Elements:
     return found
 
 
+@pytest.mark.attack("UI-01")
 @pytest.mark.parametrize("evil", HOSTILE)
 async def test_foreign_text_is_text_in_every_field(world: World, evil: str) -> None:
     reason = f"for the checkout {evil}"
@@ -118,6 +119,7 @@ async def test_foreign_text_is_text_in_every_field(world: World, evil: str) -> N
         assert not {"\u202e", "\u200b", "\x07", "\x1b"} & set(outside)
 
 
+@pytest.mark.attack("UI-04")
 async def test_headers_of_every_page(world: World) -> None:
     alice = await world.signed_in("alice@example.com")
     for path in ("/", "/requests/new", "/help", "/nothing", "/sign-in?again=1"):
@@ -141,6 +143,7 @@ async def test_headers_of_every_page(world: World) -> None:
     ]
 
 
+@pytest.mark.attack("AU-09")
 async def test_a_form_without_its_token_is_refused(world: World) -> None:
     request = await world.ask()
     alice, bob = await world.signed_in("alice@example.com"), await world.signed_in("bob@example.com")
@@ -176,6 +179,7 @@ async def test_a_form_without_its_token_is_refused(world: World) -> None:
     assert done.status_code == 303
 
 
+@pytest.mark.attack("AU-09")
 async def test_no_get_changes_anything(world: World) -> None:
     request = await world.ask()
     grant = await world.approve(await world.ask())

@@ -28,6 +28,7 @@ def test_lines_stay_lines() -> None:
     assert foreign_lines("a\r\nb\u202e<") == "<bdi>a</bdi><br><bdi>b\\u{202e}&lt;</bdi>"
 
 
+@pytest.mark.attack("AU-05")
 @pytest.mark.parametrize(
     ("text", "odd"),
     [

@@ -57,6 +57,7 @@ def test_the_documents_are_good_before_they_are_broken() -> None:
     assert analysed(loaded, files) == []
 
 
+@pytest.mark.attack("PO-02")
 @pytest.mark.parametrize("one", EDITS, ids=lambda one: one.name)
 def test_a_mistake_is_told_at_its_place(one: Broken) -> None:
     files = edited(one)

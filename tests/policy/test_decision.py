@@ -93,6 +93,7 @@ def test_two_policies_give_two_offers_in_a_fixed_order() -> None:
     ]
 
 
+@pytest.mark.attack("PO-03")
 def test_a_vague_request_is_denied_with_a_form_that_would_do() -> None:
     found = decided(BUNDLE, wish_of(scope_of('{service="pay-api"}'), duration_s=3600))
     assert refused(found) == "guardrail_denied"

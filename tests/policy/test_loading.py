@@ -71,6 +71,7 @@ def test_unsaid_is_narrow() -> None:
     assert policy.grant.default_s == policy.grant.max_s
 
 
+@pytest.mark.attack("PO-02")
 def test_an_unknown_field_has_its_place_its_mark_and_the_nearest_word() -> None:
     found = next(one for one in problems_of(CATALOG, OPEN.replace("lookback", "lookbak")) if one.code == "P110")
     assert found.render() == (

@@ -51,6 +51,7 @@ lines_anywhere = st.builds(
 )
 
 
+@pytest.mark.attack("QL-01")
 @pytest.mark.parametrize(
     "rules", [{}, {"level": Level.WARN}, {"contains": ("pay",)}], ids=["streams", "level", "literal"]
 )
@@ -106,6 +107,7 @@ async def test_a_tail_sees_nothing_from_behind_the_end_of_its_grant(tmp_path: Pa
         tail.close()
 
 
+@pytest.mark.attack("AD-07")
 async def test_many_queries_at_once_exceed_no_budget(tmp_path: Path) -> None:
     lines = [line(T0 + n, f"line {n}", service="a") for n in range(60)]
     async with world(tmp_path, lines=lines, loose=True) as made:
@@ -120,6 +122,7 @@ async def test_many_queries_at_once_exceed_no_budget(tmp_path: Path) -> None:
         assert stored.state is GrantState.ENDED
 
 
+@pytest.mark.attack("AD-07")
 async def test_many_tails_at_once_exceed_no_budget(tmp_path: Path) -> None:
     async with world(tmp_path, loose=True) as made:
         grant = await made.grant('{service="a"}', limits=Limits(lines=100, tails=5))

@@ -155,6 +155,7 @@ def test_hidden_data_changes_no_byte(reading: Reading, ruled: bool) -> None:
     changes_no_byte()
 
 
+@pytest.mark.attack("QL-07")
 def test_no_question_finds_out_what_a_mask_hides(reading: Reading) -> None:
     """Letter by letter, with parts of the hidden values, with expressions over labels: the answers do not move.
 

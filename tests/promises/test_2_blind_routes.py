@@ -135,6 +135,7 @@ def _sent(answer: Answer) -> tuple[bytes, bool]:
 reads = st.builds(Reads, loose=st.booleans(), exact=st.booleans(), page_lines=st.sampled_from((1_000, 1, 2, 3, 7)))
 
 
+@pytest.mark.attack("QL-06")
 @pytest.mark.parametrize("action", [one for one in Action if one is not Action.REVEAL], ids=str)
 def test_hidden_data_changes_no_byte(room: Room, action: Action) -> None:
     @settings(

@@ -63,6 +63,7 @@ ENDS: dict[str, tuple[Callable[[People, str], Callable[[], None]], str]] = {
 }
 
 
+@pytest.mark.attack("RV-01", "RV-09")
 @pytest.mark.parametrize("name", ENDS)
 def test_each_end_reaches_an_open_tail_for_good(server: Stack, name: str) -> None:
     act, why = ENDS[name]
@@ -163,6 +164,7 @@ async def test_no_line_that_came_up_after_the_end_is_handed_over(tmp_path: Path)
         assert closed["total"]["lines"] == len(answer.lines)
 
 
+@pytest.mark.attack("FT-03", "RV-08")
 async def test_losing_the_database_ends_streams_and_opens_none(tmp_path: Path) -> None:
     async with world(tmp_path, lines=[line(T0, "old", service="a")]) as made:
         grant = await made.grant()
@@ -181,6 +183,7 @@ async def test_losing_the_database_ends_streams_and_opens_none(tmp_path: Path) -
         made.store.touch = touch  # type: ignore[method-assign]
 
 
+@pytest.mark.attack("RV-02")
 @pytest.mark.parametrize("follow", ["&direction=forward", "&follow=true"])
 @pytest.mark.parametrize("crawls", [False, True], ids=["stalled", "crawling"])
 async def test_a_slow_reader_gets_little_more_after_the_cut(tmp_path: Path, follow: str, crawls: bool) -> None:
@@ -216,6 +219,7 @@ async def test_a_slow_reader_gets_little_more_after_the_cut(tmp_path: Path, foll
         assert (await made.entries("session.closed"))[0]["data"]["why"] == "revoked"
 
 
+@pytest.mark.attack("RV-03")
 def test_a_revocation_reaches_all_tails_of_a_person_in_one_act(server: Stack) -> None:
     people = crowd(server)
     alice = people["alice"]

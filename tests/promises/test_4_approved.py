@@ -122,6 +122,7 @@ async def test_an_approval_by_the_wrong_one_makes_no_grant(world: World, who: st
     assert list(reviews) == []
 
 
+@pytest.mark.attack("AP-06")
 async def test_two_accounts_of_one_person_are_one_approval(world: World) -> None:
     request = await submitted(world, app="pay")
     assert (await review(world, request, signed_in(world, "bob"))).grant is None
@@ -179,6 +180,7 @@ async def test_an_approval_that_comes_late_makes_no_grant(world: World) -> None:
     assert await grants(world) == []
 
 
+@pytest.mark.attack("AP-02")
 async def test_who_became_an_approver_after_the_submit_does_not_count(world: World) -> None:
     request = await submitted(world)
     late = replace(PEOPLE["mallory"], groups=frozenset(APPROVERS))
@@ -222,6 +224,7 @@ def _without_right(who: Principal, loss: str) -> Principal:
             return replace(who, person=PersonId("per_alice"))
 
 
+@pytest.mark.attack("PO-01")
 async def test_the_stricter_of_two_policy_versions_applies(world: World) -> None:
     request = await submitted(world)
     world.rules = rules_of(POLICY.replace(b"need: 1", b"need: 2"))
@@ -263,6 +266,7 @@ def test_whoever_approves_in_whatever_order_two_people_are_needed(
         run.close()
 
 
+@pytest.mark.attack("AP-01")
 def test_no_door_of_the_server_makes_a_grant_of_ones_own_request(server: Stack) -> None:
     people = crowd(server)
     bob, carol = people["bob"], people["carol"]

@@ -76,6 +76,7 @@ async def _all_there(reader: asyncio.StreamReader) -> bytes:
     return raw
 
 
+@pytest.mark.attack("AD-01")
 @pytest.mark.parametrize("recorded", [0, 1, 2])
 @pytest.mark.parametrize("follow", ["", "&follow=true"])
 async def test_what_cannot_be_recorded_does_not_leave(tmp_path: Path, follow: str, recorded: int) -> None:
@@ -165,6 +166,7 @@ def test_every_act_has_its_entry(server: Stack) -> None:
     assert closed["data"]["uncertain"] == {"lines": 0, "bytes": 0}
 
 
+@pytest.mark.attack("AD-03")
 def test_after_kill_9_at_least_what_was_handed_over_is_recorded(killable: Stack) -> None:
     stack = killable
     alice, bob = stack.sign_in("alice"), stack.sign_in("bob")

@@ -281,6 +281,7 @@ def test_who_has_the_key_and_writes_another_log_breaks_a_rule(
     assert (code, rule in told) == (1, True), told
 
 
+@pytest.mark.attack("AD-04")
 def test_any_change_of_a_published_file_is_found(published: tuple[Path, str], tmp_path: Path) -> None:
     place, key = published
     for number, path in enumerate(sorted(path.relative_to(place) for path in place.rglob("*") if path.is_file())):
@@ -327,6 +328,7 @@ def test_tokens_and_passwords_are_nowhere_in_the_data_directory(used: Stack) -> 
                 assert secret.encode() not in content, path
 
 
+@pytest.mark.attack("AD-08")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -354,6 +356,7 @@ def test_the_database_itself_refuses_to_change_an_entry(used: Stack, statement: 
     assert rows(path, "SELECT idx, bytes FROM entries WHERE idx < 20 ORDER BY idx") == before
 
 
+@pytest.mark.attack("AD-08")
 def test_no_route_changes_an_entry(used: Stack) -> None:
     admin = crowd(used)["admin"]
     entry = admin.call("GET", "/audit/entries?limit=1")["items"][0]["id"]

@@ -18,6 +18,7 @@ def without_moments(shown: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if not name.endswith(("remaining_s", "left_s", "now"))}
 
 
+@pytest.mark.attack("FT-01")
 def test_whatever_was_acknowledged_is_there_after_kill_9(killable: Stack) -> None:
     stack = killable
     people = crowd(stack)

@@ -261,6 +261,7 @@ def test_it_is_active_and_told_of_in_one_transaction(world: World) -> None:
     assert world.rows("SELECT opened_at FROM after_reviews WHERE request_id = ?", request["id"]) == [(scheduled,)]
 
 
+@pytest.mark.attack("BG-01")
 @pytest.mark.parametrize("table", ["notices", "entries"])
 def test_what_cannot_be_told_or_recorded_is_not_given(world: World, table: str) -> None:
     eve = world.somebody()
@@ -273,6 +274,7 @@ def test_what_cannot_be_told_or_recorded_is_not_given(world: World, table: str) 
     assert in_need(eve)["state"] == "approved"
 
 
+@pytest.mark.attack("BG-01")
 def test_nothing_is_given_while_the_database_takes_nothing(world: World) -> None:
     eve = world.somebody()
     before = world.counts()
@@ -334,6 +336,7 @@ def test_only_a_person_who_has_just_signed_in_breaks_the_glass(world: World) -> 
 # Looked at by somebody else.
 
 
+@pytest.mark.attack("BG-03")
 def test_somebody_else_looks_at_exactly_what_was_served(world: World) -> None:
     eve, (lena, lars) = world.somebody("leads"), world.leads
     request = in_need(eve, "shop")
@@ -386,6 +389,7 @@ def closed(person: Person) -> bool:
     return ordinary["state"] == "pending"
 
 
+@pytest.mark.attack("BG-02")
 def test_beyond_the_rate_it_is_closed(world: World) -> None:
     eve, other, (lena, _) = world.somebody(), world.somebody(), world.leads
     for _ in range(3):
@@ -395,6 +399,7 @@ def test_beyond_the_rate_it_is_closed(world: World) -> None:
     assert not closed(other)
 
 
+@pytest.mark.attack("BG-02")
 def test_with_a_late_after_review_of_ones_own_it_is_closed_until_it_is_done(world: World) -> None:
     eve, (lena, _) = world.somebody(), world.leads
     request = in_need(eve, "late")

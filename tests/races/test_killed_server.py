@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from tests.fakes.stack import Person, Refused, Stack
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
@@ -149,6 +150,7 @@ def attempted(act: Callable[[], Any]) -> Any:
     return act()
 
 
+@pytest.mark.attack("FT-01")
 def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311 - the same moments in every run
     stack = Stack(tmp_path)

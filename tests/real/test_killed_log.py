@@ -137,6 +137,7 @@ class Judges:
         self.kept.write_bytes((self.directory / CHECKPOINT).read_bytes())
 
 
+@pytest.mark.attack("AD-03")
 def test_a_killed_server_leaves_a_log_that_holds(foreign: Foreign, tmp_path: Path) -> None:
     stack = populated(tmp_path / "server")
     try:

@@ -176,6 +176,7 @@ def cut_off(database: OwnPostgres, traffic: Traffic) -> None:
     traffic.more_is_done()
 
 
+@pytest.mark.attack("FT-03")
 @pytest.mark.parametrize("fault", [killed, stopped, frozen, cut_off])
 def test_a_database_that_fails_under_traffic(
     stack: Stack, database: OwnPostgres, judges: Judges, fault: Callable[[OwnPostgres, Traffic], None]

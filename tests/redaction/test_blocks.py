@@ -55,6 +55,7 @@ def test_a_block_without_an_end_ends_by_itself() -> None:
     assert redacted(endless.encode()).count("⟦private-key⟧".encode()) == 400
 
 
+@pytest.mark.attack("RD-02")
 def test_a_read_that_starts_inside_a_key_masks_its_lines() -> None:
     out = redacted("\n".join([*LINES[3:], END, ""]).encode())
     assert not [line for line in LINES[3:-1] if line in out.decode()]
@@ -185,6 +186,7 @@ def test_a_read_that_starts_in_mid_key_masks_its_lines_in_a_dress(how: str) -> N
     assert "⟦key-line⟧" in out.decode()
 
 
+@pytest.mark.attack("RD-02")
 @pytest.mark.parametrize("others", [["INFO something happens here"], ["INFO something happens here", "DEBUG x=1 y=2"]])
 def test_lines_of_others_in_between_do_not_end_a_key(others: list[str]) -> None:
     text = "".join("\n".join([line, *others]) + "\n" for line in [BEGIN, *MORE, END])

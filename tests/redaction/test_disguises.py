@@ -36,6 +36,7 @@ CARRIERS = {
 }
 
 
+@pytest.mark.attack("RD-04")
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("value", [PASSWORD, "p%ss(w)rd!{x}", "s3cret-" * 40])
 def test_a_key_names_its_value_in_every_carrier(carrier: str, value: str) -> None:
@@ -62,6 +63,7 @@ def test_a_view_maps_every_range_into_the_raw_text(text: str) -> None:
     assert view.raw_range(0, len(view.text))[1] == len(raw)
 
 
+@pytest.mark.attack("RD-04")
 def test_decoding_ends() -> None:
     assert escape_views(b"plain") == []
     assert escape_views(b"%25252541") is None
@@ -131,6 +133,7 @@ def test_what_once_leaked_is_masked(how: str, engine: str) -> None:
     assert all(part not in out for part in hidden.split(" "))
 
 
+@pytest.mark.attack("RD-05", "RD-06")
 def test_a_value_reads_the_same_in_every_disguise() -> None:
     plain = redacted(b"by a+b@example.com\n")
     for text in (b"by A+b@Example.COM", b"by a%2Bb%40example.com", b"by a+b&commat;example&period;com", b"by a\\x2bb@example.com",

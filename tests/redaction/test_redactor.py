@@ -157,6 +157,7 @@ def test_json_stays_json() -> None:
     assert found["t"] == "saw [⟦card …1111⟧], 7"
 
 
+@pytest.mark.attack("RD-03")
 def test_a_line_over_the_limit_is_masked_whole_and_dropped_as_it_arrives() -> None:
     long = b"x" * (10 << 20)
     stream = redactor().open()
@@ -195,6 +196,7 @@ def test_a_line_with_too_many_finds_is_masked_whole() -> None:
     assert redacted(b"a@b.example " * 10_001 + b"\n") == "⟦line⟧\n".encode()
 
 
+@pytest.mark.attack("RD-07")
 def test_labels_and_metadata_are_redacted_by_name_and_by_form() -> None:
     one = redactor()
     assert one.value("db_password", b"hunter2").out == "⟦password⟧".encode()

@@ -160,6 +160,7 @@ TRICKS = {
 NAMED = pytest.mark.parametrize(("trick", "code"), TRICKS.items(), ids=[one.__name__ for one in TRICKS])
 
 
+@pytest.mark.attack("PO-02")
 @NAMED
 async def test_a_bad_bundle_leaves_the_last_good_one_and_all_can_see_it(
     tmp_path: Path, trick: Callable[[Path], None], code: str
@@ -180,6 +181,7 @@ async def test_a_bad_bundle_leaves_the_last_good_one_and_all_can_see_it(
         assert (await check(world)).ok
 
 
+@pytest.mark.attack("PO-02")
 @NAMED
 async def test_a_server_does_not_start_with_a_bad_bundle(
     tmp_path: Path, trick: Callable[[Path], None], code: str

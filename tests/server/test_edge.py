@@ -34,6 +34,7 @@ async def test_a_browser_of_ours_may_read_and_write(world: World) -> None:
     assert (await world.created("/requests", WISH, headers)).status_code == 201
 
 
+@pytest.mark.attack("AU-09")
 @pytest.mark.parametrize(
     "change",
     [
@@ -73,6 +74,7 @@ async def test_every_answer_has_the_fixed_headers(world: World) -> None:
         assert "server" not in answer.headers
 
 
+@pytest.mark.attack("AU-10")
 async def test_a_credential_in_the_address_is_refused_and_not_repeated(world: World) -> None:
     alice = await world.add("alice@example.com")
     secret = alice["Authorization"].removeprefix("Bearer ")

@@ -57,6 +57,7 @@ def test_plain_names_are_taken(name: str) -> None:
     assert checked_account(name.upper()) == checked_account(name)
 
 
+@pytest.mark.attack("AU-05")
 @pytest.mark.parametrize("name", ["", " alice", "al ice", "ﬁona", "a\u200bb", "ad\u0000min", "x" * 129, "ａlice"])
 def test_names_that_look_like_others_are_refused(name: str) -> None:
     with pytest.raises(InvalidField):
@@ -130,6 +131,7 @@ async def disable(world: World, admin: dict[str, str], account: str) -> None:
     assert done.status_code == 200, done.text
 
 
+@pytest.mark.attack("AU-07")
 async def test_disabling_ends_tokens_grants_and_requests_at_once(world: World) -> None:
     alice = await world.add("alice@example.com")
     bob = await world.add("bob@example.com", groups=("approvers",))
@@ -144,6 +146,7 @@ async def test_disabling_ends_tokens_grants_and_requests_at_once(world: World) -
     assert (left["state"], left["cause"]) == ("cancelled", "deleted")
 
 
+@pytest.mark.attack("AU-03")
 async def test_an_access_token_ends_after_a_quarter_of_an_hour(world: World) -> None:
     alice = await world.add("alice@example.com")
     world.clock.later_s = 15 * 60
@@ -174,6 +177,7 @@ async def test_of_two_refreshes_at_once_one_wins(world: World) -> None:
     assert sorted(one.status_code for one in answers) == [200, 401, 401, 401]
 
 
+@pytest.mark.attack("AU-03")
 async def test_a_sign_in_lasts_twelve_hours_however_often_it_is_refreshed(world: World) -> None:
     await world.add("alice@example.com")
     pair = (await world.client.post("/sign-in", json={"account": "alice@example.com", "password": PASSWORD})).json()
@@ -314,6 +318,7 @@ async def test_a_grant_token_reads_that_grant_and_nothing_else(world: World) -> 
     assert (await world.client.get(f"/grants/{grant}", headers=token)).status_code == 401
 
 
+@pytest.mark.attack("AU-08")
 async def test_a_viewer_code_works_once_with_its_cookie_and_grant_for_half_a_minute(world: World) -> None:
     alice = await world.add("alice@example.com")
     bob = await world.add("bob@example.com", groups=("approvers",))
@@ -479,6 +484,7 @@ async def test_whose_password_is_not_reset(world: World) -> None:
         )
 
 
+@pytest.mark.attack("AU-07")
 async def test_disabling_a_person_ends_their_agents_until_somebody_answers_for_them(tmp_path: Path) -> None:
     rules = tmp_path / "rules"
     rules.mkdir()

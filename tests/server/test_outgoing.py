@@ -27,6 +27,7 @@ async def says_hello(_call: Received, answer: Answer) -> None:
     await answer.whole(b"hello", "text/plain", more="Set-Cookie: a=1\r\n")
 
 
+@pytest.mark.attack("IN-01")
 @pytest.mark.parametrize(
     ("address", "public", "private"),
     [
@@ -83,6 +84,7 @@ async def test_a_name_is_resolved_and_kept_as_the_host() -> None:
         await client.aclose()
 
 
+@pytest.mark.attack("IN-01")
 async def test_a_name_that_means_another_address_is_refused_when_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(says_hello) as server:
         client = Outgoing(private=False, within_s=20)
@@ -98,6 +100,7 @@ async def test_a_name_that_means_another_address_is_refused_when_it_is_called(mo
         await client.aclose()
 
 
+@pytest.mark.attack("IN-01")
 async def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(says_hello) as server:
         client = near()
@@ -127,6 +130,7 @@ async def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: 
         await client.aclose()
 
 
+@pytest.mark.attack("IN-01")
 async def test_redirects_are_answers_and_are_not_followed() -> None:
     async def elsewhere(call: Received, answer: Answer) -> None:
         await answer.whole(b"", "text/plain", status="302 Found", more="Location: /there\r\n")

@@ -77,6 +77,7 @@ def sign_in(url: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
+@pytest.mark.attack("FT-05")
 def test_serve_says_where_it_is_starts_stops_and_remembers_a_crash(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with served(data) as (process, printed):
@@ -259,6 +260,7 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+@pytest.mark.attack("AU-08")
 async def test_the_viewer_reads_with_a_code_and_its_cookie_once(tmp_path: Path) -> None:
     async with serving(settings_in(tmp_path)) as ready:
         client, _, grant = await journey(ready)
@@ -396,6 +398,7 @@ async def test_the_gateway_slows_down_who_guesses_and_nobody_else(tmp_path: Path
         await client.aclose()
 
 
+@pytest.mark.attack("DS-05")
 async def test_a_stopping_process_ends_its_tails_and_says_so(tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     opened = asyncio.Event()
@@ -420,6 +423,7 @@ async def test_a_stopping_process_ends_its_tails_and_says_so(tmp_path: Path) -> 
     assert lines[-1]["resume"]
 
 
+@pytest.mark.attack("DS-05")
 async def test_a_process_that_drains_is_not_ready(tmp_path: Path) -> None:
     async with serving(settings_in(tmp_path)) as ready:
         ready.services.standing.draining = True

@@ -19,6 +19,7 @@ def caller(peer: str | None, *lists: str, proxies: Proxies = OURS) -> str | None
     return proxies.caller_of({"client": None if peer is None else (peer, 1), "headers": headers})
 
 
+@pytest.mark.attack("AU-06")
 @pytest.mark.parametrize(
     ("peer", "lists", "found"),
     [
@@ -45,6 +46,7 @@ def test_the_caller_is_the_rightmost_hop_that_is_no_proxy_of_ours(
     assert caller(peer, *lists) == found
 
 
+@pytest.mark.attack("AU-06")
 def test_without_a_configured_proxy_nothing_is_believed() -> None:
     assert caller("127.0.0.1", "198.51.100.7", proxies=Proxies(())) is None
 

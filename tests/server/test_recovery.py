@@ -106,6 +106,7 @@ async def test_what_was_refused_and_what_comes_late_is_on_the_record(world: Worl
     assert (await world.created("/requests", WISH, alice)).status_code == 201, "without a restart"
 
 
+@pytest.mark.attack("AD-02", "FT-02")
 async def test_a_full_disk_is_a_failure_of_the_record_too(world: World) -> None:
     alice = await world.add("alice")
     store: Any = world.services.store
@@ -127,6 +128,7 @@ async def test_a_full_disk_is_a_failure_of_the_record_too(world: World) -> None:
     assert (resumed["data"]["refused"], resumed["data"]["late"]) == (refused(), 0)
 
 
+@pytest.mark.attack("FT-04")
 async def test_an_attempt_whose_answer_is_lost_counts_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     alice = await world.add("alice")
     recovery, refused = Recovery(world.services), counted(world)

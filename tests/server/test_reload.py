@@ -90,6 +90,7 @@ async def test_rules_are_in_force_from_the_start(tmp_path: Path) -> None:
         assert (await rules_check(world)).ok
 
 
+@pytest.mark.attack("RD-09")
 async def test_a_reload_serves_new_sessions_and_leaves_running_ones(tmp_path: Path) -> None:
     rules_in(tmp_path)
     async with world_in(tmp_path) as world:
@@ -108,6 +109,7 @@ async def test_a_reload_serves_new_sessions_and_leaves_running_ones(tmp_path: Pa
         assert len(await entries(world, "config.changed")) == 1, "the same set again is no change"
 
 
+@pytest.mark.attack("RD-09")
 @pytest.mark.parametrize("bad", ["pack: [", PACK.format(version=3, word="x+"), PROFILE.format(version=9)])
 async def test_a_bad_reload_leaves_the_last_good_set_and_says_so(tmp_path: Path, bad: str) -> None:
     rules_in(tmp_path)
@@ -195,6 +197,7 @@ async def test_a_grant_whose_profile_is_gone_is_not_served(tmp_path: Path) -> No
             redactors.of(Grant("one", "shop@1"))
 
 
+@pytest.mark.attack("RD-09")
 def test_bad_rules_refuse_the_start_and_doctor_says_why(tmp_path: Path) -> None:
     rules_in(tmp_path, word="a+")
     with pytest.raises(RedactionRulesInvalid) as found:

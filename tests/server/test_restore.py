@@ -79,6 +79,7 @@ async def suspended_until_resumed(directory: Path, grant: str, pending: str) -> 
         assert (await world.client.get(f"/grants/{grant}", headers=alice)).json()["state"] == "active"
 
 
+@pytest.mark.attack("RV-11")
 async def test_an_older_database_in_the_same_place_is_recognised(tmp_path: Path) -> None:
     async with world_in(tmp_path) as world:
         grant, pending = await journey(world)
@@ -88,6 +89,7 @@ async def test_an_older_database_in_the_same_place_is_recognised(tmp_path: Path)
     await suspended_until_resumed(tmp_path, grant, pending)
 
 
+@pytest.mark.attack("RV-11")
 @pytest.mark.answers_lost("restore.suspend_restored")
 async def test_what_was_revoked_since_the_backup_stays_revoked(tmp_path: Path) -> None:
     async with world_in(tmp_path) as world:
@@ -108,6 +110,7 @@ async def test_a_database_in_a_new_place_is_recognised(tmp_path: Path) -> None:
     await suspended_until_resumed(tmp_path, grant, pending)
 
 
+@pytest.mark.attack("RV-11")
 async def test_tokens_of_the_lost_history_do_not_work(tmp_path: Path) -> None:
     async with world_in(tmp_path) as world:
         await journey(world)

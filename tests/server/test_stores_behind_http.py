@@ -121,6 +121,7 @@ async def _too_much_is_not_passed_on(world: World, grant: str, now: int) -> None
     assert await world.read(grant, direction="backward") == ["of pay"]
 
 
+@pytest.mark.attack("RD-08")
 async def test_lines_of_the_journal_are_read_and_what_a_store_says_in_an_error_reaches_nobody(
     world: World, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_no_bytes_do_anything_but_parse_or_be_refused(body: bytes) -> None:
         return
 
 
+@pytest.mark.attack("DS-04")
 @pytest.mark.parametrize(
     "body", [b'"' + b'\\"' * 120_000, b"[" * 200_000, b'"\\' * 100_000, b'{"a":"' + b"\\" * 200_000]
 )

@@ -12,6 +12,7 @@ import structlog
 from loglease.server.telemetry import configure, declared_only, place_of, report_fault
 
 
+@pytest.mark.attack("UI-02")
 def test_only_declared_fields_are_written_and_control_characters_are_shown() -> None:
     out = io.StringIO()
     configure(out)

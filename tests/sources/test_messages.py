@@ -75,6 +75,7 @@ async def test_a_request_has_our_headers_and_nothing_else() -> None:
     assert (call.headers["accept"], call.headers["accept-encoding"]) == (JSON, "identity")
 
 
+@pytest.mark.attack("GW-11")
 async def test_a_redirect_is_an_error_and_is_not_followed() -> None:
     async def respond(call: Call, answer: Answer) -> None:
         await answer.whole(b"", JSON, status="302 Found", more=f"Location: /elsewhere{call.path}\r\n")

@@ -45,6 +45,7 @@ def answering(body: bytes, content_type: str = JSON, **how: str) -> Callable[[Ca
     return respond
 
 
+@pytest.mark.attack("GW-08")
 async def test_a_request_has_our_headers_and_nothing_else() -> None:
     async with door(answering(b"a\nb\n"), headers=(("AccountID", "7"),), authorization="Bearer t", compressed=True) as (
         one,
@@ -64,6 +65,7 @@ async def test_a_request_has_our_headers_and_nothing_else() -> None:
     }
 
 
+@pytest.mark.attack("GW-11")
 async def test_a_redirect_is_an_error_and_is_not_followed() -> None:
     async def respond(call: Call, answer: Answer) -> None:
         await answer.whole(b"", JSON, status="302 Found", more=f"Location: /elsewhere{call.path}\r\n")
@@ -82,6 +84,7 @@ async def test_a_cookie_is_not_kept_and_a_proxy_of_the_environment_not_used(monk
         assert "cookie" not in server.calls[1].headers
 
 
+@pytest.mark.attack("RD-08")
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -107,10 +110,12 @@ async def test_what_a_store_says_in_an_error_goes_nowhere(
     assert (vars(record)["status"], vars(record)["count"]) == (int(status[:3]), len(SECRET))
 
 
+@pytest.mark.attack("GW-09")
 async def test_another_type_of_content_is_refused() -> None:
     assert type(await failing(answering(b"x\n", "text/html"))) is SourceProtocol
 
 
+@pytest.mark.attack("GW-09")
 async def test_an_encoding_that_was_not_asked_for_is_refused() -> None:
     zipped = gzip.compress(b"x\n")
     assert type(await failing(answering(zipped, more="Content-Encoding: gzip\r\n"))) is SourceProtocol
@@ -123,6 +128,7 @@ async def test_a_compressed_answer_is_read() -> None:
         assert await one.document(ASK) == body
 
 
+@pytest.mark.attack("IN-03")
 async def test_a_bomb_is_noticed_long_before_it_is_large() -> None:
     bomb = gzip.compress(bytes(300 << 20), compresslevel=9)
     found = await failing(answering(bomb, more="Content-Encoding: gzip\r\n"), compressed=True)
@@ -140,6 +146,7 @@ async def test_a_broken_compressed_answer_is_an_error(body: bytes) -> None:
     assert type(found) in (SourceProtocol, SourceUnavailable)
 
 
+@pytest.mark.attack("IN-03")
 async def test_an_endless_document_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "BODY_BYTES", 1 << 20)
 
@@ -153,6 +160,7 @@ async def test_an_endless_document_ends_at_the_limit(monkeypatch: pytest.MonkeyP
             await one.document(ASK)
 
 
+@pytest.mark.attack("IN-03")
 async def test_an_endless_line_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "RECORD_BYTES", 1 << 20)
 
@@ -164,6 +172,7 @@ async def test_an_endless_line_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch
     assert type(await failing(respond)) is SourceLimit
 
 
+@pytest.mark.attack("IN-03")
 async def test_an_answer_in_drops_is_given_up_in_time() -> None:
     async def respond(_call: Call, answer: Answer) -> None:
         await answer.head(JSON)

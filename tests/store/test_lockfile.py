@@ -67,6 +67,7 @@ def test_an_open_directory_is_refused(tmp_path: Path) -> None:
     assert caught.value.next_step == f"chmod 700 {tmp_path / 'data'}"
 
 
+@pytest.mark.attack("FT-05")
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     first = lockfile.lock(tmp_path / "a.db.lock")
     with pytest.raises(StoreInUse, match=rf"a\.db is in use by process {os.getpid()} on "):

@@ -45,6 +45,7 @@ async def filled(store: ClockedStore) -> None:
     await store.group(lambda group: one_of_each(group.transaction))
 
 
+@pytest.mark.attack("AD-08")
 @pytest.mark.parametrize(("statement", "why"), PORTABLE)
 async def test_raw_sql_is_refused(store: ClockedStore, url: str, statement: str, why: str) -> None:
     await filled(store)
@@ -75,6 +76,7 @@ async def test_triggers_that_somebody_dropped_switched_off_or_changed_come_back(
             raw(url, f"DELETE FROM {table}")  # noqa: S608 - three constants
 
 
+@pytest.mark.attack("FT-05")
 async def test_a_second_server_is_refused_until_the_first_has_ended(store: ClockedStore, url: str) -> None:
     with pytest.raises(StoreInUse, match="Another LogLease server"):
         open_postgres(url, clock=FakeClock())

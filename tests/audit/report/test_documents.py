@@ -115,6 +115,7 @@ def test_a_sheet_holds_what_the_json_holds() -> None:
     assert row["entries"] == "1 2 3 4 5 6 7"
 
 
+@pytest.mark.attack("UI-03")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_never_becomes_a_formula(name: str) -> None:
     report = log().report("population", names={ALICE: name, BOB: name})
@@ -122,6 +123,7 @@ def test_a_name_never_becomes_a_formula(name: str) -> None:
         assert not [text for text in line if FORMULA.match(text)], line
 
 
+@pytest.mark.attack("UI-03")
 @given(st.text(max_size=8) | st.lists(st.text(max_size=4)).map(tuple))
 def test_no_text_is_a_formula_and_none_hides(cell: str | tuple[str, ...]) -> None:
     found = field_of(cell)
@@ -166,6 +168,7 @@ HOSTILE_NAMES = (
 )
 
 
+@pytest.mark.attack("UI-01")
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_name_is_only_text_on_the_page(name: str) -> None:
     plain = Tags.of(page_of(log().report("population")))

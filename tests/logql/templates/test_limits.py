@@ -129,6 +129,7 @@ def test_filling_fails_in_one_way_only(call):
 HUGE = {**LABELS, "x": "x" * 60_000, "lines": "\n" * 60_000, "list": f"[{'1e9,' * 20_000}1]", "one": '{"a":1}'}
 
 
+@pytest.mark.attack("QL-09")
 @pytest.mark.parametrize(
     "text",
     [

@@ -77,6 +77,7 @@ async def test_over_tls_the_name_is_checked_although_the_address_is_called(certi
     assert len(receiver.received) == 1
 
 
+@pytest.mark.attack("IN-01")
 async def test_a_redirect_is_not_followed_and_other_answers_are_failures() -> None:
     async with listening(Receiver()) as elsewhere, listening(Receiver()) as receiver:
         receiver.answer, receiver.more = "302 Found", f"location: {elsewhere.url}\r\n"

@@ -21,6 +21,7 @@ def split(data: bytes, cuts: list[int], limit: int = 100) -> tuple[list[bytes], 
     return lines, size, splitter
 
 
+@pytest.mark.attack("RD-01")
 @given(TEXT, st.lists(st.integers(0, 60), max_size=5))
 def test_lines_do_not_depend_on_how_the_bytes_come(data, cuts):
     lines, size, splitter = split(data, cuts)
@@ -47,6 +48,7 @@ def test_a_cut_line_stays_longer_than_the_limit(end):
             assert len(entry) == 11
 
 
+@pytest.mark.attack("RD-03")
 def test_memory_of_a_long_line_is_bounded():
     splitter = LineSplitter(1 << 20)
     for _ in range(40):

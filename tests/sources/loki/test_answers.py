@@ -100,6 +100,7 @@ NONSENSE: dict[str, bytes] = {
 }
 
 
+@pytest.mark.attack("IN-03")
 @pytest.mark.parametrize("name", NONSENSE)
 def test_nonsense_is_an_error(name: str) -> None:
     assert failing(NONSENSE[name]) is SourceProtocol

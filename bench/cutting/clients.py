@@ -25,6 +25,7 @@ from typing import Any
 
 AT_ONCE = 25
 """So many tails wait for their first line at once while they are opened."""
+PASSES = 4
 KEPT_MARKS = 60
 KEPT_TAIL = 400
 CRAWL_S = 0.1
@@ -77,29 +78,38 @@ class Clients:
         self._by_fd: dict[int, Client] = {}
         self._crawls = True
         self._crawl_at = 0.0
+        self._said = ""
         self.prompt: list[Client] = []
         self.slow: list[Client] = []
 
     def open(self) -> dict[str, Any]:
-        """Open what was asked for, some at once."""
-        for one in self._spec["tails"]:
-            client = self._connect(one)
-            if client.kind != "prompt":
-                self.slow.append(client)
-                continue
-            self._by_fd[client.sock.fileno()] = client
-            self.prompt.append(client)
-            self._epoll.register(client.sock.fileno(), select.EPOLLIN)
-            if len(self.prompt) % AT_ONCE == 0:
-                self.until(self._all_begun, FIRST_WITHIN_S)
-        self.until(self._all_begun, FIRST_WITHIN_S)
+        """Open what was asked for, some at once; what a busy server ended before the first line is opened again."""
+        waiting = self._spec["tails"]
+        for _ in range(PASSES):
+            again = []
+            for number in range(0, len(waiting), AT_ONCE):
+                some = [(one, self._opened(one)) for one in waiting[number : number + AT_ONCE]]
+                self.until(lambda: all(self._is_settled(client) for _, client in some), FIRST_WITHIN_S)  # noqa: B023
+                again += [one for one, client in some if client.ended and not client.had_line]
+            if not (waiting := again):
+                break
+        self.prompt = [one for one in self.prompt if one.had_line]
         if self.slow:
             self.until(lambda: False, STALLED_FIRST_S)
-        waiting = [one for one in self.prompt if not one.had_line]
-        return {"begun": len(self.prompt) - len(waiting), "said": [one.tail.decode() for one in waiting[:1]]}
+        return {"begun": len(self.prompt), "said": self._said}
 
-    def _all_begun(self) -> bool:
-        return all(one.had_line for one in self.prompt)
+    def _is_settled(self, client: Client) -> bool:
+        return client.had_line or client.ended is not None or client.kind != "prompt"
+
+    def _opened(self, one: dict[str, Any]) -> Client:
+        client = self._connect(one)
+        if client.kind != "prompt":
+            self.slow.append(client)
+            return client
+        self._by_fd[client.sock.fileno()] = client
+        self.prompt.append(client)
+        self._epoll.register(client.sock.fileno(), select.EPOLLIN)
+        return client
 
     def _connect(self, one: dict[str, Any]) -> Client:
         sock = socket.socket()
@@ -137,6 +147,8 @@ class Clients:
 
     def _end(self, client: Client, how: str) -> None:
         client.ended = how
+        if not client.had_line:
+            self._said = client.tail.decode()
         self._epoll.unregister(client.sock.fileno())
         client.sock.close()
 

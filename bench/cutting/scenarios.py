@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-from bench.cutting.site import Api, Site
+from bench.cutting.site import Api, Site, service_of
 
 WITHIN_S = 20.0
 RESUMED_S = 5.0
@@ -85,10 +86,11 @@ class ClientProcess:
         self._process.wait(30)
 
 
-def tail_of(port: int, api: Api, grant: str, *, since: str, kind: str = "prompt") -> dict[str, Any]:
+def tail_of(port: int, api: Api, grant: str, service: str, *, since: str, kind: str = "prompt") -> dict[str, Any]:
     """Return a tail as the client process opens it."""
+    query = quote(f'{{service="{service}"}}')
     head = [
-        f"GET /g/{grant}/logs?follow=true&since={since} HTTP/1.1",
+        f"GET /g/{grant}/logs?follow=true&since={since}&query={query} HTTP/1.1",
         "Host: bench",
         "Accept: application/x-ndjson",
         f"Authorization: Bearer {api.token}",
@@ -103,7 +105,9 @@ def followed(
     """Open tails, over grants and servers in turn, and have them read."""
     alice = site.alices[0]
     tails = [
-        tail_of(ports[number % len(ports)], alice, grants[number % len(grants)], since=setting.since)
+        tail_of(
+            ports[number % len(ports)], alice, grants[number % len(grants)], service_of(number), since=setting.since
+        )
         for number in range(setting.tails)
     ]
     clients = ClientProcess(site, tails)
@@ -215,10 +219,10 @@ def other_servers(site: Site, setting: Setting) -> Found:
 
 def residue(site: Site, setting: Setting) -> Found:
     """Readers with 4 KiB buffers crawl, or never read; what they still get five seconds after the revocation."""
-    grant = site.alices[0].grant("flood")
+    grant = site.alices[0].grant('service="flood"')
     kinds = ("crawling", "still")
     tails = [
-        tail_of(site.ports[0], site.alices[0], grant, kind=kinds[number % 2], since="1h")
+        tail_of(site.ports[0], site.alices[0], grant, "flood", kind=kinds[number % 2], since="1h")
         for number in range(setting.slow)
     ]
     clients = ClientProcess(site, tails)

@@ -31,6 +31,7 @@ KEPT_S = 5
 PASSWORD = "of this measurement only"  # noqa: S105 - made up
 LINE = '{"level":"info","msg":"GET /checkout 200 12ms","user":"ann@example.com","n":%d,"pad":"' + "x" * 110 + '"}\n'
 FLOOD_LINES = 40_000
+SERVICES = 50
 
 CONFIG = """
 [http]
@@ -69,7 +70,7 @@ id: measured
 title: Logs of this measurement
 who: {kinds: [human], any_of: [group:everybody]}
 scopes:
-  - {sources: [files], labels: {service: [shop, flood]}, lookback: 24h, live: true}
+  - {sources: [files], labels: {service: [{prefix: shop-}, flood]}, lookback: 24h, live: true}
 ask: {reason: {min: 5}}
 grant:
   duration: {default: 1h, max: 2h}
@@ -124,11 +125,11 @@ class Api:
         answer = Api(self.port, self.tls).call("POST", "/sign-in", {"account": account, "password": password})
         return Api(self.port, self.tls, answer["access_token"])
 
-    def grant(self, service: str = "shop", duration_s: int | None = None) -> str:
-        """Ask for a service's logs, which policy gives at once, and begin to use that."""
+    def grant(self, services: str = 'service=~"shop-.*"', duration_s: int | None = None) -> str:
+        """Ask for logs, which policy gives at once, and begin to use that."""
         scope = {
             "source": "files",
-            "selector": f'{{service="{service}"}}',
+            "selector": f"{{{services}}}",
             "window": {"lookback_s": 3_600, "live": True},
         }
         body: dict[str, Any] = {"scopes": [scope], "reason": "how fast it is cut"}
@@ -225,7 +226,8 @@ def site(*, tls: bool, postgres: bool, servers: int = 1, mode: str = "cut", rate
         for name in ("logs", "policy"):
             (folder / name).mkdir()
         (folder / "policy" / "policy.yaml").write_text(POLICY)
-        (folder / "logs" / "shop.log").write_text("".join(LINE % n for n in range(10)))
+        for number in range(SERVICES):
+            log_of(folder, number).write_text(LINE % 0)
         (folder / "logs" / "flood.log").write_text("".join(LINE % n for n in range(FLOOD_LINES)))
         if tls:
             certificate_in(folder)
@@ -234,20 +236,29 @@ def site(*, tls: bool, postgres: bool, servers: int = 1, mode: str = "cut", rate
         for _ in range(servers):
             made.start(mode)
         over = threading.Event()
-        writer = threading.Thread(target=_append, args=(folder / "logs" / "shop.log", rate, over))
+        writer = threading.Thread(target=_append, args=(folder, rate, over))
         writer.start()
         stack.callback(writer.join)
         stack.callback(over.set)
         yield made
 
 
-def _append(path: Path, rate: float, over: threading.Event) -> None:
+def log_of(folder: Path, number: int) -> Path:
+    """Return the log of a service."""
+    return folder / "logs" / f"{service_of(number)}.log"
+
+
+def service_of(number: int) -> str:
+    """Return the service that a tail with this number follows: their lines come one after the other, not at once."""
+    return f"shop-{number % SERVICES:02d}"
+
+
+def _append(folder: Path, rate: float, over: threading.Event) -> None:
     number = 0
-    with path.open("a") as log:
-        while not over.wait(1 / rate):
-            number += 1
+    while not over.wait(1 / rate / SERVICES):
+        number += 1
+        with log_of(folder, number).open("a") as log:
             log.write(LINE % number)
-            log.flush()
 
 
 def certificate_in(folder: Path) -> None:

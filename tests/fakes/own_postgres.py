@@ -57,13 +57,6 @@ class OwnPostgres:
         first = self._first()
         return first.is_running() and first.status() != psutil.STATUS_ZOMBIE
 
-    def pids(self) -> list[int]:
-        """Return the numbers of all its processes; none if it ended."""
-        try:
-            return [one.pid for one in self._processes()]
-        except psutil.NoSuchProcess:
-            return []
-
     def start(self) -> None:
         """Start it again, as after a crash of the machine if it was killed."""
         self._server.ensure_postgres_running()

@@ -26,6 +26,7 @@ from tests.promises.shared import POLICY, populated
 from tests.soak.clients import Actor, Locker, Notes, Reader
 from tests.soak.faults import FAULTS, Place, restarted, revived
 from tests.soak.proxy import Proxy
+from tests.soak.rules import broken
 
 from loglease.audit.note import SigningKey
 
@@ -33,6 +34,11 @@ READERS = 12
 QUIET_S = (2.0, 8.0)
 HERE = Path(__file__).parent
 LINE = '{"level":"info","msg":"paid by ann@example.com with 4111111111111111","n":%d}\n'
+
+
+def now() -> float:
+    """Return the time in seconds since 1970."""
+    return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 class Soak:
@@ -128,10 +134,10 @@ class Soak:
         while time.monotonic() < until:
             time.sleep(self._chance.uniform(*QUIET_S))
             fault = self._chance.choice(FAULTS)
-            began = time.monotonic()
+            began = now()
             print(f"{time.strftime('%H:%M:%S')} {fault.__name__}", flush=True)
             fault(place)
-            self._faults.append({"what": fault.__name__, "from": began, "until": time.monotonic()})
+            self._faults.append({"what": fault.__name__, "from": began, "until": now()})
             self._revive(place)
 
     def _revive(self, place: Place) -> None:
@@ -139,7 +145,7 @@ class Soak:
         for one in place.servers:
             if one.process is not None and (code := one.process.poll()) is not None:
                 print(f"         a server ended with {code}", flush=True)
-                self._faults.append({"what": "ended", "code": code, "from": time.monotonic()})
+                self._faults.append({"what": "ended", "code": code, "from": now(), "until": now()})
                 restarted(one)
 
     def _calm(self, place: Place) -> None:
@@ -188,21 +194,11 @@ class Soak:
         (self.folder / "evidence" / "log.vkey").write_text(text)
 
 
-def judged(evidence: Path) -> bool:
-    """Have the evidence judged, by the program that shares nothing with the product, and by the product's own verifier."""
-    ours = [sys.executable, str(HERE / "checker.py"), str(evidence), "--covers", str(evidence / "covers.ndjson")]
-    key = (evidence / "log.vkey").read_text()
-    rules = [
-        str(Path(sys.executable).parent / "loglease"),
-        "audit",
-        "verify",
-        str(evidence / "log"),
-        "--key",
-        key,
-        "--semantic",
-    ]
-    codes = [subprocess.run(command, check=False).returncode for command in (ours, rules)]
-    return codes == [0, 0]
+def judged(evidence: Path) -> list[str]:
+    """Have the evidence judged, by the program that shares nothing with the product, and by the product's own rules."""
+    command = [sys.executable, str(HERE / "checker.py"), str(evidence), "--covers", str(evidence / "covers.ndjson")]
+    code = subprocess.run(command, check=False).returncode
+    return broken(evidence) + ([f"the judge ended with {code}"] if code else [])
 
 
 def main() -> int:
@@ -218,13 +214,13 @@ def main() -> int:
     print(f"seed {arguments.seed}, {arguments.minutes} minutes, {arguments.servers} servers, in {folder}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     wrong = Soak(folder, arguments.seed, arguments.servers, arguments.readers).run(arguments.minutes * 60)
+    wrong += judged(folder / "evidence")
     for one in wrong:
         print(f"wrong: {one}", flush=True)
-    holds = judged(folder / "evidence") and not wrong
-    if holds and arguments.folder is None:
+    if not wrong and arguments.folder is None:
         shutil.rmtree(folder)
-    print("holds" if holds else f"does not hold; seed {arguments.seed}, all of it is in {folder}", flush=True)
-    return 0 if holds else 1
+    print("holds" if not wrong else f"does not hold; seed {arguments.seed}, all of it is in {folder}", flush=True)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -109,20 +109,6 @@ def database_frozen(place: Place) -> None:
         place.lasting(0.5, 6)
 
 
-def database_disk_full(place: Place) -> None:
-    """No file of the database can be written for a while; it may end by itself, and is started again."""
-    pids = place.database.pids()
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            limited(pid, NO_GROWTH)
-    place.lasting(1, 4)
-    for pid in place.database.pids():
-        with suppress(ProcessLookupError):
-            limited(pid, None)
-    place.lasting(0.5, 1)
-    revived(place.database)
-
-
 def connections_cut(place: Place) -> None:
     """The database ends all connections, whatever they are doing."""
     for _ in range(place.chance.randint(1, 5)):
@@ -163,7 +149,6 @@ FAULTS: tuple[Callable[[Place], None], ...] = (
     database_killed,
     database_stopped,
     database_frozen,
-    database_disk_full,
     connections_cut,
     partition,
     partition,

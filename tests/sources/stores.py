@@ -50,8 +50,7 @@ class FilesStore(_Now):
             labels = labels_of(dict(zip(self.names, (line.one, line.two), strict=True)))
             times = array("q", [base_ns + line.step * self.step_ns])
             storage.append(Lines(storage.stream_number(labels), times, [line.text.encode()]))
-        storage.commit()
-        self.source._wake()
+        self.source._wake_followers(storage.commit())
 
 
 @asynccontextmanager

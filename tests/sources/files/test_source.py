@@ -36,8 +36,7 @@ def store(source: FileSource, *groups: tuple[Labels, list[tuple[int, bytes]]]) -
     for labels, entries in groups:
         number = storage.stream_number(labels)
         storage.append(Lines(number, array("q", [time for time, _ in entries]), [line for _, line in entries]))
-    storage.commit()
-    source._wake()
+    source._wake_followers(storage.commit())
 
 
 def stream(name: str) -> Labels:
@@ -344,6 +343,40 @@ async def test_a_follower_hears_of_no_gap_in_streams_it_does_not_follow(tmp_path
         store(source, (stream("a"), [(3_000, b"second")]))
         await tailing.count(2)
         assert tailing.gaps == []
+        await tailing.aclose()
+
+
+async def test_a_follower_is_woken_by_its_own_streams_and_by_what_is_removed(tmp_path, monkeypatch):
+    asked: list[str] = []
+    news = pages.Following.news
+
+    def noted(self, stopped):
+        asked.append("looked")
+        return news(self, stopped)
+
+    monkeypatch.setattr(pages.Following, "news", noted)
+    world = World(tmp_path, {"segment_bytes": 100, "retention": Retention(age_s=100)})
+    async with world.running() as source:
+        store(source, (stream("a"), [(0, b"first" + b"." * 100)]))
+        tailing = Tailing(source, plan(0, None, pod="a"))
+        await tailing.count(1)
+        before = len(asked)
+        for number in range(50):
+            store(source, (stream("b"), [(number, b"of somebody else")]))
+            await asyncio.sleep(0)
+        assert len(asked) == before
+        store(source, (stream("a"), [(60, b"second")]))
+        await tailing.count(2)
+        store(source, (stream("c"), [(70, b"new")]), (stream("a"), [(71, b"third")]))
+        await tailing.count(3)
+        before = len(asked)
+        world.clock.pass_s(200)
+        source._ready().retain()
+        assert source._ready().removed
+        store(source, (stream("b"), [(80, b"of somebody else")]))
+        async with asyncio.timeout(10):
+            while len(asked) == before:  # noqa: ASYNC110 - a thread looks
+                await asyncio.sleep(0.01)
         await tailing.aclose()
 
 

@@ -10,7 +10,7 @@ import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,6 +99,8 @@ class Change:
     segments: dict[int, Segment]
     blocks: dict[int, Block]
     files: dict[int, FilePosition]
+    used: set[int] = field(default_factory=set)
+    """Streams that have new lines."""
 
 
 class Catalogue:

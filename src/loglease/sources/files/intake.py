@@ -28,7 +28,11 @@ class Intake:
     """Reads what is new in all watched files and stores it; used by one thread at a time."""
 
     def __init__(
-        self, configuration: FileSourceConfig, storage: Storage, clock: Clock, committed: Callable[[], None]
+        self,
+        configuration: FileSourceConfig,
+        storage: Storage,
+        clock: Clock,
+        committed: Callable[[frozenset[int]], None],
     ) -> None:
         self._configuration = configuration
         self._storage = storage
@@ -122,5 +126,5 @@ class Intake:
     def _commit(self) -> None:
         self._flush()
         self._uncommitted = 0
-        if self._storage.commit():
-            self._committed()
+        if streams := self._storage.commit():
+            self._committed(streams)

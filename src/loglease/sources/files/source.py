@@ -58,6 +58,7 @@ class FileSource:
         self._thread: threading.Thread | None = None
         self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix=f"files-{configuration.name}")
         self._waiters: set[_Waiter] = set()
+        self._told_of: int | None = None
         self._fault: str | None = None
 
     async def start(self, *, poll: bool = True) -> None:
@@ -70,7 +71,7 @@ class FileSource:
             SourceUnavailable: another process owns the directory, or it cannot be read or written.
         """
         self._storage = await self._in_thread(Storage, self.configuration, self._clock)
-        self._intake = Intake(self.configuration, self._storage, self._clock, self._wake)
+        self._intake = Intake(self.configuration, self._storage, self._clock, self._wake_followers)
         if poll:
             self._thread = threading.Thread(
                 target=self._watch, name=f"files-{self.configuration.name}-watch", daemon=True
@@ -83,7 +84,8 @@ class FileSource:
             return
         self._closing.set()
         self._poked.set()
-        self._wake()
+        for waiter in list(self._waiters):
+            waiter.wake()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._close)
 
@@ -131,7 +133,7 @@ class FileSource:
         stop = threading.Event()
         end = plan.interval.end
         following = Following(storage, plan)
-        waiter = _Waiter(asyncio.get_running_loop())
+        waiter = _Waiter(asyncio.get_running_loop(), plan.selector)
         self._waiters.add(waiter)
         try:
             while True:
@@ -240,17 +242,32 @@ class FileSource:
                 took_s = (self._clock.boot_ns() - began_ns) / 10**9
                 self._poked.wait(max(wait_s, min(PAUSE_FACTOR * took_s, LONGEST_PAUSE_S)))
 
-    def _wake(self) -> None:
+    def _wake_followers(self, streams: frozenset[int]) -> None:
+        """Wake those who follow one of these streams, and everybody if lines were removed, which they are told of."""
+        if (storage := self._storage) is None:
+            return
+        removed = storage.removed[-1].id if storage.removed else None
+        everybody, self._told_of = removed != self._told_of, removed
         for waiter in list(self._waiters):
-            waiter.wake()
+            if everybody or any(waiter.follows(one, storage.streams[one]) for one in streams):
+                waiter.wake()
 
 
 class _Waiter:
-    """A follower that sleeps in its event loop until something was committed."""
+    """A follower that sleeps in its event loop until something was committed that it follows."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, selector: Selector) -> None:
         self._loop = loop
+        self._selector = selector
+        self._known: dict[int, bool] = {}
         self.event = asyncio.Event()
+
+    def follows(self, stream: int, labels: Labels) -> bool:
+        """Say whether lines of a stream are wanted; what a number stands for never changes."""
+        found = self._known.get(stream)
+        if found is None:
+            found = self._known[stream] = self._selector.matches(labels)
+        return found
 
     def wake(self) -> None:
         with suppress(RuntimeError):  # its loop has ended, and so has the follower

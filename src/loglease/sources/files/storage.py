@@ -122,18 +122,20 @@ class Storage:
             self._undo()
             raise
         self._index(segment, len(frame), lines.ts, used)
+        if lines.text:
+            self._change.used |= used
         for position in positions:
             self._change.files[position.id] = position
 
-    def commit(self) -> bool:
-        """Make everything appended durable and visible; say whether there was anything.
+    def commit(self) -> frozenset[int]:
+        """Make everything appended durable and visible; return the streams that have new lines.
 
         Raises:
             OSError: the disk refused; everything since the last commit is undone.
         """
         change = self._change
         if not (change.segments or change.files):
-            return False
+            return frozenset()
         try:
             if change.segments:
                 os.fdatasync(self._descriptor)
@@ -143,7 +145,7 @@ class Storage:
             raise OSError(str(error)) from error
         self.files.update(change.files)
         self._change = Change({}, {}, {}, {})
-        return True
+        return frozenset(change.used)
 
     def note(self, position: FilePosition) -> None:
         """Set a position that comes without lines; it is written with the next commit."""

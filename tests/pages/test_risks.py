@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.pages.world import World
 
 from loglease.model.access_request import AccessRequest
@@ -41,3 +42,12 @@ async def test_each_statement_is_made_when_it_is_true(world: World) -> None:
         statements = risk_statements(risky, asker)
         assert len(statements) == 1, words
         assert words in statements[0]
+
+
+@pytest.mark.attack("UI-05")
+async def test_streams_that_resemble_others_are_flagged_where_it_is_decided(world: World) -> None:
+    for selector, flagged in (('{service="shop"}', False), ('{service="sh\u043ep"}', True)):
+        request = await world.ask(selector=selector, window=WindowDraft(lookback_s=3_600))
+        bob = await world.signed_in("bob@example.com")
+        for path in (f"/requests/{request.id}", f"/requests/{request.id}/decide?verdict=approve"):
+            assert ("unusual characters" in (await bob.get(path)).text) is flagged, (path, selector)

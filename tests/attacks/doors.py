@@ -75,14 +75,20 @@ class Browser:
         return self.client.post(path, data={**fields, **csrf}, headers={"origin": self.url})
 
 
-def command(person: Person, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+def command(person: Person, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command line as that person."""
+    process = started(person, *arguments)
+    told, errors = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(arguments, process.returncode, told, errors)
+
+
+def started(person: Person, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start the command line as that person, and let it run."""
     home = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "XDG_STATE_HOME": "/nonexistent"}
     told = {"LOGLEASE_SERVER": person.url, "LOGLEASE_TOKEN": person.token}
-    return subprocess.run(
+    return subprocess.Popen(
         [Path(sys.executable).with_name("loglease"), *arguments],
-        env={**os.environ, **home, **told, **variables},
-        capture_output=True,
-        check=False,
-        timeout=120,
+        env={**os.environ, **home, **told},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )

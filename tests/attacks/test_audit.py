@@ -7,10 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.attacks.doors import sent
+from tests.attacks.doors import command, sent
 from tests.fakes.stack import Refused, Stack
 from tests.gateway.world import T0, TOKEN, Tail, call, line, world
 from tests.promises.shared import crowd, followed, granted
+from websockets.sync.client import connect
 
 from loglease.model.limits import Limits
 from loglease.store.sqlite_library import running_library
@@ -112,3 +113,36 @@ def test_ad_05_text_that_looks_like_a_record_is_one_entry(server: Stack) -> None
     entries = people["sam"].call("GET", f"/audit/entries?request={request['id']}")["items"]
     assert sorted(one["type"] for one in entries) == ["offer.made", "request.submitted"]
     assert "sub_nobody" not in json.dumps(entries)
+
+
+@pytest.mark.attack("AD-06")
+def test_ad_06_every_door_is_charged_what_it_gave(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+
+    def by_command(grant: str) -> int:
+        done = command(alice, "logs", "--grant", grant, "--since", "1h", "--limit", "23", "--output", "json")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.count(b"paid by")
+
+    def by_loki(grant: str) -> int:
+        url = f"/g/{grant}/loki/api/v1/query_range?query=%7Bservice%3D%22web%22%7D&limit=31"
+        return sum(len(one["values"]) for one in sent(alice, "GET", url).json()["data"]["result"])
+
+    def by_socket(grant: str) -> int:
+        url = f"{alice.url.replace('http', 'ws')}/g/{grant}/loki/api/v1/tail?query=%7B%7D&limit=17"
+        with connect(url, additional_headers=alice.headers(), proxy=None) as tail:
+            received = 0
+            while received < 17:
+                received += sum(len(one["values"]) for one in json.loads(tail.recv(timeout=20))["streams"])
+            return received
+
+    for door in (by_command, by_loki, by_socket):
+        grant = granted(alice, bob, '{service="web"}')
+        received = door(grant)
+        assert received > 0, door
+        closed = followed(
+            lambda grant=grant: people["sam"].call("GET", f"/audit/entries?grant={grant}&type=session.closed")["items"]
+        )
+        assert sum(one["data"]["total"]["lines"] for one in closed) == received, door
+        assert alice.call("GET", f"/grants/{grant}")["spent"]["lines"] == received, door

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import httpx2
 import pytest
-from tests.attacks.doors import refusal
+from tests.attacks.doors import refusal, started
 from tests.fakes.stack import Person, Refused, Stack
 from tests.gateway.world import T0, TOKEN, Tail, call, line, world
-from tests.promises.shared import crowd, granted
+from tests.promises.shared import crowd, followed, granted
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 
 @pytest.mark.attack("RV-05")
@@ -99,3 +104,74 @@ async def test_rv_05_a_resume_value_is_checked_like_any_call(tmp_path: Path) -> 
         await made.revoke(grant)
         answers = await asyncio.gather(*(call(made, path, TOKEN, f"Last-Event-ID: {resume}") for _ in range(3)))
         assert {answer.status for answer in answers} == {403}
+
+
+def _websocket_text(alice: Person, grant: str, opened: Event) -> str:
+    url = f"{alice.url.replace('http', 'ws')}/g/{grant}/loki/api/v1/tail?query=%7Bservice%3D%22shop%22%7D"
+    with connect(url, additional_headers=alice.headers(), proxy=None) as tail:
+        told = ""
+        try:
+            while True:
+                told += str(tail.recv(timeout=60))
+                opened.set()
+        except ConnectionClosed as closed:
+            return f"{told} {closed}"
+
+
+def _http_text(accept: str) -> Callable[[Person, str, Event], str]:
+    def read(alice: Person, grant: str, opened: Event) -> str:
+        url = f"{alice.url}/g/{grant}/logs?follow=true&since=1h"
+        told = b""
+        with httpx2.stream("GET", url, headers=alice.headers({"accept": accept}), timeout=60) as answer:
+            try:
+                for chunk in answer.iter_raw():
+                    told += chunk
+                    opened.set()
+            except httpx2.TransportError:
+                pass
+        return told.decode()
+
+    return read
+
+
+def _command_text(alice: Person, grant: str, opened: Event) -> str:
+    process = started(alice, "tail", "--grant", grant, "--since", "1h")
+    assert process.stdout is not None
+    told = process.stdout.readline()
+    opened.set()
+    rest, errors = process.communicate(timeout=60)
+    return (told + rest + errors).decode()
+
+
+@pytest.mark.attack("RV-01", "RV-05", "RV-09")
+def test_rv_01_a_revocation_ends_what_is_open_at_every_door(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob = people["alice"], people["bob"]
+    grant = granted(alice, bob)
+    doors: dict[str, Callable[[Person, str, Event], str]] = {
+        "NDJSON": _http_text("application/x-ndjson"),
+        "events": _http_text("text/event-stream"),
+        "text": _http_text("text/plain"),
+        "web socket": _websocket_text,
+        "command line": _command_text,
+    }
+    opened = {name: Event() for name in doors}
+    with ThreadPoolExecutor(len(doors)) as pool:
+        reads = {name: pool.submit(read, alice, grant, opened[name]) for name, read in doors.items()}
+        for name, event in opened.items():
+            assert event.wait(60), (name, reads[name])
+        bob.call("POST", f"/grants/{grant}/revoke", {"reason": "over"})
+        with (server.logs / "shop.log").open("a") as file:
+            file.write('{"level":"info","msg":"after-every-door"}\n')
+        told = {name: read.result(60) for name, read in reads.items()}
+    for name, text in told.items():
+        assert "paid by" in text, name
+        assert "revoked" in text, (name, text[-500:])
+        assert "after-every-door" not in text, name
+    ended = followed(
+        lambda: [
+            one["data"]["why"]
+            for one in people["sam"].call("GET", f"/audit/entries?grant={grant}&type=session.closed")["items"]
+        ][len(doors) - 1 :]
+    )
+    assert set(ended) == {"revoked"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.attacks.doors import command, sent
@@ -120,6 +122,9 @@ def test_ad_06_every_door_is_charged_what_it_gave(server: Stack) -> None:
     people = crowd(server)
     alice, bob = people["alice"], people["bob"]
 
+    def closed_sessions(grant: str) -> list[dict[str, Any]]:
+        return list(people["sam"].call("GET", f"/audit/entries?grant={grant}&type=session.closed")["items"])
+
     def by_command(grant: str) -> int:
         done = command(alice, "logs", "--grant", grant, "--since", "1h", "--limit", "23", "--output", "json")
         assert done.returncode == 0, done.stderr
@@ -141,8 +146,6 @@ def test_ad_06_every_door_is_charged_what_it_gave(server: Stack) -> None:
         grant = granted(alice, bob, '{service="web"}')
         received = door(grant)
         assert received > 0, door
-        closed = followed(
-            lambda grant=grant: people["sam"].call("GET", f"/audit/entries?grant={grant}&type=session.closed")["items"]
-        )
+        closed = followed(partial(closed_sessions, grant))
         assert sum(one["data"]["total"]["lines"] for one in closed) == received, door
         assert alice.call("GET", f"/grants/{grant}")["spent"]["lines"] == received, door

@@ -13,7 +13,7 @@ import pytest
 from tests.attacks.doors import refusal, started
 from tests.fakes.stack import Person, Refused, Stack
 from tests.gateway.world import T0, TOKEN, Tail, call, line, world
-from tests.promises.shared import crowd, followed, granted
+from tests.promises.shared import Following, crowd, followed, granted, quick
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -175,3 +175,48 @@ def test_rv_01_a_revocation_ends_what_is_open_at_every_door(server: Stack) -> No
         ][len(doors) - 1 :]
     )
     assert set(ended) == {"revoked"}
+
+
+BY_NAME = (
+    "grant:{grant}",
+    "request:{request}",
+    "principal:{principal}",
+    "person:ruth",
+    "group:night-shift",
+    "policy:ordinary",
+    "source:files",
+    "everything",
+)
+
+
+@pytest.mark.attack("RV-09")
+@pytest.mark.parametrize("on", BY_NAME)
+@pytest.mark.parametrize("act", ["revocations", "locks"])
+def test_rv_09_every_name_ends_what_it_covers_and_nothing_brings_it_back(server: Stack, act: str, on: str) -> None:
+    people = crowd(server)
+    admin = people["admin"]
+    ruth = quick(server.sign_in("ruth") if "ruth" in server.passwords else server.add("ruth", "night-shift"))
+    request = ruth.ask()
+    people["bob"].decide(request)
+    grant = ruth.grant_of(request)
+    names = {"grant": grant, "request": request["id"], "principal": ruth.call("GET", "/me")["principal"]["id"]}
+    tail = Following.opened(ruth, grant)
+    body = {"on": on.format(**names), "reason": "a look at it"}
+    made = admin.create(f"/{act}", body)
+    try:
+        assert tail.end() in ("revoked", "locked")
+        with pytest.raises(Refused) as refused:
+            list(ruth.lines(grant, since="1h"))
+        assert refused.value.status in (401, 403)
+    finally:
+        if act == "locks":
+            people["erin"].call("POST", f"/locks/{made['id']}/lift", {"reason": "it is over"})
+    ruth = quick(server.sign_in("ruth"))
+    if act == "revocations":
+        assert ruth.call("GET", f"/grants/{grant}")["state"] == "revoked"
+        with pytest.raises(Refused) as refused:
+            list(ruth.lines(grant, since="1h"))
+        assert refused.value.status == 403
+    else:
+        assert next(iter(ruth.lines(grant, since="1h")))["type"] == "line"
+        ruth.call("POST", f"/grants/{grant}/return")

@@ -296,3 +296,31 @@ async def test_gw_10_answers_are_not_kept_by_anybody(tmp_path: Path) -> None:
         answer: Answer = await call(made, f"/g/{grant.id}/logs?start=0", TOKEN, "If-None-Match: *")
         assert (answer.status, answer.header("cache-control")) == (200, "no-store")
         assert answer.header("etag") is None
+
+
+BINARY = (
+    "application/vnd.google.protobuf",
+    "application/vnd.apache.arrow.stream",
+    "application/x-protobuf",
+    "text/csv",
+    "application/octet-stream",
+)
+
+
+@pytest.mark.attack("GW-09")
+@pytest.mark.parametrize("accept", BINARY)
+def test_gw_09_no_client_gets_another_format_than_ours(server: Stack, accept: str) -> None:
+    people = crowd(server)
+    alice = people["alice"]
+    grant = granted(alice, people["bob"])
+    for path in (
+        "loki/api/v1/query_range?query={}",
+        "loki/api/v1/labels",
+        "loki/api/v1/series",
+        "logs?since=1h&limit=2",
+    ):
+        answer = sent(alice, "GET", f"/g/{grant}/{path}", headers={"accept": accept})
+        assert answer.status_code in (200, 406), path
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind in ("application/json", "text/plain"), path
+        assert kind == "application/json" or "paid by" not in answer.text

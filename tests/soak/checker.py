@@ -11,7 +11,7 @@ entries cover it. What must hold:
 - **cut**: no line comes later than the bound after an acknowledged end, or after the grant's time, and a reader that was
   slow gets no more than is under way;
 - **settled**: what a session that ended well was charged is what its client has, batch by batch; of any other it is never
-  less, and never more than a batch;
+  less, and never more than a batch, and what was under way to a slow reader;
 - **budget**: no grant was charged, or gave out, more than its limits;
 - **lost**: what was acknowledged is on the record, once.
 """
@@ -301,15 +301,21 @@ class Judge:
             self._say("settled", f"{call.name}: its session was never closed")
             return
         charged = session.charged("lines")
-        if call.whole:
+        if call.whole and closed.data["why"] != "crash":
             exact = (closed.data["total"]["lines"], closed.data["uncertain"]["lines"])
             if exact != (got, 0):
                 self._say("settled", f"{call.name}: {got} lines came in a whole answer, {exact} were charged")
             if call.told_lines is not None and call.told_lines != got:
                 self._say("settled", f"{call.name}: {got} lines came, its end record says {call.told_lines}")
-        elif not 0 <= charged - got <= BATCH_LINES:
+        elif not 0 <= charged - got <= BATCH_LINES + self._under_way(call):
             self._say("settled", f"{call.name}: {got} lines came, {charged} were charged")
         self._slots(call, session)
+
+    @staticmethod
+    def _under_way(call: Call) -> int:
+        """Return how many lines that were handed over a slow reader may not have got before it left."""
+        sizes = [one.size for one in call.lines if one.whole]
+        return 0 if call.prompt or not sizes else RESIDUE * len(sizes) // sum(sizes)
 
     def _slots(self, call: Call, session: Session) -> None:
         """Hold what each batch says of its lines against those that came, where all of them came whole."""

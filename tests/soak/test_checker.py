@@ -58,7 +58,9 @@ class Evidence:
         self.add("batch.served", session, seq=1, total=count(0), reserved=count(2))
         counted = count(2, sum(sizes[:2]))
         self.add("batch.served", session, seq=2, total=counted, reserved=count(1), settled=first)
-        self.add("session.closed", session, total=count(3, sum(sizes)), uncertain=count(0), settled=second)
+        self.add(
+            "session.closed", session, why="complete", total=count(3, sum(sizes)), uncertain=count(0), settled=second
+        )
         self.add("grant.revoked", of, "bob")
         self.add("principal.locked", {"lock": "lck_1"}, "bob")
         self.add("principal.unlocked", {"lock": "lck_1"}, "bob")
@@ -262,6 +264,13 @@ def test_what_is_right_is_found_right(tmp_path: Path) -> None:
     assert (judge.lines, judge.slots) == (3, 2)
     covers = [(one["from"], one["to"], one["batch"], one["activated"]) for one in judge.covers]
     assert covers == [(1, 2, 6, 3), (3, 3, 7, 3)]
+
+
+def test_a_crash_right_after_the_end_charges_what_was_reserved(tmp_path: Path) -> None:
+    evidence = Evidence()
+    evidence.of("session.closed")["data"].update(why="crash", total=count(2), uncertain=count(1))
+    del evidence.of("session.closed")["data"]["settled"]
+    assert judged(evidence.write(tmp_path)).violations == []
 
 
 @pytest.mark.parametrize("name", PLANTS)

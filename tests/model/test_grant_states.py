@@ -7,13 +7,11 @@ from itertools import product
 
 import pytest
 
-from loglease.model.errors import LogLeaseError
+from loglease.model.errors import GrantEnded, GrantNotActive, LogLeaseError
 from loglease.model.grant import (
     EndWhy,
     Grant,
-    GrantEnded,
     GrantMove,
-    GrantNotActive,
     GrantState,
     Usage,
     ended_with,

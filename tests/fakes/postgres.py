@@ -36,15 +36,19 @@ def share_server() -> None:
 class ClockedStore(PostgresStore):
     """A store that knows where it is, for tests that look into it from outside."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        super().__init__(url, clock=clock)
+    def __init__(self, url: str, clock: Clock, *, alone: bool = False) -> None:
+        super().__init__(url, clock=clock, alone=alone)
         self.url = url
 
 
-def clocked(url: str, clock: Clock | None = None) -> ClockedStore:
+def clocked(url: str, clock: Clock | None = None, *, alone: bool = False) -> ClockedStore:
     """Return an open store on a database of `database_at`."""
-    store = ClockedStore(url, clock or FakeClock())
-    store.prepare()
+    store = ClockedStore(url, clock or FakeClock(), alone=alone)
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -173,7 +173,7 @@ async def _rest_of(client):
             got += len(chunk)
 
 
-async def _never():
+async def _never(_run):
     await asyncio.sleep(60)
 
 

@@ -335,7 +335,7 @@ class _Tables:
         del urgent
         return query(self)
 
-    async def touch(self) -> Instant:
+    async def touch(self, run: object) -> Instant:
         return self._clock.now()
 
     async def commit(self, work: Callable[..., Any], *, urgent: bool = False, limit_s: float | None = None) -> Any:

@@ -172,7 +172,7 @@ async def test_losing_the_database_ends_streams_and_opens_none(tmp_path: Path) -
         await tail.next()
         touch = made.store.touch
 
-        async def hangs() -> Any:
+        async def hangs(_run: object) -> Any:
             await asyncio.sleep(60)
 
         made.store.touch = hangs  # type: ignore[method-assign]

@@ -15,7 +15,6 @@ from loglease.audit.checking import LogDamaged, Tampered
 from loglease.model.session import CloseWhy
 from loglease.server.databases import FILE
 from loglease.server.health import checks
-from loglease.server.lifecycle import STATE
 from loglease.server.publishing import LOG_FOLDER
 from loglease.server.settings import Settings
 from loglease.store.sqlite_library import running_library
@@ -133,7 +132,7 @@ async def test_a_start_refuses_and_changes_nothing(tmp_path: Path, damage: str) 
                 pass
         assert caught.value.next_step
     connection = running_library().module.connect(place / FILE)
-    assert connection.execute("SELECT value FROM named_values WHERE name = ?", (STATE,)).fetchone() == ("stopped",)
+    assert connection.execute("SELECT state FROM replicas").fetchall() == [("stopped",)]
     connection.close()
 
 

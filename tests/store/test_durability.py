@@ -50,7 +50,7 @@ module.connect = lambda *given, **named: connect(*given, factory=Connection, **n
 store = open_store(Path(sys.argv[1]) / "data" / "loglease.db", clock=SystemClock())
 is_broken = True
 try:
-    asyncio.run(store.touch())
+    asyncio.run(store.touch(None))
 finally:
     print("it went on")
 """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,13 +16,21 @@ from tests.fakes.postgres import ClockedStore, clocked, database_at
 from tests.store import values
 from tests.store.test_guards import STATEMENTS, one_of_each
 
+from loglease.audit.entry import sequenced
+from loglease.audit.interface import SYSTEM, Draft
+from loglease.model.ids import ENTRY, EntryId
+from loglease.server.clock import SystemNewId
 from loglease.store import postgres
+from loglease.store.database_clock import DatabaseClock
 from loglease.store.erasures import WIPE_DUE
-from loglease.store.errors import StoreInUse, StorePlaceRefused
+from loglease.store.errors import StoreMoved, StorePlaceRefused
 from loglease.store.interface import StoreUnavailable
-from loglease.store.postgres import PostgresGroup, open_postgres, version_at
+from loglease.store.postgres import open_postgres, version_at
+from loglease.store.postgres_group import PostgresGroup
 
 PORTABLE = [(statement, why) for statement, why in STATEMENTS if "INSERT OR" not in statement]
+NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+CUT = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 SAID = {"CHECK": "check constraint", "UNIQUE": "unique constraint"}
 
 
@@ -39,6 +50,21 @@ def raw(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def one(url: str, query: str) -> int:
+    with psycopg.connect(url) as connection:
+        (found,) = connection.execute(query).fetchone() or (0,)
+    return int(found)
+
+
+async def recorded(store: ClockedStore, kind: str, data: dict[str, Any]) -> None:
+    def work(group: PostgresGroup) -> None:
+        draft = Draft(id=EntryId(SystemNewId()(ENTRY)), type=kind, actor=SYSTEM, data=data)
+        row = sequenced(draft, index=group.head.next, at=group.now())
+        group.append([row], last_at=row.at)
+
+    await store.group(work)
 
 
 async def filled(store: ClockedStore) -> None:
@@ -74,14 +100,6 @@ async def test_triggers_that_somebody_dropped_switched_off_or_changed_come_back(
     for table in ("reviews", "requests", "grants"):
         with pytest.raises(psycopg.IntegrityError, match="kept"):
             raw(url, f"DELETE FROM {table}")  # noqa: S608 - three constants
-
-
-@pytest.mark.attack("FT-05")
-async def test_a_second_server_is_refused_until_the_first_has_ended(store: ClockedStore, url: str) -> None:
-    with pytest.raises(StoreInUse, match="Another LogLease server"):
-        open_postgres(url, clock=FakeClock())
-    store.close()
-    open_postgres(url, clock=FakeClock()).close()
 
 
 @pytest.mark.parametrize(
@@ -132,12 +150,12 @@ async def test_connections_that_were_cut_are_made_again(store: ClockedStore, url
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     raw(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608 - two constants
     with pytest.raises(StoreUnavailable, match="PostgreSQL failed"):
-        await store.touch()
+        await store.touch(None)
     with pytest.raises(StoreUnavailable):
         await filled(store)
     assert len(failures) == 2
     await filled(store)
-    await store.touch()
+    await store.touch(None)
     assert await store.read(lambda tx: tx.requests.find(values.request().id)) == values.request()
 
 
@@ -180,13 +198,78 @@ async def test_nothing_is_written_by_a_reader(store: ClockedStore) -> None:
         await store.read(lambda tx: tx.values.put("a", "b"))
 
 
-async def test_the_time_is_that_of_the_process(url: str) -> None:
-    clock = FakeClock()
-    store = open_postgres(url, clock=clock)
+async def test_the_time_is_that_of_the_database(url: str) -> None:
+    machine = FakeClock()
+    clock = DatabaseClock(machine)
+    store = open_postgres(url, clock=clock, database_clock=clock)
     try:
-        assert await store.touch() == clock.now() == await store.group(lambda group: group.now())
+        for read in (lambda: store.touch(None), lambda: store.group(lambda group: group.now())):
+            before, found, after = one(url, NOW), await read(), one(url, NOW)
+            assert before <= found + 1_000
+            assert found <= after + 1_000
+            assert abs(clock.now() - found) < 1_000_000
+        machine.advance(60)
+        assert 59_000_000 < clock.now() - found < 61_000_000
     finally:
         store.close()
+
+
+async def test_another_server_hears_of_what_is_not_to_wait(store: ClockedStore, url: str) -> None:
+    other, heard = clocked(url), threading.Event()
+    listening = threading.Event()
+
+    def wake() -> None:
+        (heard if listening.is_set() else listening).set()
+
+    try:
+        store.on_foreign(frozenset({"service.stopped"}), lambda: None)
+        other.on_foreign(frozenset({"service.stopped"}), wake)
+        assert listening.wait(30)
+        await recorded(store, "clock.trusted", {"replica": "node-1", "skew_ms": 0})
+        assert not heard.wait(0.5), "no entry of that type"
+        await recorded(other, "service.stopped", {"replica": "node-1", "why": "signal"})
+        assert not heard.wait(0.5), "its own"
+        await recorded(store, "service.stopped", {"replica": "node-1", "why": "signal"})
+        assert heard.wait(30)
+    finally:
+        other.close()
+
+
+async def test_a_server_that_reaches_another_database_than_before_does_nothing(
+    store: ClockedStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.keep_term()
+    assert not await store.is_copy()
+    raw(url, CUT)
+    monkeypatch.setattr(store, "_term", "7/00000001")
+    for _ in range(2):
+        for call in (lambda: store.touch(None), lambda: store.group(lambda group: group.now())):
+            with suppress(StoreUnavailable):
+                await call()
+    with pytest.raises(StoreMoved):
+        await store.touch(None)
+    with pytest.raises(StoreMoved):
+        await store.group(lambda group: group.now())
+    monkeypatch.undo()
+    assert not await store.is_copy()
+    raw(url, "UPDATE named_values SET value = '7/00000001' WHERE name = 'database_term'")
+    assert await store.is_copy()
+
+
+async def test_a_server_whose_log_has_become_shorter_does_nothing(store: ClockedStore, url: str) -> None:
+    for _ in range(3):
+        await recorded(store, "clock.trusted", {"replica": "node-1", "skew_ms": 0})
+    await store.touch(None)
+    raw(
+        url,
+        "SET session_replication_role = replica; DELETE FROM entry_index; DELETE FROM entries WHERE idx = 2;"
+        " UPDATE seq_head SET next = 2",
+    )
+    for _ in range(2):
+        with pytest.raises(StoreMoved, match="has 2 entries and had 3"):
+            await store.touch(None)
+        with pytest.raises(StoreMoved, match="has 2 entries and had 3"):
+            await store.group(lambda group: group.now())
 
 
 async def test_what_was_erased_is_not_left_in_the_files_of_the_tables(store: ClockedStore, url: str) -> None:

@@ -15,9 +15,9 @@ from tests.store.test_postgres import filled, raw
 from loglease.store.answers_interface import Values
 from loglease.store.errors import StoreInUse
 from loglease.store.interface import StoreUnavailable
-from loglease.store.postgres import PostgresGroup
 from loglease.store.postgres_claim import MARK
 from loglease.store.postgres_connection import READ, WRITE, WRITER, PostgresConnection
+from loglease.store.postgres_group import PostgresGroup
 from loglease.store.rosters import Rosters
 
 OURS = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -38,53 +38,76 @@ def store(url: str) -> Iterator[ClockedStore]:
     found.close()
 
 
+@pytest.mark.attack("FT-05")
+async def test_servers_share_a_database_and_a_command_has_it_alone(store: ClockedStore, url: str) -> None:
+    other = clocked(url)
+    await other.group(lambda group: group.transaction.values.put("a", "b"))
+    assert await store.read(lambda tx: tx.values.find("a")) == "b"
+    other.close()
+    with pytest.raises(StoreInUse, match="A LogLease server uses this database"):
+        clocked(url, alone=True)
+    store.close()
+    command = clocked(url, alone=True)
+    with pytest.raises(StoreInUse, match="A command has this database for itself"):
+        clocked(url)
+    command.close()
+    again = clocked(url)
+    await again.touch(None)
+    again.close()
+
+
 @pytest.mark.parametrize("lost", [CUT, CUT_ALL_BUT_WRITERS])
-async def test_a_server_that_was_replaced_neither_renews_its_lease_nor_records(
+async def test_a_server_that_a_command_came_between_neither_renews_its_lease_nor_records(
     store: ClockedStore, url: str, lost: str
 ) -> None:
     """Also where only the connection of its claim was lost and the one that records was not."""
     await filled(store)
     raw(url, lost)
-    other = clocked(url)
+    command = clocked(url, alone=True)
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
-            await store.touch()
+            await store.touch(None)
         with pytest.raises(StoreUnavailable):
             await store.group(lambda group: group.transaction.values.put("a", "b"))
-    with pytest.raises(StoreInUse, match="taken this database over"):
-        await store.touch()
-    with pytest.raises(StoreInUse, match="taken this database over"):
-        await store.group(lambda group: group.transaction.values.put("a", "b"))
-    await other.touch()
-    await other.group(lambda group: group.transaction.values.put("a", "c"))
-    other.close()
-    with pytest.raises(StoreInUse, match="taken this database over"):
-        await store.touch()
+    await command.group(lambda group: group.transaction.values.put("a", "c"))
+    command.close()
+    for _ in range(2):
+        with pytest.raises(StoreInUse, match="for itself meanwhile"):
+            await store.touch(None)
+        with pytest.raises(StoreInUse, match="for itself meanwhile"):
+            await store.group(lambda group: group.transaction.values.put("a", "b"))
     assert await store.read(lambda tx: tx.values.find("a")) == "c"
 
 
-async def test_an_earlier_connection_of_the_same_server_is_ended(store: ClockedStore, url: str) -> None:
+async def test_an_earlier_connection_of_the_same_command_is_ended(url: str) -> None:
     """It is what is left of a connection that was given up here and not there."""
+    command = clocked(url, alone=True)
     raw(url, CUT_ALL_BUT_WRITERS)
     with psycopg.connect(url, autocommit=True) as left:
         left.execute("SELECT pg_advisory_lock(hashtext('loglease'), hashtext('server'))")
         with pytest.raises(StoreUnavailable):
-            await store.touch()
+            await command.touch(None)
         with pytest.raises(StoreUnavailable, match="has not ended yet"):
-            await store.touch()
+            await command.touch(None)
         with pytest.raises(psycopg.OperationalError):
             left.execute("SELECT 1")
-    await store.touch()
+    await command.touch(None)
+    command.close()
 
 
-async def test_each_start_leaves_a_mark_of_its_own(store: ClockedStore, url: str) -> None:
-    first = await store.read(lambda tx: tx.values.find(MARK))
+async def test_each_command_leaves_a_mark_of_its_own_and_a_server_none(store: ClockedStore, url: str) -> None:
+    async def mark(one: ClockedStore) -> str | None:
+        return await one.read(lambda tx: tx.values.find(MARK))
+
+    assert await mark(store) is None
     store.close()
-    again = clocked(url)
-    try:
-        assert first != await again.read(lambda tx: tx.values.find(MARK))
-    finally:
-        again.close()
+    marks = []
+    for _ in range(2):
+        command = clocked(url, alone=True)
+        marks.append(await mark(command))
+        command.close()
+    assert None not in marks
+    assert marks[0] != marks[1]
 
 
 def test_a_statement_without_an_answer_is_given_up(url: str) -> None:

@@ -123,7 +123,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 async def main() -> None:
     store = opened(Path(sys.argv[1]))
-    await store.touch()
+    await store.touch(None)
     size = store.path.with_name("loglease.db-wal").stat().st_size
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5_000, hard))
@@ -213,7 +213,7 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.close()
     store.close()
-    for call in (store.touch, lambda: store.read(lambda tx: tx.epoch)):
+    for call in (lambda: store.touch(None), lambda: store.read(lambda tx: tx.epoch)):
         with pytest.raises(StoreUnavailable, match="closed"):
             await call()
 

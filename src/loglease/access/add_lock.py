@@ -20,7 +20,8 @@ from loglease.model.hold import Lock, LockKind, LockOn
 from loglease.model.ids import ENTRY, LOCK, REVOCATION, EntryId, LockId, NewId, PersonId, PrincipalId, RevocationId
 from loglease.model.instant import Instant, instant_text
 from loglease.model.principal import Principal, Role
-from loglease.store.interface import RevocationRow, Store, StoreUnavailable, Transaction
+from loglease.store.interface import RevocationRow, StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

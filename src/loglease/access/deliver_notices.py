@@ -6,7 +6,7 @@ What a message says is read when it is sent: a request that is decided by then a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loglease.access.acts import who_may_approve
@@ -24,6 +24,7 @@ from loglease.model.principal import Principal
 from loglease.model.proposal import Proposal
 from loglease.model.review import Review
 from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 TO_DECIDE: Final = frozenset(
     {"request.submitted", "request.stage_opened", "request.reminder", "request.escalated"},
@@ -32,6 +33,8 @@ TO_DECIDE: Final = frozenset(
 TO_REVIEW: Final = frozenset({"policy.proposed"})
 """Events that ask people to review a proposal of policy; dropped once their reader cannot, or has."""
 KEPT_S: Final = 30 * 86_400
+CLAIMED_S: Final = 120
+"""For how long no other process sends what one has taken to send; then that one is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,31 @@ def due(tx: Transaction, channel: str, rules: Rules, now: Instant, limit: int) -
     """Return what is to be sent on a channel, oldest first; bare notices are no longer true and are to be dropped."""
     found = tx.outbox.due(channel, now, limit)
     return [_delivery(tx, notice, now) if _is_true(tx, notice, rules, now) else notice for notice in found]
+
+
+def notice_of(one: Delivery | Notice) -> Notice:
+    """Return the notice itself of what is due."""
+    return one if isinstance(one, Notice) else one.notice
+
+
+async def claim(
+    channel: str, *, store: Store, log: EntryLog[Transaction], rules: Rules, now: Instant, limit: int
+) -> list[Delivery | Notice]:
+    """Take what is due, so that no other process sends it; unless it is settled, it is due again after a while.
+
+    Raises:
+        AuditUnavailable, StoreUnavailable: the database failed.
+    """
+    if not await store.read(lambda tx: tx.outbox.due(channel, now, 1)):
+        return []
+
+    def work(tx: Transaction, now: Instant) -> Recorded[list[Delivery | Notice]]:
+        found = due(tx, channel, rules, now, limit)
+        for one in found:
+            tx.outbox.update(replace(notice_of(one), next_at=after(now, CLAIMED_S)))
+        return Recorded(found)
+
+    return await log.commit(work)
 
 
 def _is_true(tx: Transaction, notice: Notice, rules: Rules, now: Instant) -> bool:

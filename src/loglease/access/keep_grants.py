@@ -38,8 +38,9 @@ from loglease.policy.documents import Otherwise
 from loglease.policy.fact_records import facts_data, facts_of
 from loglease.policy.observed import NOTHING_KNOWN, Facts
 from loglease.policy.plan import Refusal
-from loglease.store.interface import RevocationRow, Store, Transaction
+from loglease.store.interface import RevocationRow, Transaction
 from loglease.store.keeps_interface import NextLook
+from loglease.store.store_interface import Store
 
 NOT_KEPT: Final = "What the policy wants to stay true does not hold."
 AT_ONCE: Final = 50

@@ -15,7 +15,8 @@ from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.model.clock import Clock
 from loglease.model.hold import Lock, LockOn
 from loglease.model.ids import LOCK, PRINCIPAL, LockId, NewId, PrincipalId
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 OPERATOR: Final = PrincipalId(f"{PRINCIPAL}_{'0' * 26}")
 """Nobody's account: such a lock was added by whoever runs the server. Any administrator may lift it."""

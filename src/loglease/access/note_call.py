@@ -24,7 +24,8 @@ from loglease.model.instant import MICROSECONDS, Instant
 from loglease.policy.conditions import DURATION, Fault
 from loglease.policy.fact_records import facts_data
 from loglease.policy.observed import FactKey, Facts, Observed
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 AGES_COUNT_AFTER_S: Final = 60
 """By how much the age of one sign-in has to grow before another call under a grant is another value."""

@@ -1,4 +1,4 @@
-"""After a crash: close the sessions that nobody serves any more. What was recorded counts as served."""
+"""Close the sessions of processes that are gone. What they had on the record counts as served."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from loglease.store.interface import Transaction
 AT_ONCE = 1_000
 
 
-async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId) -> int:
-    """Close all sessions of the process that ran before on this database; return how many, at most 1,000 a call.
+async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId, own: str | None = None) -> int:
+    """Close the sessions of all replicas that do not run; return how many, at most 1,000 a call.
 
-    Only for a database that one process uses at a time, before it serves anything.
+    Args:
+        own: a replica that counts as gone, too: the calling one at its start, before it serves anything.
     """
 
     def work(tx: Transaction, now: Instant) -> Recorded[int]:
+        running = {one.run.replica for one in tx.replicas.running()} - {own}
         entries = []
-        for session in tx.sessions.unclosed(AT_ONCE):
+        for session in tx.sessions.unclosed(AT_ONCE, but_of=running):
             closed = move(session, SessionMove.RECOVER, now=now)
             tx.sessions.update(closed)
             grant = tx.grants.find(session.grant)

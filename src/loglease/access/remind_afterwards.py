@@ -10,7 +10,8 @@ from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.after_review import AfterReview
 from loglease.model.ids import NewId
 from loglease.model.instant import MICROSECONDS, Instant
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 AT_ONCE: Final = 200
 _DAY: Final = 86_400 * MICROSECONDS

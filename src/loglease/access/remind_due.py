@@ -17,7 +17,8 @@ from loglease.model.ids import NewId, PrincipalId, RequestId
 from loglease.model.instant import MICROSECONDS, Instant
 from loglease.model.offer import Stage
 from loglease.policy.plan import Waiting
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

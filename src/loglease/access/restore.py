@@ -136,6 +136,8 @@ async def suspend_restored(
     log: EntryLog[Transaction],
     new_id: NewId,
     random: Random,
+    is_new: bool = False,
+    is_copy: bool = False,
 ) -> int | None:
     """Suspend every live grant and cancel every pending request of a database that was restored.
 
@@ -145,6 +147,8 @@ async def suspend_restored(
         known: what was kept beside the database; None where that was of a generation before this one.
         put_back: how many entries it had lost and has again, from the log directory.
         origin: name of the stored value with the log's origin.
+        is_new: the calling server is a new one of several, so that nothing can have been kept beside it.
+        is_copy: the database says of itself that it is another than the one in which the log went on last.
 
     Returns:
         how many grants were suspended; None for a database that is not older than what was known.
@@ -152,7 +156,8 @@ async def suspend_restored(
 
     def work(tx: Transaction, now: Instant) -> Recorded[int | None]:
         size, left = tx.entries.size(), left_log(tx)
-        if left is None and not put_back and (size == 0 if known is None else _reaches(tx, known)):
+        has_all = size == 0 or is_new if known is None else _reaches(tx, known)
+        if left is None and not put_back and not is_copy and has_all:
             return Recorded(None)
         tx.values.delete(_LEFT)
         epoch = max(tx.epoch, 0 if known is None else known.epoch) + 1

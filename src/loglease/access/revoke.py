@@ -27,7 +27,8 @@ from loglease.model.ids import REVOCATION, GrantId, NewId, PrincipalId, RequestI
 from loglease.model.instant import Instant
 from loglease.model.principal import Role
 from loglease.model.session import CloseWhy
-from loglease.store.interface import RevocationRow, Store, StoreUnavailable, Transaction
+from loglease.store.interface import RevocationRow, StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 MAX_REASON: Final = 500
 RECORD_WITHIN_S: Final = 1.0

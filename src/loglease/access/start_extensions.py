@@ -16,7 +16,8 @@ from loglease.model.errors import GrantEnded, GrantNotActive
 from loglease.model.grant import GrantState
 from loglease.model.ids import GrantId, NewId
 from loglease.model.instant import MICROSECONDS, Instant
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 AT_ONCE: Final = 100
 AGAIN_S: Final = 10

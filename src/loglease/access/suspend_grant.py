@@ -19,7 +19,8 @@ from loglease.model.hold import LockKind, LockOn, SuspendCause, Suspension
 from loglease.model.ids import ENTRY, EntryId, GrantId, NewId, PrincipalId
 from loglease.model.instant import Instant
 from loglease.model.session import CloseWhy
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

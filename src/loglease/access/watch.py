@@ -8,6 +8,7 @@ polling carries the guarantee. When the lease runs out, everything that serves l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,9 +24,12 @@ from loglease.model.hold import LockKind, LockOn
 from loglease.model.ids import GrantId, TokenId
 from loglease.model.instant import Instant
 from loglease.model.pace import Doubt
+from loglease.model.replica import Run
 from loglease.model.session import CloseWhy
 from loglease.store.entries_interface import StoredEntry
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.errors import ReplicaGone, StoreInUse, StoreMoved
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 LEASE_S: Final = 2.0
 POLL_S: Final = 0.25
@@ -36,6 +40,8 @@ CLOCK_SUSPECT: Final = "clock_suspect"
 """Name of the stored value that is there while it is on the record that the clock is suspect: which process said so."""
 
 _AT_ONCE: Final = 1_000
+_WAKE_S: Final = 0.02
+"""How long after a poll the next one begins at the earliest."""
 _TOKEN_REVOKED: Final = "token revoked"  # noqa: S105 - a close reason
 _SECOND_NS: Final = 1_000_000_000
 _CUTS: Final = frozenset(
@@ -54,7 +60,10 @@ _OPENINGS: Final = frozenset(
     {"grant.scheduled", "grant.activated", "grant.resumed", "lock.lifted", "principal.unlocked", "principal.changed"}
 )
 """Types of entries with which somebody may be able to use more than before, or something else."""
-_HEARD: Final = _CUTS | _OPENINGS
+_ERASED: Final = "subject.erased"
+_HEARD: Final = _CUTS | _OPENINGS | {_ERASED}
+WAKING: Final = _CUTS | {"grant.activated", "grant.scheduled"}
+"""Types of entries of other processes that are not to wait for the next poll."""
 _WHOLE_LOGIN: Final = frozenset({"password", "refresh_reused"})
 """Causes of a token's end with which other tokens of the same login end, too."""
 
@@ -126,9 +135,19 @@ class Watch:
         self._random = random
         self._listeners: list[Callable[[Cut], None]] = []
         self._readers: list[Callable[[News], None]] = []
+        self._growth: list[Callable[[], None]] = []
+        self._erased: list[Callable[[str], None]] = []
         self._seen: int | None = None
         self._high_water = Instant(0)
         self._lost = True
+        self._woken = asyncio.Event()
+        self._held_since_ns = 0
+        self.run_of: Run | None = None
+        """The run that renews the lease; None until it is on the record that it has begun."""
+        self.moved = False
+        """Whether that was because the database went on from an earlier moment."""
+        self.gone = asyncio.Event()
+        """Set where the database says that this run, or what it knows, is of another time: the server begins anew."""
         self.lease_until_ns = 0
         """Boot time until which the newest revocations are known."""
         self.epoch = 0
@@ -152,9 +171,27 @@ class Watch:
         """Call `listener` for every cut, in the event loop, before anything else happens."""
         self._listeners.append(listener)
 
+    def subscribe_growth(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever another process has recorded something."""
+        self._growth.append(listener)
+
     def subscribe_news(self, reader: Callable[[News], None]) -> None:
         """Call `reader` for every change of what somebody may use, cuts among them, in the event loop."""
         self._readers.append(reader)
+
+    def subscribe_erased(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with each subject whose texts another process has erased."""
+        self._erased.append(listener)
+
+    @property
+    def held_for_s(self) -> float:
+        """For how long the lease has been held without a break; 0 if it is not."""
+        now_ns = self._clock.boot_ns()
+        return (now_ns - self._held_since_ns) / _SECOND_NS if now_ns < self.lease_until_ns else 0.0
+
+    def wake(self) -> None:
+        """Poll now: another process has committed something."""
+        self._woken.set()
 
     def end_all(self) -> None:
         """End every session and let nothing new begin: the audit log was changed behind our back."""
@@ -219,7 +256,7 @@ class Watch:
             self._high_water, self.clock_suspect = await self._store.read(_clock_before, urgent=True)
         self._look()
         started_ns = self._clock.boot_ns()
-        database_now = await self._store.touch()
+        database_now = await self._store.touch(self.run_of)
         rows, size, epoch = await self._store.read(self._newer, urgent=True)
         if epoch != self.epoch:
             self._tell(News())
@@ -230,14 +267,25 @@ class Watch:
             if row.index < heard:
                 continue
             entry = orjson.loads(row.content)
+            if entry["type"] == _ERASED:
+                self._tell_erased(entry["data"]["subject"])
             self._hear(entry["type"], entry["actor"], entry.get("ref", {}), entry.get("data", {}))
+        if self._seen is not None and size > heard:
+            for grown in self._growth:
+                grown()
         self._seen = max(heard, size)
         self._high_water = max(self._high_water, database_now)
         # Only ever later: a clock that steps back must not lengthen what runs.
         offset = database_now - started_ns // 1_000
         self.now_minus_boot_us = offset if self._lost else max(offset, self.now_minus_boot_us)
+        if started_ns >= self.lease_until_ns:
+            self._held_since_ns = started_ns
         self.lease_until_ns = started_ns + round(LEASE_S * _SECOND_NS)
         self._lost = False
+
+    def _tell_erased(self, subject: str) -> None:
+        for listener in self._erased:
+            listener(subject)
 
     def _look(self) -> None:
         """Look at the clock. A doubt counts at once; that it is over does once somebody has put it on the record."""
@@ -277,10 +325,27 @@ class Watch:
                 # Not `wait_for`: in Python 3.11 it can swallow a cancellation, and this loop would never end.
                 async with asyncio.timeout(ATTEMPT_S):
                     await self.poll()
+            except (ReplicaGone, StoreInUse, StoreMoved) as error:
+                self._lose()
+                self.moved = self.moved or isinstance(error, StoreMoved)
+                self.gone.set()
             except (StoreUnavailable, TimeoutError):
                 self._note_loss()
-            jitter = 0.8 + 0.4 * self._random(1)[0] / 255
-            await asyncio.sleep(POLL_S * jitter)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait for the next poll, or until something is to be heard of sooner, which is not looked for too often."""
+        await asyncio.sleep(_WAKE_S)
+        jitter = 0.8 + 0.4 * self._random(1)[0] / 255
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S * jitter - _WAKE_S):
+                await self._woken.wait()
+        self._woken.clear()
+
+    def _lose(self) -> None:
+        """Give the lease up: what serves lines ends."""
+        self.lease_until_ns = min(self.lease_until_ns, self._clock.boot_ns())
+        self._note_loss()
 
     def _note_loss(self) -> None:
         if not self._lost and self._clock.boot_ns() >= self.lease_until_ns:

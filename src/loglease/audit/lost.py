@@ -58,6 +58,8 @@ async def put_back_lost(
 
     there, is_signed, is_first, rows = await ledger.read(state)
     if is_signed:
+        # Perhaps by a later head, of another server: then this one is none of the database's, and a part of it.
+        await asyncio.to_thread(_require_one_history, files, head, there, rows)
         return 0
     if is_first and signer is None:
         raise LogBehind("The database has no signed head yet, and the log's key is missing.", next_step=_NEXT)

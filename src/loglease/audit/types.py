@@ -123,8 +123,8 @@ token.issued 300401 [token?] token, subject, rights:[], expires_at
 token.revoked 300404 [token?] token, subject, cause
 config.changed 300403 [] keys:[], before_sha256, after_sha256, approved_by?
 service.started 600203 [] replica, version, plugins:[], schema#, config_sha256, epoch#, origin, vkey,
-    after{none|stop|crash}
-service.stopped 600204 [] replica, why{signal|error}
+    after{none|stop|crash|lost}
+service.stopped 600204 [] replica, why{signal|error|lost}
 audit.resumed 100808 [] replica, from_at, until_at, refused#, late#
 clock.suspect 200401 [] replica, skew_ms, check
 clock.trusted 200403 [] replica, skew_ms

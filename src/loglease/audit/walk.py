@@ -102,11 +102,21 @@ async def opened_log(ledger: Ledger, files: LogFiles, keys: Sequence[VerifierKey
     await asyncio.to_thread(walk.begin, first)
     await walk.through(size, partial=True)
     frontier = walk.frontier.copy()
-    if published is not None and (walk.head is None or not _is_head(published.note, walk.head.note)):
+    if published is not None and not _is_of(published, walk):
         raise _differs(CHECKPOINT, "is not the head that the database has of this size")
     await asyncio.to_thread(_remove_partial, files)
     await walk.through(last.size)
     return Opened(Extent(walk.edge, walk.last_at), walk.head, frontier, published, walk.mended)
+
+
+def _is_of(published: SignedHead, walk: Walk) -> bool:
+    """Say whether a published head is one of the log up to where a walk is.
+
+    The database may have none of that size: another server on it had published more when it lost something.
+    """
+    if walk.head is None or walk.head.checkpoint.size != published.checkpoint.size:
+        return walk.edge.root() == published.checkpoint.root
+    return _is_head(published.note, walk.head.note)
 
 
 def _is_head(published: bytes, note: bytes) -> bool:

@@ -14,7 +14,8 @@ from loglease.model.grant import Grant, GrantState, refusal
 from loglease.model.ids import GrantId
 from loglease.model.instant import Instant, Interval
 from loglease.model.rights import Right
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 MAX_TOGETHER: Final = 10
 """Grants that one answer is made under at most: each takes a session of its own."""

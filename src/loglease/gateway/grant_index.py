@@ -21,7 +21,8 @@ from loglease.model.clock import Clock
 from loglease.model.grant import Grant, GrantState
 from loglease.model.ids import GrantId, PrincipalId
 from loglease.model.instant import Instant, after
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 MAX_GRANTS: Final = 200
 """Live grants of one principal that are looked at; of who has more nothing is kept."""

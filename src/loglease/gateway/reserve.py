@@ -24,7 +24,8 @@ from loglease.model.grant import EndWhy, GrantState
 from loglease.model.ids import GrantId, NewId, SessionId
 from loglease.model.instant import Instant
 from loglease.model.session import CloseWhy
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
+from loglease.store.store_interface import Store
 
 _CLOSE_AGAIN_S: Final = (0.1, 0.5, 2.0, 5.0)
 

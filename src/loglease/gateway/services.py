@@ -17,7 +17,8 @@ from loglease.model.grant import Grant
 from loglease.model.ids import NewId
 from loglease.redaction import Redactor, Withheld
 from loglease.sources.interface import Reader
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from loglease.model.proposal import ProposalState
 from loglease.model.review import Verdict
 from loglease.server.services import Services
 from loglease.server.settings import Settings
-from loglease.store.interface import Store, StoreUnavailable, Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
 from loglease.store.scrubbing import ERASED
+from loglease.store.store_interface import Store
 
 _log: Final = structlog.get_logger("loglease.acting")
 

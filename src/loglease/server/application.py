@@ -24,9 +24,12 @@ def joined(
         error_page: what a browser is shown where the call came no further than the edge.
     """
     api = carrying_heads(create_api(services), lambda: services.publishing.head)
-    tls = services.settings.http.tls
-    proxies = Proxies.named(services.settings.http.trusted_proxies)
-    edge = Edge(_api_or_pages(api, pages or _nothing), services.rates, services.random, tls, error_page)
+    http = services.settings.http
+    proxies = Proxies.named(http.trusted_proxies)
+    control = _only_lines if http.serve == "gateway" else _api_or_pages(api, pages or _nothing)
+    edge = Edge(control, services.rates, services.random, http.tls, error_page)
+    if http.serve == "control":
+        gateway = None
     inner = measured(edge, services.metrics)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +64,11 @@ def _api_or_pages(api: App, pages: App) -> App:
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     del scope, receive, send
     raise NotFound("There is nothing at this path.", next_step=f"See {API}/openapi.json.")
+
+
+async def _only_lines(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise NotFound("This server serves log lines and nothing else.", next_step="Ask one that has http.serve = control.")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from loglease.access.restore import KnownHead, suspend_restored
+from loglease.model.replica import Run
 from loglease.redaction import Library
 from loglease.server.bundles import Proved
 from loglease.server.lifecycle import ORIGIN, record_start
@@ -16,9 +17,16 @@ _log: Final = structlog.get_logger("loglease.beginning")
 
 
 async def record_beginning(
-    services: Services, policy: Proved, library: Library, known: KnownHead | None, *, put_back: int, is_first: bool
+    services: Services,
+    run: Run,
+    policy: Proved,
+    library: Library,
+    known: KnownHead | None,
+    *,
+    put_back: int,
+    is_first: bool,
 ) -> None:
-    """Record the start, and what follows from a restore.
+    """Record that a run begins, and what follows from a restore.
 
     Args:
         known: what was kept beside the database, of this generation of the log.
@@ -35,11 +43,15 @@ async def record_beginning(
             settings=services.settings,
             policy=policy,
             library=library,
-            replica=services.replica,
+            run=run,
+            is_shared=services.store.is_shared,
             keys=services.publishing.keys,
             new_id=services.new_id,
         )
 
+    store = services.store
+    is_new = store.is_shared and await store.read(lambda tx: tx.replicas.find(run.replica)) is None
+    is_copy = await store.is_copy()
     if is_first:
         await started()
     suspended = await suspend_restored(
@@ -49,6 +61,8 @@ async def record_beginning(
         log=services.log,
         new_id=services.new_id,
         random=services.random,
+        is_new=is_new,
+        is_copy=is_copy,
     )
     if suspended is not None:
         _log.warning("database_restored", grants_suspended=suspended, next="loglease grants; loglease resume")

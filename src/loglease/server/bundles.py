@@ -31,7 +31,8 @@ from loglease.server.bundle_directory import read_directory
 from loglease.server.policies import PolicyInvalid, policy_directory, policy_files, rules_of
 from loglease.server.settings import PolicySettings, Settings
 from loglease.sources.registry import Sources
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 TESTS_WITHIN_S: Final = 30.0
 NEVER_POINTS: Final = 10_000

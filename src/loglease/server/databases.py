@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from loglease.model.clock import Clock
 from loglease.server.settings import Settings, SettingsInvalid
+from loglease.store import lockfile
+from loglease.store.database_clock import DatabaseClock
+from loglease.store.interface import StoreUnavailable
 from loglease.store.sqlite import SqliteStore, open_store
 
 if TYPE_CHECKING:
@@ -14,13 +17,22 @@ if TYPE_CHECKING:
 FILE: Final = "loglease.db"
 """The file in the data directory that is the database where no other is configured."""
 
+LOCK: Final = "loglease.lock"
+"""The file that is locked while a process uses a data directory whose database is elsewhere."""
+
 Database: TypeAlias = "SqliteStore | PostgresStore"
 
 
-def open_database(settings: Settings, clock: Clock) -> Database:
+def open_database(
+    settings: Settings, clock: Clock, told: DatabaseClock | None = None, *, alone: bool = False
+) -> Database:
     """Open the configured database, or make it.
 
     Blocks: it is checked, and migrations run.
+
+    Args:
+        told: the part of `clock` that hears of the time of a database that has one.
+        alone: whether no server may use it meanwhile; a file is never shared.
 
     Raises:
         StoreInUse: another server uses it.
@@ -40,7 +52,21 @@ def open_database(settings: Settings, clock: Clock) -> Database:
     # Its driver takes a tenth of a second to import, and most of those who try LogLease have no use for it.
     from loglease.store.postgres import open_postgres  # noqa: PLC0415
 
-    return open_postgres(settings.database.url.get_secret_value(), clock=clock)
+    url = settings.database.url.get_secret_value()
+    try:
+        lockfile.private_directory(settings.data_dir)
+        lock = lockfile.lock(settings.data_dir / LOCK)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{settings.data_dir} cannot be used: {error.strerror}.", next_step="Check its owner and permissions."
+        ) from error
+    try:
+        store = open_postgres(url, clock=clock, database_clock=told, alone=alone)
+    except BaseException:
+        lock.release()
+        raise
+    store.on_closed(lock.release)
+    return store
 
 
 def database_version(settings: Settings) -> str | None:

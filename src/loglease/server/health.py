@@ -48,7 +48,7 @@ class Check:
 async def checks(services: Services) -> list[Check]:
     """Return every check of readiness."""
     return [
-        await _passes("database", services.store.touch, "The database takes a durable write."),
+        await _passes("database", lambda: services.store.touch(None), "The database takes a durable write."),
         await _passes("audit", lambda: _append(services), "The audit log takes an append."),
         await _log(services.publishing),
         *_witnesses(services),
@@ -58,6 +58,7 @@ async def checks(services: Services) -> list[Check]:
         _rules(services),
         await _notifications(services),
         _clock(services.watch),
+        *await _servers(services),
         Check(
             "feed", services.watch.lease_until_ns > services.clock.boot_ns(), "The newest revocations are known here."
         ),
@@ -128,6 +129,18 @@ def _sink(one: Delivery) -> Check:
     return Check(
         f"sink {one.name}", ok=False, detail=f"{one.fault or ''}{late}".strip(), decisive=one.required and one.late
     )
+
+
+async def _servers(services: Services) -> list[Check]:
+    """Return which servers use the database, where several may."""
+    if not services.store.is_shared:
+        return []
+    try:
+        running = await services.store.read(lambda tx: tx.replicas.running(), urgent=True)
+    except StoreUnavailable as error:
+        return [Check("servers", ok=False, detail=error.told, decisive=False)]
+    names = ", ".join(one.run.replica for one in running)
+    return [Check("servers", ok=True, detail=f"This is {services.replica}; there run: {names}.", decisive=False)]
 
 
 async def _source(source: Source) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from loglease import __version__
@@ -11,6 +12,7 @@ from loglease.access.journal import Journal
 from loglease.access.reassert import reassert
 from loglease.access.records import Data
 from loglease.access.recover_sessions import recover_sessions
+from loglease.access.replicas import begun, ended, given_up
 from loglease.access.restore import HeadFile, KnownHead, LeftLog, head_of, left_log
 from loglease.access.watch import Watch
 from loglease.audit.integrator import SignedHead
@@ -19,16 +21,17 @@ from loglease.audit.lost import LogBehind, put_back_lost
 from loglease.model.digest import sha256_hex
 from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
+from loglease.model.replica import Run
 from loglease.redaction import Library
 from loglease.server.bundles import Proved, accepted
 from loglease.server.log_key import LogKeys, named_keys, rotation
 from loglease.server.publishing import Publishing
 from loglease.server.redaction_rules import keep_digests, sha256_of
 from loglease.server.settings import Settings
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 ORIGIN: Final = "audit_origin"
-STATE: Final = "service_state"
 REDACTION: Final = "redaction_sha256"
 SCHEMA: Final = 1
 
@@ -39,13 +42,15 @@ async def record_start(
     settings: Settings,
     policy: Proved,
     library: Library,
-    replica: str,
+    run: Run,
+    is_shared: bool,
     keys: LogKeys,
     new_id: NewId,
 ) -> str:
-    """Record that a process starts, and its policy and rules if they are new; return how the last process ended.
+    """Record that a run of a replica begins, and its policy and rules if they are new; return how the last one ended.
 
     Args:
+        is_shared: whether other servers may use the database; else all that were there are gone.
         keys: the log's; their name is its name.
 
     Raises:
@@ -54,18 +59,19 @@ async def record_start(
     config = sha256_hex(settings.model_dump_json().encode())
 
     def work(tx: Transaction, now: Instant) -> Recorded[str]:
-        after = {None: "none", "stopped": "stop"}.get(tx.values.find(STATE), "crash")
+        others = [] if is_shared else [one for one in tx.replicas.running() if one.run.replica != run.replica]
+        gone = [given_up(tx, one, new_id) for one in others]
+        after = begun(tx, run, now)
         key = keys.key.verifier
         if tx.values.find(ORIGIN) is None:
             tx.values.put(ORIGIN, key.name)
         rotated = rotation(named_keys(tx), keys, now, new_id)
-        tx.values.put(STATE, "running")
         started = Draft(
             id=EntryId(new_id(ENTRY)),
             type="service.started",
             actor=SYSTEM,
             data={
-                "replica": replica,
+                "replica": run.replica,
                 "version": __version__,
                 "plugins": [str(one) for one in library.extensions.plugins],
                 "schema": SCHEMA,
@@ -78,6 +84,7 @@ async def record_start(
         )
         entries = (
             *((rotated,) if rotated else ()),
+            *gone,
             started,
             *rules_entry(tx, library, new_id),
             *accepted(tx, policy, now, new_id),
@@ -101,12 +108,16 @@ def rules_entry(tx: Transaction, library: Library, new_id: NewId) -> tuple[Draft
 
 
 async def take_up(
-    *, log: EntryLog[Transaction], journal: Journal, watch: Watch, new_id: NewId, random: Random
+    *, log: EntryLog[Transaction], journal: Journal, watch: Watch, replica: str, new_id: NewId, random: Random
 ) -> tuple[int, int]:
-    """Record revocations that only the journal has, and close the sessions of a crashed process; return how many."""
+    """Record revocations that only the journal has, and close the sessions of crashed processes; return how many.
+
+    Args:
+        replica: the calling one, of which nothing is served yet.
+    """
     late = await reassert(journal, log=log, watch=watch, new_id=new_id, random=random)
     crashed = 0
-    while closed := await recover_sessions(log=log, new_id=new_id):
+    while closed := await recover_sessions(log=log, new_id=new_id, own=replica):
         crashed += closed
     return late, crashed
 
@@ -141,7 +152,10 @@ async def put_back_signed(publishing: Publishing, store: Store, head: HeadFile, 
         put_back = await put_back_lost(
             publishing.ledger, publishing.files, publishing.signers[0], published, begins=head.forget
         )
-    await require_known(store, known)
+    # What this server has published was held against the database just now; of several each answers for that alone.
+    held = published.checkpoint.size if store.is_shared and published is not None else -1
+    if known is not None and known.signed_size > held:
+        await require_known(store, known)
     return put_back
 
 
@@ -172,18 +186,27 @@ def _reaches_signed(tx: Transaction, known: KnownHead) -> bool:
     return found is not None and found.root.hex() == known.signed_root
 
 
-async def keep_head(head: HeadFile, store: Store) -> None:
-    """Keep beside the database how far its log is, so that an older one is recognised."""
+async def keep_head(head: HeadFile, store: Store, published: SignedHead | None = None) -> None:
+    """Keep beside the database how far its log is, so that an older one is recognised.
+
+    Args:
+        published: what the calling server has published. Of several each answers for that: more of what was signed may
+            be lost in a failover with nobody having seen it.
+    """
     known = await store.read(head_of, urgent=True)
+    if store.is_shared:
+        size, root = (0, b"") if published is None else (published.checkpoint.size, published.checkpoint.root)
+        known = replace(known, signed_size=size, signed_root=root.hex())
     await asyncio.to_thread(head.keep, known)
 
 
-async def record_stop(*, log: EntryLog[Transaction], replica: str, why: str, new_id: NewId) -> None:
-    """Record that a process stops."""
+async def record_stop(*, log: EntryLog[Transaction], run: Run, why: str, new_id: NewId) -> None:
+    """Record that a run stops; nothing where it was given up for lost already."""
 
     def work(tx: Transaction, _now: Instant) -> Recorded[None]:
-        tx.values.put(STATE, "stopped")
-        data = {"replica": replica, "why": why}
+        if not ended(tx, run):
+            return Recorded(None)
+        data = {"replica": run.replica, "why": why}
         entry = Draft(id=EntryId(new_id(ENTRY)), type="service.stopped", actor=SYSTEM, data=data)
         return Recorded(None, (entry,))
 

@@ -98,7 +98,7 @@ async def rotated_log_key(settings: Settings, *, overlap_s: int = OVERLAP_S, end
         StoreUnavailable: the database does not open, perhaps because the server runs.
         LogBehind, LogDamaged, Tampered: the log is not as it was signed.
     """
-    path = settings.audit.key_file or settings.data_dir / LOG_KEY
+    path = settings.audit.key_file or settings.keys_at / LOG_KEY
     async with stopped_server(settings) as server:
         origin, named = await server.store.read(lambda tx: (tx.values.find(ORIGIN), named_keys(tx)))
         if origin is None or not named:

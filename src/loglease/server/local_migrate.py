@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 from loglease.audit.checking import check_log
 from loglease.model.errors import LogLeaseError
 from loglease.server.clock import SystemClock
+from loglease.server.database_settings import DatabaseSettings
 from loglease.server.databases import FILE
 from loglease.server.local import FAILED, OK, print_error
 from loglease.server.log_key import named_keys
-from loglease.server.settings import DatabaseSettings, Settings, SettingsInvalid, load_settings
+from loglease.server.settings import Settings, SettingsInvalid, load_settings
 from loglease.server.stopped import require_all_signed, stopped_server
 from loglease.store.copying import copy_all
 from loglease.store.postgres import PostgresStore
@@ -62,7 +63,7 @@ async def moved(settings: Settings) -> Mapping[str, int]:
         raise SettingsInvalid(f"{aside} is there: a database was moved already.", next_step="Start the server.")
     target = PostgresStore(settings.database.url.get_secret_value(), clock=SystemClock())
     try:
-        from_file = settings.model_copy(update={"database": DatabaseSettings()})
+        from_file = settings.model_copy(update={"database": DatabaseSettings(keys_dir=settings.database.keys_dir)})
         async with stopped_server(from_file) as server:
             named = await server.store.read(named_keys)
             await require_all_signed(server, [one.key for one in named])

@@ -29,7 +29,7 @@ from loglease.audit.note import NoteInvalid, SigningKey, VerifierKey
 from loglease.audit.tiles import CHECKPOINT
 from loglease.model.errors import LogLeaseError
 from loglease.server.clock import SystemNewId, system_random
-from loglease.server.lifecycle import ORIGIN, STATE, has_signed, keep_head
+from loglease.server.lifecycle import ORIGIN, has_signed, keep_head
 from loglease.server.local import FAILED, OK, print_error
 from loglease.server.log_key import LOG_KEY, fresh_key, named_keys
 from loglease.server.log_key_files import move_aside, old_path, read_key, write_first
@@ -158,8 +158,8 @@ async def begun_generation(settings: Settings) -> Begun:
 
         def change(tx: Transaction) -> None:
             tx.values.put(ORIGIN, following)
-            for one in (STATE, SERVED_INDEX):  # no process ran before, and there is nothing yet that was served
-                tx.values.delete(one)
+            tx.values.delete(SERVED_INDEX)
+            tx.replicas.forget()
             left.keep(tx)
 
         await server.store.begin_generation(change, epoch=0 if known is None else known.epoch)
@@ -178,7 +178,7 @@ async def _keys(server: Stopped) -> list[VerifierKey]:
 
 
 def _key_path(settings: Settings) -> Path:
-    return settings.audit.key_file or settings.data_dir / LOG_KEY
+    return settings.audit.key_file or settings.keys_at / LOG_KEY
 
 
 def _head_in(folder: Path, files: LogFiles, keys: Sequence[VerifierKey]) -> SignedHead | None:

@@ -12,7 +12,7 @@ from loglease.access.errors import NotFound
 from loglease.audit.interface import AuditUnavailable
 from loglease.audit.log_directory import FileLog, LogUnreadable
 from loglease.audit.tiles import CHECKPOINT, WIDTH, Tile, TileInvalid, tile_of
-from loglease.store.interface import Store
+from loglease.store.store_interface import Store
 
 _SERVED: Final = re.compile(r"served/(ent_[0-9A-HJKMNP-TV-Z]{26})")
 

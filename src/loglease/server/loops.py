@@ -21,6 +21,7 @@ from loglease.access.remind_due import remind_due
 from loglease.access.start_extensions import Starter
 from loglease.server.lifecycle import keep_head
 from loglease.server.managed import FOLLOW_EVERY_S, follow
+from loglease.server.membership import Membership
 from loglease.server.metrics.gauges import measure_lag
 from loglease.server.notifications.building import ways_of
 from loglease.server.recovery import Recovery
@@ -34,6 +35,7 @@ START_EVERY_S: Final = 1.0
 REMIND_EVERY_S: Final = 5.0
 LATE_EVERY_S: Final = 0.5
 HEAD_EVERY_S: Final = 1.0
+REPLICAS_EVERY_S: Final = 1.0
 REFUSALS_EVERY_S: Final = 30.0
 FACTS_EVERY_S: Final = 1.0
 LATE_REVIEWS_EVERY_S: Final = 60.0
@@ -130,7 +132,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         await record_refusals(services.refusals.due(services.clock.now()), log=services.log)
 
     async def head() -> None:
-        await keep_head(services.head, services.store)
+        await keep_head(services.head, services.store, services.publishing.publisher.head)
 
     async def clean_up() -> None:
         await services.tokens.clean_up()
@@ -150,6 +152,11 @@ async def running(services: Services) -> AsyncIterator[None]:
         "self_check": lambda: _every(services.settings.audit.self_check_s, services.publishing.check_all),
         "head": lambda: _every(HEAD_EVERY_S, head),
         "late": lambda: _every(LATE_EVERY_S, Recovery(services).step),
+        **(
+            {"replicas": lambda: _every(REPLICAS_EVERY_S, Membership(services).step)}
+            if services.store.is_shared
+            else {}
+        ),
         "lag": lambda: measure_lag(services.metrics),
         "facts": lambda: _every(FACTS_EVERY_S, services.facts.refresh),
         "refusals": lambda: _every(REFUSALS_EVERY_S, refusals),
@@ -157,7 +164,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         "policy": lambda: _every(FOLLOW_EVERY_S, lambda: follow(services)),
         "required sinks": services.sinks.watch,
         **{f"sink {one.name}": one.run for one in services.sinks.deliveries},
-        **_telling(services),
+        **(_telling(services) if services.settings.http.serve != "gateway" else {}),
     }
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(supervised(name, body), name=name) for name, body in bodies.items()]

@@ -18,6 +18,8 @@ from typing import Final
 import structlog
 import uvicorn
 
+from loglease.audit.interface import AuditUnavailable
+from loglease.audit.lost import LogBehind
 from loglease.gateway.arrivals import Arrivals
 from loglease.gateway.connection import MAX_HEAD_BYTES, listening_protocol
 from loglease.server.edge import App
@@ -29,7 +31,7 @@ from loglease.server.services import Services
 from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
 from loglease.server.telemetry import report_fault
 from loglease.server.wiring import Application, build, close, create_app
-from loglease.store.interface import Transaction
+from loglease.store.interface import StoreUnavailable, Transaction
 
 BACKLOG: Final = 1_024
 OWN_DESCRIPTORS: Final = 256
@@ -41,6 +43,8 @@ HEALTH_CONNECTIONS: Final = 64
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _STARTED_WITHIN_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.01
+AGAIN_AFTER_S: Final = 1.0
+"""How long a server that begins anew waits for a database that does not take it yet."""
 _log: Final = structlog.get_logger("loglease.process")
 
 
@@ -134,6 +138,8 @@ SWITCH_S: Final = 0.0005
 async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends what is still open at once. SIGHUP reads the rules again.
 
+    Where the database went on without it, the server begins anew, as it does after a restart: that is the one way back.
+
     Raises:
         LogLeaseError: it could not be started.
     """
@@ -149,15 +155,42 @@ async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) 
     asked = asyncio.Event()
     # From the beginning, since without a handler the signal would end the process.
     loop.add_signal_handler(signal.SIGHUP, asked.set)
-    async with serving(settings, hurry=hurry) as ready:
-        # What the start made stays until the end: no collection of garbage needs to walk through it again.
-        gc.freeze()
-        on_ready(ready)
-        reloading = asyncio.create_task(supervised("reload", lambda: _reloading(ready.services, asked)))
+    announce: Callable[[Ready], None] | None = on_ready
+    moved = False
+    while not stop.is_set():
         try:
-            await stop.wait()
-        finally:
-            reloading.cancel()
+            async with serving(settings, hurry=hurry, moved=moved) as ready:
+                moved = False
+                if announce is not None:
+                    # What the start made stays until the end: no collection of garbage needs to walk through it again.
+                    gc.freeze()
+                    announce(ready)
+                    announce, settings = None, ready.services.settings
+                await _until_over(ready.services, stop, asked)
+                moved = ready.services.watch.moved
+        except (AuditUnavailable, LogBehind, StoreUnavailable) as error:
+            if announce is not None or stop.is_set():
+                raise
+            # What a database has lost, another server may have published, and puts back.
+            _log.error("begins_anew", reason=error.message)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), AGAIN_AFTER_S)
+
+
+async def _until_over(services: Services, stop: asyncio.Event, asked: asyncio.Event) -> None:
+    """Wait for the end, or until the database says that the server has to begin anew; read rules when asked to."""
+    waits = [asyncio.create_task(one.wait()) for one in (stop, services.watch.gone)]
+    reloading = asyncio.create_task(supervised("reload", lambda: _reloading(services, asked)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (*waits, reloading):
+            task.cancel()
+    if not stop.is_set():
+        reason = (
+            "The database went on from an earlier moment" if services.watch.moved else "The others went on without it"
+        )
+        _log.warning("begins_anew", reason=f"{reason}.")
 
 
 async def _reloading(services: Services, asked: asyncio.Event) -> None:
@@ -169,10 +202,14 @@ async def _reloading(services: Services, asked: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> AsyncIterator[Ready]:
+async def serving(
+    settings: Settings, *, hurry: asyncio.Event | None = None, moved: bool = False
+) -> AsyncIterator[Ready]:
     """Serve inside the block; leaving it drains: nothing new, bodies finish, the stop is recorded.
 
-    `hurry` ends the waiting for bodies.
+    Args:
+        hurry: ends the waiting for bodies.
+        moved: whether the database went on from an earlier moment while this server used it.
 
     Raises:
         LogLeaseError: it could not be started.
@@ -181,7 +218,7 @@ async def serving(settings: Settings, *, hurry: asyncio.Event | None = None) -> 
     listeners = [listening(settings.http.listens_at), listening(settings.http.health_at, "--health")]
     try:
         settings = _with_ports(settings, listeners)
-        services = await build(settings)
+        services = await build(settings, moved=moved)
         try:
             admin = await services.accounts.first_admin()
             async with (

@@ -18,7 +18,8 @@ from loglease.audit.report.tables import ReportTooLarge
 from loglease.audit.tiles import Tile, hashes_from
 from loglease.server.publishing import Publishing
 from loglease.server.reporting import Made
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 _ATTEMPTS: Final = 3
 _RUN: Final = 1_000

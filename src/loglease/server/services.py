@@ -40,7 +40,8 @@ from loglease.server.settings import Settings
 from loglease.server.sinks import Sinks
 from loglease.server.witnesses import Witnessing
 from loglease.sources.registry import Sources
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 
 class RulesHolder:

@@ -21,7 +21,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -31,6 +30,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from loglease.model.errors import FieldFault, LogLeaseError
 from loglease.policy.manifest import is_key
+from loglease.server.database_settings import DatabaseSettings
 from loglease.server.notifications.settings import NotificationSettings
 from loglease.server.proxies import ELSEWHERE, network_named
 from loglease.server.retention import retention_s
@@ -99,7 +99,7 @@ def _require_networks(texts: Sequence[str]) -> None:
 
 
 class HttpSettings(_Area):
-    """Where the server listens, which origins its pages have, and which others may open a WebSocket."""
+    """Where the server listens, what it serves there, and which origins its pages and WebSockets have."""
 
     listen: str = "127.0.0.1:8080"
     health: str = "127.0.0.1:8081"
@@ -110,6 +110,7 @@ class HttpSettings(_Area):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     drain_s: Annotated[int, Field(ge=1, le=30)] = 10
+    serve: Literal["all", "control", "gateway"] = "all"
 
     @field_validator("listen", "health")
     @classmethod
@@ -266,19 +267,6 @@ class AuditSettings(_Area):
         return self
 
 
-class DatabaseSettings(_Area):
-    """Where everything is kept; without a URL, in a file of the data directory."""
-
-    url: SecretStr | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("it is no URL such as postgresql://loglease@db.example.com/loglease")
-        return url
-
-
 class ScanSettings(_Area):
     """What one query may look at, before its filters: permitted lines, their redacted bytes, and how long."""
 
@@ -358,6 +346,11 @@ class Settings(BaseSettings):
             SettingsInvalid: with one fault for each mistake.
         """
         return self if self._again is None else self._again()
+
+    @property
+    def keys_at(self) -> Path:
+        """Where the keys are that all servers on one database share."""
+        return self.database.keys_dir or self.data_dir
 
     def with_facts_of(self, other: Settings) -> Settings:
         """Return these settings with the providers of facts of others: the one area that is read again."""

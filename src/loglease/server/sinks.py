@@ -25,7 +25,8 @@ from loglease.model.ids import ENTRY, EntryId, NewId
 from loglease.model.instant import Instant
 from loglease.server.settings import Settings
 from loglease.server.sink_settings import SinkSettings
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 FINISH_S: Final = 3.0
 
@@ -145,7 +146,7 @@ def open_sinks(
     new_id: NewId,
 ) -> Sinks:
     """Return the sinks that the settings name; none of them is touched yet."""
-    heads = StoredHeads(store, log)
+    heads = StoredHeads(store, log, replica=replica)
     deliveries = [
         Delivery(
             name,

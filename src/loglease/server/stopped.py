@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from loglease.access.private_texts import require_master_key
@@ -26,6 +27,7 @@ from loglease.server.publishing import LOG_FOLDER
 from loglease.server.secret_file import PRIVATE_KEY, secret_file
 from loglease.server.settings import Settings, SettingsInvalid
 from loglease.server.wiring import HEAD
+from loglease.store.database_clock import DatabaseClock
 from loglease.store.durability import end_process
 from loglease.store.interface import Transaction
 
@@ -55,15 +57,17 @@ async def stopped_server(settings: Settings) -> AsyncIterator[Stopped]:
     """
     place = settings.data_dir
     in_a_file = settings.database.url is None
-    for name, what in (*(((FILE, "database"),) if in_a_file else ()), (PRIVATE_KEY, PRIVATE_KEY)):
-        if not (place / name).is_file():
+    wanted = [*([(place / FILE, "database")] if in_a_file else []), (settings.keys_at / PRIVATE_KEY, PRIVATE_KEY)]
+    for path, what in wanted:
+        if not path.is_file():
             raise SettingsInvalid(
-                f"There is no {what} in {place}.", next_step="Name the directory of the server: --data-dir."
+                f"There is no {what} in {path.parent}.", next_step="Name the directory of the server: --data-dir."
             )
     os.umask(_OTHERS)
-    clock = SystemClock()
-    store = await asyncio.to_thread(open_database, settings, clock)
-    vault = Vault(secret_file(place / PRIVATE_KEY, system_random), system_random)
+    told = None if in_a_file else DatabaseClock(SystemClock())
+    clock: Clock = told or SystemClock()
+    store = await asyncio.to_thread(partial(open_database, settings, clock, told, alone=True))
+    vault = Vault(secret_file(settings.keys_at / PRIVATE_KEY, system_random), system_random)
     log: Sequencer[Transaction] = Sequencer(store, clock, vault)
     files = LogFiles(place / LOG_FOLDER, flush_failed=end_process)
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,10 +20,11 @@ from loglease.access.open_session import Places
 from loglease.access.private_texts import forgetting, require_master_key
 from loglease.access.recheck_grants import recheck_grants
 from loglease.access.refusals import Refusals
+from loglease.access.replicas import wait_for_place
 from loglease.access.restore import HeadFile
 from loglease.access.served_index import bring_up_served_index
 from loglease.access.steady_clock import steady
-from loglease.access.watch import Watch
+from loglease.access.watch import WAKING, Watch
 from loglease.audit.checking import check_log
 from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.audit.privacy import Vault
@@ -31,12 +34,12 @@ from loglease.gateway import Services as GatewayServices
 from loglease.model.ack import Ack
 from loglease.model.clock import Clock
 from loglease.model.ids import NewId
-from loglease.redaction import KEY_BYTES, Keys
+from loglease.redaction import KEY_BYTES, Keys, Library
 from loglease.server.acting import forget_in_journal
 from loglease.server.application import joined
 from loglease.server.audit_heads import head_text
 from loglease.server.beginning import record_beginning
-from loglease.server.bundles import proved
+from loglease.server.bundles import Proved, proved
 from loglease.server.clock import SystemClock, SystemNewId, run_marker, system_random
 from loglease.server.configured_sources import open_sources
 from loglease.server.cursors import Cursors
@@ -55,6 +58,7 @@ from loglease.server.identity.sign_in import ADMIN_FILE, SignIns
 from loglease.server.identity.tokens import Tokens
 from loglease.server.lifecycle import ORIGIN, keep_head, known_before, put_back_signed, record_stop, take_up
 from loglease.server.log_key import LOG_KEY, log_keys, named_keys, require_vouched
+from loglease.server.membership import new_run, replica_name, require_same_pseudonyms
 from loglease.server.metrics.families import Families
 from loglease.server.metrics.meter import Meter, MeteredLog
 from loglease.server.notifications.building import channels_of, scrubber, ways_of
@@ -67,6 +71,7 @@ from loglease.server.publishing import LOG_FOLDER, Alarm, Publishing, open_publi
 from loglease.server.rates import Rates
 from loglease.server.reading import Redactors, ViewerDoor
 from loglease.server.redaction_rules import LibraryHolder, library_of, require_same_versions
+from loglease.server.rendezvous import meet, require_most
 from loglease.server.secret_file import PRIVATE_KEY, PSEUDONYM_KEY, secret_file
 from loglease.server.services import RulesHolder, Services, Standing
 from loglease.server.settings import Settings, SettingsInvalid
@@ -74,11 +79,11 @@ from loglease.server.sinks import Gate, open_sinks
 from loglease.server.telemetry import StoreFailures
 from loglease.server.witnesses import Witnessing, open_witnessing
 from loglease.sources.registry import Sources
+from loglease.store.database_clock import DatabaseClock
 from loglease.store.interface import Transaction
 
 JOURNAL: Final = "revocations.journal"
 HEAD: Final = "log.head"
-_CURSOR_KEY_BYTES: Final = 32
 _PRIVATE: Final = 0o077
 _log: Final = structlog.get_logger("loglease.wiring")
 
@@ -90,10 +95,14 @@ async def build(
     new_id: NewId | None = None,
     random: Random | None = None,
     replica: str | None = None,
+    moved: bool = False,
 ) -> Services:
     """Open the database and everything on it, record the start, and take up what a crashed process left.
 
     Clock, identifiers and randomness are the machine's unless a test brings its own. `close` releases everything.
+
+    Args:
+        moved: whether the database went on from an earlier moment while this server, and perhaps others, used it.
 
     Raises:
         SettingsInvalid: the data directory cannot be made, a source is configured wrongly, or a key file is open to
@@ -104,15 +113,17 @@ async def build(
         StoreUnavailable: the database does not open.
         SourceUnavailable: a source's directory cannot be used.
     """
-    clock, new_id, random = steady(clock or SystemClock()), new_id or SystemNewId(), random or system_random
+    told = DatabaseClock(SystemClock()) if clock is None and settings.database.url is not None else None
+    clock, new_id, random = steady(clock or told or SystemClock()), new_id or SystemNewId(), random or system_random
     os.umask(_PRIVATE)
     _make_folder(settings.data_dir)
-    store = await asyncio.to_thread(open_database, settings, clock)
+    store = await asyncio.to_thread(open_database, settings, clock, told)
     store.on_failure(StoreFailures(clock))
     sources: Sources | None = None
     try:
         sources = await open_sources(settings, clock)
-        return await _built(settings, store, sources, clock, new_id, random, replica or f"node-{random(4).hex()}")
+        replica = replica or replica_name(settings.data_dir, random)
+        return await _built(settings, store, sources, clock, new_id, random, replica, moved=moved)
     except BaseException:
         if sources is not None:
             await sources.aclose()
@@ -138,9 +149,11 @@ async def _built(
     new_id: NewId,
     random: Random,
     replica: str,
+    *,
+    moved: bool,
 ) -> Services:
     publishing = await _publishing(settings, store, clock, random)
-    vault = Vault(secret_file(settings.data_dir / PRIVATE_KEY, random), random)
+    vault = Vault(secret_file(settings.keys_at / PRIVATE_KEY, random), random)
     await store.read(lambda tx: require_master_key(tx, vault))
     witnessing = open_witnessing(settings, publishing, clock)
     gate = Gate()
@@ -148,8 +161,10 @@ async def _built(
     await bring_up_served_index(sequencer)
     sequencer.on_committed(forgetting(vault))
     watch, hub = Watch(store, clock, random), Hub()
+    watch.subscribe_erased(vault.forget)
     sequencer.on_committed(watch.committed)
     sequencer.on_committed(hub.committed)
+    watch.subscribe_growth(partial(hub.committed, ()))
     metrics = Families()
     sequencer.on_committed(Meter(metrics).committed)
     journal = Journal.open(settings.data_dir / JOURNAL)
@@ -164,7 +179,7 @@ async def _built(
     in_force, standing = RulesHolder(policy.rules, desk), Standing(origins=_origins(settings))
     standing.documents, standing.signers = policy.candidate.documents, policy.candidate.people
     passwords = Passwords(settings.identity, random)
-    key = secret_file(settings.data_dir / PSEUDONYM_KEY, random)
+    key = secret_file(settings.keys_at / PSEUDONYM_KEY, random)
     engines = Engines(settings.redaction.engine, run_marker(), holder)
     scrub = scrubber(engines, key, random)
     courier = Courier(
@@ -220,7 +235,7 @@ async def _built(
         credentials=Credentials(store=store, log=log, clock=clock),
         tokens=Tokens(store=store, log=log, new_id=new_id, random=random),
         rates=Rates(clock=clock, settings=settings.limits),
-        cursors=Cursors(random(_CURSOR_KEY_BYTES)),
+        cursors=Cursors(hmac.digest(key, b"loglease/cursors/1", "sha256")),
         hub=hub,
         refusals=Refusals(new_id=new_id),
         redactor_of=Redactors(key, engines).of,
@@ -231,23 +246,50 @@ async def _built(
         metrics=metrics,
         standing=standing,
     )
-    keys = Keys.derived(key, salt=random(KEY_BYTES), grant_id="self-test")
-    await asyncio.to_thread(prove, engines, library, keys)
-    await check_log(store)
-    left, known = await known_before(store, head)
-    put_back = await put_back_signed(publishing, store, head, known)
-    await publishing.open()
-    if witnessing is not None:
-        await witnessing.require_continued()
-    await services.sinks.require_continued()
-    await record_beginning(services, policy, library, known, put_back=put_back, is_first=left is not None)
-    publishing.take(await store.read(named_keys))
-    await forget_in_journal(store, journal)
-    await take_up(log=log, journal=journal, watch=watch, new_id=new_id, random=random)
-    await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
-    await keep_head(head, store)
-    await watch.poll()
+    await _begun(services, store, policy, library, moved=moved)
+    store.on_foreign(WAKING, partial(_woken, asyncio.get_running_loop(), watch))
     return services
+
+
+async def _begun(services: Services, store: Database, policy: Proved, library: Library, *, moved: bool) -> None:
+    """Record that the server starts, once redaction, log and keys are certain, and take up what was left."""
+    head, publishing, random = services.head, services.publishing, services.random
+    keys = Keys.derived(services.pseudonym_key, salt=random(KEY_BYTES), grant_id="self-test")
+    await asyncio.to_thread(prove, services.engines, library, keys)
+    await check_log(store)
+    published = await publishing.published_head()
+    size = 0 if published is None else published.checkpoint.size
+    if moved:
+        await meet(services.replica, size, store=store, log=services.log, clock=services.clock)
+    async with store.beginning():
+        await store.read(lambda tx: require_most(tx, size, services.clock.now()))
+        left, known = await known_before(store, head)
+        put_back = await put_back_signed(publishing, store, head, known)
+        await publishing.open()
+        if services.witnessing is not None:
+            await services.witnessing.require_continued()
+        await services.sinks.require_continued()
+        await require_same_pseudonyms(services.log, services.pseudonym_key)
+        await wait_for_place(services.replica, store=store, clock=services.clock)
+        run = new_run(services.replica, random)
+        await record_beginning(services, run, policy, library, known, put_back=put_back, is_first=left is not None)
+        await store.keep_term()
+    services.watch.run_of = run
+    publishing.take(await store.read(named_keys))
+    await forget_in_journal(store, services.journal)
+    log, new_id = services.log, services.new_id
+    await take_up(
+        log=log, journal=services.journal, watch=services.watch, replica=services.replica, new_id=new_id, random=random
+    )
+    await recheck_grants(None, policy.rules, log=log, new_id=new_id, random=random)
+    await keep_head(head, store, publishing.publisher.head)
+    await services.watch.poll()
+
+
+def _woken(loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
+    """Wake the watch from a thread of the store's."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        loop.call_soon_threadsafe(watch.wake)
 
 
 def _sequencer(
@@ -282,7 +324,7 @@ async def _nobody_cosigns(_size: int) -> None:
 
 
 async def _publishing(settings: Settings, store: Database, clock: Clock, random: Random) -> Publishing:
-    path = settings.audit.key_file or settings.data_dir / LOG_KEY
+    path = settings.audit.key_file or settings.keys_at / LOG_KEY
     known, named = await store.read(lambda tx: (tx.values.find(ORIGIN), named_keys(tx)))
     keys = await asyncio.to_thread(log_keys, path, wanted=settings.audit.origin, known=known, random=random)
     require_vouched(named, keys)
@@ -393,7 +435,8 @@ async def close(services: Services, *, why: str = "signal") -> None:
     services.hub.close()
     try:
         try:
-            await record_stop(log=services.log, replica=services.replica, why=why, new_id=services.new_id)
+            if services.watch.run_of is not None:
+                await record_stop(log=services.log, run=services.watch.run_of, why=why, new_id=services.new_id)
         except AuditUnavailable:
             # Nothing more comes of it, and what waits for an answer of the database would wait for long.
             services.store.abandon()
@@ -401,7 +444,7 @@ async def close(services: Services, *, why: str = "signal") -> None:
         finally:
             await services.alarm.aclose()
             await services.publishing.finish()
-        await keep_head(services.head, services.store)
+        await keep_head(services.head, services.store, services.publishing.publisher.head)
     finally:
         await services.sinks.aclose()
         if services.witnessing is not None:

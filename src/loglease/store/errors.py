@@ -26,3 +26,11 @@ class DocumentInvalid(LogLeaseError):
     """A stored row does not have the form that this version writes; a fault of ours or a foreign hand."""
 
     code = "internal"
+
+
+class ReplicaGone(StoreUnavailable):
+    """The others have given this server up for lost, or another run of it has begun."""
+
+
+class StoreMoved(StoreUnavailable):
+    """Another PostgreSQL answers than before: a standby that was promoted, or a copy."""

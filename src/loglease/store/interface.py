@@ -6,9 +6,9 @@ Reads inside `EntryLog.commit` see rows that nobody else can change until it end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from loglease.model.access_request import AccessRequest, RequestState
 from loglease.model.errors import LogLeaseError
@@ -42,12 +42,11 @@ from loglease.store.key_salts_interface import KeySalts
 from loglease.store.outbox_interface import Outbox
 from loglease.store.proposals_interface import Proposals
 from loglease.store.prunings_interface import Prunings
+from loglease.store.replicas_interface import Replicas
 from loglease.store.served_index_interface import ServedIndex
 from loglease.store.sessions_interface import Sessions
 from loglease.store.sinks_interface import SinkStates
 from loglease.store.subject_keys_interface import SubjectKeys
-
-Result = TypeVar("Result")
 
 HIGH_WATER: Final = "high_water"
 """The named value that holds the latest time the database has seen, in microseconds."""
@@ -391,6 +390,10 @@ class Transaction(Protocol):
         """Sessions of the gateway."""
 
     @property
+    def replicas(self) -> Replicas:
+        """The server processes that use the database."""
+
+    @property
     def principals(self) -> Principals:
         """Principals and accounts."""
 
@@ -449,39 +452,3 @@ class Transaction(Protocol):
     @property
     def epoch(self) -> int:
         """The current history generation."""
-
-
-class Store(Protocol):
-    """A database that is open."""
-
-    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
-        """Run a query on a connection that cannot write, and return what it returns.
-
-        Args:
-            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
-
-        Raises:
-            StoreUnavailable: the database cannot be read.
-        """
-
-    async def wipe(self) -> bool:
-        """Rewrite the files so that nothing of what was erased is left in them; False leaves that to the next start.
-
-        Raises:
-            StoreUnavailable: the database failed; the next start does it.
-        """
-
-    async def touch(self) -> Instant:
-        """Write and commit one row through the one writer; return the database's time when it began.
-
-        Gateways renew their lease with it, so a hung disk ends their sessions too.
-
-        Raises:
-            StoreUnavailable: it did not become durable.
-        """
-
-    def abandon(self) -> None:
-        """Have nobody wait any longer for a database that does nothing; `close` follows. From any thread."""
-
-    def close(self) -> None:
-        """Finish what is running and close all connections. Closing twice is harmless."""

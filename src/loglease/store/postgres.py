@@ -1,38 +1,42 @@
 """PostgreSQL: one writer connection on a thread of its own, one for the lease, and readers that cannot write.
 
 Every change begins with a lock on the row of the log's head, so changes come one after the other whoever makes them,
-and nothing that they read changes meanwhile. Readers see one snapshot. A server holds its database for itself.
+and nothing that they read changes meanwhile. Readers see one snapshot. Servers share a database; it has the only clock
+that counts, and says by itself which of its histories it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final, TypeVar
 
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
-from loglease.store import generations
+from loglease.model.replica import Run
 from loglease.store.audit_schema import checkpoints, entries, entry_index, served
 from loglease.store.columns import metadata
-from loglease.store.entries import EntryLike
-from loglease.store.entries_interface import StoredHead
+from loglease.store.database_clock import DatabaseClock
 from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
-from loglease.store.errors import StoreInUse, StorePlaceRefused
-from loglease.store.group import SqlGroup
+from loglease.store.errors import StoreInUse, StoreMoved, StorePlaceRefused
 from loglease.store.guards import put_up
 from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
 from loglease.store.migration import migrate
-from loglease.store.postgres_claim import Claim
-from loglease.store.postgres_connection import READ, WRITE, WRITER, PostgresConnection, driver_of
+from loglease.store.postgres_claim import Claim, has_others
+from loglease.store.postgres_connection import READ, WRITE, WRITER, PostgresConnection
+from loglease.store.postgres_feed import Feed
+from loglease.store.postgres_group import TIME, PostgresGroup, Wakes
 from loglease.store.readers import READERS, URGENT_READERS, Readers, on
 from loglease.store.rosters import Rosters
 from loglease.store.served_schema import TABLES as SERVED
-from loglease.store.statements import cursor_of
+from loglease.store.sql_store import SqlStore, renew
 from loglease.store.transaction import SqlTransaction
 
 Result = TypeVar("Result")
@@ -44,9 +48,17 @@ SHORT_S: Final = 5.0
 LONG_S: Final = 30.0
 """How long it may take to answer any other, so that no call hangs for ever where it does nothing at all."""
 
-_LOCK_HEAD: Final = "SELECT next, last_at, epoch, min_index FROM seq_head FOR UPDATE"
-_MINE: Final = "SELECT pg_current_xact_id()::text::bigint"
-_STATUS: Final = "SELECT pg_xact_status(%s::text::xid8)"
+_LOOK: Final = f"SELECT next, {TIME} FROM seq_head"  # noqa: S608 - a constant
+_TERM: Final = """
+SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()
+"""
+"""Which database this is, and on which line of its history. It fails on a standby."""
+TERM: Final = "database_term"
+"""Name of the stored value that says in which term the log went on last."""
+_BEGINNING: Final = "hashtext('loglease'), hashtext('beginning')"
+_BEGIN: Final = f"SELECT pg_try_advisory_lock({_BEGINNING})"
+_BEGUN: Final = f"SELECT pg_advisory_unlock({_BEGINNING})"
+_BEGIN_AGAIN_S: Final = 0.1
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('loglease migration'))"
 _RAISE_MARK: Final = """
 INSERT INTO named_values (name, value) VALUES (%s, %s)
@@ -69,185 +81,176 @@ _COLLATIONS: Final = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 _MAKE: Final = "createdb --template template0 --encoding UTF8 --locale C.UTF-8 loglease"
 
 
-class LateSavepoint:
-    """One savepoint after the other, each set with the first statement that may change something, and not before.
-
-    A work that changes nothing needs none; where one is needed, the one before is released in the same exchange.
-    """
-
-    def __init__(self, writer: PostgresConnection, driver: Any) -> None:
-        self._writer = writer
-        self._driver = driver
-        self._set = "SAVEPOINT attempt"
-        self._is_needed = False
-
-    def __enter__(self) -> None:
-        self._is_needed = False
-        self._driver.before_change = self._need
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._driver.before_change = None
-        if error is None:
-            return
-        failure = self._writer.failure_of(error)
-        if failure is not None:
-            raise failure from error
-        with self._writer.translated():
-            if self._is_needed:
-                self._driver.execute("ROLLBACK TO SAVEPOINT attempt")
-            elif self._driver.info.transaction_status != TransactionStatus.INTRANS:
-                raise StoreUnavailable("A statement failed, so the transaction is lost.") from error
-
-    def _need(self) -> None:
-        self._driver.before_change = None
-        self._driver.execute(self._set)
-        self._set = "RELEASE SAVEPOINT attempt; SAVEPOINT attempt"
-        self._is_needed = True
-
-
-class PostgresGroup(SqlGroup):
-    """One transaction of the writer, which holds the lock on the head of the log."""
-
-    def __init__(
-        self,
-        writer: PostgresConnection,
-        connection: Connection,
-        transaction: SqlTransaction,
-        clock: Clock,
-    ) -> None:
-        self._cursor = cursor_of(connection)
-        self._driver = driver_of(connection)
-        following, last_at, epoch, min_index = self._cursor.execute(_LOCK_HEAD).fetchone()
-        head = StoredHead(next=following, last_at=Instant(last_at), epoch=epoch, min_index=min_index)
-        self._clock = clock
-        super().__init__(writer, connection, transaction, head, LateSavepoint(writer, self._driver))
-
-    def append(self, rows: Sequence[EntryLike], *, last_at: Instant) -> None:
-        """Insert entries and advance the head, without waiting for the answer to each statement."""
-        with self._writer.translated(), self._driver.pipeline():
-            super().append(rows, last_at=last_at)
-
-    def now(self) -> Instant:
-        """Return the process's time: it holds the database alone, and its clock does not step."""
-        return self._clock.now()
-
-    def mark(self) -> int | None:
-        """Return the number that PostgreSQL gave this transaction."""
-        self._cursor.execute(_MINE)
-        return int(self._cursor.fetchone()[0])
-
-    def left(self, mark: int) -> bool:
-        """Say whether the transaction of a number was committed; whoever asks holds its lock, so it is over."""
-        self._cursor.execute(_STATUS, (mark,))
-        return bool(self._cursor.fetchone()[0] == "committed")
-
-
-class PostgresStore:
+class PostgresStore(SqlStore):
     """`Store` and the log's `Rows` on one PostgreSQL database. Made by `open_postgres`.
 
-    Attributes:
-        rosters: who is on call, for the snapshots of the directory; nobody until somebody says so.
+    Args:
+        clock: by which everything in the process goes.
+        database_clock: what of it hears of the database's time; None where `clock` is all the time there is.
+        alone: whether nobody else may use the database meanwhile.
     """
 
-    def __init__(self, url: str, *, clock: Clock) -> None:
-        self._clock = clock
-        self.rosters = Rosters()
-        self._listeners: list[Callable[[str], None]] = []
+    _writer: PostgresConnection
+
+    def __init__(
+        self, url: str, *, clock: Clock, database_clock: DatabaseClock | None = None, alone: bool = False
+    ) -> None:
+        super().__init__(clock)
+        self.is_shared = not alone
+        self._url = url
+        self._told = _nobody if database_clock is None else database_clock.told
         self._connections: list[PostgresConnection] = []
-        self._claim = Claim()
+        self._claim = Claim(alone=alone)
+        self._wakes = Wakes(token_hex(8))
+        self._feed: Feed | None = None
+        self._term = ""
+        self._size = 0
+        self._on_closed: Callable[[], None] = lambda: None
 
         def connection(begin: str, **how: Any) -> PostgresConnection:
             made = PostgresConnection(url, self.rosters, begin=begin, failed=self._failed, **how)
             self._connections.append(made)
             return made
 
-        self._writer = connection(WRITE, name=WRITER, opened=self._claim.check)
-        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._writer = connection(WRITE, name=WRITER, opened=self._may_record)
         # Whether a gateway may go on does not wait behind the works of its own process.
-        self._pulse = connection(WRITE, opened=self._claim.take, limit_s=SHORT_S)
+        self._pulse = connection(WRITE, opened=self._may_renew, limit_s=SHORT_S)
         self._pulse_thread = ThreadPoolExecutor(1, thread_name_prefix="store-pulse")
         self._readers, self._urgent_readers = (
             Readers(
                 ThreadPoolExecutor(count, thread_name_prefix=name),
-                [connection(READ, limit_s=limit_s) for _ in range(count)],
+                [connection(READ, opened=self._same, limit_s=limit_s) for _ in range(count)],
             )
             for count, name, limit_s in ((READERS, "store-reader", LONG_S), (URGENT_READERS, "store-urgent", SHORT_S))
         )
 
-    def on_failure(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with PostgreSQL's code of each failure, on whatever thread it happens."""
-        self._listeners.append(listener)
+    def on_foreign(self, types: frozenset[str], wake: Callable[[], None]) -> None:
+        """Call `wake` soon after another process has committed an entry of one of these types, as `SqlStore` says."""
+        self._wakes.types = types
+        if self.is_shared:
+            self._feed = Feed(self._url, self._wakes.own, wake)
 
-    def _failed(self, name: str) -> None:
-        for listener in self._listeners:
-            listener(name)
-
-    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
-        """Run a query in a transaction that cannot write, and return what it returns.
-
-        Args:
-            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
+    async def touch(self, run: Run | None) -> Instant:
+        """Write and commit the high-water mark of time, and that a run lives; return the time when it began.
 
         Raises:
-            StoreUnavailable: the database cannot be read.
+            ReplicaGone: the run counts as running no more.
+            StoreMoved: it is not the database that it was, or on another line of its history.
+            StoreUnavailable: it did not become durable.
         """
-        readers = self._urgent_readers if urgent else self._readers
-        return await on(readers.threads, lambda: readers.run(query))
 
-    async def touch(self) -> Instant:
-        """Write and commit the high-water mark of time; return the time when it began.
+        def body(connection: Connection, transaction: SqlTransaction) -> Instant:
+            now = self._seen(connection)
+            connection.exec_driver_sql(_RAISE_MARK, (HIGH_WATER, str(now)))
+            renew(transaction, run, now)
+            return now
+
+        return await on(self._pulse_thread, lambda: self._pulse.run(body))
+
+    def _seen(self, connection: Connection) -> Instant:
+        asked_ns = self._clock.boot_ns()
+        had = self._size
+        following, now_us = connection.exec_driver_sql(_LOOK).one()
+        self._reached(following, had)
+        self._told(now_us, asked_ns=asked_ns)
+        return self._clock.now()
+
+    def _reached(self, size: int, had: int) -> None:
+        """Take note of how large the log is, unless it is smaller than before it was asked: then it was put back."""
+        if size < had:
+            raise StoreMoved(f"The audit log has {size} entries and had {had}: the database was put back.")
+        self._size = max(self._size, size)
+
+    def _same(self, driver: Any) -> None:
+        """Refuse a new connection to another database than the one that was opened.
+
+        A connection stays in one term: a server that is promoted, or put back, breaks all that it had.
+        """
+        (term,) = driver.execute(_TERM).fetchone()
+        self._term = self._term or term
+        if term != self._term:
+            raise StoreMoved("PostgreSQL is not the one that it was, or goes on from an earlier moment.")
+
+    def _may_record(self, driver: Any) -> None:
+        self._same(driver)
+        self._claim.check(driver)
+
+    def _may_renew(self, driver: Any) -> None:
+        self._same(driver)
+        self._claim.take(driver)
+
+    @asynccontextmanager
+    async def beginning(self) -> AsyncIterator[None]:
+        """Let one server at a time do what is inside, as `SqlStore` says; the others wait.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+        """
+
+        async def asked(statement: str) -> bool:
+            return await on(
+                self._pulse_thread,
+                lambda: self._pulse.outside(lambda driver: bool(driver.execute(statement).fetchone()[0])),
+            )
+
+        while not await asked(_BEGIN):  # noqa: ASYNC110 - what is waited for is in the database
+            await asyncio.sleep(_BEGIN_AGAIN_S)
+        try:
+            yield
+        finally:
+            # A connection that was lost has given it up.
+            with suppress(StoreUnavailable):
+                await asked(_BEGUN)
+
+    async def is_copy(self) -> bool:
+        """Say whether it is another database than the one in which the log went on last, such as one put back.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        before = await self.read(lambda transaction: transaction.values.find(TERM))
+        return before is not None and before.partition("/")[0] != self._term.partition("/")[0]
+
+    async def keep_term(self) -> None:
+        """Store that the log goes on in this database; what follows from its being another one is on the record.
 
         Raises:
             StoreUnavailable: it did not become durable.
         """
-        return await on(self._pulse_thread, lambda: self._pulse.run(self._touch))
 
-    async def group(self, body: Callable[[PostgresGroup], Result]) -> Result:
-        """Run `body` in one transaction of the one writer, with the head locked first, and commit.
+        def body(_: Connection, transaction: SqlTransaction) -> None:
+            transaction.values.put(TERM, self._term)
 
-        Raises:
-            StoreUnavailable: the transaction did not become durable, unless it was the commit that failed: then its
-                answer may be what was lost.
+        await on(self._writer_thread, lambda: self._writer.run(body))
+
+    def _group(self, connection: Connection, transaction: SqlTransaction) -> PostgresGroup:
+        with self._writer.translated():
+            return PostgresGroup(
+                self._writer,
+                connection,
+                transaction,
+                self._clock,
+                self._told,
+                partial(self._reached, had=self._size),
+                self._wakes,
+            )
+
+    def _wipe(self, *, only_small: bool) -> bool:
+        """Rewrite the tables that erasing changes.
+
+        What PostgreSQL keeps elsewhere, in its write-ahead log, archives and standbys, ends with their retention.
         """
-
-        def change(connection: Connection, transaction: SqlTransaction) -> Result:
-            with self._writer.translated():
-                group = PostgresGroup(self._writer, connection, transaction, self._clock)
-            return body(group)
-
-        return await on(self._writer_thread, lambda: self._writer.run(change))
-
-    async def wipe(self) -> bool:
-        """Rewrite the tables that erasing changes, so that nothing of it is left in their files; False leaves that.
-
-        While they are rewritten nothing is recorded, so large ones are left to the next start: streams would end. What
-        PostgreSQL keeps elsewhere, in its write-ahead log, archives and standbys, ends with their retention.
-
-        Raises:
-            StoreUnavailable: the database failed; the next start does it.
-        """
-        return await on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
-
-    def _wipe(self, *, at_most: int | None) -> bool:
         size = self._writer.run(lambda connection, _: connection.exec_driver_sql(_SIZE, (_ERASABLE,)).scalar_one())
-        if at_most is not None and size > at_most:
+        if only_small and size > WIPED_AT_ONCE:
             return False
         self._writer.outside(lambda driver: driver.execute(f"VACUUM (FULL) {', '.join(_ERASABLE)}"))
         self._writer.run(lambda _, transaction: transaction.values.delete(WIPE_DUE))
         return True
 
     async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
-        """Take the audit log out of the database, for its next generation, and write `change` in the same transaction.
-
-        Raises:
-            StoreUnavailable: it did not become durable; the log is as it was.
-        """
-
-        def work(connection: Connection, transaction: SqlTransaction) -> None:
-            generations.begin(connection, epoch=epoch)
-            change(transaction)
-
-        await on(self._writer_thread, lambda: self._writer.run(work))
+        """Take the audit log out of the database, as `SqlStore` says."""
+        await super().begin_generation(change, epoch=epoch)
+        self._size = 0
 
     async def copy(self, path: Path) -> None:
         """Refuse: copies are the business of PostgreSQL's own tools.
@@ -259,18 +262,20 @@ class PostgresStore:
             f"A copy of a PostgreSQL database is not written to {path}.", next_step=f"pg_dump -Fc -f {path} …"
         )
 
-    def _touch(self, connection: Connection, _: SqlTransaction) -> Instant:
-        now = self._clock.now()
-        connection.exec_driver_sql(_RAISE_MARK, (HIGH_WATER, str(now)))
-        return now
+    def on_closed(self, listener: Callable[[], None]) -> None:
+        """Call `listener` at the end of each `close`."""
+        self._on_closed = listener
 
     def close(self) -> None:
         """Finish what is running and close all connections. Closing twice is harmless."""
+        if self._feed is not None:
+            self._feed.close()
         self._readers.close()
         self._urgent_readers.close()
         for thread, connection in ((self._pulse_thread, self._pulse), (self._writer_thread, self._writer)):
             thread.shutdown()
             connection.close()
+        self._on_closed()
 
     def abandon(self) -> None:
         """Break all connections, for an end that does not wait for a PostgreSQL that does nothing; `close` follows.
@@ -316,34 +321,45 @@ class PostgresStore:
         """
         self._pulse.run(lambda connection, _: _require_fit(connection))
         self._writer.run(lambda connection, _: _migrated(connection))
-        self._pulse.outside(self._claim.leave_mark)
+        self._pulse.outside(self._claim.settle)
         self._writer.outside(self._claim.end_others)
+        self._pulse.run(lambda connection, _: self._seen(connection))
         if self._writer.run(lambda _, transaction: transaction.values.find(WIPE_DUE)) is not None:
-            self._wipe(at_most=None)
+            self._wipe(only_small=self._pulse.outside(has_others))
         self._writer.limit(LONG_S)
 
 
-def open_postgres(url: str, *, clock: Clock) -> PostgresStore:
+def open_postgres(
+    url: str, *, clock: Clock, database_clock: DatabaseClock | None = None, alone: bool = False
+) -> PostgresStore:
     """Open a database, and bring its schema up to date.
 
     Blocks.
 
     Args:
         url: as libpq takes it, such as ``postgresql://loglease@db.example.com/loglease``.
+        clock: by which everything in the process goes.
+        database_clock: what of it hears of the database's time; None where `clock` is all the time there is.
+        alone: whether nobody else may use the database meanwhile.
 
     Raises:
         StorePlaceRefused: the server would not keep what it confirms, or sorts texts in its own way.
         StoreTooNew: a newer version wrote it.
-        StoreInUse: another server uses it.
+        StoreInUse: a command has it for itself, or, for one that wants that, a server uses it.
         StoreUnavailable: it cannot be reached.
     """
-    store = PostgresStore(url, clock=clock)
+    store = PostgresStore(url, clock=clock, database_clock=database_clock, alone=alone)
     try:
         store.prepare()
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _nobody(_now_us: int, *, asked_ns: int) -> None:
+    """Tell nobody of the database's time."""
+    del asked_ns
 
 
 def version_at(url: str) -> str:

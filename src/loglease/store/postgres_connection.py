@@ -193,20 +193,25 @@ def _socket_of(connection: Connection) -> socket.socket:
 @lru_cache(maxsize=8)
 def _engine(url: str) -> Engine:
     """Return what compiles statements, each once for all connections, and keeps no connection."""
-
-    def connect() -> Any:
-        return _Driver.connect(
-            url,
-            autocommit=True,
-            connect_timeout=_CONNECT_S,
-            application_name=_NAME,
-            target_session_attrs="read-write",
-            client_encoding="utf-8",
-            cursor_factory=_Cursor,
-            **_ALIVE,
-        )
-
     # Parameters by position: the hottest statements go to the driver as they are.
     return create_engine(
-        "postgresql+psycopg://", creator=connect, poolclass=NullPool, paramstyle="format", hide_parameters=True
+        "postgresql+psycopg://",
+        creator=lambda: connected(url),
+        poolclass=NullPool,
+        paramstyle="format",
+        hide_parameters=True,
+    )
+
+
+def connected(url: str) -> Any:
+    """Return a connection of the driver to the primary behind a URL, which commits each statement by itself."""
+    return _Driver.connect(
+        url,
+        autocommit=True,
+        connect_timeout=_CONNECT_S,
+        application_name=_NAME,
+        target_session_attrs="read-write",
+        client_encoding="utf-8",
+        cursor_factory=_Cursor,
+        **_ALIVE,
     )

@@ -30,6 +30,7 @@ from loglease.model.notice import NoticeState
 from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 from loglease.model.proposal import ProposalState
+from loglease.model.replica import ReplicaState
 from loglease.model.review import Verdict
 from loglease.model.session import CloseWhy, Front, SessionKind, SessionState
 from loglease.store.columns import NUMBER, metadata, one_of, partial
@@ -368,6 +369,17 @@ named_values: Final = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+replicas: Final = Table(
+    "replicas",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    one_of("state", ReplicaState),
 )
 
 decisions: Final = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, true, update
@@ -57,9 +57,7 @@ _IN_USE: Final = (
     .join(seq_head, true())
     .where(sessions.c.id == bindparam("key"))
 )
-_UNCLOSED: Final = (
-    _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id).limit(bindparam("most"))
-)
+_UNCLOSED: Final = _SELECT.where(sessions.c.state != written_out(SessionState.CLOSED)).order_by(sessions.c.id)
 _HAS_UNCLOSED: Final = select(
     exists().where(sessions.c.grant_id == bindparam("key"), sessions.c.state != written_out(SessionState.CLOSED))
 )
@@ -127,9 +125,10 @@ class SqlSessions:
         if changed(self._connection, _UPDATE_ACCOUNT, _account(account) | {"key": session_id}) != 1:
             raise LostRace(f"{session_id} was never opened.")
 
-    def unclosed(self, limit: int) -> Sequence[Session]:
-        """Return so many of the sessions that are not closed, the oldest first."""
-        return [_session(row) for row in self._connection.execute(_UNCLOSED, {"most": limit}).mappings()]
+    def unclosed(self, limit: int, *, but_of: Collection[str] = ()) -> Sequence[Session]:
+        """Return so many of the sessions that are not closed, the oldest first, without those of some replicas."""
+        query = _UNCLOSED.where(sessions.c.replica.not_in(sorted(but_of))).limit(limit)
+        return [_session(row) for row in self._connection.execute(query).mappings()]
 
     def has_unclosed(self, grant_id: GrantId) -> bool:
         """Say whether a session of a grant is not closed."""

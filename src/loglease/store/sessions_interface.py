@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from loglease.model.grant import Grant
@@ -47,8 +47,8 @@ class Sessions(Protocol):
     def update_account(self, session_id: SessionId, account: Account) -> None:
         """Store what a session was allowed to hand over and handed over."""
 
-    def unclosed(self, limit: int) -> Sequence[Session]:
-        """Return so many of the sessions that are not closed."""
+    def unclosed(self, limit: int, *, but_of: Collection[str] = ()) -> Sequence[Session]:
+        """Return so many of the sessions that are not closed, the oldest first, without those of some replicas."""
 
     def has_unclosed(self, grant_id: GrantId) -> bool:
         """Say whether a session of a grant is not closed."""

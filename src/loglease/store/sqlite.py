@@ -17,15 +17,16 @@ from sqlalchemy.exc import DBAPIError
 
 from loglease.model.clock import Clock
 from loglease.model.instant import Instant
-from loglease.store import generations, lockfile
+from loglease.model.replica import Run
+from loglease.store import lockfile
 from loglease.store.durability import flush
 from loglease.store.erasures import WIPE_DUE, WIPED_AT_ONCE
 from loglease.store.errors import StoreDamaged
 from loglease.store.group import Attempt, SqlGroup
-from loglease.store.interface import HIGH_WATER, StoreUnavailable, Transaction
+from loglease.store.interface import HIGH_WATER, StoreUnavailable
 from loglease.store.migration import migrate
 from loglease.store.readers import READERS, URGENT_READERS, Readers, on
-from loglease.store.rosters import Rosters
+from loglease.store.sql_store import SqlStore, renew
 from loglease.store.sqlite_connection import SqliteConnection
 from loglease.store.sqlite_library import Mode, SqliteLibrary, running_library
 from loglease.store.statements import cursor_of
@@ -70,22 +71,17 @@ class SqliteGroup(SqlGroup):
         return int(self._transaction.values.find(_MARK) or 0)
 
 
-class SqliteStore:
-    """`Store` and the log's `Rows` on one SQLite file. Made by `open_store`.
+class SqliteStore(SqlStore):
+    """`Store` and the log's `Rows` on one SQLite file, which one server has for itself. Made by `open_store`."""
 
-    Attributes:
-        rosters: who is on call, for the snapshots of the directory; nobody until somebody says so.
-    """
+    _writer: SqliteConnection
 
     def __init__(self, path: Path, *, clock: Clock, library: SqliteLibrary, lock: lockfile.LockFile) -> None:
+        super().__init__(clock)
         self.path = path
         self.library = library
-        self._clock = clock
         self._lock = lock
-        self.rosters = Rosters()
-        self._listeners: list[Callable[[str], None]] = []
         self._writer = SqliteConnection(path, library, self.rosters, writes=True, failed=self._failed)
-        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         if library.mode is Mode.WAL:
             self._readers, self._urgent_readers = (
                 Readers(
@@ -100,56 +96,25 @@ class SqliteStore:
         else:
             self._readers = self._urgent_readers = Readers(self._writer_thread, [self._writer])
 
-    def on_failure(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with SQLite's name of each failure, on whatever thread it happens."""
-        self._listeners.append(listener)
-
-    def _failed(self, name: str) -> None:
-        for listener in self._listeners:
-            listener(name)
-
-    async def read(self, query: Callable[[Transaction], Result], *, urgent: bool = False) -> Result:
-        """Run a query on a connection that cannot write, and return what it returns.
-
-        Args:
-            urgent: a short one that may not wait behind long ones: who calls, what was revoked.
+    async def touch(self, run: Run | None) -> Instant:
+        """Write and commit the high-water mark of time, and that a run lives; return the time when it began.
 
         Raises:
-            StoreUnavailable: the database cannot be read.
-        """
-        readers = self._urgent_readers if urgent else self._readers
-        return await on(readers.threads, lambda: readers.run(query))
-
-    async def touch(self) -> Instant:
-        """Write and commit the high-water mark of time; return the time when it began.
-
-        Raises:
+            ReplicaGone: the run counts as running no more.
             StoreUnavailable: it did not become durable.
         """
-        return await on(self._writer_thread, lambda: self._writer.run(self._touch))
 
-    async def group(self, body: Callable[[SqliteGroup], Result]) -> Result:
-        """Run `body` in one transaction of the one writer, and commit.
+        def body(_: Connection, transaction: SqlTransaction) -> Instant:
+            now = self._clock.now()
+            mark = int(transaction.values.find(HIGH_WATER) or 0)
+            transaction.values.put(HIGH_WATER, str(max(now, mark)))
+            renew(transaction, run, now)
+            return now
 
-        Raises:
-            StoreUnavailable: the transaction did not become durable, unless it was the commit that failed: then its
-                answer may be what was lost.
-        """
+        return await on(self._writer_thread, lambda: self._writer.run(body))
 
-        def change(connection: Connection, transaction: SqlTransaction) -> Result:
-            return body(SqliteGroup(self._writer, connection, transaction, self._clock))
-
-        return await on(self._writer_thread, lambda: self._writer.run(change))
-
-    async def wipe(self) -> bool:
-        """Rewrite the file so that nothing of what was erased is left in it; False leaves that to the next start.
-
-        While the file is rewritten nothing is recorded, so a large one is not: streams would end.
-
-        Raises:
-            StoreUnavailable: the database failed; the next start does it.
-        """
-        return await on(self._writer_thread, lambda: self._wipe(at_most=WIPED_AT_ONCE))
+    def _group(self, connection: Connection, transaction: SqlTransaction) -> SqliteGroup:
+        return SqliteGroup(self._writer, connection, transaction, self._clock)
 
     async def copy(self, path: Path) -> None:
         """Write a whole copy of the database where there is no file, durably.
@@ -158,19 +123,6 @@ class SqliteStore:
             StoreUnavailable: it cannot be written.
         """
         await on(self._writer_thread, lambda: self._writer.outside(lambda driver: _copied(driver, path)))
-
-    async def begin_generation(self, change: Callable[[Transaction], None], *, epoch: int) -> None:
-        """Take the audit log out of the database, for its next generation, and write `change` in the same transaction.
-
-        Raises:
-            StoreUnavailable: it did not become durable; the log is as it was.
-        """
-
-        def work(connection: Connection, transaction: SqlTransaction) -> None:
-            generations.begin(connection, epoch=epoch)
-            change(transaction)
-
-        await on(self._writer_thread, lambda: self._writer.run(work))
 
     def look(self, body: Callable[[Connection], Result]) -> Result:
         """Run `body` in one transaction of the writer, so that nothing changes meanwhile.
@@ -193,14 +145,8 @@ class SqliteStore:
         self._writer.close()
         self._lock.release()
 
-    def _touch(self, _: Connection, transaction: SqlTransaction) -> Instant:
-        now = self._clock.now()
-        mark = int(transaction.values.find(HIGH_WATER) or 0)
-        transaction.values.put(HIGH_WATER, str(max(now, mark)))
-        return now
-
-    def _wipe(self, *, at_most: int | None) -> bool:
-        small = at_most is None or self.path.stat().st_size <= at_most
+    def _wipe(self, *, only_small: bool) -> bool:
+        small = not only_small or self.path.stat().st_size <= WIPED_AT_ONCE
         done = self._writer.outside(_rewritten if small else _checkpointed)
         if small and done:
             self._writer.run(lambda _, transaction: transaction.values.delete(WIPE_DUE))
@@ -221,7 +167,7 @@ class SqliteStore:
             raise
         self._writer.run(lambda connection, _: migrate(connection))
         if self._writer.run(lambda _, transaction: transaction.values.find(WIPE_DUE)) is not None:
-            self._wipe(at_most=None)
+            self._wipe(only_small=False)
 
 
 def open_store(path: Path, *, clock: Clock) -> SqliteStore:

@@ -21,6 +21,7 @@ from loglease.store.outbox import SqlOutbox
 from loglease.store.principals import SqlPrincipals
 from loglease.store.proposals import SqlProposals
 from loglease.store.prunings import SqlPrunings
+from loglease.store.replicas import SqlReplicas
 from loglease.store.requests import SqlRequests
 from loglease.store.reviews import SqlReviews
 from loglease.store.rosters import Rosters
@@ -48,6 +49,7 @@ class SqlTransaction:
         self.prunings = SqlPrunings(connection)
         self.legal_holds = SqlLegalHolds(connection)
         self.sessions = SqlSessions(connection)
+        self.replicas = SqlReplicas(connection)
         self.principals = SqlPrincipals(connection, rosters)
         self.tokens = SqlTokens(connection)
         self.idempotency = SqlIdempotency(connection)

@@ -22,6 +22,7 @@ from loglease.access.lift_lock import lift_lock
 from loglease.access.open_session import open_session
 from loglease.access.permissions import is_held
 from loglease.access.recover_sessions import recover_sessions
+from loglease.access.replicas import begun, ended
 from loglease.access.reserve import reserve
 from loglease.access.restore import KnownHead, suspend_restored
 from loglease.access.resume_grant import resume_grant
@@ -45,6 +46,7 @@ from loglease.model.ids import ENTRY, EntryId
 from loglease.model.instant import MICROSECONDS, Instant, Interval, after
 from loglease.model.limits import Limits
 from loglease.model.principal import Kind, Principal, Role
+from loglease.model.replica import Run
 from loglease.model.review import Verdict
 from loglease.model.scope import Level
 from loglease.model.session import CloseWhy, Front, Session, SessionKind
@@ -72,7 +74,7 @@ class Acting(World):
     def __init__(self, directory: Path, seed: int) -> None:
         super().__init__(directory, policy=EXTENDING)
         self.draw = Random(seed)  # noqa: S311 - a test repeats
-        self.replica = ""
+        self.replica = "node-1"
         self.refused: dict[str, int] = {}
 
     async def begin(self) -> None:
@@ -80,7 +82,7 @@ class Acting(World):
         self.watch = Watch(self.store, self.clock, self.random)
         self.journal = Journal.open(self.directory / "acts.journal")
         self.starter = Starter(log=self.log, store=self.store, watch=self.watch, clock=self.clock, new_id=self.new_id)
-        await self.started("none")
+        await self.started()
         loaded = {"bundle_sha256": self.rules.bundle_sha256, "revision": self.rules.revision, "trust": "local"}
         await self.write("policy.loaded", loaded | {"reviewers": [], "signers": [], "needed": 0, "widens": True})
         await self.add(*EVERYBODY)
@@ -93,13 +95,28 @@ class Acting(World):
         await self.log.commit(lambda _tx, _now: Recorded(None, drafts))
 
     async def write(self, kind: str, data: dict[str, Any]) -> None:
-        await self.put(Draft(id=EntryId(self.new_id(ENTRY)), type=kind, actor=SYSTEM, data=data))
+        await self.put(self.draft(kind, data))
 
-    async def started(self, how: str) -> None:
-        self.replica = self.new_id("node")
+    def draft(self, kind: str, data: dict[str, Any]) -> Draft:
+        return Draft(id=EntryId(self.new_id(ENTRY)), type=kind, actor=SYSTEM, data=data)
+
+    async def started(self) -> None:
         epoch = await self.store.read(lambda tx: tx.epoch)
         data = {"replica": self.replica, "version": "1", "plugins": [], "schema": 1, "epoch": epoch, "origin": ORIGIN}
-        await self.write("service.started", data | {"config_sha256": sha256_hex(b""), "vkey": "none", "after": how})
+        self.present = Run(self.replica, self.new_id("run"))
+
+        def work(tx: Transaction, now: Instant) -> Recorded[None]:
+            facts = data | {"config_sha256": sha256_hex(b""), "vkey": "none", "after": begun(tx, self.present, now)}
+            return Recorded(None, (self.draft("service.started", facts),))
+
+        await self.log.commit(work)
+
+    async def stopped(self) -> None:
+        def work(tx: Transaction, _now: Instant) -> Recorded[None]:
+            assert ended(tx, self.present)
+            return Recorded(None, (self.draft("service.stopped", {"replica": self.replica, "why": "signal"}),))
+
+        await self.log.commit(work)
 
     async def content(self) -> list[bytes]:
         def read(tx: Transaction) -> list[bytes]:
@@ -332,10 +349,10 @@ class Acting(World):
         if not crashes:
             for session in await self.sessions():
                 await self.close(session, CloseWhy.DRAIN)
-            await self.write("service.stopped", {"replica": self.replica, "why": "signal"})
+            await self.stopped()
         self.clock.advance(2)
-        await self.started("crash" if crashes else "stop")
-        await recover_sessions(log=self.log, new_id=self.new_id)
+        await self.started()
+        await recover_sessions(log=self.log, new_id=self.new_id, own=self.replica)
 
     async def restore(self) -> None:
         """Start on a database that is older than the file beside it says."""
@@ -343,8 +360,8 @@ class Acting(World):
         epoch = await self.store.read(lambda tx: tx.epoch)
         known = KnownHead(size=size + 10, leaf="00", epoch=epoch)
         await suspend_restored(known, put_back=0, origin=ORIGIN, log=self.log, new_id=self.new_id, random=self.random)
-        await self.started("crash")
-        await recover_sessions(log=self.log, new_id=self.new_id)
+        await self.started()
+        await recover_sessions(log=self.log, new_id=self.new_id, own=self.replica)
 
     acts: tuple[Callable[[Acting], Awaitable[None]], ...] = (
         ask, emergency, review, cancel, activate, begin_session, read, finish, suspend, resume, take_away, lock, lift, extend,

@@ -604,7 +604,7 @@ def test_a_first_start_comes_after_none(after_what: str) -> None:
     log.start(after_what)
     report = log.check()
     assert report.broken == {"S26"}
-    assert "the log has no process before it" in report.breaches[0].text
+    assert "the log has no start of it before" in report.breaches[0].text
 
 
 def test_who_stops_and_had_not_started_is_seen_by_what_runs_instead() -> None:

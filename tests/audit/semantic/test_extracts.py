@@ -116,7 +116,7 @@ def test_a_session_that_opens_again_without_a_grant_is_taken_for_none() -> None:
     rows.insert(first, canonical_bytes(entry | {"at": orjson.loads(rows[first])["at"]}))
     report = extracted(rows)
     assert report == check(enumerate(rows))
-    assert report.broken == {"S3", "S16", "S18"}
+    assert report.broken == {"S3", "S16", "S18", "S19"}
 
 
 def a_batch_before_a_query(log: Writer) -> None:

@@ -153,7 +153,7 @@ class Writer:
         return self
 
     def start(self, after: str = "none", **changes: Any) -> None:
-        self.replica = changes.get("replica", f"node-{len(self.entries)}")
+        self.replica = changes.get("replica", "node-0")
         data = {
             "replica": self.replica,
             "version": "1",

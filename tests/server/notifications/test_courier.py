@@ -250,7 +250,7 @@ async def test_a_channel_that_does_not_exist_is_seen(world: World) -> None:
     assert (found.state, found.error) == (NoticeState.DEAD, "The server has no such channel.")
 
 
-@pytest.mark.answers_lost("deliver_notices.forget_notices", "deliver_notices.settle")
+@pytest.mark.answers_lost("deliver_notices.claim", "deliver_notices.forget_notices", "deliver_notices.settle")
 async def test_what_was_sent_is_forgotten_after_a_month(world: World) -> None:
     await written(world, news(names=("channel:hook",)))
     sender = courier(world, hook=Taking())

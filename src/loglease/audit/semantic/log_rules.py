@@ -7,7 +7,7 @@ from typing import Final
 
 from loglease.audit.checkpoint import is_later
 from loglease.audit.semantic.facts import Data, instant_of
-from loglease.audit.semantic.state import BEGINNING, Key, State
+from loglease.audit.semantic.state import BEGINNING, LOST, Key, State
 from loglease.model.instant import MICROSECONDS, duration_text
 
 NO_KEY: Final = "none"
@@ -69,30 +69,63 @@ def _since(state: State, key: Key) -> int:
 
 
 def tells_how_it_ended(state: State, data: Data) -> None:
-    """S26: a start says truly how the process before it ended; without a stop it is a finding."""
-    machine, after = state.machine, data["after"]
-    known = (machine.starts > 0 or not state.partial) and (machine.restored or 0) <= machine.started
-    wanted = "none" if machine.starts == 0 else ("stop" if machine.running is None else "crash")
-    if known and after != wanted:
-        text = f"{data['replica']} starts after {after}, and the log has {_WORDS[wanted]} before it"
-        state.breach("S26", text, machine.started if machine.starts else None)
+    """S26: a start says truly how its server ended before; without a stop it is a finding."""
+    machine, name, after = state.machine, data["replica"], data["after"]
+    before = machine.replicas.get(name)
+    wanted = "none" if before is None else (before.over or "crash")
+    # A database that was put back, and the part of a log that is not there, know of other starts.
+    if before is None:
+        is_known = not state.partial and machine.restored is None
+    else:
+        is_known = (machine.restored or 0) <= before.started
+    if is_known and after != wanted:
+        text = f"{name} starts after {after}, and the log has {_WORDS[wanted]} of it before"
+        state.breach("S26", text, None if before is None else before.started)
     elif after == "crash":
-        gap = duration_text(max(0, state.at - state.machine.last_start) // MICROSECONDS) if machine.starts else ""
-        since = f", {gap or '0s'} after the start before it" if machine.starts else ""
-        state.finding("S26", f"{data['replica']} starts without a stop before it{since}", machine.started or None)
+        since = ""
+        if before is not None:
+            gap = duration_text(max(0, state.at - before.at) // MICROSECONDS)
+            since = f", {gap or '0s'} after the start before it"
+        state.finding(
+            "S26", f"{name} starts without a stop before it{since}", None if before is None else before.started
+        )
 
 
-_WORDS: Final = {"none": "no process", "stop": "a stop", "crash": "a process that did not stop"}
+_WORDS: Final = {"none": "no start", "stop": "a stop", "crash": "a start without a stop", LOST: "the end"}
+
+
+def was_running(state: State, name: str) -> bool:
+    """S26: only what started stops."""
+    found = state.machine.replicas.get(name)
+    if found is not None and found.over is None:
+        return True
+    if found is not None or not state.partial:
+        state.breach("S26", f"{name} stops and had not started", state.machine.started or None)
+    return False
+
+
+def was_silent(state: State, name: str) -> None:
+    """S26: a server that the others gave up is a finding, and had been silent for long."""
+    found, heard = state.machine.replicas[name], state.machine.heard.get(name, BEGINNING)
+    silent_s = (state.at - heard) // MICROSECONDS
+    text = f"{name} is given up, {duration_text(silent_s) or '0s'} after it was last heard of"
+    state.finding("S26", text, found.started)
 
 
 def has_started(state: State, replica: str, what: str) -> None:
     """S26: only who started serves."""
-    if replica == state.machine.running:
+    found = state.machine.replicas.get(replica)
+    if found is not None and found.over is None:
         return
-    if state.partial and state.machine.starts == 0:
+    if found is None and state.partial:
         state.unchecked("S26", "which replica ran before the first start that is there")
         return
-    state.breach("S26", f"{what} is opened by {replica}, which did not start", state.machine.started)
+    text = (
+        f"{what} is opened by {replica}, which did not start"
+        if found is None
+        else f"{what} is opened by {replica}, which had stopped"
+    )
+    state.breach("S26", text, state.machine.started if found is None else found.started)
 
 
 def epoch_does_not_fall(state: State, epoch: int) -> None:

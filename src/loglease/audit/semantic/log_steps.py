@@ -9,33 +9,38 @@ from loglease.audit.semantic import log_rules, people_rules
 from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import Grant, Proposal
 from loglease.audit.semantic.people import Deputy, Lock
-from loglease.audit.semantic.state import Bundle, Key, State, is_on
+from loglease.audit.semantic.state import LOST, Bundle, Key, Replica, State, is_on
 
 _GROUP: Final = "group"
 _TILES: Final = "tiles"
 
 
 def started(state: State, entry: Fact) -> None:
-    """A process starts; on this database it is the only one, so whatever ran before does not any more."""
+    """A server starts; whatever ran before under its name does not any more."""
     data, machine = entry.data, state.machine
+    name = data["replica"]
     log_rules.has_one_origin(state, data)
     log_rules.has_a_known_key(state, data)
     log_rules.tells_how_it_ended(state, data)
     log_rules.epoch_does_not_fall(state, data["epoch"])
-    machine.running, machine.started, machine.last_start = data["replica"], state.index, state.at
-    machine.starts += 1
+    machine.replicas[name] = Replica(state.index, state.at)
+    machine.started = state.index
     machine.epoch = data["epoch"]
-    machine.heard = {data["replica"]: state.at}
-    machine.suspect.clear()
-    machine.left = frozenset(state.sessions)
+    machine.heard[name] = state.at
+    machine.suspect.pop(name, None)
+    left = frozenset(one.id for one in state.sessions.values() if one.replica == name)
+    if left:
+        machine.left[name] = left
 
 
 def stopped(state: State, entry: Fact) -> None:
-    """A process stops."""
-    machine, replica = state.machine, entry.data["replica"]
-    if replica != machine.running and (machine.starts or not state.partial):
-        state.breach("S26", f"{replica} stops and had not started", machine.started or None)
-    machine.running = None
+    """A server stops, or the others give it up."""
+    name, why = entry.data["replica"], entry.data["why"]
+    if log_rules.was_running(state, name):
+        if why == LOST:
+            log_rules.was_silent(state, name)
+        state.machine.replicas[name].over = LOST if why == LOST else "stop"
+    state.machine.heard.pop(name, None)
 
 
 def restored(state: State, entry: Fact) -> None:
@@ -47,6 +52,7 @@ def restored(state: State, entry: Fact) -> None:
         state.partial = machine.carried = True
     machine.epoch, machine.restored = epoch, state.index
     machine.affirmed.clear()
+    machine.suspect.clear()
     if entry.data["from"] == _TILES:
         # The database is older than the log: it has sessions, bundles and how a process ended as they were before.
         machine.forgotten = frozenset(state.sessions)

@@ -168,25 +168,27 @@ def is_within_limits(state: State, grant: Grant, session: Session) -> None:
 
 
 def may_end_by_crash(state: State, session: Session) -> None:
-    """S18: a crash is only said of a replica that restarted, was restored or was silent."""
+    """S18: a crash is only said of a replica that restarted, is over, was restored or was silent."""
     machine = state.machine
-    if max(machine.started, machine.restored or 0) > session.index:
+    replica = machine.replicas.get(session.replica)
+    if (machine.restored or 0) > session.index:
+        return
+    if replica is not None and (replica.over is not None or replica.started > session.index):
         return
     heard = machine.heard.get(session.replica)
     if heard is None or state.at - heard < SILENCE_S * MICROSECONDS:
         state.breach("S18", f"{session.id} is closed by a crash that its replica did not have", session.index)
 
 
-def none_are_left(state: State) -> None:
-    """S18, when a session opens: those of the process before were closed first."""
-    left, state.machine.left = state.machine.left, frozenset()
-    for one in left:
+def none_are_left(state: State, replica: str) -> None:
+    """S18, when a session opens: those of the same replica that were open when it started were closed first."""
+    for one in state.machine.left.pop(replica, frozenset()):
         session = state.sessions.get(one)
         if session is not None:
-            text = f"{one} is still open, and its replica {session.replica} is gone"
+            text = f"{one} is still open, and its replica {session.replica} has started again"
             lost = one in state.machine.forgotten
             kind = BreachKind.FINDING if lost else BreachKind.VIOLATION
-            state.breach("S18", text, session.index, state.machine.started, kind=kind)
+            state.breach("S18", text, session.index, state.machine.replicas[replica].started, kind=kind)
 
 
 def remainder_is_uncertain(state: State, session: Session, data: Data) -> None:

@@ -29,7 +29,7 @@ def opened(state: State, entry: Fact) -> None:
     grant_rules.may_be_used(state, grant, f"{one} is opened")
     log_rules.clock_is_trusted(state, f"{one} is opened")
     session_rules.is_its_holders(state, grant, actor, data)
-    session_rules.none_are_left(state)
+    session_rules.none_are_left(state, data["replica"])
     people_rules.may_act(state, actor, "a session")
     log_rules.has_started(state, data["replica"], one)
     session = Session(one, state.index, grant, actor, data["replica"])

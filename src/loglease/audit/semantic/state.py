@@ -15,6 +15,8 @@ from loglease.audit.semantic.report import MOST_OF_A_RULE, Breach, BreachKind
 from loglease.model.instant import Instant
 
 _PERSON: Final = "person"
+LOST: Final = "lost"
+"""How a server is over that the others gave up."""
 BEGINNING: Final = Instant(0)
 NEVER: Final = Instant(2**62)
 
@@ -43,11 +45,21 @@ class Bundle:
 
 
 @dataclass(slots=True)
+class Replica:
+    """A server that started: by which entry last, when, and by which word it is over; None while it runs."""
+
+    started: int
+    at: Instant
+    over: str | None = None
+
+
+@dataclass(slots=True)
 class Machine:
     """What the log says of the processes that write it.
 
     Attributes:
-        running: the replica that started last and has not stopped; None for none.
+        replicas: the servers that ever started, by name.
+        started: the last start of any of them.
         origin: of the log; None until an entry names it.
         restored: the last restore: its index, and the epoch before it.
         heard: when each replica that may be alive was last heard of, by name.
@@ -58,13 +70,11 @@ class Machine:
         forgotten: sessions that were open when the log was found to be longer than its database.
         carried: whether this is a later generation of a log, so that grants may be of the one before.
         affirmed: such grants that somebody resumed here.
-        left: sessions that were open when the running process started, until it serves.
+        left: sessions that were open when their replica started, until it serves; by replica.
     """
 
-    running: str | None = None
-    starts: int = 0
+    replicas: dict[str, Replica] = field(default_factory=dict)
     started: int = 0
-    last_start: Instant = BEGINNING
     next_end: Instant = NEVER
     suspect: dict[str, int] = field(default_factory=dict)
     origin: str | None = None
@@ -73,7 +83,7 @@ class Machine:
     min_index: int = 0
     keys: list[Key] = field(default_factory=list)
     heard: dict[str, Instant] = field(default_factory=dict)
-    left: frozenset[str] = frozenset()
+    left: dict[str, frozenset[str]] = field(default_factory=dict)
     forgotten: frozenset[str] = frozenset()
     carried: bool = False
     affirmed: set[str] = field(default_factory=set)

@@ -125,8 +125,8 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "S18",
-        "Every session is closed once, or open at a live replica; by `crash` only after a restart, or after 30 s in"
-        " which its replica wrote nothing.",
+        "Every session is closed once, or open at a live replica; by `crash` only after its replica started again or"
+        " was given up, or after 30 s in which it wrote nothing.",
         "After a restore from published bundles the database may not know a session that the log has: then it is a"
         " finding.",
     ),
@@ -163,9 +163,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "S26",
-        "Every start says how the process before it ended, as the log has it; one without a stop before it is a"
-        " finding; only replicas that started serve; nothing is reserved between a late revocation's effect and its"
-        " record.",
+        "Every start says how its replica ended before, as the log has it; one without a stop before it is a finding,"
+        " and so is a replica that the others gave up; only replicas that started, and are not over, serve; nothing"
+        " is reserved between a late revocation's effect and its record.",
         "Three seconds, the bound of the cut, are left for what was on its way. What a restored database says of the"
         " process before it is older than the log.",
     ),

@@ -15,8 +15,8 @@ from loglease.server.facts.http import HttpConfig, HttpProvider
 from loglease.server.facts.interface import PrincipalOf, Provider
 from loglease.server.facts.static import StaticConfig, StaticProvider
 from loglease.server.settings import Settings
-from loglease.store.interface import Store
 from loglease.store.rosters import Rosters
+from loglease.store.store_interface import Store
 
 READY_WITHIN_S: Final = 5.0
 """How long the start waits for what providers keep; after that it is read while the server runs."""

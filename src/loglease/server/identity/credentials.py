@@ -17,7 +17,8 @@ from loglease.model.review import Channel
 from loglease.server.identity import secrets
 from loglease.server.identity.secrets import Secret
 from loglease.server.problems import NotAuthenticated, PasswordChangeRequired, TokenExpired
-from loglease.store.interface import Store, StoredToken, Transaction
+from loglease.store.interface import StoredToken, Transaction
+from loglease.store.store_interface import Store
 
 _INTERACTIVE = frozenset({secrets.ACCESS, secrets.WEB})
 _BEARER = frozenset({secrets.ACCESS, secrets.PERSONAL, secrets.SERVICE, secrets.GRANT})

@@ -22,7 +22,8 @@ from loglease.server.identity.passwords import Passwords, checked_password
 from loglease.server.identity.records import LOCAL, sign_in_ended, sign_in_failed, signed_in, token_revoked
 from loglease.server.identity.secrets import Secret, new_secret
 from loglease.server.problems import NotAuthenticated, RateLimited
-from loglease.store.interface import LocalAccount, Store, StoredToken, Transaction
+from loglease.store.interface import LocalAccount, StoredToken, Transaction
+from loglease.store.store_interface import Store
 
 ACCESS_S: Final = 15 * 60
 SIGN_IN_S: Final = 12 * 3_600

@@ -22,7 +22,8 @@ from loglease.server.identity import secrets
 from loglease.server.identity.names import folded
 from loglease.server.identity.records import LOCAL, token_issued, token_revoked
 from loglease.server.identity.secrets import Secret, new_secret
-from loglease.store.interface import Store, StoredToken, Transaction
+from loglease.store.interface import StoredToken, Transaction
+from loglease.store.store_interface import Store
 
 PERSONAL_MAX_S: Final = 90 * 86_400
 SERVICE_MAX_S: Final = 365 * 86_400

@@ -8,14 +8,15 @@ from typing import Final
 
 import structlog
 
-from loglease.access.deliver_notices import Delivery, due, forget_notices, retry_notices, settle
+from loglease.access.deliver_notices import Delivery, claim, forget_notices, notice_of, retry_notices, settle
 from loglease.access.rules import Rules
 from loglease.audit.interface import EntryLog
 from loglease.model.clock import Clock
 from loglease.model.ids import NoticeId
 from loglease.model.notice import Notice, NoticeState, failed, settled
 from loglease.server.notifications.channel import Channel, Message, Undelivered
-from loglease.store.interface import Store, Transaction
+from loglease.store.interface import Transaction
+from loglease.store.store_interface import Store
 
 LOOK_EVERY_S: Final = 1.0
 AT_ONCE: Final = 20
@@ -73,13 +74,15 @@ class Courier:
 
         The channel rests after a failure that may pass, so that one that hangs is not asked for everything in turn.
         """
-        now, rules = self._clock.now(), self._rules()
-        found = await self._store.read(lambda tx: due(tx, name, rules, now, AT_ONCE))
-        for one in found:
+        found = await claim(
+            name, store=self._store, log=self._log, rules=self._rules(), now=self._clock.now(), limit=AT_ONCE
+        )
+        for number, one in enumerate(found, 1):
             after = await self._handed_over(name, one)
-            await settle([after], log=self._log)
             if after.state is NoticeState.WAITING:
+                await settle([after, *map(notice_of, found[number:])], log=self._log)
                 return False
+            await settle([after], log=self._log)
         return len(found) > 0
 
     async def _handed_over(self, name: str, one: Delivery | Notice) -> Notice:

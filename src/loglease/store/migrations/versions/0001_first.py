@@ -63,6 +63,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_named_values")),
     )
     op.create_table(
+        "replicas",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("run", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("state IN ('running', 'stopped', 'lost')", name=op.f("ck_replicas_state")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_replicas")),
+    )
+    op.create_table(
         "notices",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),

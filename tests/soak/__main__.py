@@ -198,7 +198,8 @@ def judged(evidence: Path) -> list[str]:
     """Have the evidence judged, by the program that shares nothing with the product, and by the product's own rules."""
     command = [sys.executable, str(HERE / "checker.py"), str(evidence), "--covers", str(evidence / "covers.ndjson")]
     code = subprocess.run(command, check=False).returncode
-    return broken(evidence) + ([f"the judge ended with {code}"] if code else [])
+    wrong = broken(evidence) + ([f"the judge ended with {code}"] if code else [])
+    return wrong if (evidence / "covers.ndjson").read_text() else [*wrong, "nobody read a line"]
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import signal
 import time
@@ -257,7 +258,9 @@ def test_bundles_that_are_not_there_or_were_changed_are_told_clearly(evidence: E
     assert changed.code == 2
     assert f"The documents in {other / second} are those of " in changed.err
     document.write_text("{")
-    assert (evidence.with_records(bundles=other).code, evidence.with_records(bundles=other).out.count("OK")) == (2, 0)
+    broken = evidence.with_records(bundles=other)
+    # A key in base64 may have the word in it.
+    assert (broken.code, re.search(r"\bOK\b", broken.out)) == (2, None)
     document.unlink()
     assert evidence.with_records(bundles=other).code == 2
 

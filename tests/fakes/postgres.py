@@ -38,6 +38,8 @@ class ClockedStore(PostgresStore):
 
     def __init__(self, url: str, clock: Clock, *, alone: bool = False) -> None:
         super().__init__(url, clock=clock, alone=alone)
+        # The clock of a test stands still: nobody waits for the lease of a server that was not stopped.
+        self.is_shared = False
         self.url = url
 
 

@@ -221,6 +221,7 @@ async def test_another_server_hears_of_what_is_not_to_wait(store: ClockedStore, 
     def wake() -> None:
         (heard if listening.is_set() else listening).set()
 
+    store.is_shared = other.is_shared = True
     try:
         store.on_foreign(frozenset({"service.stopped"}), lambda: None)
         other.on_foreign(frozenset({"service.stopped"}), wake)

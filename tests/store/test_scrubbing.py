@@ -27,7 +27,7 @@ typed = st.fixed_dictionaries(
         "comment": words,
         "contains": st.lists(words, max_size=3),
         "inputs": st.dictionaries(words, words, max_size=3),
-        "private": st.dictionaries(words, st.lists(words, min_size=2, max_size=2), max_size=3),
+        "private": st.dictionaries(words, words.map(lambda text: ["a salt", text]), max_size=3),
         "network": words,
         "facts": words,
     },

@@ -20,7 +20,6 @@ PROVIDERS = (
 )
 CHAT = "no chat is connected: nobody can decide there, and there is no address that chat calls"
 SEALED = "sealed tokens for a dead control plane do not exist; a text that claims to be one is no token at all"
-REPLICAS = "one server works on a database at a time; a second one is refused, so that nothing is divided among several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ CATALOGUE: Final[Sequence[Row]] = (
         (S0, "requests that bring their own decision along"),
         (S0, "other terms under approvals that were given before"),
         (S0, "an approval with the digest of something else"),
-        (S0, "one approval, many times at once", f"{CHAT}; {REPLICAS}"),
-        (S0, "opposite decisions at the same moment", REPLICAS),
+        (S0, "one approval, many times at once", CHAT),
+        (S0, "opposite decisions at the same moment"),
         (S0, "every operation as everybody, by every verb and near every path"),
         (S0, "links to reviews that scanners and strangers open"),
         (S0, "forged, changed or repeated calls of a chat", CHAT),
@@ -134,7 +133,7 @@ CATALOGUE: Final[Sequence[Row]] = (
         (S0, "a busy tail while its grant is revoked"),
         (S0, "a reader who stops reading before the cut and goes on after it"),
         (S0, "very many tails of one grant or person"),
-        (S0, "a revocation on one server and streams on another", REPLICAS),
+        (S0, "a revocation on one server and streams on another"),
         (S0, "everything that was given out before the revocation"),
         (S0, "lines that are ready around the end"),
         (S0, "a revocation of which nobody is notified"),
@@ -151,7 +150,7 @@ CATALOGUE: Final[Sequence[Row]] = (
         (S0, "a record that was changed, shortened or rearranged"),
         (S1, "texts that look like records"),
         (S0, "lines that are received and not counted"),
-        (S0, "one budget used from many sides at once", REPLICAS),
+        (S0, "one budget used from many sides at once"),
         (S0, "to change an entry by the API or in the database"),
     ),
     *_rows(

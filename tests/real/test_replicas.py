@@ -92,6 +92,7 @@ def entries(person: Person, *, of_type: str) -> list[dict[str, Any]]:
     return list(person.call("GET", f"/audit/entries?type={of_type}&limit=200")["items"])
 
 
+@pytest.mark.attack("RV-04")
 def test_a_revocation_on_one_server_ends_tails_on_all(three: Cluster) -> None:
     alice, bob = (three[0].sign_in(name) for name in ("alice", "bob"))
     mine, other = granted(alice, bob, WEB), granted(alice, bob, WEB)
@@ -109,6 +110,7 @@ def test_a_revocation_on_one_server_ends_tails_on_all(three: Cluster) -> None:
     judged(three)
 
 
+@pytest.mark.attack("RV-04", "RV-09")
 @pytest.mark.parametrize("on", ["grant", "principal", "source", "everything"])
 def test_a_lock_on_one_server_holds_on_all(three: Cluster, on: str) -> None:
     alice, bob, erin = (three[0].sign_in(name) for name in ("alice", "bob", "erin"))
@@ -125,6 +127,7 @@ def test_a_lock_on_one_server_holds_on_all(three: Cluster, on: str) -> None:
     judged(three)
 
 
+@pytest.mark.attack("AD-07")
 def test_budgets_hold_over_all_servers(three: Cluster) -> None:
     """Fifty sessions on three servers want ten times what there is, and get what there is."""
     (three[0].logs / "web.log").write_text(LINE * 2_000)
@@ -149,6 +152,7 @@ def test_budgets_hold_over_all_servers(three: Cluster) -> None:
     judged(three)
 
 
+@pytest.mark.attack("AP-06", "AP-07")
 def test_of_many_verdicts_on_three_servers_one_counts(three: Cluster) -> None:
     alice = three[0].sign_in("alice")
     bobs, carols = three.people("bob"), three.people("carol")
@@ -230,6 +234,7 @@ def test_a_server_on_a_copied_data_directory_is_refused(three: Cluster, tmp_path
     judged(three)
 
 
+@pytest.mark.attack("DP-03")
 def test_servers_that_start_at_once_make_one_administrator(tmp_path: Path) -> None:
     with own_postgres() as database:
         keys = tmp_path / "keys"

@@ -177,6 +177,42 @@ def test_a_late_session_is_named_with_what_ended_it() -> None:
     assert str(found) == f"S19 {session} closed 1.4 s after {grant} was revoked (#{last - 1}, #{last})"
 
 
+@pytest.mark.parametrize(
+    ("replica", "begins_s", "ends_s", "found"),
+    [
+        ("node-0", 0, 20, BreachKind.FINDING),
+        ("node-0", 3, 17, BreachKind.FINDING),
+        ("node-0", 3.001, 20, BreachKind.VIOLATION),
+        ("node-0", 0, 16.999, BreachKind.VIOLATION),
+        ("node-1", 0, 20, BreachKind.VIOLATION),
+    ],
+)
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_close_that_could_not_be_recorded_sooner_is_a_finding(
+    replica: str, begins_s: float, ends_s: float, found: BreachKind, *, is_before: bool
+) -> None:
+    """Whether the outage is on the record before the close or after it."""
+    log = Writer().begin()
+    granted = log.granted()
+    session = log.open(granted)
+    log.revoke(granted)
+    revoked_at = log.now
+    resumed = {
+        "replica": replica,
+        "from_at": instant_text(after(revoked_at, begins_s)),
+        "until_at": instant_text(after(revoked_at, ends_s)),
+        "refused": 1,
+        "late": 0,
+    }
+    log.wait(20)
+    if is_before:
+        log.write("audit.resumed", "system", resumed)
+    log.close(session, why="revoked")
+    if not is_before:
+        log.write("audit.resumed", "system", resumed)
+    assert [(one.rule, one.kind) for one in log.check().breaches] == [("S19", found)]
+
+
 @pytest.mark.parametrize(("seconds", "found"), [(1, None), (1.001, "finding"), (3, "finding"), (3.001, "violation")])
 def test_how_late_a_session_may_close(seconds: float, found: str | None) -> None:
     log = Writer().begin()

@@ -9,7 +9,7 @@ from loglease.audit.semantic import log_rules, people_rules
 from loglease.audit.semantic.facts import Fact, instant_of
 from loglease.audit.semantic.objects import Grant, Proposal
 from loglease.audit.semantic.people import Deputy, Lock
-from loglease.audit.semantic.state import LOST, Bundle, Key, Replica, State, is_on
+from loglease.audit.semantic.state import LOST, Bundle, Key, Outage, Replica, State, is_on
 
 _GROUP: Final = "group"
 _TILES: Final = "tiles"
@@ -76,6 +76,12 @@ def held(state: State, entry: Fact) -> None:
         holds[data["hold"]] = instant_of(data["from_at"]), instant_of(data["to_at"])
     else:
         holds.pop(data["hold"], None)
+
+
+def resumed(state: State, entry: Fact) -> None:
+    """A replica could record nothing for a while."""
+    data = entry.data
+    state.outages.append(Outage(data["replica"], instant_of(data["from_at"]), instant_of(data["until_at"])))
 
 
 def clock_suspected(state: State, entry: Fact) -> None:
@@ -311,6 +317,7 @@ STEPS: Final = {
     "log.restored": restored,
     "log.pruned": pruned,
     "hold.changed": held,
+    "audit.resumed": resumed,
     "clock.suspect": clock_suspected,
     "clock.trusted": clock_trusted,
     "key.rotated": rotated,

@@ -12,7 +12,7 @@ from loglease.audit.semantic.facts import Data
 from loglease.audit.semantic.objects import Cut, Grant, Session
 from loglease.audit.semantic.report import BreachKind
 from loglease.audit.semantic.scopes import scopes_fault
-from loglease.audit.semantic.state import State
+from loglease.audit.semantic.state import LateClose, Outage, State
 from loglease.model.instant import MICROSECONDS
 
 MAX_RESERVED_LINES: Final = 256
@@ -212,9 +212,23 @@ def closes_soon(state: State, session: Session, why: str) -> None:
     seconds = late / MICROSECONDS
     text = f"{session.id} closed {seconds:.1f} s after {session.grant.id} {cut.word}"
     if late > AT_LAST_S * MICROSECONDS:
-        state.breach("S19", text, session.index, cut.index)
+        entries = (session.index, cut.index)
+        state.late.append(LateClose(session.replica, state.index, entries, cut.at, state.at, text))
     else:
         state.finding("S19", text, cut.index)
+
+
+def closed_late_without_an_outage(state: State) -> None:
+    """S19, at the end of the log: a close that came late is a finding where its replica could record nothing before."""
+    for one in state.late:
+        kind = BreachKind.FINDING if any(_explains(outage, one) for outage in state.outages) else BreachKind.VIOLATION
+        state.breach("S19", one.text, *one.entries, kind=kind, index=one.index)
+
+
+def _explains(outage: Outage, one: LateClose) -> bool:
+    """Say whether an outage began before a session was late, and its close came soon after."""
+    most = AT_LAST_S * MICROSECONDS
+    return outage.replica == one.replica and outage.begin <= one.cut_at + most and one.closed_at <= outage.end + most
 
 
 def was_closed(state: State, session: Session) -> None:

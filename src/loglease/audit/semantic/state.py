@@ -53,6 +53,27 @@ class Replica:
     over: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LateClose:
+    """A session that closed long after it had to, and the entries by which that can be seen."""
+
+    replica: str
+    index: int
+    entries: tuple[int | None, ...]
+    cut_at: Instant
+    closed_at: Instant
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which a server could not record anything, as it said afterwards."""
+
+    replica: str
+    begin: Instant
+    end: Instant
+
+
 @dataclass(slots=True)
 class Machine:
     """What the log says of the processes that write it.
@@ -99,6 +120,7 @@ class State:
         partial: whether entries before the first one are missing, so that what is not known may be all right.
         first: index of the first entry that is there.
         orphans: open sessions of grants that are not known.
+        late: sessions that closed late, until it is known what could not be recorded then; that is said later.
         lost: grants and raised levels that came of something that is not known; what was to be said of them is said.
         unlisted: how many served lists would have had to be looked at, and none were given.
         index: of the entry at hand, `at` its time.
@@ -116,6 +138,8 @@ class State:
     grants: dict[str, Grant] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)
+    late: list[LateClose] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
     elevations: dict[str, Elevation] = field(default_factory=dict)
     after_reviews: dict[str, AfterReview] = field(default_factory=dict)
@@ -129,15 +153,23 @@ class State:
     passed: dict[tuple[str, str], int] = field(default_factory=dict)
     counts: dict[tuple[str, BreachKind], int] = field(default_factory=dict)
 
-    def breach(self, rule: str, text: str, *others: int | None, kind: BreachKind = BreachKind.VIOLATION) -> None:
-        """Note that a rule does not hold at this entry, which can be seen by that one and the others."""
-        entries = tuple(sorted({self.index, *(one for one in others if one is not None)}))
+    def breach(
+        self,
+        rule: str,
+        text: str,
+        *others: int | None,
+        kind: BreachKind = BreachKind.VIOLATION,
+        index: int | None = None,
+    ) -> None:
+        """Note that a rule does not hold at an entry, this one by default; by that and the others it can be seen."""
+        index = self.index if index is None else index
+        entries = tuple(sorted({index, *(one for one in others if one is not None)}))
         kept = self.counts.get((rule, kind), 0)
         if kept >= MOST_OF_A_RULE:
             self.not_kept[rule, kind] = self.not_kept.get((rule, kind), 0) + 1
             return
         self.counts[rule, kind] = kept + 1
-        self.breaches.append(Breach(rule, kind, self.index, entries, text))
+        self.breaches.append(Breach(rule, kind, index, entries, text))
 
     def finding(self, rule: str, text: str, *others: int | None) -> None:
         """Note something that a person should look at."""

@@ -134,7 +134,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "S19",
         "Sessions close within 3 s of the revocation, suspension, lock or end of their grant; above 1 s is a finding.",
         "A session that a crash ended is closed when somebody recovers it; until then it can reserve nothing. One that"
-        " is still open at the end of the log counts as late if its replica wrote for another session after that.",
+        " is still open at the end of the log counts as late if its replica wrote for another session after that. A"
+        " close that came later than that is a finding, too, where an `audit.resumed` says that its replica could"
+        " record nothing from before it was late until shortly before it came.",
     ),
     Rule("S20", "A revealed value is the one that was approved, and is revealed once."),
     Rule(

@@ -125,6 +125,7 @@ class Verifier:
         state = self._state
         log_rules.checkpoints_are_signed(state)
         session_rules.lists_were_given(state)
+        session_rules.closed_late_without_an_outage(state)
         for after in state.after_reviews.values():
             if after.state == "open":
                 review_rules.after_review_is_in_time(state, after)

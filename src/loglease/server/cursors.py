@@ -1,4 +1,4 @@
-"""Opaque cursors of lists: signed, bound to who asked and for what, valid while this process runs."""
+"""Opaque cursors of lists: signed, bound to who asked and for what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAC_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """Makes and reads cursors with a key that never leaves the process."""
+    """Makes and reads cursors with a key that all servers on one database share."""
 
     key: bytes
 

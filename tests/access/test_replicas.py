@@ -11,7 +11,7 @@ from tests.access.journey import active_grant
 from tests.fakes.world import World, caller, principal
 
 from loglease.access.open_session import open_session
-from loglease.access.recover_sessions import recover_sessions
+from loglease.access.recover_sessions import are_left, recover_sessions
 from loglease.access.replicas import begun, ended, give_up_silent, wait_for_place
 from loglease.access.watch import LEASE_S, Watch
 from loglease.audit.interface import Recorded
@@ -102,7 +102,9 @@ async def test_a_silent_server_is_given_up_with_its_sessions(world: World) -> No
     assert await give_up(world, watch) == 1
     assert await give_up(world, watch) == 0
     assert await state_of(world, "node-2") is ReplicaState.LOST
+    assert await world.store.read(are_left), "whoever gave it up may die before it closes them"
     assert await recover_sessions(log=world.log, new_id=world.new_id) == 1
+    assert not await world.store.read(are_left)
     entries = await recorded(world, 2)
     assert [one["data"]["why"] for one in entries] == ["lost", "crash"]
     assert entries[-1]["ref"]["session"] == session

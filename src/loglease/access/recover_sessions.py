@@ -13,6 +13,11 @@ from loglease.store.interface import Transaction
 AT_ONCE = 1_000
 
 
+def are_left(tx: Transaction) -> bool:
+    """Say whether a session of a replica that does not run is open: who gave that up may have died meanwhile."""
+    return bool(tx.sessions.unclosed(1, but_of={one.run.replica for one in tx.replicas.running()}))
+
+
 async def recover_sessions(*, log: EntryLog[Transaction], new_id: NewId, own: str | None = None) -> int:
     """Close the sessions of all replicas that do not run; return how many, at most 1,000 a call.
 

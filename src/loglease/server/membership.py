@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from loglease.access.commitments import Random
-from loglease.access.recover_sessions import recover_sessions
+from loglease.access.recover_sessions import are_left, recover_sessions
 from loglease.access.replicas import give_up_silent
 from loglease.audit.interface import EntryLog, Recorded
 from loglease.model.instant import Instant
@@ -93,5 +93,5 @@ class Membership:
         services = self._services
         if await give_up_silent(log=services.log, store=services.store, watch=services.watch, new_id=services.new_id):
             _log.warning("replica_lost", next="Look after the server that is gone.")
-            while await recover_sessions(log=services.log, new_id=services.new_id):
-                pass
+        while await services.store.read(are_left, urgent=True):
+            await recover_sessions(log=services.log, new_id=services.new_id)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from tests.fakes.stack import Stack
 from tests.gateway.world import T0, TOKEN, Line, call, line, world
-from tests.promises.shared import Following, crowd, followed, granted
+from tests.promises.shared import LINE, Following, crowd, followed, granted
 
 CARD = "4111111111111111"
 EMAIL = "canary.person@example.org"
@@ -44,14 +44,16 @@ async def test_rd_01_no_cut_of_ours_divides_a_canary(tmp_path: Path) -> None:
 @pytest.mark.attack("RD-01")
 def test_rd_01_a_line_that_is_written_in_two_is_looked_at_whole(server: Stack) -> None:
     people = crowd(server)
-    grant = granted(people["alice"], people["bob"], '{service="web"}')
+    log_file = server.logs / "in-two.log"
+    log_file.write_text(LINE)
+    grant = granted(people["alice"], people["bob"], '{service="in-two"}')
     tail = Following.opened(people["alice"], grant)
     text = f'{{"level":"info","msg":"in two: {EMAIL} paid with {CARD}"}}\n'.encode()
 
     def own() -> list[str]:
         return [one for one in tail.texts if "in two: " in one]
 
-    with (server.logs / "web.log").open("ab", buffering=0) as log:
+    with log_file.open("ab", buffering=0) as log:
         for offset in range(1, len(text), 2):
             log.write(text[:offset])
             time.sleep(0.002)  # not a wait: the source may look at any moment in between

@@ -37,7 +37,7 @@ id: ordinary
 title: Logs of this test
 who: {kinds: [human, agent], any_of: [group:everybody, 'agent:alice-bot']}
 scopes:
-  - {sources: [files], labels: {service: [shop, web, evil]}, lookback: 24h, live: true}
+  - {sources: [files], labels: {service: [shop, web, evil, in-two]}, lookback: 24h, live: true}
 ask: {reason: {min: 5}}
 grant:
   duration: {default: 30m, max: 1h}

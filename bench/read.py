@@ -28,7 +28,7 @@ from loglease.gateway import GatewaySettings
 from loglease.gateway.frontends.plain.encoders import NdJson
 from loglease.gateway.recheck import Recheck, Violations
 from loglease.gateway.resume import Resumes
-from loglease.gateway.served import settled
+from loglease.gateway.served import Tally
 from loglease.gateway.worker import worker_of
 from loglease.logql import LogQuery
 from loglease.model.grant import Grant
@@ -172,7 +172,9 @@ async def stages(source: FileSource, profile: str) -> dict[str, float]:
     began = time.thread_time()
     for at in range(0, len(items), 200):
         batch = items[at : at + 200]
-        settled(batch, size=sum(len(item.record) for item in batch))
+        tally = Tally()
+        tally.add(batch)
+        tally.settled(size=sum(len(item.record) for item in batch))
     figures["account"] = time.thread_time() - began
     return figures
 

@@ -558,6 +558,25 @@ async def test_a_slow_reader_is_told_how_much_it_misses_and_then_loses_its_tail(
         raw.close()
 
 
+async def test_a_tail_that_skips_lines_goes_on_taking_them_from_its_source(tmp_path):
+    async with world(tmp_path, settings=GatewaySettings(skip_after_s=0.2, slow_after_s=60)) as w:
+        grant = await w.grant()
+        taken = 0
+
+        async def follow(plan):
+            nonlocal taken
+            for n in range(200):
+                yield page_of([line(now_ns(w), f"{n} {m} {LONG}", service="a") for m in range(10)])
+                taken += 1
+            await asyncio.Event().wait()
+
+        w.reader.follow = follow
+        raw = Raw(w, grant)
+        await raw.upgraded()
+        await eventually(lambda: taken == 200)
+        raw.close()
+
+
 async def test_a_gap_of_the_source_is_told_without_its_times(tmp_path):
     async with world(tmp_path) as w:
         grant = await w.grant()

@@ -158,12 +158,12 @@ class Pump:
             if (left := CloseWhy.CLIENT if self._connection.is_lost else self._channel.ending) is not None:
                 self._machine.end(left)
             step: Step = self._machine.step(moment, self._gap_notice())
+            if self._machine.room <= self._settings.ahead_bytes // 2:
+                self._space.set()  # also where a tail has begun to skip lines
             if isinstance(step, Slice):
                 await self._write(step.content)
                 self._machine.progressed(moment.boot_ns)
                 written += len(step.content)
-                if self._machine.room <= self._settings.ahead_bytes // 2:
-                    self._space.set()
                 if written >= YIELD_BYTES:
                     written = 0
                     await asyncio.sleep(0)
@@ -323,6 +323,7 @@ class Pump:
                     await self._tell_gap()
                 else:
                     await self._give(batch)
+                del batch  # it may be long until the next one
 
     async def _give(self, items: Sequence[Item]) -> None:
         """Hand lines to the machine as far as it has room."""

@@ -23,8 +23,8 @@ from loglease.logql import Entry
 from loglease.logql.metrics import MetricQuery
 from loglease.sources.interface import Gap, Page, Reader, ReadPlan
 
-FOLLOW_BYTES: Final = 64 * 1024
-"""Of a page of what arrives."""
+FOLLOW_BYTES: Final = 16 * 1024
+"""Of a page of what arrives; a tail whose client takes nothing holds one, evaluated."""
 
 InPool = Callable[..., Awaitable[Any]]
 """Runs a function in a thread."""
@@ -125,6 +125,7 @@ class TailReading:
         async with closing(self.reader.follow(self.plan)) as pages:
             async for page in pages:
                 yield page if isinstance(page, Gap) else await in_pool(self.worker.page, page, None)
+                del page  # it may be long until the next one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Lines on their way out, and the account of those that were handed over.
 
-An item is the encoded record of one line with all that its record in the audit log needs. `settled` turns a run of
+An item is the encoded record of one line with all that its record in the audit log needs. A `Tally` turns a run of
 handed-over items into what `access.reserve` and `access.close_session` write down.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from loglease.access.serving import Settled, Unit
@@ -51,57 +51,69 @@ class _Stream:
     lines: int = 0
 
 
-@dataclass(slots=True)
-class _Tally:
-    streams: dict[Labels, _Stream] = field(default_factory=dict)
-    pseudonyms: set[str] = field(default_factory=set)
-    masked: dict[str, int] = field(default_factory=dict)
+class Tally:
+    """What a run of items adds up to that were handed over, in their order. It keeps sums and none of the items."""
 
+    __slots__ = ("_digest", "_labels", "_masked", "_pseudonyms", "_stream", "_streams", "_unit", "lines")
 
-def settled(
-    items: Sequence[Item], *, size: int, after: tuple[int, int] = (0, 0), rest: Settled | None = None
-) -> Settled:
-    """Return the account of items that were handed over, in their order.
+    def __init__(self) -> None:
+        self.lines = 0
+        self._unit = Unit.LINE
+        self._digest = hashlib.sha256()
+        self._streams: dict[Labels, _Stream] = {}
+        self._pseudonyms: set[str] = set()
+        self._masked: dict[str, int] = {}
+        self._labels: Labels | None = None
+        self._stream = _Stream(0, 0)
 
-    Args:
-        items: those whose first byte was handed over.
-        size: body bytes that were handed over; less than the records' total if the last one was cut.
-        after: lines and bytes that were handed over before.
-        rest: the account of those that are left if the record asked for last came about.
-    """
-    after_lines, after_bytes = after
-    if not items:
-        return Settled(after_lines=after_lines, after_bytes=after_bytes, size=size, rest=rest)
-    digest = hashlib.sha256()
-    tally = _Tally()
-    labels: Labels | None = None
-    stream = _Stream(0, 0)
-    for item in items:
-        digest.update(item.canonical)
-        # Lines of one stream share its labels, and looking those up takes longer than all the rest.
-        if item.labels is not labels:
-            labels = item.labels
-            stream = tally.streams.setdefault(labels, _Stream(item.event_ns, item.event_ns))
-        stream.first_ns = min(stream.first_ns, item.event_ns)
-        stream.last_ns = max(stream.last_ns, item.event_ns)
-        stream.lines += 1
-        tally.pseudonyms.update(item.pseudonyms)
-        for rule, count in item.masked:
-            tally.masked[rule] = tally.masked.get(rule, 0) + count
-    overflow = len(tally.pseudonyms) > MAX_PSEUDONYMS
-    return Settled(
-        after_lines=after_lines,
-        after_bytes=after_bytes,
-        unit=items[0].unit,
-        lines=len(items),
-        size=size,
-        first_ns=min(stream.first_ns for stream in tally.streams.values()),
-        last_ns=max(stream.last_ns for stream in tally.streams.values()),
-        masked=tally.masked,
-        served=_served_list(digest.hexdigest(), tally.streams, () if overflow else sorted(tally.pseudonyms)),
-        overflow=overflow,
-        rest=rest,
-    )
+    def add(self, items: Sequence[Item]) -> None:
+        """Take items whose first byte was handed over."""
+        if items and not self.lines:
+            self._unit = items[0].unit
+        self.lines += len(items)
+        masked = self._masked
+        for item in items:
+            self._digest.update(item.canonical)
+            # Lines of one stream share its labels, and looking those up takes longer than all the rest.
+            if item.labels is not self._labels:
+                self._labels = item.labels
+                self._stream = self._streams.setdefault(item.labels, _Stream(item.event_ns, item.event_ns))
+            stream = self._stream
+            stream.first_ns = min(stream.first_ns, item.event_ns)
+            stream.last_ns = max(stream.last_ns, item.event_ns)
+            stream.lines += 1
+            # One pseudonym more than an entry lists says as much as all of them.
+            if item.pseudonyms and len(self._pseudonyms) <= MAX_PSEUDONYMS:
+                self._pseudonyms.update(item.pseudonyms)
+            for rule, count in item.masked:
+                masked[rule] = masked.get(rule, 0) + count
+
+    def settled(self, *, size: int, after: tuple[int, int] = (0, 0), rest: Settled | None = None) -> Settled:
+        """Return the account of these items.
+
+        Args:
+            size: body bytes that were handed over; less than the records' total if the last one was cut.
+            after: lines and bytes that were handed over before.
+            rest: the account of those that are left if the record asked for last came about.
+        """
+        after_lines, after_bytes = after
+        if not self.lines:
+            return Settled(after_lines=after_lines, after_bytes=after_bytes, size=size, rest=rest)
+        overflow = len(self._pseudonyms) > MAX_PSEUDONYMS
+        pseudonyms = () if overflow else sorted(self._pseudonyms)
+        return Settled(
+            after_lines=after_lines,
+            after_bytes=after_bytes,
+            unit=self._unit,
+            lines=self.lines,
+            size=size,
+            first_ns=min(stream.first_ns for stream in self._streams.values()),
+            last_ns=max(stream.last_ns for stream in self._streams.values()),
+            masked=dict(self._masked),
+            served=_served_list(self._digest.hexdigest(), self._streams, pseudonyms),
+            overflow=overflow,
+            rest=rest,
+        )
 
 
 def _served_list(digest: str, streams: Mapping[Labels, _Stream], pseudonyms: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loglease.access.serving import Reservation, Settled
-from loglease.gateway.served import Item, settled
+from loglease.gateway.served import Item, Tally
 from loglease.gateway.settings import LAPSE_NS, RENEW_NS
 from loglease.gateway.subjects import Subjects
 from loglease.model.serving import Standing
@@ -43,9 +43,11 @@ class Share:
     asked_ns: int = -RENEW_NS
     commit_ns: int = 0
     acknowledged_ns: int = 0
-    _unsettled: list[Item] = field(default_factory=list)
+    _unsettled: Tally = field(default_factory=Tally)
     _settled_bytes: int = 0
-    _in_flight: tuple[int, int] | None = None
+    _in_flight: tuple[int, Tally] | None = None
+    """The bytes that go on the record with what was asked for last, and what was handed over since."""
+
     _asked: tuple[int, int] = (0, 0)
     _asked_from: tuple[int, int] = (0, 0)
 
@@ -119,13 +121,15 @@ class Share:
         self.queued_bytes -= size_of(items)
         self.standing.handed_lines += len(items)
         self.standing.handed_bytes += size
-        self._unsettled += items
+        self._unsettled.add(items)
+        if self._in_flight is not None:
+            self._in_flight[1].add(items)
         self.subjects.hand_over(len(items))
 
     def ask(self, lines: int, size: int, boot_ns: int) -> Settled:
         """Take note that so much more is asked for, and return what goes on the record with it."""
-        account = self._report()
-        self._in_flight = (account.lines, account.size)
+        account = self._report(self._unsettled)
+        self._in_flight = (account.size, Tally())
         self._asked = (lines, size)
         self._asked_from = (self.standing.handed_lines, self.standing.handed_bytes)
         self.asked_ns = boot_ns
@@ -133,13 +137,13 @@ class Share:
 
     def reserved(self, reservation: Reservation, acknowledged_ns: int) -> bool:
         """Take a durable reservation; what went with it is settled. Say whether there is more than before."""
-        lines, size = self._in_flight or (0, 0)
+        size, since_asked = self._in_flight or (0, Tally())
         self._in_flight = None
         standing = self.standing
         if reservation.exhausted:
             self.is_shortened = self.is_exhausted = True
             return False
-        del self._unsettled[:lines]
+        self._unsettled = since_asked
         self._settled_bytes += size
         self.subjects.taken(reservation.subjects)
         if self.subjects.is_over:
@@ -157,16 +161,18 @@ class Share:
 
     def account(self) -> Settled:
         """Return what was handed over and is not known to be on the record yet."""
-        return self._report(rest=None if self._in_flight is None else self._report(self._in_flight))
+        rest = None
+        if self._in_flight is not None:
+            asked_bytes, since_asked = self._in_flight
+            rest = self._report(since_asked, asked_bytes)
+        return self._report(self._unsettled, rest=rest)
 
-    def _report(self, but: tuple[int, int] = (0, 0), rest: Settled | None = None) -> Settled:
-        """Return what was handed over since the last known record, but for so many lines and bytes at its beginning."""
-        lines, size = but
-        standing = self.standing
-        return settled(
-            self._unsettled[lines:],
-            size=standing.handed_bytes - self._settled_bytes - size,
-            after=(standing.handed_lines - len(self._unsettled) + lines, self._settled_bytes + size),
+    def _report(self, tally: Tally, asked_bytes: int = 0, rest: Settled | None = None) -> Settled:
+        """Return the account of what was handed over behind the last known record and so many bytes more."""
+        settled_bytes = self._settled_bytes + asked_bytes
+        return tally.settled(
+            size=self.standing.handed_bytes - settled_bytes,
+            after=(self.standing.handed_lines - tally.lines, settled_bytes),
             rest=rest,
         )
 

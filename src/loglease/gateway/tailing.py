@@ -109,6 +109,7 @@ class NewestThenLive:
         async with aclosing(begun.live(in_pool)) as batches:
             async for batch in batches:
                 yield batch
+                del batch  # it may be long until the next one
 
     async def begin(self, in_pool: InPool) -> Begun:
         """Look back for where the newest lines begin."""
@@ -193,6 +194,7 @@ class Begun:
         async with aclosing(following.batches(in_pool)) as batches:
             async for batch in batches:
                 yield batch if isinstance(batch, Gap) else self.known.new(batch)
+                del batch
 
 
 @dataclass(frozen=True, slots=True)

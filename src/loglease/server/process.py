@@ -26,6 +26,7 @@ from loglease.server.edge import App
 from loglease.server.health import health_app
 from loglease.server.local_door import local_door
 from loglease.server.loops import running, supervised
+from loglease.server.memory import keep_one_heap
 from loglease.server.reload import reload_rules
 from loglease.server.services import Services
 from loglease.server.settings import Address, LimitSettings, Settings, SettingsInvalid
@@ -144,6 +145,7 @@ async def run_process(settings: Settings, *, on_ready: Callable[[Ready], None]) 
         LogLeaseError: it could not be started.
     """
     sys.setswitchinterval(SWITCH_S)
+    keep_one_heap()
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 

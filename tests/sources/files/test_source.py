@@ -346,15 +346,93 @@ async def test_a_follower_hears_of_no_gap_in_streams_it_does_not_follow(tmp_path
         await tailing.aclose()
 
 
+STORED = st.lists(st.tuples(st.sampled_from("ab"), ENTRIES.filter(bool)), min_size=1, max_size=3)
+
+
+@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.one_of(st.integers(1, 3), STORED), max_size=10),
+    pod=st.sampled_from(["a", None]),
+    page_lines=st.integers(1, 6),
+    page_bytes=st.integers(1, 30),
+)
+async def test_a_follower_gets_each_line_once_wherever_its_pages_end(
+    tmp_path_factory, steps, pod, page_lines, page_bytes
+):
+    world = World(tmp_path_factory.mktemp("world"), {"block_bytes": 200})
+    async with world.running() as source:
+        wanted = plan(0, None, page_lines=page_lines, page_bytes=page_bytes, **({"pod": pod} if pod else {}))
+        following = pages.Following(source._ready(), wanted)
+        found: list[bytes] = []
+        expected: list[bytes] = []
+
+        def take(most: int) -> None:
+            following.is_at_end = False
+            while most and not following.is_at_end:
+                most -= 1
+                page = following.next(lambda: False)
+                assert page is None or isinstance(page, Page)
+                if page is not None:
+                    assert 0 < len(page) <= page_lines
+                    assert len(page) == 1 or sum(map(len, page.lines)) <= page_bytes
+                    found.extend(page.lines)
+
+        for step in steps:
+            if isinstance(step, int):
+                take(step)
+            else:
+                store(source, *((stream(name), entries) for name, entries in step))
+                expected += [line for name, entries in step if pod in {None, name} for _, line in entries]
+        take(1_000)
+        assert found == expected
+
+
+async def test_a_follower_loses_no_line_of_a_stream_that_is_new_while_it_looks(tmp_path, monkeypatch):
+    world = World(tmp_path)
+    async with world.running() as source:
+        storage = source._ready()
+        store(source, (stream("b"), [(0, b"of somebody else")]))
+        following = pages.Following(storage, plan(0, None, pod="a"))
+        stored_blocks = storage.catalogue.blocks_stored
+
+        def blocks(*args, **options):
+            if len(storage.streams) == 1:
+                store(source, (stream("a"), [(1, b"new")]))
+            return stored_blocks(*args, **options)
+
+        monkeypatch.setattr(storage.catalogue, "blocks_stored", blocks)
+        page = following.next(lambda: False)
+        assert isinstance(page, Page)
+        assert page.lines == [b"new"]
+
+
+async def test_what_is_removed_between_two_pages_of_a_block_is_a_gap(tmp_path):
+    world = World(tmp_path, {"segment_bytes": 100, "retention": Retention(age_s=100)})
+    async with world.running() as source:
+        store(source, (SHOP, [(n, b"line %d" % n) for n in range(9)]))
+        store(source, (stream("b"), [(60, b"x" * 200)]))
+        following = pages.Following(source._ready(), plan(0, None, page_lines=4))
+        first = following.next(lambda: False)
+        assert isinstance(first, Page)
+        assert len(first) == 4
+        world.clock.pass_s(200)
+        source._ready().retain()
+        assert isinstance(following.next(lambda: False), Gap)
+        store(source, (SHOP, [(80, b"later")]))
+        page = following.next(lambda: False)
+        assert isinstance(page, Page)
+        assert b"later" in page.lines
+
+
 async def test_a_follower_is_woken_by_its_own_streams_and_by_what_is_removed(tmp_path, monkeypatch):
     asked: list[str] = []
-    news = pages.Following.news
+    next_page = pages.Following.next
 
     def noted(self, stopped):
         asked.append("looked")
-        return news(self, stopped)
+        return next_page(self, stopped)
 
-    monkeypatch.setattr(pages.Following, "news", noted)
+    monkeypatch.setattr(pages.Following, "next", noted)
     world = World(tmp_path, {"segment_bytes": 100, "retention": Retention(age_s=100)})
     async with world.running() as source:
         store(source, (stream("a"), [(0, b"first" + b"." * 100)]))

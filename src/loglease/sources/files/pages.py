@@ -18,6 +18,7 @@ from loglease.sources.files.reading import (
     Stopped,
     TimeMerge,
     Wanted,
+    lines_by_frame,
     lines_of,
     load,
     part_of,
@@ -44,13 +45,15 @@ class Pager:
     def feed(self, lines: Lines) -> Iterator[Page]:
         """Take lines and yield the pages that they fill."""
         start = 0
-        while start < len(lines):
-            end = start + self._fitting(lines.text, start)
-            if end > start:
-                self._add(part_of(lines, start, end))
-                start = end
-            if start < len(lines):
-                yield self._full()
+        while (start := self.take(lines, start)) < len(lines):
+            yield self._full()
+
+    def take(self, lines: Lines, start: int) -> int:
+        """Take lines from a place on and return the place of the first that the page has no room for."""
+        end = start + self._fitting(lines.text, start)
+        if end > start:
+            self._add(part_of(lines, start, end))
+        return end
 
     def flush(self) -> Iterator[Page]:
         """Yield what is left as a last page."""
@@ -151,55 +154,99 @@ def _present(data: bytes | None, wanted: Wanted) -> set[int]:
 
 
 class Following:
-    """A place in the order of storing, from which a follower goes on; each line lies behind it exactly once."""
+    """A place in the order of storing, from which a follower goes on; each line lies behind it exactly once.
+
+    Between two pages it holds numbers only, so a thousand followers that wait for their clients cost nothing: a block
+    of which a page took a part is read again for the next one.
+    """
 
     def __init__(self, storage: Storage, plan: ReadPlan) -> None:
         self._storage = storage
         self._plan = plan
         self._block = 0
         self._consumed = 0
+        """Bytes of that block."""
+        self._taken = 0
+        """Wanted lines of the frame that begins there."""
         self._removed = max((block.id for block in list(storage.removed)), default=0)
+        self._wanted = wanted_of(plan, storage.streams)
+        self._streams_known = 0
+        self.is_at_end = False
+        """Whether there was no more to give when the last page was made."""
 
-    def news(self, stopped: Callable[[], bool]) -> Iterator[Page | Gap]:
-        """Yield what is stored and was not yet given, until there is no more.
+    def next(self, stopped: Callable[[], bool]) -> Page | Gap | None:
+        """Return what is stored and was not yet given, as far as it fits one page; None if there is nothing.
 
         Raises:
             SourceError: something could not be read.
             Stopped: `stopped` has become true.
         """
-        yield from self._gaps()
+        self.is_at_end = False
+        if (gap := self._gap()) is not None:
+            return gap
         pager = Pager(self._plan, self._storage.streams)
+        for block in self._blocks(stopped):
+            data = load(self._storage, block, self._consumed)
+            if data is None:
+                if len(pager.page):
+                    return pager.page
+                self._pass(block)
+                return Gap(block.first_ns, block.last_ns + 1)
+            if self._fills(pager, data):
+                return pager.page
+            self._pass(block)
+        self.is_at_end = True
+        return pager.page if len(pager.page) else None
+
+    def _blocks(self, stopped: Callable[[], bool]) -> Iterator[Block]:
+        """Yield the blocks that may have lines to give, in the order of storing, and pass the others."""
         while True:
-            wanted = wanted_of(self._plan, self._storage.streams)
             blocks = self._storage.catalogue.blocks_stored(
-                self._block, wanted.start_ns, wanted.end_ns, limit=BLOCKS_AT_ONCE
+                self._block, self._wanted.start_ns, self._wanted.end_ns, limit=BLOCKS_AT_ONCE
             )
+            self._know_streams()  # after the blocks are known, so that none has lines of a stream that is not
             for block in blocks:
                 if stopped():
                     raise Stopped
-                start = self._consumed if block.id == self._block else 0
-                self._block, self._consumed = block.id, block.length
-                if block.length == start or not wanted.wants_block(block):
+                if block.id != self._block:
+                    self._block, self._consumed, self._taken = block.id, 0, 0
+                if block.length == self._consumed:
                     continue
-                data = load(self._storage, block, start)
-                if data is None:
-                    yield from pager.flush()
-                    yield Gap(block.first_ns, block.last_ns + 1)
-                    continue
-                for lines in lines_of(data, wanted):
-                    yield from pager.feed(lines)
+                if self._wanted.wants_block(block):
+                    yield block
+                else:
+                    self._pass(block)
             if len(blocks) < BLOCKS_AT_ONCE:
-                break
-        yield from pager.flush()
+                return
 
-    def _gaps(self) -> Iterator[Gap]:
-        """Yield one gap over all that was removed before it was given, if its streams and times were wanted."""
+    def _pass(self, block: Block) -> None:
+        self._consumed, self._taken = block.length, 0
+
+    def _know_streams(self) -> None:
+        """Take in streams that are new; what a number stands for never changes."""
+        if (known := len(self._storage.streams)) != self._streams_known:
+            self._wanted, self._streams_known = wanted_of(self._plan, self._storage.streams), known
+
+    def _fills(self, pager: Pager, data: bytes) -> bool:
+        """Take lines from the rest of a block, and say whether there was no room for all of them."""
+        begun = self._consumed
+        for start, lines in lines_by_frame(data, self._wanted):
+            if start:
+                self._consumed, self._taken = begun + start, 0
+            self._taken = pager.take(lines, self._taken)
+            if self._taken < len(lines):
+                return True
+        return False
+
+    def _gap(self) -> Gap | None:
+        """Return one gap over all that was removed before it was given, if its streams and times were wanted."""
         gone = [block for block in list(self._storage.removed) if block.id > self._removed]
         self._removed = max((block.id for block in gone), default=self._removed)
-        wanted = wanted_of(self._plan, self._storage.streams)
-        lost = [block for block in gone if self._lacks(block) and wanted.wants_block(block)]
-        if lost:
-            yield Gap(min(block.first_ns for block in lost), max(block.last_ns for block in lost) + 1)
+        self._know_streams()
+        lost = [block for block in gone if self._lacks(block) and self._wanted.wants_block(block)]
+        if not lost:
+            return None
+        return Gap(min(block.first_ns for block in lost), max(block.last_ns for block in lost) + 1)
 
     def _lacks(self, block: Block) -> bool:
         return block.id > self._block or (block.id == self._block and block.length > self._consumed)

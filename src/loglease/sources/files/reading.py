@@ -102,6 +102,15 @@ def lines_of(data: bytes, wanted: Wanted) -> Iterator[Lines]:
     Raises:
         SourceProtocol: the block is damaged.
     """
+    return (lines for _, lines in lines_by_frame(data, wanted))
+
+
+def lines_by_frame(data: bytes, wanted: Wanted) -> Iterator[tuple[int, Lines]]:
+    """Yield where each frame begins that has wanted lines, and those.
+
+    Raises:
+        SourceProtocol: the block is damaged.
+    """
     try:
         for frame in frames(data):
             if not frame.count or frame.last_ns < wanted.start_ns or frame.first_ns >= wanted.end_ns:
@@ -117,7 +126,7 @@ def lines_of(data: bytes, wanted: Wanted) -> Iterator[Lines]:
             inside = wanted.start_ns <= frame.first_ns and frame.last_ns < wanted.end_ns
             lines = _filtered(lines, wanted, marks, inside=inside)
             if lines.text:
-                yield lines
+                yield frame.start, lines
     except FrameDamaged as damage:
         raise SourceProtocol("A block of a file source is damaged.") from damage
 

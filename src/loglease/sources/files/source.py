@@ -132,6 +132,7 @@ class FileSource:
         storage = self._ready()
         stop = threading.Event()
         end = plan.interval.end
+        stopped = self._stopped(stop)
         following = Following(storage, plan)
         waiter = _Waiter(asyncio.get_running_loop(), plan.selector)
         self._waiters.add(waiter)
@@ -139,9 +140,12 @@ class FileSource:
             while True:
                 waiter.event.clear()
                 over = end is not None and self._clock.now() * 1_000 >= end
-                pages = following.news(self._stopped(stop))
-                while (page := await self._step(pages.__next__)) is not None:
-                    yield page
+                following.is_at_end = False
+                while not following.is_at_end:
+                    page = await self._step(lambda: following.next(stopped))
+                    if page is not None:
+                        yield page
+                        del page  # it may be long until the next one
                 if self._closing.is_set():
                     raise _closed()
                 if over:

@@ -410,6 +410,15 @@ async def test_one_denial_ends_a_proposal_and_says_why(world: World) -> None:
     assert (await in_force(world, pam))["revision"] == 1
 
 
+async def test_who_denies_what_they_approved_cannot_go_back(world: World) -> None:
+    pam, quinn, _ = await people(world)
+    made = await proposed(world, pam, await widened(world, pam))
+    await decided(world, quinn, made)
+    for _ in range(2):
+        assert (await decided(world, quinn, made, "deny", comment="too many")).json()["state"] == "denied"
+    assert refused(await decided(world, quinn, made)) == (409, "already_reviewed")
+
+
 async def test_an_author_withdraws_and_nobody_else_does(world: World) -> None:
     pam, quinn, _ = await people(world)
     made = await proposed(world, pam, await narrowed(world, pam))

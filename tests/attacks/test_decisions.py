@@ -76,6 +76,21 @@ def test_one_person_is_one_approval_however_often_and_fast_they_say_it(server: S
     assert entries(people, request["id"]).count("review.given") == 1
 
 
+@pytest.mark.attack("AP-06")
+def test_ap_06_who_denies_what_they_approved_cannot_go_back(server: Stack) -> None:
+    people = crowd(server)
+    alice, bob, carol = people["alice"], people["bob"], people["carol"]
+    request = alice.ask('{service="pay"}')
+    bob.decide(request)
+    for _ in range(2):
+        bob.decide(request, "deny")
+    for who in (bob, carol):
+        with pytest.raises(Refused) as refused:
+            who.decide(request)
+        assert refusal(refused.value)[0] == 409
+    assert alice.call("GET", f"/requests/{request['id']}")["state"] == "denied"
+
+
 @pytest.mark.attack("AP-07", "RV-10")
 def test_of_opposite_decisions_at_once_one_holds(server: Stack) -> None:
     people = crowd(server)

@@ -177,6 +177,7 @@ class ProposalMachine(RuleBasedStateMachine):
         one, said = self.known[proposal], Verdict(verdict)
         mine = self.who(name).persons
         earlier = {v for n, v in one.said.items() if PEOPLE[n].person in mine}
+        denied = Verdict.DENY in earlier
         other = self.has_role(name) and self.who(name).kind is Kind.HUMAN
         other = other and HUMAN_BEINGS[name] != HUMAN_BEINGS[one.author]
         ports = {key: value for key, value in self.world.ports.items() if key != "rules"}
@@ -191,7 +192,9 @@ class ProposalMachine(RuleBasedStateMachine):
                 caller=caller(self.who(name), self.world.clock.now()),
                 **ports,
             ),
-            expected=other and (said in earlier or (one.state == "pending" and Verdict.DENY not in earlier)),
+            expected=other
+            and (said in earlier or one.state == "pending")
+            and not (denied and said is not Verdict.DENY),
         )
         if done is None or said in earlier:
             return

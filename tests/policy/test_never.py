@@ -622,6 +622,12 @@ def happens_in(bundle: Bundle, wish: Wish, name: str, facts: dict[str, Value], n
     return any(condition.answer({**found.roots, "out": out}) is True for _, out in outcomes(found, with_code=True))
 
 
+def test_values_are_named_of_a_label_that_only_a_fact_is_asked_about() -> None:
+    policy = OPEN.replace("who:", "when: ctx.on_call\nwho:")
+    found = search('out.outcome == "auto"', documents=(SMALL_CATALOG, SMALL_FACTS, policy))
+    assert case_of(found).wish.scopes[0].selector.matcher("service") is not None
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
 @given(policies("one"), policies("two"), guardrails(), rules, st.integers(0, 2**32))
 def test_the_search_agrees_with_trying_everything(one: str, two: str, rail: str, rule: str, seed: int) -> None:

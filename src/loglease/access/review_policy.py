@@ -165,13 +165,10 @@ def _require_open(tx: Transaction, proposal: Proposal) -> None:
 
 
 def _repeated(caller: Caller, verdict: Verdict, reviews: Sequence[ProposalReview]) -> ProposalReview | None:
-    mine = [review for review in reviews if review.person in caller.principal.persons]
-    for review in mine:
-        if review.verdict is verdict:
-            return review
-        if review.verdict is Verdict.DENY:
-            raise AlreadyReviewed("You denied this proposal; that cannot be taken back.", next_step="It is decided.")
-    return None
+    mine = {review.verdict: review for review in reversed(reviews) if review.person in caller.principal.persons}
+    if Verdict.DENY in mine and verdict is not Verdict.DENY:
+        raise AlreadyReviewed("You denied this proposal; that cannot be taken back.", next_step="It is decided.")
+    return mine.get(verdict)
 
 
 def _denied(tx: Transaction, proposal: Proposal, caller: Caller, now: Instant) -> Proposal:

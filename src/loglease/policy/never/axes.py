@@ -198,10 +198,13 @@ class Axes:
     def _labels(self) -> Iterator[Axis]:
         selectors = [entry.rule.selector for entry in self._entries]
         selectors += [rail.applies.selector for rail in self._bundle.guardrails]
+        read = {".".join(path[:2]) for path in self._reads}
+        # Such a fact is known only where a request names values of the label.
+        asked_per = {rule.per for name, rule in self._bundle.facts.items() if name in read}
         for name, words in sorted(self._bundle.catalog.labels.items()):
             path = ("req", "labels", name)
             own = [matcher for one in selectors if (matcher := one.matcher(name)) is not None]
-            if own or path in self._reads:
+            if own or path in self._reads or name in asked_per:
                 literals = frozenset(map(str, self._found.literals.get(path, ())))
                 choices, is_all = matchers_of(own, words, literals)
                 yield Axis(f"label:{name}", choices, path, _label_inside(name), _label_overlap(name), is_all)

@@ -133,3 +133,33 @@ async def test_everyone_who_stays_gets_a_turn(asked: list[tuple[int, bool]]) -> 
         await settle()
     turns.close()
     assert sorted(waiting.begun) == sorted(stay)
+
+
+@given(st.lists(st.sampled_from(["ask", "ask", "done", "pause", "resume"]), max_size=40))
+async def test_nothing_begins_during_a_pause_and_everything_after_it(acts: list[str]) -> None:
+    turns = Turns(2)
+    waiting = Waiting(turns)
+    asked = over = 0
+    paused = False
+    for act in [*acts, "resume"]:
+        before = len(waiting.begun)
+        if act == "ask":
+            asked += 1
+            await waiting.ask(str(asked), 0.0)
+        elif act == "done" and over < before:
+            over += 1
+            turns.done()
+        elif act == "pause":
+            paused = True
+            turns.pause()
+        elif act == "resume":
+            paused = False
+            turns.resume()
+        await settle()
+        expected = before if paused else min(asked, over + 2)
+        assert len(waiting.begun) == expected
+    for _ in range(asked - over):
+        turns.done()
+        await settle()
+    turns.close()
+    assert len(waiting.begun) == asked

@@ -17,6 +17,7 @@ from loglease.access.reserve import reserve
 from loglease.access.serving import Reservation, Settled
 from loglease.audit.interface import AuditUnavailable, EntryLog
 from loglease.audit.sequencer import WITNESSED_WITHIN_S
+from loglease.gateway.backlog import Backlog
 from loglease.gateway.session import Reserve
 from loglease.model.ack import Ack
 from loglease.model.errors import GrantEnded, GrantNotActive
@@ -40,6 +41,7 @@ class Recorder:
         replica: the name of this process in the records.
         within_s: how long a session waits for a record; where policy demands witnesses, as long as these may take.
         is_stopping: whether the process stops, so that nothing may be tried for ever.
+        backlog: those who wait for a reservation.
     """
 
     log: EntryLog[Transaction]
@@ -49,6 +51,7 @@ class Recorder:
     replica: str
     within_s: float
     is_stopping: Callable[[], bool]
+    backlog: Backlog
 
     async def reserve(self, opened: Opened, step: Reserve, now: Instant) -> Reservation | CloseWhy:
         """Record and reserve, or return why the session has to end; that never takes longer than a record may.
@@ -74,8 +77,9 @@ class Recorder:
         ack = opened.grant.shape.ack
         within_s = max(self.within_s, WITNESSED_WITHIN_S) if ack is Ack.WITNESSED else self.within_s
         try:
-            async with asyncio.timeout(within_s):
-                return await asyncio.shield(work)
+            with self.backlog:
+                async with asyncio.timeout(within_s):
+                    return await asyncio.shield(work)
         except TimeoutError:
             work.add_done_callback(_forgotten)
             return CloseWhy.AUDIT

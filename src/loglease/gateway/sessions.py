@@ -15,6 +15,7 @@ from loglease.access.serving import NOTHING
 from loglease.access.watch import Cut
 from loglease.gateway.admission import concerned
 from loglease.gateway.asked import Asked, Means, Prepared
+from loglease.gateway.backlog import Backlog
 from loglease.gateway.channel import Channel
 from loglease.gateway.errors import Draining, LeaseOver, Overload, RedactionUnavailable
 from loglease.gateway.grant_index import GrantIndex
@@ -87,6 +88,7 @@ class Sessions:
             replica=services.replica,
             within_s=settings.record_within_s,
             is_stopping=lambda: self._is_draining,
+            backlog=Backlog(pause=self._turns.pause, resume=self._turns.resume),
         )
         self._behind: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()

@@ -49,7 +49,7 @@ class Turns:
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._number = 0
         self._begun_last = 0.0
-        self._is_closed = False
+        self._is_closed = self._is_paused = False
         self.stuck = 0
         """Threads at work on what nobody waits for any more, since it missed its deadline."""
 
@@ -60,7 +60,7 @@ class Turns:
     async def wait(self, had_s: float) -> float:
         """Wait for a thread; return the tag of the piece of work that may begin. `done` has to follow."""
         tag = max(had_s, self._begun_last)
-        if self._free:
+        if self._free and not self._is_paused:
             self._free -= 1
         else:
             place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,12 +77,24 @@ class Turns:
 
     def done(self) -> None:
         """Give a thread back, to the next who waits."""
-        while self._waiting:
+        self._free += 1
+        self._give()
+
+    def pause(self) -> None:
+        """Begin no more work until `resume`; what has begun goes on."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Go on with those who wait."""
+        self._is_paused = False
+        self._give()
+
+    def _give(self) -> None:
+        while self._free and self._waiting and not self._is_paused:
             _, _, place = heapq.heappop(self._waiting)
             if not place.done():
+                self._free -= 1
                 place.set_result(None)
-                return
-        self._free += 1
 
     def run(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """Begin a piece of work that has its turn; the turn is over when the work is, however long anybody waits.

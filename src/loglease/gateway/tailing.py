@@ -1,5 +1,7 @@
 """A tail that begins with the newest lines there are: each line once, and none lost between those and what arrives.
 
+A batch is let go of as soon as it was taken, since it may be long until the next one.
+
 Looking back says where the newest lines begin; then they are read in ascending order, and then the source is followed
 from a little before the tail was asked for, since a line may be stored later than its time says. What was read already
 comes again there, and is left out. Nothing is held but the number of each such line, and not many of these.
@@ -106,10 +108,11 @@ class NewestThenLive:
         async with aclosing(begun.newest(in_pool)) as batches:
             async for some in batches:
                 yield some
+                del some
         async with aclosing(begun.live(in_pool)) as batches:
             async for batch in batches:
                 yield batch
-                del batch  # it may be long until the next one
+                del batch
 
     async def begin(self, in_pool: InPool) -> Begun:
         """Look back for where the newest lines begin."""
@@ -220,10 +223,12 @@ class TailsTogether:
             async for taken in before:
                 yield [marks.marked(number, item) for number, item in taken[left_out:]]
                 left_out = max(0, left_out - len(taken))
+                del taken
         arriving = as_they_arrive([one.live(in_pool) for one in begun])
         async with aclosing(arriving):
             async for number, batch in arriving:
                 yield batch if isinstance(batch, Gap) else [marks.marked(number, item) for item in batch]
+                del batch
 
 
 def _newest(first_ns: int | None, skipped: int, count: int) -> _Newest | None:

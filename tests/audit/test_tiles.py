@@ -11,6 +11,7 @@ from loglease.audit.tiles import (
     TileInvalid,
     bundle_of,
     entries_of,
+    entry_in,
     hashes_from,
     hashes_of,
     place_of,
@@ -149,6 +150,14 @@ def test_a_tile_has_the_length_of_its_width() -> None:
 def test_a_bundle_holds_its_entries(entries: list[bytes]) -> None:
     bundle = bundle_of(entries)
     assert entries_of(bundle, len(entries)) == entries
+    for offset, entry in enumerate(entries):
+        assert entry_in(bundle, offset) == entry_in(
+            bundle[: offset * 2 + 2 + sum(map(len, entries[: offset + 1]))], offset
+        )
+        assert entry_in(bundle, offset) == entry
+    for count in range(len(bundle)):
+        assert entry_in(bundle[:count], len(entries) - 1) is None
+    assert entry_in(bundle, len(entries)) is None
     for broken, width in ((bundle[:-1], len(entries)), (bundle + b"\0", len(entries)), (bundle, len(entries) + 1)):
         with pytest.raises(TileInvalid, match=r"inside entry|goes on"):
             entries_of(broken, width)

@@ -49,25 +49,32 @@ class FileLog:
         """
         most = most_bytes(path)
         try:
-            with open(self._place / path, "rb", buffering=0, opener=_opened) as file:
-                # As much as there is and a byte more: room for the most that there may be would cost more than reading.
-                content = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
-                while content and len(content) <= most and (more := file.read(min(_MORE, most + 1 - len(content)))):
-                    content += more
+            descriptor = os.open(f"{self._place}/{path}", os.O_RDONLY | _NOT_WAITING)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise LogUnreadable(f"{self._place / path} cannot be read: {error.strerror}.") from error
-        return content
+            raise self._refused(path, error.strerror) from error
+        try:
+            return _content(descriptor, most)
+        except OSError as error:
+            raise self._refused(path, error.strerror) from error
+        finally:
+            os.close(descriptor)
+
+    def _refused(self, path: str, why: str | None) -> LogUnreadable:
+        return LogUnreadable(f"{self._place / path} cannot be read: {why}.")
 
 
-def _opened(path: str, flags: int) -> int:
-    """Open a file; a pipe under its name, which nobody may ever write into, is none and is not waited for."""
-    descriptor = os.open(path, flags | _NOT_WAITING)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+def _content(descriptor: int, most: int) -> bytes:
+    """Return what a file holds; a pipe, which nobody may ever write into, is none and is not waited for."""
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
         raise OSError(errno.EINVAL, "it is no file")
-    return descriptor
+    # As much as there is and a byte more: room for the most that there may be would cost more than reading.
+    content = os.read(descriptor, min(about.st_size, most) + 1)
+    while content and len(content) <= most and (more := os.read(descriptor, min(_MORE, most + 1 - len(content)))):
+        content += more
+    return content
 
 
 def most_bytes(path: str) -> int:

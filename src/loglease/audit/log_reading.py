@@ -14,7 +14,17 @@ from loglease.audit.checkpoint import Checkpoint, is_later, open_checkpoint
 from loglease.audit.merkle import HASH_BYTES, check_inclusion, inclusion_proof, leaf_hash
 from loglease.audit.note import NoteInvalid, SignedNote, VerifierKey, signers_of
 from loglease.audit.proof import InclusionProof
-from loglease.audit.tiles import CHECKPOINT, ENTRIES, HEIGHT, WIDTH, Tile, TileInvalid, entries_of, hashes_from
+from loglease.audit.tiles import (
+    CHECKPOINT,
+    ENTRIES,
+    HEIGHT,
+    WIDTH,
+    Tile,
+    TileInvalid,
+    entries_of,
+    entry_in,
+    hashes_from,
+)
 from loglease.model.errors import LogLeaseError
 
 Read = Callable[[str], bytes | None]
@@ -173,12 +183,12 @@ def entry_at(read: Read, index: int, size: int) -> bytes:
     """
     number, offset = divmod(index, WIDTH)
     width = width_of(size, ENTRIES, number)
-    _, entries, fault = bundle_content(read, number, width)
-    if offset < len(entries):
-        return entries[offset]
-    raise LogTampered(
-        Tile(ENTRIES, number, width).path, fault or "the bundle is too short", index=number * WIDTH + len(entries)
-    )
+    content, place, _ = _content(read, Tile(ENTRIES, number, width))
+    entry = entry_in(content, offset)
+    if entry is None:
+        first = number * WIDTH + len(list(_whole_entries(content)))
+        raise LogTampered(place, f"{place} is damaged: it ends before entry {index}", index=first)
+    return entry
 
 
 def index_of(read: Read, entry_id: str, size: int) -> int | None:

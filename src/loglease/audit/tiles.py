@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from loglease.audit.merkle import HASH_BYTES, Hashes, Node, subtree_root
+from loglease.audit.merkle import HASH_BYTES, Hashes, Node, joined_root
 from loglease.model.errors import LogLeaseError
 
 HEIGHT: Final = 8
@@ -118,13 +118,13 @@ def hashes_from(read: Callable[[Tile], bytes], size: int) -> Hashes:
 
     def hashes(nodes: Sequence[Node]) -> list[bytes]:
         @cache
-        def content(tile: Tile) -> list[bytes]:
-            return hashes_of(read(tile), tile.width)
+        def content(tile: Tile) -> bytes:
+            return _whole_tile(read(tile), tile.width)
 
         found = []
         for node in nodes:
             tile, part = place_of(node, size)
-            found.append(subtree_root(content(tile)[part.start : part.stop]))
+            found.append(joined_root(content(tile)[part.start * HASH_BYTES : part.stop * HASH_BYTES]))
         return found
 
     return hashes
@@ -136,9 +136,14 @@ def hashes_of(content: bytes, width: int) -> list[bytes]:
     Raises:
         TileInvalid: it does not hold `width` of them.
     """
+    content = _whole_tile(content, width)
+    return [content[place : place + HASH_BYTES] for place in range(0, len(content), HASH_BYTES)]
+
+
+def _whole_tile(content: bytes, width: int) -> bytes:
     if len(content) != width * HASH_BYTES:
         raise TileInvalid(f"A tile of {width} hashes has {width * HASH_BYTES} bytes, not {len(content)}.")
-    return [content[place : place + HASH_BYTES] for place in range(0, len(content), HASH_BYTES)]
+    return content
 
 
 def bundle_of(entries: Sequence[bytes]) -> bytes:
@@ -150,6 +155,17 @@ def bundle_of(entries: Sequence[bytes]) -> bytes:
     if not 1 <= len(entries) <= WIDTH or any(len(entry) > _MAX_ENTRY for entry in entries):
         raise TileInvalid(f"A bundle holds 1 to {WIDTH} entries of at most {_MAX_ENTRY} bytes.")
     return b"".join(part for entry in entries for part in (len(entry).to_bytes(_LENGTH_BYTES), entry))
+
+
+def entry_in(bundle: bytes, offset: int) -> bytes | None:
+    """Return the entry at an offset; None if the bundle ends before its end. What stands behind it is not looked at."""
+    place, end = 0, len(bundle)
+    for _ in range(offset + 1):
+        begin = place + _LENGTH_BYTES
+        if begin > end:
+            return None
+        place = begin + (bundle[place] << 8 | bundle[place + 1])
+    return bundle[begin:place] if place <= end else None
 
 
 def entries_of(bundle: bytes, width: int) -> list[bytes]:

@@ -632,6 +632,21 @@ def test_a_session_that_the_database_forgot_is_a_finding() -> None:
     assert [(one.rule, one.kind) for one in log.check().breaches] == [("S18", BreachKind.FINDING)]
 
 
+def test_a_review_that_narrows_what_was_never_offered_is_found() -> None:
+    log = Writer().begin()
+    whole = Writer().begin().ask()
+    asked = log.ask()
+    log.write(
+        "request.submitted",
+        asked.by,
+        {**whole.wish, "digest_sha256": whole.digest, "channel": "api"},
+        {"request": "req_2"},
+    )
+    narrowed = {name: whole.offer[name] for name in ("scopes", "duration_s", "limits")}
+    log.review(replace(asked, id="req_2"), narrowed=narrowed)
+    assert "S10" in log.check().broken
+
+
 def test_a_level_that_is_raised_for_too_long_is_a_finding_also_when_it_is_reverted_in_the_end() -> None:
     log = Writer().begin()
     granted = elevated(log)

@@ -14,6 +14,8 @@ _LEVELS: Final = ("trace", "debug", "info", "warn", "error", "critical", "fatal"
 
 def terms_fault(inner: Data, outer: Data) -> str | None:
     """Say which part of some terms, such as the data of `offer.made`, is not inside of others; None if all is."""
+    if not outer:
+        return "the record has none"
     fault = scopes_fault(inner["scopes"], outer["scopes"])
     if fault is not None:
         return fault

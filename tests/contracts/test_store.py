@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import put_new_database
 from tests.fakes.postgres import clocked, database_at
 from tests.store import values
 from tests.store.values import NOW
@@ -46,6 +47,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     else:
         library = replace(running_library(), mode=request.param)
         monkeypatch.setattr(sqlite, "running_library", lambda: library)
+        put_new_database(path)
         found = open_store(path, clock=FakeClock())
     yield found
     found.close()

@@ -15,7 +15,10 @@ from typing import Any
 
 import httpx2
 from tests.fakes import postgres
+from tests.fakes.database import put_new_database
 from tests.fakes.warm import WarmServer
+
+from loglease.server.databases import FILE
 
 PASSWORDS = {"alice": "alice reads the logs", "bob": "bob approves of it", "carol": "carol approves too"}
 WITHIN_S = 60
@@ -143,6 +146,8 @@ class Stack:
         path.write_text(self.config.format(logs=self.logs, port=self.port) + self._database())
         told = self.folder / "stdout.log"
         told.unlink(missing_ok=True)
+        if self.process is None and not postgres.WANTED and "[database]" not in self.config:
+            put_new_database(self.folder / "data" / FILE)
         self.process = WarmServer(
             path,
             environment={**os.environ, "LOGLEASE_DATA_DIR": str(self.folder / "data")},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2
+from tests.fakes.database import put_new_database
 
 from loglease.access.caller import Caller
 from loglease.access.review_request import review_request
@@ -21,6 +22,7 @@ from loglease.model.principal import Principal, Role
 from loglease.model.review import Channel, Verdict
 from loglease.model.selector_text import parse_selector
 from loglease.model.wish import WindowDraft, WishDraft
+from loglease.server.databases import FILE
 from loglease.server.identity.accounts import NewAccount
 from loglease.server.process import serving
 from loglease.server.services import Services
@@ -65,6 +67,7 @@ class World:
     @classmethod
     async def start(cls, folder: Path, **settings: Any) -> Self:
         """Build a server on an empty folder, without sockets, and add everybody."""
+        put_new_database(folder / FILE)
         world = cls(await build(settings_of(folder, port=8080, **settings)), "http://127.0.0.1:8080")
         first = await world.services.accounts.first_admin()
         assert first is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.fakes.clock import FakeClock
+from tests.fakes.database import put_new_database
 
 from loglease.store.interface import Transaction
 from loglease.store.sqlite import SqliteStore, open_store
@@ -15,7 +16,9 @@ Result = TypeVar("Result")
 
 
 def opened(directory: Path, clock: FakeClock | None = None) -> SqliteStore:
-    return open_store(directory / "data" / "loglease.db", clock=clock or FakeClock())
+    path = directory / "data" / "loglease.db"
+    put_new_database(path)
+    return open_store(path, clock=clock or FakeClock())
 
 
 async def change(store: SqliteStore, work: Callable[[Transaction], Result]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -46,10 +47,12 @@ def _fault(problem: Problem) -> FieldFault:
     return FieldFault(str(problem.at), problem.code, problem.message)
 
 
-def profiles_known(library: Library) -> tuple[Profiles, dict[str, str]]:
+@lru_cache(maxsize=4)
+def profiles_known(library: Library) -> tuple[Profiles, Mapping[str, str]]:
     """Return the redaction profiles as policy sees them, and the digest of each by name and version.
 
-    Policies name the newest version of a profile; older ones serve grants that were given with them.
+    Policies name the newest version of a profile; older ones serve grants that were given with them. What a library
+    comes to is remembered: each reload and each simulation asks again, mostly about the same one.
     """
     newest = {one.name: one for one in sorted(library.profiles, key=lambda one: one.version)}
     found = {

@@ -6,7 +6,7 @@ JOBS ?= 2
 ON_A_DATABASE := $(addprefix tests/,access api attacks audit contracts gateway promises races server store)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-real real-servers soak lint format bench bench-cut bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
+.PHONY: help setup demo test test-whole test-postgres test-real real-servers soak lint format bench bench-cut bench-redaction bench-redaction-others bench-who-saw bench-policy-others eval-redaction lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ demo: setup ## Run the main job on real logs; ARGS=--exit ends after the walk
 
 test: setup ## Run all tests that need nothing but Python
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real tests $(ARGS)
+
+# Long searches take few examples, rounds, seeds and steps in `make test`; tests/volume.py says which.
+test-whole: setup ## Run those tests once more that try less in `make test`, with whole numbers
+	TEST_VOLUME=whole $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/real -m volume tests $(ARGS)
 
 test-postgres: setup ## Run the tests that use a database once more, on a real PostgreSQL
 	DATABASE_UNDER_TEST=postgresql $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ON_A_DATABASE) $(ARGS)

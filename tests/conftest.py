@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from tests.fakes import postgres
 from tests.fakes.database import entries_of, open_configured
 from tests.fakes.lost_answers import losing
+from tests.volume import volume
 
 from loglease.audit.semantic import BreachKind, check
 from loglease.server import stopped, wiring
 
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "house", max_examples=volume(40, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("house")
 
 # Workers, and the programs that tests start again and again, need not compile modules each time.
@@ -35,7 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
             vars(module)["open_database"] = open_configured
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that Hypothesis draws for, whose examples are fewer in an ordinary run; others are marked by hand."""
+    for item in items:
+        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            item.add_marker(pytest.mark.volume)
     if postgres.WANTED:
         for item in items:
             if item.get_closest_marker("sqlite") is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.access.journal import Journal, JournalDamaged, JournalRecord, JournalRefused
 from loglease.model.ids import GrantId, PrincipalId
@@ -42,7 +43,7 @@ async def test_records_outlive_the_process(tmp_path: Path) -> None:
     again.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=volume(20, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(1, 400))
 async def test_a_torn_last_record_is_cut_off_and_the_rest_stays(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "revocations.journal"

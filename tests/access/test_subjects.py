@@ -13,6 +13,7 @@ from tests.access.journey import active_grant
 from tests.access.test_open_session import opened
 from tests.fakes.database import open_database
 from tests.fakes.world import POLICY, Runner, World, principal, rules_of
+from tests.volume import volume
 
 from loglease.access.close_session import close_session
 from loglease.access.open_session import Places
@@ -145,7 +146,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runner, W
 ASKS = st.lists(st.lists(st.frozensets(st.sampled_from("abcdefg"), max_size=3), min_size=1, max_size=4), max_size=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(20, 60), deadline=None)
 @given(most=st.integers(1, 5), asks=ASKS)
 def test_of_many_that_ask_at_once_no_more_are_given_than_there_may_be(
     most: int, asks: list[list[frozenset[str]]], shared: tuple[Runner, World]

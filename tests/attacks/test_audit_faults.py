@@ -39,6 +39,7 @@ from tests.gateway.world import (
     world,
 )
 from tests.store.fixtures import raw
+from tests.volume import volume
 
 from loglease.access.reassert import reassert
 from loglease.audit.checking import Tampered
@@ -52,10 +53,10 @@ from loglease.server.publishing import Alarm
 from loglease.store.interface import StoreUnavailable
 from loglease.store.sqlite import SqliteStore
 
-FAULTS = int(os.environ.get("AUDIT_FAULTS", "60"))
+FAULTS = int(os.environ.get("AUDIT_FAULTS", volume(24, 60)))
 """How many faults happen while lines flow, over all rounds."""
 SEED = int(os.environ.get("AUDIT_FAULTS_SEED", "5"))
-PER_ROUND = 30
+PER_ROUND = volume(12, 30)
 
 SECOND = 10**9
 LINE, NAME = b"precious", b"jewel"
@@ -384,6 +385,7 @@ def rounds() -> list[tuple[int, bool]]:
     return [(number, number % 2 == 1) for number in range(-(-FAULTS // PER_ROUND))]
 
 
+@pytest.mark.volume
 @pytest.mark.attack("AD-02", "FT-02")
 @pytest.mark.parametrize(("number", "is_published"), rounds())
 async def test_no_byte_is_served_without_a_durable_record(tmp_path: Path, number: int, is_published: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.audit.canon import canonical_value
 from loglease.audit.interface import EntryInvalid
@@ -19,7 +20,7 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=volume(125, 500), deadline=None)
 @given(documents)
 def test_the_bytes_are_those_of_the_standard_library(value: Any) -> None:
     try:
@@ -74,7 +75,7 @@ def test_every_other_spelling_is_refused(content: bytes) -> None:
         canonical_value(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=volume(50, 200), deadline=None)
 @given(documents, st.data())
 def test_no_two_byte_strings_are_one_value(value: Any, data: st.DataObject) -> None:
     try:

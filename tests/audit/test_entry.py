@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.audit.drafts import draft, drafts
+from tests.volume import volume
 
 from loglease.audit.entry import MAX_ENTRY_BYTES, EntryTooLarge, entry_bytes, entry_of, sequenced
 from loglease.audit.interface import EntryInvalid, PrivateField
@@ -23,7 +24,7 @@ INSTANTS = st.integers(0, 253_402_300_799 * 10**6).map(Instant)
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=300, **SLOW)  # type: ignore[arg-type]
+@settings(max_examples=volume(75, 300), **SLOW)  # type: ignore[arg-type]
 @given(drafts(), INSTANTS)
 def test_an_entry_comes_back_from_its_bytes(one: Any, at: Instant) -> None:
     try:
@@ -47,7 +48,7 @@ def test_an_entry_comes_back_from_its_bytes(one: Any, at: Instant) -> None:
     assert (again.draft, again.at) == (one, at)
 
 
-@settings(max_examples=200, **SLOW)  # type: ignore[arg-type]
+@settings(max_examples=volume(50, 200), **SLOW)  # type: ignore[arg-type]
 @given(drafts(), st.data())
 def test_a_missing_or_foreign_key_fails(one: Any, data: st.DataObject) -> None:
     kind = ENTRY_TYPES[one.type]

@@ -15,13 +15,14 @@ import pytest
 from tests.audit import faulty
 from tests.audit.signing import KEY, contents, entries_in, paths, signed_log
 from tests.fakes.numbered import FlushFailure
+from tests.volume import volume
 
 from loglease.audit.checkpoint import open_checkpoint
 from loglease.audit.entry import entry_of
 from loglease.audit.merkle import root_nodes, root_of
 from loglease.audit.tiles import CHECKPOINT, hashes_from
 
-STRIDE = int(os.environ.get("FAULT_STRIDE", "9"))
+STRIDE = int(os.environ.get("FAULT_STRIDE", volume(27, 9)))
 """Every so manieth call; with FAULT_STRIDE=1, each."""
 NEVER = 10**9
 
@@ -100,6 +101,7 @@ def calls(prepared: Path, place: Path, kind: str) -> int:
     return count
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("kind", ["files", "statements"])
 @pytest.mark.parametrize("how", ["fails", "killed"])
 def test_no_false_success_and_the_next_start_heals(

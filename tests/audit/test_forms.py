@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.audit.drafts import draft, drafts
+from tests.volume import volume
 
 from loglease.audit.entry import MAX_ENTRY_BYTES, entry_bytes, entry_of
 from loglease.audit.forms import check_form, first_without_form, is_plain
@@ -43,7 +44,7 @@ def is_entry(content: bytes) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=volume(100, 400), deadline=None)
 @given(drafts(), changes)
 def test_what_is_plain_is_an_entry(one: Draft, made: list[tuple[str, int, bytes]]) -> None:
     content = entry_bytes(one, AT)
@@ -53,7 +54,7 @@ def test_what_is_plain_is_an_entry(one: Draft, made: list[tuple[str, int, bytes]
         assert is_entry(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=volume(50, 200), deadline=None)
 @given(drafts())
 def test_ascii_without_escapes_is_plain(one: Draft) -> None:
     content = entry_bytes(one, AT)

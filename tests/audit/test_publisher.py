@@ -12,6 +12,7 @@ from tests.audit.signing import KEY, SignedLog, contents, damaged, entries_in, p
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.numbered import FlushFailure, NumberedSystem, flush_failed
+from tests.volume import volume
 
 from loglease.audit.checking import Found, Tampered
 from loglease.audit.checkpoint import open_checkpoint
@@ -161,7 +162,7 @@ class Published:
 
 
 SIZES = (200, 260, 520)
-STRIDE = int(os.environ.get("FAULT_STRIDE", "5"))
+STRIDE = int(os.environ.get("FAULT_STRIDE", volume(15, 5)))
 """Every so manieth call; with FAULT_STRIDE=1, each."""
 
 
@@ -180,6 +181,7 @@ async def calls(directory: Path) -> int:
     return len(counted.calls)
 
 
+@pytest.mark.volume
 async def test_whatever_call_fails_the_same_process_goes_on(tmp_path: Path) -> None:
     failed = 0
     numbers = range(0, await calls(tmp_path / "counted"), STRIDE)
@@ -201,6 +203,7 @@ async def test_whatever_call_fails_the_same_process_goes_on(tmp_path: Path) -> N
     assert failed == len(numbers), "each of the calls has failed once"
 
 
+@pytest.mark.volume
 async def test_whatever_call_fails_the_next_start_heals(tmp_path: Path) -> None:
     for number in range(0, await calls(tmp_path / "counted"), STRIDE):
         place, ledger = tmp_path / str(number), MemoryLedger()

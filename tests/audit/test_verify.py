@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.audit.logs import KEY, ORIGIN, NotedReader, log_of, recorded, write_log
 from tests.audit.mutations import OTHER_KEY, Log, log, put, whole
+from tests.volume import volume
 
 from loglease.audit.checkpoint import Checkpoint
 from loglease.audit.interface import EntryInvalid
@@ -330,7 +331,7 @@ def test_both_keys_of_a_rotation_are_named(one: Log) -> None:
         assert read_head(files.get, tuple(key.verifier for key in keys))[1] == [key.verifier for key in keys]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=volume(20, 40), deadline=None)
 @given(st.integers(0, 600), st.integers(0, 600))
 def test_a_log_begins_with_every_earlier_one_and_no_other(old: int, changed: int) -> None:
     entries = list(recorded(600))

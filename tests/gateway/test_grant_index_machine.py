@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.fakes.grants import Rows, at_once
+from tests.volume import volume
 
 from loglease.model.grant import Grant, GrantState
 from loglease.model.hold import LockKind, LockOn
@@ -175,5 +177,8 @@ class Machine(RuleBasedStateMachine):
         return until is None or self._now() < until
 
 
+@pytest.mark.volume
 def test_what_is_remembered_is_what_a_naive_list_says() -> None:
-    run_state_machine_as_test(Machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=volume(25, 100), stateful_step_count=40, deadline=None)
+    )

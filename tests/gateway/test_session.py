@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.access.serving import Reservation
 from loglease.gateway.resume import Position
@@ -77,7 +78,7 @@ owned = st.lists(st.tuples(st.sampled_from([1, 40, 300, 4_096, 4_097, 9_000, 70_
 budgets = st.tuples(st.integers(0, 40), st.sampled_from([100, 5_000, 10**9]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(75, 300), deadline=None)
 @given(owned, moves, st.lists(budgets, min_size=1, max_size=3), st.one_of(st.none(), st.integers(1, 20)))
 def test_only_what_is_reserved_is_handed_over_and_all_of_it_is_accounted(  # noqa: C901, PLR0912, PLR0915 - one case per move
     sizes, moves, left, limit

@@ -18,6 +18,7 @@ from tests.gateway.test_session import MS, Ledger, moment
 from tests.gateway.test_session import item as plain_item
 from tests.gateway.test_tail import ending, tailing
 from tests.gateway.world import T0, Line, World, call, line, world
+from tests.volume import volume
 
 from loglease.gateway.served import Item
 from loglease.gateway.session import Finish, Reserve, ServedSession, Slice
@@ -342,7 +343,7 @@ class Answering:
 LETTERS = st.lists(st.sampled_from("abcdefgh"), max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(75, 300), deadline=None)
 @given(
     answers=st.lists(st.lists(LETTERS, max_size=25), min_size=1, max_size=3),
     most=st.integers(1, 6),

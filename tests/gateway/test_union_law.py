@@ -14,6 +14,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.fakes.gateway import MARKER, MASTER
 from tests.gateway.world import Line, ListReader, line
+from tests.volume import volume
 
 from loglease.access.errors import NotPermitted
 from loglease.access.open_session import Opened
@@ -145,7 +146,7 @@ def seen(items: Sequence[Item]) -> list[tuple[int, str, str]]:
     return [(int(one["ts"]), json.dumps(one["labels"]), one["line"]) for one in records]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=volume(37, 150), deadline=None)
 @given(
     all_lines(),
     st.lists(scopes(), min_size=2, max_size=3),
@@ -187,7 +188,7 @@ def name_of(one: tuple[int, str, str]) -> str:
     return text.split(" ")[0] if text.startswith("n=") else f"{ts} {labels}"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(20, 60), deadline=None)
 @given(
     all_lines(),
     st.lists(scopes(), min_size=2, max_size=3),
@@ -233,7 +234,7 @@ def test_the_law_is_asked_about_lines_that_several_cover():
     assert [item.owners for item in items] == [(0,), (1,)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=volume(26, 80), deadline=None)
 @given(
     all_lines(),
     st.lists(st.tuples(TIMES, st.sampled_from(TEXTS)), max_size=8),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from tests.logql import fitting
@@ -18,12 +19,13 @@ from tests.logql.reference import lines
 from tests.logql.reference import metrics as reference
 from tests.logql.reference.joins import Refused
 from tests.logql.reference.lines import Record
+from tests.volume import volume
 
 from loglease.logql import Entry, LogQuery, Metric, Pipeline, Streams, parse, print_query, split_filters
 from loglease.logql.errors import QueryFailed
 from loglease.logql.metrics import Answer, Grid, MetricQuery
 
-ROUNDS = int(os.environ.get("LOGQL_ROUNDS", "200"))
+ROUNDS = int(os.environ.get("LOGQL_ROUNDS", volume(50, 200)))
 NOW = BEGIN + 3600 * SECOND
 unhurried = settings(
     max_examples=ROUNDS, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -67,6 +69,7 @@ def by_definition(query: LogQuery, record: Record) -> object:
     return described(lines.evaluate(query.stages, record, rescan))
 
 
+@pytest.mark.volume
 @unhurried
 @given(fitting.log_queries, records)
 def test_log_queries_are_as_defined(query, data):
@@ -127,6 +130,7 @@ grids = st.one_of(
 )
 
 
+@pytest.mark.volume
 @unhurried
 @given(st.one_of(fitting.metrics, fitting.operations), records, grids)
 def test_metric_queries_are_as_defined(query, data, drawn):
@@ -140,6 +144,7 @@ def test_metric_queries_are_as_defined(query, data, drawn):
     assert_equal(found, expected)
 
 
+@pytest.mark.volume
 @unhurried
 @given(st.one_of(fitting.log_queries, fitting.metrics))
 def test_queries_of_the_comparison_can_be_written(query):

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.logql import ParseError, parse, print_query
 
-ROUNDS = int(os.environ.get("PARSER_ROUNDS", "1500"))
+ROUNDS = int(os.environ.get("PARSER_ROUNDS", volume(300, 1500)))
 CORPORA = Path(__file__).parent / "corpora"
 DIFFERENCES = tomllib.loads((CORPORA / "differences.toml").read_text())
 
@@ -104,6 +105,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return found
 
 
+@pytest.mark.volume
 @settings(max_examples=ROUNDS)
 @given(damaged(), st.sampled_from(["replace", "surrogateescape"]))
 def test_a_damaged_query_reads_back_or_is_refused_at_a_place(found: bytes, errors: str) -> None:

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.logql import Malformed, parse
 from loglease.logql.expressions import Expression, within_line
@@ -48,7 +49,9 @@ def compiled(pattern: str) -> Expression:
 
 
 @given(patterns, st.data())
-@settings(max_examples=600, suppress_health_check=[HealthCheck.filter_too_much])  # most of what pieces make is none
+@settings(
+    max_examples=volume(150, 600), suppress_health_check=[HealthCheck.filter_too_much]
+)  # most of what pieces make is none
 def test_what_an_expression_demands_is_in_everything_that_it_matches(pattern, data):
     expression = compiled(pattern)
     parts = parts_of_matches(pattern)

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.logql.queries import queries
+from tests.volume import volume
 
 from loglease.logql import FilterOp, LabelTest, LineFilter, LogQuery, MatchOp, ParseError, parse, print_query
 
-ROUNDS = int(os.environ.get("PARSER_ROUNDS", "1500"))
+pytestmark = pytest.mark.volume
+
+ROUNDS = int(os.environ.get("PARSER_ROUNDS", volume(300, 1500)))
 
 
 @settings(max_examples=ROUNDS, suppress_health_check=[HealthCheck.too_slow])

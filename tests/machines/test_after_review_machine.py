@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +28,7 @@ from hypothesis.stateful import (
 )
 from tests.access.glass import ALICE, BOB, BOT, CAROL, DAVE, EVERYONE, GLASS, PRIYA, TWIN, broken, looked_at, quick
 from tests.fakes.world import Runner, World
+from tests.volume import WHOLE, volume
 
 from loglease.access.standing import closed_to
 from loglease.model.after_review import AfterVerdict
@@ -35,7 +37,7 @@ from loglease.model.offer import Outcome
 from loglease.model.principal import Kind
 
 STEPS = 30
-EXAMPLES = 40
+EXAMPLES = volume(15, 40)
 LEAST = {
     "broken",
     "broken refused",
@@ -46,6 +48,7 @@ LEAST = {
     "quick auto",
     "quick review",
 }
+USUAL = {"broken", "justified"}
 PEOPLE = {one.account: one for one in EVERYONE}
 WITHIN, WINDOW, PER_PERSON = 24 * 3_600, 7 * 24 * 3_600, 2
 SEEN: Counter[str] = Counter()
@@ -203,6 +206,7 @@ class AfterReviewMachine(RuleBasedStateMachine):
         assert all(opinion.person not in one.persons for one in stored.values() for opinion in one.opinions)
 
 
+@pytest.mark.volume
 def test_after_reviews_are_as_the_reference_says() -> None:
     run_state_machine_as_test(
         AfterReviewMachine,
@@ -213,4 +217,5 @@ def test_after_reviews_are_as_the_reference_says() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert set(SEEN) >= LEAST, f"never tried: {sorted(LEAST - set(SEEN))}"
+    least = LEAST if WHOLE else USUAL
+    assert set(SEEN) >= least, f"never tried: {sorted(least - set(SEEN))}"

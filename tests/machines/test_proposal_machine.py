@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from tests.fakes.world import POLICY, Runner, World, caller, principal, rules_of
+from tests.volume import volume
 
 from loglease.access.policy_changes import POLICY as SHA256
 from loglease.access.policy_changes import REVISION
@@ -34,6 +36,8 @@ from loglease.model.principal import Kind, Principal, Role
 from loglease.model.proposal import StoredBundle
 from loglease.model.review import Verdict
 from loglease.store.interface import Transaction
+
+pytestmark = pytest.mark.volume
 
 ADMIN = (Role.POLICY_ADMIN,)
 PEOPLE = {
@@ -266,7 +270,7 @@ class ProposalMachine(RuleBasedStateMachine):
 
 
 ProposalMachine.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=volume(10, 60),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

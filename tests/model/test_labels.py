@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.model.errors import ScopeInvalid
 from loglease.model.labels import MAX_VALUES, Labels, Matcher, Selector, labels_of, matcher_of, selector_of
@@ -65,7 +66,7 @@ def test_a_matcher_matches_what_its_definition_says(matcher: Matcher) -> None:
 
 
 @given(matchers(), matchers())
-@settings(max_examples=600)
+@settings(max_examples=volume(150, 600))
 def test_containment_agrees_with_brute_force(outer: Matcher, inner: Matcher) -> None:
     # Values of two more letters than any text in a matcher show every difference, but for one: a set of exceptions
     # that covers a prefix letter by letter, which only an alphabet of two letters makes possible.

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.model.errors import InvalidField
 from loglease.model.instant import EventWindow
@@ -66,7 +67,7 @@ def admitted(scope: Scope) -> set[int]:
 
 
 @given(scopes(), scopes())
-@settings(max_examples=60)
+@settings(max_examples=volume(20, 60))
 def test_an_intersection_admits_exactly_what_both_admit(one: Scope, other: Scope) -> None:
     both = one.intersect(other)
     assert (admitted(both) if both is not None else set()) == admitted(one) & admitted(other)
@@ -77,14 +78,14 @@ def test_an_intersection_admits_exactly_what_both_admit(one: Scope, other: Scope
 
 
 @given(scopes(), scopes())
-@settings(max_examples=60)
+@settings(max_examples=volume(20, 60))
 def test_what_is_contained_admits_nothing_else(outer: Scope, inner: Scope) -> None:
     if outer.contains_scope(inner):
         assert admitted(inner) <= admitted(outer)
 
 
 @given(scopes(), scopes(), scopes())
-@settings(max_examples=200)
+@settings(max_examples=volume(50, 200))
 def test_containment_is_transitive(one: Scope, two: Scope, three: Scope) -> None:
     assert one.contains_scope(one)
     if one.contains_scope(two) and two.contains_scope(three):

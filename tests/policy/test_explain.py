@@ -31,6 +31,7 @@ from tests.policy.world import (
     scope_of,
     wish_of,
 )
+from tests.volume import volume
 
 from loglease.model.access_request import Wish
 from loglease.model.instant import MICROSECONDS, Instant, duration_text, iso_duration
@@ -394,7 +395,7 @@ def seen_by_maria(documents: Sequence[str], wish: Wish, directory: Directory = D
     return (json.dumps(data, sort_keys=True) + found.text.partition("\n")[2]).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(20, 60), deadline=None)
 @given(hidden_documents(), st.sampled_from(WISHES), directories(), st.randoms(use_true_random=False))
 def test_what_is_hidden_changes_no_byte_of_the_requesters_explanation(
     hidden: list[str], wish: Wish, directory: Directory, order: Any

@@ -7,6 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy.world import EXAMPLE_TEST, ORGANISATION
+from tests.volume import volume
 
 from loglease.policy import Bundle, default_files, load
 
@@ -78,7 +79,7 @@ def mutated(text: str, places: list[tuple[int, int]], changes: list[tuple[int, s
 @given(
     st.lists(st.tuples(st.integers(0, len(PLACES) - 1), VALUES), min_size=1, max_size=3, unique_by=lambda one: one[0])
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(75, 300), deadline=None)
 def test_changed_documents_load_or_are_refused(changes: list[tuple[int, str]]) -> None:
     loaded = load({"a.yaml": mutated(TEXT, PLACES, changes)})
     if not isinstance(loaded, Bundle):
@@ -92,7 +93,7 @@ def test_changed_documents_load_or_are_refused(changes: list[tuple[int, str]]) -
         st.tuples(st.integers(0, len(TEST_PLACES) - 1), VALUES), min_size=1, max_size=3, unique_by=lambda one: one[0]
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(75, 300), deadline=None)
 def test_changed_tests_load_or_are_refused(changes: list[tuple[int, str]]) -> None:
     loaded = load({"a.yaml": TEXT.encode(), "a.test.yaml": mutated(EXAMPLE_TEST, TEST_PLACES, changes)})
     assert isinstance(loaded, Bundle) or loaded

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy import world
+from tests.volume import volume
 
 from loglease.policy import Bundle, default_files, load
 from loglease.policy.layout import laid_out
@@ -291,7 +292,7 @@ def test_any_layout_gives_the_same_documents_and_comments_and_is_settled_at_once
     assert neat(written) == written
 
 
-@settings(max_examples=30)
+@settings(max_examples=volume(15, 30))
 @given(chance=st.randoms(use_true_random=True))
 def test_the_hash_stays(chance: random.Random) -> None:
     rough = Rough(chance, quotes=False).file(read("---\n".join(world.ORGANISATION)))

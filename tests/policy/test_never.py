@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.policy.test_facts import FACTS
 from tests.policy.world import APPROVERS, CATALOG, EMERGENCY, FLOOR, ORGANISATION, PROFILES, RESTRICTED, SRE, STAGING
+from tests.volume import volume
 
 from loglease.model.access_request import Wish
 from loglease.model.ids import PrincipalId
@@ -628,7 +629,7 @@ def test_values_are_named_of_a_label_that_only_a_fact_is_asked_about() -> None:
     assert case_of(found).wish.scopes[0].selector.matcher("service") is not None
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=volume(20, 60))
 @given(policies("one"), policies("two"), guardrails(), rules, st.integers(0, 2**32))
 def test_the_search_agrees_with_trying_everything(one: str, two: str, rail: str, rule: str, seed: int) -> None:
     documents = (SMALL_CATALOG, SMALL_FACTS, one, two, rail)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.policy.world import BOT, DIRECTORY, EVERYONE, LEE, MARIA, NOOR, OMAR, PRIYA, SAM, person, review_by
+from tests.volume import volume
 
 from loglease.model.ids import PersonId, PrincipalId
 from loglease.model.offer import Escalation, Joint, Plan, Slots, Stage
@@ -265,7 +266,7 @@ people_sets = st.frozensets(st.sampled_from([PersonId(f"p{number}") for number i
 
 
 @given(st.lists(people_sets, max_size=5))
-@settings(max_examples=300)
+@settings(max_examples=volume(75, 300))
 def test_matching_is_maximum(seats: list[frozenset[PersonId]]) -> None:
     assert matched(seats) == brute_matched(seats)
 
@@ -349,7 +350,7 @@ def brute_satisfied(
 
 
 @given(plans_drawn, crowds(), st.data())
-@settings(max_examples=250)
+@settings(max_examples=volume(62, 250))
 def test_plans_agree_with_brute_force_in_every_order(plan: Plan, crowd: list[Principal], data: st.DataObject) -> None:
     requester = data.draw(st.sampled_from(crowd))
     reviewers = data.draw(st.lists(st.sampled_from(crowd), unique_by=lambda one: one.id, max_size=5))
@@ -365,7 +366,7 @@ def test_plans_agree_with_brute_force_in_every_order(plan: Plan, crowd: list[Pri
 
 
 @given(plans_drawn, crowds(), st.data())
-@settings(max_examples=120)
+@settings(max_examples=volume(30, 120))
 def test_accepted_reviews_lead_to_the_end_if_there_is_one(
     plan: Plan, crowd: list[Principal], data: st.DataObject
 ) -> None:

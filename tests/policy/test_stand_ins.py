@@ -20,6 +20,7 @@ from tests.policy.world import (
     problems_of,
     review_by,
 )
+from tests.volume import volume
 
 from loglease.model.ids import PersonId
 from loglease.model.instant import MICROSECONDS, Instant, after
@@ -180,7 +181,7 @@ def directories(draw: st.DrawFn) -> list[Principal]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=volume(37, 150), deadline=None)
 @given(directories())
 def test_who_may_speak_is_who_a_naive_rule_names(people: list[Principal]) -> None:
     asks, *others = people

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.policy import tree
 from loglease.policy.problems import At, Problems
@@ -39,7 +40,7 @@ def test_the_c_parser_is_what_runs() -> None:
 
 
 @given(st.lists(FORMS, max_size=14).map("".join), st.booleans())
-@settings(max_examples=600)
+@settings(max_examples=volume(150, 600))
 def test_both_parsers_accept_reject_and_locate_identically(text: str, within: bool) -> None:
     if within:
         text = f"api: x\nkind: y\nlist:\n  - a\n{text}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.policy.world import CATALOG, SAM, bundle_of, decided, files_of, person, scope_of, wish_of
+from tests.volume import volume
 
 from loglease.model.labels import Matcher, Selector, matcher_of
 from loglease.model.offer import Outcome
@@ -90,7 +91,7 @@ def answer(bundle: Bundle, selector: Selector) -> int:
 
 
 @given(when=conditions, first=conditions, narrow=selectors, other=selectors)
-@settings(max_examples=1_500)
+@settings(max_examples=volume(300, 1_500))
 def test_nobody_gains_by_asking_for_more(when: str, first: str, narrow: Selector, other: Selector) -> None:
     loaded = load(files_of(CATALOG, POLICY.replace("WHEN", when).replace("FIRST", first)))
     both = narrow.intersect(other)

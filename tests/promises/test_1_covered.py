@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.fakes.world import Runner
 from tests.gateway.world import T0, Line, Tail, World, call, line, world
 from tests.promises.shared import running
+from tests.volume import volume
 
 from loglease.model.grant import Grant, GrantState
 from loglease.model.limits import Limits
@@ -51,6 +52,7 @@ lines_anywhere = st.builds(
 )
 
 
+@pytest.mark.volume
 @pytest.mark.attack("QL-01")
 @pytest.mark.parametrize(
     "rules", [{}, {"level": Level.WARN}, {"contains": ("pay",)}], ids=["streams", "level", "literal"]
@@ -62,7 +64,7 @@ def test_only_covered_lines_leave_whatever_the_source_gives(tmp_path: Path, rule
 
 
 def _only_covered(run: Runner, made: World, grant: Grant) -> None:
-    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=volume(20, 40), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(
         lines=st.lists(lines_anywhere, max_size=20),
         query=st.sampled_from(("{}", '{service="a"}', '{service=~"a.*"}', '{service!="b"}', '|= "level"')),

@@ -29,13 +29,14 @@ from tests.gateway.world import T0, TOKEN, Answer, Line, Tail, World, call, line
 from tests.promises.shared import running
 from tests.promises.twins import CLASSES, WINDOW_NS, Twins, by_pattern, queries, secret, twins
 from tests.promises.twins import TOKEN as PSEUDONYM
+from tests.volume import volume
 
 from loglease.gateway import GatewaySettings
 from loglease.model.grant import Grant
 from loglease.model.limits import Limits
 from loglease.model.scope import Level
 
-EXAMPLES = int(os.environ.get("LOGLEASE_BLIND_EXAMPLES", "220"))
+EXAMPLES = int(os.environ.get("LOGLEASE_BLIND_EXAMPLES", volume(60, 220)))
 GENEROUS = Limits(queries_per_min=10**9, lines=10**12, bytes=10**15)
 FORMATS = ("application/x-ndjson", "text/event-stream", "text/plain")
 TIMES = ("start=0", f"start={T0 + 100}", f"start={T0 + 300}&end={T0 + 700}", f"start=0&end={T0 + 5_000}")
@@ -120,6 +121,7 @@ async def followed_on(made: World, data: Twins, path: str, accept: str, answers:
         assert transcript(one) == transcript(other)
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("ruled", [False, True], ids=["labels and time", "line rules too"])
 def test_hidden_data_changes_no_byte(reading: Reading, ruled: bool) -> None:
     grant = reading.ruled if ruled else reading.plain

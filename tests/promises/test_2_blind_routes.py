@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from tests.promises.in_memory import GENEROUS, Answer, InMemory, Reads, in_memory
 from tests.promises.twin_calls import BASE_NS, MAX_PAGES, calls, next_page
 from tests.promises.twin_logs import WINDOW_NS, Bounds, twin_logs
+from tests.volume import volume
 
 from loglease.gateway import GatewaySettings
 from loglease.gateway.routes import Action
@@ -32,7 +33,7 @@ from loglease.model.limits import Limits
 from loglease.model.scope import Level, Scope
 from loglease.model.selector_text import parse_selector
 
-ROUNDS = int(os.environ.get("BLIND_ROUNDS", "400"))
+ROUNDS = int(os.environ.get("BLIND_ROUNDS", volume(100, 400)))
 SHARES = {
     **dict.fromkeys(Action, 1),
     **dict.fromkeys((Action.LOGS, Action.QUERY_RANGE), 8),
@@ -135,6 +136,7 @@ def _sent(answer: Answer) -> tuple[bytes, bool]:
 reads = st.builds(Reads, loose=st.booleans(), exact=st.booleans(), page_lines=st.sampled_from((1_000, 1, 2, 3, 7)))
 
 
+@pytest.mark.volume
 @pytest.mark.attack("QL-06")
 @pytest.mark.parametrize("action", [one for one in Action if one is not Action.REVEAL], ids=str)
 def test_hidden_data_changes_no_byte(room: Room, action: Action) -> None:

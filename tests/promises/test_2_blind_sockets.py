@@ -15,14 +15,16 @@ from tests.gateway.world import T0, TOKEN, call, world
 from tests.promises.shared import running
 from tests.promises.test_2_blind import DATE, FORMATS, GENEROUS
 from tests.promises.twin_logs import WINDOW_NS, Bounds, twin_logs, twin_pseudonym, twin_queries
+from tests.volume import volume
 
 from loglease.gateway import GatewaySettings
 
 TIMES = ("start=0", "start=0", f"start={T0 + 9}", f"start={T0 + 5}&end={T0 + 30}")
 NUMBERS = (f"start=0&end={T0 + 10**9}", f"start={T0}&end={T0 + 10**11}&step=20")
-ROUNDS = int(os.environ.get("BLIND_ROUNDS", "400")) // 10
+ROUNDS = int(os.environ.get("BLIND_ROUNDS", volume(100, 400))) // 10
 
 
+@pytest.mark.volume
 def test_hidden_data_changes_no_byte_of_an_answer(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

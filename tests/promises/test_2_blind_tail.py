@@ -71,6 +71,7 @@ async def transcript(made: World, path: str, *headers: str) -> bytes:
     return by_pattern(_DATE.sub(b"", raw))
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("ruled", [False, True], ids=["labels and time", "line rules too"])
 def test_hidden_data_changes_no_byte_of_a_tail(tailing: Tailing, ruled: bool) -> None:
     grant = tailing.ruled if ruled else tailing.plain

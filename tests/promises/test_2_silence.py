@@ -34,11 +34,12 @@ from tests.fakes.stack import NO_TLS, Person, Refused, Stack
 from tests.promises.planted import PERSONAL, Needles, Planted, planted
 from tests.promises.shared import followed
 from tests.promises.silence_calls import calls, tails
+from tests.volume import volume
 
 from loglease.gateway.routes import Action
 from loglease.server.clock import SystemClock
 
-SECRETS = int(os.environ.get("SILENCE_SECRETS", "160"))
+SECRETS = int(os.environ.get("SILENCE_SECRETS", volume(60, 160)))
 PER_FILE = 900
 AT_ONCE = 1_000
 LAST = "the last line"
@@ -377,6 +378,7 @@ def _left_behind(world: World) -> Iterator[tuple[str, bytes]]:
             yield f"{inside}", path.read_bytes()
 
 
+@pytest.mark.volume
 async def test_no_secret_of_the_logs_comes_out(world: World) -> None:
     needles = Needles((one.kind, one.value) for one in world.secrets)
     grants = [await asyncio.to_thread(world.granted, source) for source in world.services]
@@ -398,6 +400,7 @@ async def test_no_secret_of_the_logs_comes_out(world: World) -> None:
     assert not leaked, "\n".join(f"{unquote(name)[:400]}: {sorted(found)[:3]}" for name, found in leaked.items())
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("profile", ["pii-default", "strict"])
 def test_the_local_command_says_no_secret_either(tmp_path: Path, profile: str) -> None:
     """Standard output and standard error, also with its reasons for what it masked and what not."""

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from tests.api.world import WISH, World, world_in
 from tests.fakes.signed import changed, put_bundle, signed_settings
+from tests.volume import volume
 
 from loglease.access.rules import Rules
 from loglease.model.access_request import AccessRequest, Wish
@@ -23,7 +24,7 @@ from loglease.server.bundles import NOTHING_KNOWN, candidate, rules_from
 from loglease.server.reload import reload_rules
 from loglease.store.interface import Transaction
 
-SWAPS = 100
+SWAPS = volume(25, 100)
 BAD_EVERY = 10
 ASKING = ("alice", "carol")
 THREADS = 2
@@ -75,9 +76,8 @@ class Asking:
             self.decided.append((rules, wish, now, _record_of(found)))
 
 
-async def test_each_decision_under_a_hundred_swaps_is_of_one_bundle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.volume
+async def test_each_decision_under_many_swaps_is_of_one_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data" / "policy"
     folder.parent.mkdir(mode=0o700)
     put_bundle(folder, 1, documents=documents(1))

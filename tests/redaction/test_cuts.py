@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, lines, redactor, texts
+from tests.volume import volume
 
 KEY = base64.b64encode(bytes(range(256))).decode()
 LINES = [
@@ -56,11 +57,12 @@ def parts_of(text: bytes, places: Sequence[int]) -> list[bytes]:
 # For the engine that serves by default, in four parts that may run side by side; some places for the others.
 PLACES = [*(("hyperscan", first, 4) for first in range(4)), ("re2", 0, 16), ("python", 0, 257)]
 # Every place is one in the lines of all kinds, in the long line behind them, and in the last one. In between the same lines
-# come again and many dots: one place of seven there, and all of them with REDACTION_CUTS=all.
+# come again and many dots: one place of many there, and all of them with REDACTION_CUTS=all.
 AGAIN = range(len(ONE) + 310, 4000)
-SHARE = 1 if os.environ.get("REDACTION_CUTS") == "all" else 7
+SHARE = 1 if os.environ.get("REDACTION_CUTS") == "all" else volume(35, 7)
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize(("engine", "first", "step"), PLACES)
 def test_each_single_cut_gives_the_same_output(engine: str, first: int, step: int) -> None:
     expected = fed([SAMPLE], engine)
@@ -87,7 +89,7 @@ def test_all_engines_give_the_same_output_for_the_sample() -> None:
     assert fed([SAMPLE], "hyperscan") == fed([SAMPLE], "re2") == fed([SAMPLE], "python")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=volume(30, 120), deadline=None)
 @given(text=texts | st.binary(max_size=200), places=st.lists(st.integers(0, 400), max_size=8), engine=st.sampled_from(["hyperscan", "re2"]))  # fmt: skip
 def test_any_cuts_give_the_same_output(text: bytes, places: list[int], engine: str) -> None:
     assert fed(parts_of(text, places), engine) == fed([text], engine)
@@ -96,7 +98,7 @@ def test_any_cuts_give_the_same_output(text: bytes, places: list[int], engine: s
 kinds = st.sampled_from(LINES) | lines | st.binary(max_size=40)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=volume(30, 120), deadline=None)
 @given(
     entries=st.lists(st.tuples(kinds, st.sampled_from([b"", b"\n", b"\r\n", b"\r"])).map(b"".join), min_size=1, max_size=8),
     places=st.sets(st.integers(1, 7)),
@@ -110,7 +112,7 @@ def test_any_groups_of_entries_give_the_same_output(entries: list[bytes], places
     assert fed([b"".join(group) for group in groups], engine, ends) == whole
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(20, 60), deadline=None)
 @given(text=texts, places=st.lists(st.integers(0, 400), min_size=1, max_size=6))
 def test_two_streams_that_take_turns_do_not_meet(text: bytes, places: list[int]) -> None:
     other = b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEAabcdabcdabcdabcd\n"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, KEYS, MARKER, SAMPLES, mixture, redactor, texts
 from tests.redaction.oracle import oracle
+from tests.volume import volume
 
 from loglease.redaction import EngineUnavailable, engine_named, packs, parse_profile, prove_again, redactor_for
 from loglease.redaction.confirm import PatternMatcher
@@ -19,7 +20,7 @@ from loglease.redaction.rules import PatternRule
 PATTERNS = [rule for pack in packs() for rule in pack.rules if isinstance(rule, PatternRule)]
 
 
-ROUNDS = int(os.environ.get("ENGINE_ROUNDS", "1500"))
+ROUNDS = int(os.environ.get("ENGINE_ROUNDS", volume(300, 1500)))
 """Chunks that are compared; ENGINE_ROUNDS=100000 takes about ten minutes."""
 FIRST = int(os.environ.get("ENGINE_SEED", "0"))
 PROFILES = ("pii-default@1", "strict@1", "secrets@1")
@@ -45,6 +46,7 @@ def test_profiles_that_differ_in_treatments_alone_share_what_is_compiled() -> No
     assert again._plan.scanner is not first._plan.scanner
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("part", range(10))
 def test_three_engines_and_the_oracle_give_the_same_bytes_and_spans(part: int) -> None:
     share = ROUNDS // 10
@@ -60,6 +62,7 @@ def test_a_second_pass_over_a_line_of_ours_changes_nothing(profile: str) -> None
     assert [second.open().feed(text).out for text in once] == once
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("part", range(5))
 def test_a_second_pass_over_mixed_lines_changes_nothing(part: int) -> None:
     share = ROUNDS // 5
@@ -70,7 +73,7 @@ def test_a_second_pass_over_mixed_lines_changes_nothing(part: int) -> None:
         assert twice.out == once, f"seed {seed}: {once!r}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=volume(50, 200), deadline=None)
 @given(text=texts, profile=st.sampled_from([*PROFILES, "raw@1"]))
 def test_the_product_means_what_the_oracle_says(text: bytes, profile: str) -> None:
     assert differing(text + b"\n", profile) == []

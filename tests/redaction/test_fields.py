@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, EXAMPLES, LOOKALIKES, MARKER, lines, undone
 from tests.redaction.field_oracle import KEY, LINE, PAIR, Pairs, fits, leaves, of_json, of_logfmt, said, same
+from tests.volume import volume
 
 from loglease.redaction import Keys, ProfileInvalid, Redactor, Withheld, parse_profile, redactor_for, weaknesses
 from loglease.redaction import packs as builtin_packs
@@ -97,7 +98,7 @@ def documents(of: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
     return written()
 
 
-@settings(max_examples=150)
+@settings(max_examples=volume(37, 150))
 @given(st.integers(0, len(PROFILES) - 1), documents(scalars))
 def test_json_reads_as_the_oracle_says(number: int, line: str) -> None:
     expected = of_json(PROFILES[number], line)
@@ -105,7 +106,7 @@ def test_json_reads_as_the_oracle_says(number: int, line: str) -> None:
     assert seen(made(number), line) == expected
 
 
-@settings(max_examples=120)
+@settings(max_examples=volume(30, 120))
 @given(
     st.integers(0, len(PROFILES) - 1),
     st.lists(st.tuples(st.sampled_from(("user", "a", "x.a", "user.email", "id", "Note", "headers.x", "list")),
@@ -127,7 +128,7 @@ def shape(value: Any) -> Any:
     return [shape(inner) for inner in value] if isinstance(value, list) else 0
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=volume(25, 100), suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(PROFILES) - 1), documents(secrets | scalars))
 def test_json_stays_json_of_the_same_shape_and_only_listed_fields_pass(number: int, line: str) -> None:
     out = seen(made(number, packs=PACKS), line)
@@ -155,7 +156,7 @@ def _flat(value: Any) -> Any:
         yield 0
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=volume(25, 50), suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(PROFILES) - 1), st.lists(lines | documents(secrets).map(str.encode), max_size=4), st.data())
 def test_engines_and_cuts_make_no_difference(number: int, found: list[bytes], data: st.DataObject) -> None:
     raw = b"\n".join(found) + b"\n"
@@ -175,7 +176,7 @@ def test_engines_and_cuts_make_no_difference(number: int, found: list[bytes], da
     assert again.out == wholes[0].out
 
 
-@settings(max_examples=120)
+@settings(max_examples=volume(30, 120))
 @given(st.integers(3, 5), st.lists(st.sampled_from((
     b'{"user":', b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"zzSECRETzz", b"note=", b" ", b"=", b"'", b"x=", b"\xff",
     b"\r", b"1", b"`", b'"zzSECRETzz"', b'"a":', b"\x0b", b"\xc2\xa0",
@@ -196,7 +197,7 @@ def test_what_is_not_listed_never_passes_however_a_line_is_broken(number: int, l
 names = st.sampled_from(("a", "b", "user", "A-b"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=volume(50, 200))
 @given(
     st.lists(names | st.sampled_from(("*", "**")), min_size=1, max_size=5).map(".".join),
     st.lists(names.map(same), max_size=6),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, EXAMPLES, KEYS, LOOKALIKES, MARKER, redacted, texts, whole
+from tests.volume import volume
 
 from loglease.redaction import TOKEN, Redacted, packs, parse_profile, redactor_for
 
@@ -43,7 +44,7 @@ def shape(found: Any) -> Any:
     return [shape(value) for value in found] if isinstance(found, list) else None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(75, 300), deadline=None)
 @given(document=st.dictionaries(KEYS_OF_JSON, DOCUMENTS, max_size=5), ascii_only=st.booleans())
 def test_json_still_parses_and_keeps_its_nesting(document: dict[str, Any], *, ascii_only: bool) -> None:
     line = json.dumps(document, ensure_ascii=ascii_only)
@@ -161,7 +162,7 @@ def test_a_value_longer_than_every_limit_leaves_no_tail(what: str, engine: str) 
     assert not re.search(rb"Qx7|7zW|%41|UXg3|515837", out)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=volume(25, 100), deadline=None)
 @given(text=texts | st.binary(max_size=80) | st.text(max_size=60).map(lambda one: one.encode("utf-8", "replace")))
 def test_no_control_character_leaves_whatever_the_profile(text: bytes) -> None:
     for profile in ("raw@1", "pii-default@1", "strict@1"):
@@ -197,7 +198,7 @@ def test_a_mask_that_cuts_a_control_sequence_leaves_no_escape_character() -> Non
         assert b"\x1b" not in redacted(text + b"\n")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=volume(25, 100), deadline=None)
 @given(text=texts)
 def test_text_outside_masks_holds_no_token(text: bytes) -> None:
     result = whole(text)

@@ -21,6 +21,7 @@ from tests.redaction.corpus import (
     undone,
     whole,
 )
+from tests.volume import volume
 
 from loglease.redaction import Redacted, Withheld, profile_named, redactor_for
 from loglease.redaction.scanning import MAX_LINE
@@ -40,7 +41,7 @@ SAMPLE = b"\n".join(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=volume(50, 200), deadline=None)
 @given(text=texts)
 def test_output_is_the_input_with_some_ranges_replaced(text: bytes) -> None:
     result = whole(text)
@@ -50,7 +51,7 @@ def test_output_is_the_input_with_some_ranges_replaced(text: bytes) -> None:
     assert all(one.end <= two.start for one, two in pairwise(result.spans))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=volume(25, 100), deadline=None)
 @given(entries=st.lists(lines.filter(bool), min_size=1, max_size=6), end=st.sampled_from([b"", b"\n"]))
 def test_entries_are_redacted_as_if_each_were_alone(entries: list[bytes], end: bytes) -> None:
     entries = [entry.replace(b"-----BEGIN", b"") + end for entry in entries]
@@ -96,7 +97,7 @@ def test_ends_that_do_not_fit_the_chunk_withhold_it(ends: list[int]) -> None:
         redactor().open().feed(b"abc", ends)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=volume(37, 150), deadline=None)
 @given(text=spaced)
 def test_a_second_pass_over_our_own_text_changes_nothing(text: bytes) -> None:
     once = whole(text).out
@@ -124,7 +125,7 @@ def test_colour_directly_before_a_key_hides_nothing() -> None:
         assert b"hunter2" not in redacted(line + b"\n")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=volume(25, 100), deadline=None)
 @given(text=texts)
 @example(text="⟦email:aaaaaaaaaa⟧ ⟦password⟧".encode())
 def test_no_token_can_be_forged(text: bytes) -> None:

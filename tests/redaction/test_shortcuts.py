@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.volume import volume
 
 from loglease.redaction import packs
 from loglease.redaction.confirm import PatternMatcher
@@ -61,13 +62,14 @@ def test_a_pivot_is_a_byte_that_nothing_before_it_matches(pattern: str, pivot: t
     assert pivot_of(pattern) == pivot
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("rule", PIVOTED, ids=lambda rule: rule.id)
 def test_a_pivot_hides_no_find(rule: PatternRule) -> None:
     assert pivot_of(rule.pattern) is not None
     fast, slow = PatternMatcher(rule, trusted=True), PatternMatcher(rule, trusted=True)
     slow._pivot = None
 
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=volume(20, 60), deadline=None, database=None)
     @given(st.lists(st.from_regex(re.compile(rule.pattern.encode()), fullmatch=True) | NOISE, max_size=4))
     def same(parts: list[bytes]) -> None:
         line = b"".join(parts).replace(b"\n", b"")

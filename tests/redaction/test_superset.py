@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.corpus import ENGINES, redactor
+from tests.volume import volume
 
 from loglease.redaction import engine_named, packs, profile_named
 from loglease.redaction.plan import Active, resolved
@@ -112,6 +113,7 @@ def test_a_key_before_a_value_fires_its_tripwire_in_every_engine(one: Active) ->
     assert met
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("one", of(BlockRule), ids=lambda one: one.rule.id)
 def test_a_begin_mark_fires_its_tripwire_in_every_engine(one: Active) -> None:
     rule = one.rule
@@ -124,7 +126,7 @@ def test_a_begin_mark_fires_its_tripwire_in_every_engine(one: Active) -> None:
         else st.from_regex(re.compile(rule.begin.encode()), fullmatch=True)
     )
 
-    @settings(max_examples=30, deadline=None, database=None)
+    @settings(max_examples=volume(15, 30), deadline=None, database=None)
     @given(text=texts, before=NOISE, behind=NOISE)
     def fires(text: bytes, before: bytes, behind: bytes) -> None:
         line = before + text.replace(b"\n", b"") + (b"" if key_line else behind)

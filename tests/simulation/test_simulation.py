@@ -17,6 +17,7 @@ from tests.simulation.faults import FAULTS, Fault, fade
 from tests.simulation.gateway import SimGateway
 from tests.simulation.judge import Broken
 from tests.simulation.run import simulate
+from tests.volume import volume
 
 from loglease.access.serving import Reservation
 from loglease.access.watch import Watch
@@ -26,7 +27,7 @@ from loglease.model.instant import Instant
 from loglease.model.serving import Standing
 from loglease.model.session import CloseWhy
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", volume(2, 6)))
 EVENTS = int(os.environ.get("SIMULATION_EVENTS", "0"))
 TRIES = 30
 """So many seeds may go by until a planted fault is found."""
@@ -40,6 +41,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.volume
 def test_nothing_that_was_promised_breaks_and_nothing_sticks() -> None:
     counts: Counter[str] = Counter()
     number = events = steps = 0

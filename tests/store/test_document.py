@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fakes.clock import FakeClock
 from tests.store import values
+from tests.store.fixtures import opened
+from tests.volume import volume
 
 from loglease.model.access_request import AccessRequest
 from loglease.model.grant import Grant
@@ -21,9 +22,9 @@ from loglease.store import answers, grants, principals, requests, reviews
 from loglease.store.document import Codec
 from loglease.store.errors import DocumentInvalid
 from loglease.store.interface import Transaction
-from loglease.store.sqlite import open_store
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize(
     ("codec", "strategy"),
     [
@@ -39,7 +40,7 @@ from loglease.store.sqlite import open_store
     ids=["request", "grant", "review", "proposal", "proposal review", "bundle", "principal", "revocation"],
 )
 def test_a_value_comes_back_from_its_document(codec: Codec[Any], strategy: st.SearchStrategy[Any]) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=volume(20, 40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def law(value: Any) -> None:
         assert codec.unpack(codec.pack(value)) == value
@@ -106,12 +107,13 @@ class Undo(Exception):
     """Leaves the store as it was."""
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("aggregate", ROUND_TRIPS)
 def test_every_aggregate_comes_back_from_its_rows(aggregate: str, tmp_path: Path) -> None:
     strategy, insert, find = ROUND_TRIPS[aggregate]
-    store = open_store(tmp_path / "data" / "a.db", clock=FakeClock())
+    store = opened(tmp_path)
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=volume(20, 40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def law(value: Any) -> None:
         def body(_: object, transaction: Transaction) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.logql.templates.filling import LABELS, filled
+from tests.volume import volume
 
 from loglease.logql import Malformed
 from loglease.logql.templates import Template, TemplateFailed
@@ -67,7 +68,7 @@ pieces = st.sampled_from(
 soups = st.lists(pieces, max_size=20).map("".join) | st.text(max_size=30)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=volume(125, 500), deadline=None)
 @given(soups)
 def test_any_text_is_read_or_refused(text):
     try:
@@ -116,7 +117,7 @@ calls = st.recursive(
 )
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=volume(200, 800), deadline=None)
 @given(calls)
 def test_filling_fails_in_one_way_only(call):
     try:

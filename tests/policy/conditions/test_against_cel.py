@@ -26,6 +26,7 @@ from tests.policy.conditions.test_accepted import EXAMPLES
 from tests.policy.conditions.test_faults import OVERFLOWS
 from tests.policy.conditions.test_guards import GUARDED
 from tests.policy.conditions.test_limits import DEEPEST
+from tests.volume import volume
 
 from loglease.policy.conditions import Condition, ConditionRefused, Fault, Listed, Record, Type
 from loglease.policy.conditions.types import Bool, Duration, Int
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.skipif(
     cel is None,
     reason="ABSENT: cel-expr-python, so conditions are not compared with Google's CEL. It has no wheel here.",
 )
-ROUNDS = int(os.environ.get("CEL_ROUNDS", "20000"))
+ROUNDS = int(os.environ.get("CEL_ROUNDS", volume(3_000, 20000)))
 SHARES = 4
 SEED = os.environ.get("CEL_SEED") or (str(SystemRandom().randrange(10**9)) if "CEL_ROUNDS" in os.environ else "0")
 
@@ -134,6 +135,7 @@ def compare(world: Any, text: str, all_roots: list[dict[str, Any]]) -> list[bool
     return said
 
 
+@pytest.mark.volume
 @pytest.mark.parametrize("share", range(SHARES))
 def test_what_is_accepted_is_cel_and_means_the_same(world: Any, share: int) -> None:
     seed = f"{SEED}/{share}"

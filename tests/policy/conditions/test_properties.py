@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.policy.conditions.drawn import OTHERS, Drawing
 from tests.policy.conditions.facts import condition
+from tests.volume import volume
 
 from loglease.policy.conditions import Condition, ConditionRefused, Fault
 
@@ -45,7 +46,7 @@ def plain(answer: bool | Fault) -> bool | str:
     return "fault" if isinstance(answer, Fault) else answer
 
 
-@settings(max_examples=1000)
+@settings(max_examples=volume(200, 1000))
 @given(texts)
 @example("\ud800")
 @example("'\ud800' == ''")
@@ -66,7 +67,7 @@ def test_any_text_is_accepted_or_refused_with_its_place(text: str) -> None:
         assert found.text == text
 
 
-@settings(max_examples=500)
+@settings(max_examples=volume(125, 500))
 @given(seeds)
 def test_a_condition_answers_whatever_the_values_are_and_twice_the_same(seed: int) -> None:
     drawing = Drawing(seed)
@@ -79,7 +80,7 @@ def test_a_condition_answers_whatever_the_values_are_and_twice_the_same(seed: in
         assert one.answer(values) == again.answer(values) == answer
 
 
-@settings(max_examples=500)
+@settings(max_examples=volume(125, 500))
 @given(seeds, st.sampled_from(["&&", "||"]))
 def test_the_order_of_operands_changes_no_answer(seed: int, op: str) -> None:
     drawing = Drawing(seed)
@@ -98,7 +99,7 @@ def test_the_order_of_operands_changes_no_answer(seed: int, op: str) -> None:
             assert plain(found.answer(values)) == expected
 
 
-@settings(max_examples=500)
+@settings(max_examples=volume(125, 500))
 @given(seeds)
 def test_a_condition_says_what_its_parts_say_together(seed: int) -> None:
     drawing = Drawing(seed)
@@ -108,7 +109,7 @@ def test_a_condition_says_what_its_parts_say_together(seed: int) -> None:
         assert plain(one.answer(values)) == joined([part.answer(values) for part in one.parts], "&&")
 
 
-@settings(max_examples=300)
+@settings(max_examples=volume(75, 300))
 @given(seeds)
 def test_a_fault_that_is_mended_changes_no_answer_that_was_there_despite_it(seed: int) -> None:
     """Where a condition answers although something is in fault, it answers the same with any value in its place."""

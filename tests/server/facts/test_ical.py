@@ -11,6 +11,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from icalendar.prop import vRecur
+from tests.volume import volume
 
 from loglease.model.instant import Instant, after, instant_text, parse_instant
 from loglease.server.facts.ical import MAX_BYTES, Calendar, CalendarInvalid, calendar_of
@@ -264,7 +265,7 @@ PARTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=volume(20, 60))
 @given(PARTS, st.integers(0, 400))
 def test_rules_name_the_times_that_dateutil_names(parts: dict[str, str], days: int) -> None:
     if parts["FREQ"] == "WEEKLY":
@@ -277,7 +278,7 @@ def test_rules_name_the_times_that_dateutil_names(parts: dict[str, str], days: i
     assert list(recurrences(rule, start, before)) == [one for one in expected if one < before]
 
 
-@settings(max_examples=60)
+@settings(max_examples=volume(20, 60))
 @given(
     st.integers(0, 23), st.integers(1, 30), st.sets(st.integers(0, 6), min_size=1), st.sets(st.integers(0, 20)),
     st.sampled_from(["2026-03-27", "2026-10-23", "2026-06-01"]),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sources.files.world import EVERYTHING, FULL, NOW_S, Tailing, World, plan, rows, texts
+from tests.volume import volume
 
 from loglease.model.instant import Interval
 from loglease.model.labels import Labels, Selector, labels_of
@@ -98,7 +99,7 @@ async def test_ten_thousand_streams(source, direction):
 ENTRIES = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([b"red", b"blue", b"red\nblue", b""])), max_size=9)
 
 
-@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=volume(17, 35), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     groups=st.lists(st.tuples(st.sampled_from("abc"), ENTRIES.filter(bool)), max_size=8),
     start=st.integers(0, 12),
@@ -349,7 +350,7 @@ async def test_a_follower_hears_of_no_gap_in_streams_it_does_not_follow(tmp_path
 STORED = st.lists(st.tuples(st.sampled_from("ab"), ENTRIES.filter(bool)), min_size=1, max_size=3)
 
 
-@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=volume(17, 35), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.one_of(st.integers(1, 3), STORED), max_size=10),
     pod=st.sampled_from(["a", None]),

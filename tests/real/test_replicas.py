@@ -187,7 +187,7 @@ def test_a_killed_server_is_given_up_and_comes_back(three: Cluster) -> None:
     on_the_dead = opened[4:]
     wait_until(lambda: all(one.why for one in on_the_dead))
     assert not any(one.why for one in opened[:4])
-    wait_until(lambda: len(entries(sam, of_type="session.closed")) == len(on_the_dead), within_s=90)
+    wait_until(lambda: len(entries(sam, of_type="session.closed")) == len(on_the_dead), within_s=240)
     assert {one["data"]["why"] for one in entries(sam, of_type="session.closed")} == {"crash"}
     assert [one["data"]["why"] for one in entries(sam, of_type="service.stopped")] == ["lost"]
     assert not any(one.why for one in opened[:4])
@@ -209,7 +209,7 @@ def test_a_frozen_server_begins_anew(three: Cluster) -> None:
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     try:
-        wait_until(lambda: entries(sam, of_type="service.stopped"), within_s=90)
+        wait_until(lambda: entries(sam, of_type="service.stopped"), within_s=240)
         three.on(0, bob).call("POST", f"/grants/{grant}/revoke", {"reason": "over"})
         time.sleep(3)
     finally:

@@ -16,7 +16,6 @@ from loglease.audit.merkle import (
     check_inclusion,
     consistency_proof,
     inclusion_proof,
-    joined_root,
     leaf_hash,
     node_hash,
     root_nodes,
@@ -172,12 +171,3 @@ def test_a_complete_subtree_has_a_power_of_two_of_leaves() -> None:
     for count in (0, 3, 255):
         with pytest.raises(ValueError, match="make no complete subtree"):
             subtree_root(LEAVES[:count])
-
-
-def test_hashes_that_are_joined_lead_to_the_same_root() -> None:
-    for height in range(9):
-        leaves = LEAVES[: 1 << height]
-        assert joined_root(b"".join(leaves)) == subtree_root(leaves)
-    for size in (0, 31, 33, 96, 255 * 32):
-        with pytest.raises(ValueError, match="no hashes of a complete subtree"):
-            joined_root(bytes(size))

@@ -72,23 +72,6 @@ def subtree_root(hashes: Sequence[bytes]) -> bytes:
     return hashes[0]
 
 
-def joined_root(hashes: bytes) -> bytes:
-    """Return what `subtree_root` does, of hashes that stand one behind the other, as tiles hold them.
-
-    Raises:
-        ValueError: their number is no power of two.
-    """
-    count, rest = divmod(len(hashes), HASH_BYTES)
-    if rest or not count or count & (count - 1):
-        raise ValueError(f"{len(hashes)} bytes are no hashes of a complete subtree")
-    sha256, pair = hashlib.sha256, 2 * HASH_BYTES
-    while len(hashes) > HASH_BYTES:
-        hashes = b"".join(
-            [sha256(_NODE + hashes[place : place + pair]).digest() for place in range(0, len(hashes), pair)]
-        )
-    return hashes
-
-
 class Edge:
     """The right edge of a growing tree: all that is needed to add leaves and to know the root.
 

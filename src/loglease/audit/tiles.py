@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from loglease.audit.merkle import HASH_BYTES, Hashes, Node, joined_root
+from loglease.audit.merkle import HASH_BYTES, Hashes, Node, subtree_root
 from loglease.model.errors import LogLeaseError
 
 HEIGHT: Final = 8
@@ -118,13 +118,13 @@ def hashes_from(read: Callable[[Tile], bytes], size: int) -> Hashes:
 
     def hashes(nodes: Sequence[Node]) -> list[bytes]:
         @cache
-        def content(tile: Tile) -> bytes:
-            return _whole_tile(read(tile), tile.width)
+        def content(tile: Tile) -> list[bytes]:
+            return hashes_of(read(tile), tile.width)
 
         found = []
         for node in nodes:
             tile, part = place_of(node, size)
-            found.append(joined_root(content(tile)[part.start * HASH_BYTES : part.stop * HASH_BYTES]))
+            found.append(subtree_root(content(tile)[part.start : part.stop]))
         return found
 
     return hashes
@@ -136,14 +136,9 @@ def hashes_of(content: bytes, width: int) -> list[bytes]:
     Raises:
         TileInvalid: it does not hold `width` of them.
     """
-    content = _whole_tile(content, width)
-    return [content[place : place + HASH_BYTES] for place in range(0, len(content), HASH_BYTES)]
-
-
-def _whole_tile(content: bytes, width: int) -> bytes:
     if len(content) != width * HASH_BYTES:
         raise TileInvalid(f"A tile of {width} hashes has {width * HASH_BYTES} bytes, not {len(content)}.")
-    return content
+    return [content[place : place + HASH_BYTES] for place in range(0, len(content), HASH_BYTES)]
 
 
 def bundle_of(entries: Sequence[bytes]) -> bytes:
